@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * All events of a trace in time order. Frames are decoded when their time comes, so that memory is bounded by
+ * the frames that overlap in time, not by the trace. Events of equal time keep the order: lane, then position.
+ */
+#ifndef STRAY_READ_MERGE_H
+#define STRAY_READ_MERGE_H
+
+#include "read/trace.h"
+
+struct merge;
+
+/* Begins a pass over `trace`, which must outlive it. Several passes may exist at once. */
+int merge_open(struct trace *trace, struct merge **ret_merge, struct error *error);
+void merge_close(struct merge *merge);
+
+/* The next event: 1 and *ret_event, *ret_lane, *ret_thread (the thread id by the lane's OWNER events, 0: unknown);
+ * 0 at the end; negative errno. A frame that turns out damaged is skipped and counted in trace_damage(). */
+int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The hook table and the resource table as C enumerations and, for readers, as documentation rows.
+ * Pure declarations: no code, no dependency but <stddef.h>. Thread and signal safe.
+ */
+#ifndef STRAY_HOOKS_H
+#define STRAY_HOOKS_H
+
+#include <stddef.h>
+
+/* Kinds of resource; the values stand in traces. */
+enum stray_resource {
+    STRAY_RESOURCE_NONE = 0,
+#define RESOURCE(id, NAME, label, key) STRAY_##NAME = id,
+#include "stray/resources.def"
+#undef RESOURCE
+    STRAY_RESOURCE_END /* one past the largest known */
+};
+
+/* What a handle of a resource is. */
+enum stray_key { STRAY_KEY_ADDRESS, STRAY_KEY_DESCRIPTOR, STRAY_KEY_TID, STRAY_KEY_PID, STRAY_KEY_NAME };
+
+/* Hooked functions; the values stand in traces. */
+enum stray_hook_id {
+    STRAY_HOOK_NONE = 0,
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
+    STRAY_HOOK_##name = id,
+#include "stray/hooks.def"
+#undef HOOK
+    STRAY_HOOK_END /* one past the largest known */
+};
+
+#endif
