@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/stack/native.h"
+#include "stack/native.h"
 
 #include <dlfcn.h>
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-#include "preload/got.h"
-#include "preload/stack/modules.h"
+#include "got.h"
+#include "stack/modules.h"
 
 #define NAME_OF(function) NAME_OF_EXPANDED(function)
 #define NAME_OF_EXPANDED(function) #function

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/incarnation.h"
+#include "state/incarnation.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 
-#include "preload/gate.h"
-#include "preload/real.h"
-#include "preload/record/defs.h"
-#include "preload/record/emit.h"
-#include "preload/record/encode.h"
-#include "preload/record/file.h"
-#include "preload/record/index.h"
-#include "preload/record/lane.h"
-#include "preload/record/spool.h"
-#include "preload/stack/capture.h"
-#include "preload/state/command.h"
-#include "preload/state/descriptors.h"
-#include "preload/state/sample.h"
-#include "preload/state/settings.h"
+#include "gate.h"
+#include "real.h"
+#include "record/defs.h"
+#include "record/emit.h"
+#include "record/encode.h"
+#include "record/file.h"
+#include "record/index.h"
+#include "record/lane.h"
+#include "record/spool.h"
+#include "stack/capture.h"
+#include "state/command.h"
+#include "state/descriptors.h"
+#include "state/sample.h"
+#include "state/settings.h"
 #include "stray/wire.h"
 
 #ifndef MADV_WIPEONFORK
