@@ -85,17 +85,17 @@ static struct stray_file_header describe_file(uint32_t origin)
 }
 
 /* Where the spool goes: beside the trace, or under the same name in the folder that the user chose. */
-static void name_spool(struct text *spool, const struct text *trace)
+static void name_spool(struct text *path, const struct text *trace)
 {
-    spool->used = 0;
+    path->used = 0;
     if (settings.spool[0]) {
-        text_string(spool, settings.spool);
-        text_byte(spool, '/');
-        text_string(spool, string_base(trace->at));
+        text_string(path, settings.spool);
+        text_byte(path, '/');
+        text_string(path, string_base(trace->at));
     } else {
-        text_string(spool, trace->at);
+        text_string(path, trace->at);
     }
-    text_string(spool, STRAY_SPOOL_SUFFIX);
+    text_string(path, STRAY_SPOOL_SUFFIX);
 }
 
 static bool open_files(uint32_t origin)
