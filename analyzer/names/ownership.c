@@ -77,7 +77,7 @@ static bool is_below_any(const char *path, const char *const *folders, size_t co
     return false;
 }
 
-/* Behind "/lib/python3.": the rest of the version and a slash, or NULL. */
+/* Behind "/lib/python3.11", "/lib64/python3.9", "/lib/python3.13t" or "/lib/python311.zip", or NULL. */
 static const char *after_python_library(const char *path)
 {
     for (const char *at = path; (at = strstr(at, "/lib")); at++) {
@@ -90,7 +90,9 @@ static const char *after_python_library(const char *path)
         size_t version = strspn(rest, "0123456789.");
         if (rest[version] == 't') /* free-threaded builds */
             version++;
-        if (version > 0 && (rest[version] == '/' || begins_with(rest + version, ".zip/")))
+        else if (begins_with(rest + version, "zip/"))
+            version += strlen("zip");
+        if (version > 0 && rest[version] == '/')
             return rest + version;
     }
     return NULL;
@@ -125,7 +127,9 @@ bool is_string_program(const char *const *command)
 {
     if (!command || !command[0])
         return false;
-    for (command++; *command && (*command)[0] == '-' && (*command)[1]; command++) {
+    if (command[0][0] != '-') /* the program's name */
+        command++;
+    for (; *command && (*command)[0] == '-' && (*command)[1]; command++) {
         const char *word = *command + 1;
         if (*word == '-')
             continue;

@@ -63,7 +63,7 @@ static const char *find_interpreter(const struct names *names)
     return NULL;
 }
 
-static int learn_program(struct names *names)
+static void learn_program(struct names *names)
 {
     const struct process *process = trace_process(names->trace);
     if (process && process->exe)
@@ -72,11 +72,10 @@ static int learn_program(struct names *names)
         names->rules.program = names->modules[0].path;
     const char *interpreter = find_interpreter(names);
     if (!interpreter)
-        return 0;
+        return;
     names->rules.strings_are_users = process && is_string_program(process->command);
     names->prefix = prefix_of(interpreter);
     names->rules.prefix = names->prefix;
-    return 0;
 }
 
 int names_open(struct trace *trace, const char *const *library, const char *const *mine, struct names **ret_names)
@@ -92,11 +91,11 @@ int names_open(struct trace *trace, const char *const *library, const char *cons
     names->objects = calloc(names->module_count + 1, sizeof(struct object *));
     names->stacks = calloc((size_t)names->node_count + 1, sizeof(struct stack *));
     names->closers = calloc((size_t)names->node_count + 1, 1);
-    if (!names->objects || !names->stacks || !names->closers || symbols_open(&names->symbols) != 0 ||
-        learn_program(names) != 0) {
+    if (!names->objects || !names->stacks || !names->closers || symbols_open(&names->symbols) != 0) {
         names_close(names);
         return -ENOMEM;
     }
+    learn_program(names);
     *ret_names = names;
     return 0;
 }
