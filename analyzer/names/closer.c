@@ -43,6 +43,8 @@ static bool is_c_library(const char *module)
 
 enum sign closer_native_sign(const char *function, const char *module, enum python_role role)
 {
+    if (role == PYTHON_ROLE_FINALIZER)
+        return SIGN_EXIT;
     if (function && (IS_IN(function, finalizers) || (IS_IN(function, exits) && is_c_library(module))))
         return SIGN_EXIT;
     if (role == PYTHON_ROLE_COLLECTOR || (function && IS_IN(function, collectors)))

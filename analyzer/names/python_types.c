@@ -29,6 +29,7 @@ enum slot_id { SLOT_DEALLOC = 52, SLOT_DEL = 53, SLOT_FINALIZE = 80, SLOT_LIMIT 
 #define MAX_NAME      255
 #define MAX_BASICSIZE (1u << 20)
 #define MAX_ITEMSIZE  (1u << 16)
+#define MAX_THUNK     64 /* bytes of code, with the padding to the next function */
 
 /* What the collector prints under gc.DEBUG_STATS: since Python 2, and in nothing else. */
 static const char collector_message[] = "gc: collecting generation %d";
@@ -436,7 +437,25 @@ static int find_collector(const struct image *image, struct python_types *types)
     return 0;
 }
 
-int python_types_read(const struct image *image, struct python_types **ret_types)
+/* From 3.13 on Py_FinalizeEx only checks a flag and jumps to the function that Py_RunMain calls directly. */
+static int find_finalizer(const struct image *image, struct python_types *types, uint64_t finalize)
+{
+    uint64_t end, start = image_function(image, finalize, &end);
+    if (image->machine != EM_X86_64 || start != finalize || end - start > MAX_THUNK)
+        return 0;
+    for (uint64_t at = start; at + 5 <= end; at++) {
+        const uint8_t *code = image_at(image, at, 5);
+        if (!code || code[0] != 0xe9)
+            continue;
+        uint64_t target = at + 5 + (uint64_t)(int64_t)read_i32(code + 1);
+        if (image_function(image, target, NULL) == target &&
+            add_role(types, target, PYTHON_ROLE_FINALIZER) != 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int python_types_read(const struct image *image, uint64_t finalize, struct python_types **ret_types)
 {
     struct words words = {0};
     struct python_types *types = calloc(1, sizeof(*types));
@@ -445,6 +464,8 @@ int python_types_read(const struct image *image, struct python_types **ret_types
         result = find_types(image, &words, types);
     if (result == 0)
         result = find_collector(image, types);
+    if (result == 0 && finalize)
+        result = find_finalizer(image, types, finalize);
     free(words.items);
     if (result != 0) {
         python_types_free(types);

@@ -217,17 +217,6 @@ const struct image *object_image(struct object *object)
     return object->has_image ? &object->image : NULL;
 }
 
-const struct python_types *object_types(struct object *object)
-{
-    const struct image *image = object_image(object);
-    if (image && !object->types_read) {
-        object->types_read = true;
-        if (python_types_read(image, &object->types) != 0)
-            object->types = NULL;
-    }
-    return object->types;
-}
-
 /* Fewer underscores first ("connect", not "__connect"), then what is visible from outside. */
 static int rank_of(const char *name, int binding)
 {
@@ -307,6 +296,27 @@ static const struct entry *find_entry(struct object *object, uint64_t offset, ui
             found = entry;
     }
     return found;
+}
+
+static uint64_t symbol_address(struct object *object, const char *name)
+{
+    if (!object->entries_read)
+        read_entries(object);
+    for (size_t i = 0; i < object->entry_count; i++)
+        if (strcmp(object->entries[i].name, name) == 0)
+            return object->entries[i].address;
+    return 0;
+}
+
+const struct python_types *object_types(struct object *object)
+{
+    const struct image *image = object_image(object);
+    if (image && !object->types_read) {
+        object->types_read = true;
+        if (python_types_read(image, symbol_address(object, "Py_FinalizeEx"), &object->types) != 0)
+            object->types = NULL;
+    }
+    return object->types;
 }
 
 static struct lines *object_lines(struct object *object)
