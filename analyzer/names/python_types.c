@@ -27,6 +27,8 @@ enum spec_offset { SPEC_BASICSIZE = 8, SPEC_ITEMSIZE = 12, SPEC_SLOTS = 24 };
 enum slot_id { SLOT_DEALLOC = 52, SLOT_DEL = 53, SLOT_FINALIZE = 80, SLOT_LIMIT = 128 };
 
 #define MAX_NAME      255
+#define IMMORTAL      0x30000000u
+#define MIN_BASICSIZE 16 /* reference count and type */
 #define MAX_BASICSIZE (1u << 20)
 #define MAX_ITEMSIZE  (1u << 16)
 #define MAX_THUNK     64 /* bytes of code, with the padding to the next function */
@@ -260,6 +262,12 @@ static bool is_function_or_empty(const struct image *image, const struct words *
     return image_word(image, slot, &value) && value == 0;
 }
 
+/* The reference count of an object that was never allocated: 1, or from 3.12 on a very high one. */
+static bool is_static_count(uint64_t count)
+{
+    return count == 1 || (uint32_t)count >= IMMORTAL;
+}
+
 static bool is_type(const struct image *image, const struct words *words, uint64_t type)
 {
     static const uint16_t functions[] = {TYPE_DEALLOC, TYPE_REPR, TYPE_HASH, TYPE_CALL,
@@ -270,7 +278,10 @@ static bool is_type(const struct image *image, const struct words *words, uint64
         !image_word(image, type + TYPE_BASICSIZE, &basicsize) ||
         !image_word(image, type + TYPE_ITEMSIZE, &itemsize))
         return false;
-    if (references == 0 || size != 0 || basicsize > MAX_BASICSIZE || itemsize > MAX_ITEMSIZE)
+    if (!is_static_count(references) || size != 0 || basicsize > MAX_BASICSIZE || itemsize > MAX_ITEMSIZE)
+        return false;
+    /* A type may inherit its size, but then it has at least a destructor: zeros alone are no type. */
+    if (basicsize < MIN_BASICSIZE && !find_word(words, type + TYPE_DEALLOC, &size))
         return false;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (!image->fixed && find_word(words, type + numbers[i], &size))
