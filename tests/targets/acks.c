@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * acks THREADS: opens without end and says, after every few, how many opens have returned:
+ * acks THREADS [PAUSE]: opens without end and says, after every few, how many opens have returned; then pauses
+ * for PAUSE microseconds:
  *     T N     thread T has completed N blocks at kept_T, N sockets at socket_T for every 64 blocks
  * Whoever kills it can compare what it said with what the trace holds.
  */
@@ -11,6 +12,8 @@
 #include <sys/socket.h>
 
 #define BATCH 64
+
+static useconds_t pause_us;
 
 /* One pair of sites a thread, so that each thread's count can be told. */
 #define SITES(n)                                                                                              \
@@ -44,6 +47,8 @@ static void *work(void *argument)
                 close(old);
         int length = snprintf(line, sizeof(line), "%ld %ld\n", me, done);
         MUST(write(STDOUT_FILENO, line, (size_t)length) == length);
+        if (pause_us)
+            usleep(pause_us);
     }
     return NULL;
 }
@@ -53,6 +58,7 @@ int main(int argc, char **argv)
     long threads = argc > 1 ? atol(argv[1]) : 1;
     struct rlimit limit = {4096, 4096};
     MUST(threads >= 1 && threads <= 4);
+    pause_us = argc > 2 ? (useconds_t)atol(argv[2]) : 0;
     MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
     MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
