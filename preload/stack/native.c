@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/stack/native.h"
+
+#include <dlfcn.h>
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+
+#include "preload/got.h"
+#include "preload/stack/modules.h"
+
+#define NAME_OF(function) NAME_OF_EXPANDED(function)
+#define NAME_OF_EXPANDED(function) #function
+
+static struct {
+    int (*backtrace)(void **, int);
+    int (*init_local)(unw_cursor_t *, unw_context_t *);
+    int (*step)(unw_cursor_t *);
+    int (*get_reg)(unw_cursor_t *, int, unw_word_t *);
+    void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
+    int (*set_caching_policy)(unw_addr_space_t, unw_caching_policy_t);
+    unw_addr_space_t *space;
+} unw;
+
+static bool active;
+
+static void *symbol(void *library, const char *name)
+{
+    return dlsym(library, name);
+}
+
+static bool find_functions(void *library)
+{
+    *(void **)&unw.backtrace = symbol(library, "unw_backtrace");
+    *(void **)&unw.init_local = symbol(library, NAME_OF(unw_init_local));
+    *(void **)&unw.step = symbol(library, NAME_OF(unw_step));
+    *(void **)&unw.get_reg = symbol(library, NAME_OF(unw_get_reg));
+    *(void **)&unw.flush_cache = symbol(library, NAME_OF(unw_flush_cache));
+    *(void **)&unw.set_caching_policy = symbol(library, NAME_OF(unw_set_caching_policy));
+    unw.space = symbol(library, NAME_OF(unw_local_addr_space));
+    return unw.backtrace && unw.init_local && unw.step && unw.get_reg && unw.flush_cache && unw.set_caching_policy &&
+           unw.space;
+}
+
+void native_init(void)
+{
+    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    if (!library || !find_functions(library))
+        return;
+    got_replace(library, "dl_iterate_phdr", (void *)modules_iterate);
+    unw.set_caching_policy(*unw.space, UNW_CACHE_PER_THREAD); /* no lock between threads */
+    active = true;
+}
+
+bool native_active(void)
+{
+    return active;
+}
+
+size_t native_backtrace(void **addresses, size_t capacity)
+{
+    int count = active ? unw.backtrace(addresses, (int)capacity) : 0;
+    return count > 0 ? (size_t)count : 0;
+}
+
+size_t native_frame_addresses(void *const *addresses, size_t count, uint64_t *ret_cfa)
+{
+    unw_context_t context;
+    unw_cursor_t cursor;
+    unw_word_t ip, cfa;
+    size_t found = 0;
+    if (!active || unw_getcontext(&context) != 0 || unw.init_local(&cursor, &context) != 0)
+        return 0;
+    /* A frame's canonical address is its caller's stack pointer: read after the step that leaves it. */
+    while (found < count && unw.get_reg(&cursor, UNW_REG_IP, &ip) == 0) {
+        bool ours = ip == (unw_word_t)(uintptr_t)addresses[found];
+        if (unw.step(&cursor) <= 0 || unw.get_reg(&cursor, UNW_REG_SP, &cfa) != 0)
+            break;
+        if (ours)
+            ret_cfa[found++] = cfa;
+    }
+    return found;
+}
+
+void native_flush(void)
+{
+    if (active)
+        unw.flush_cache(*unw.space, 0, 0);
+}
