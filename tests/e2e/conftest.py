@@ -19,7 +19,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("STRAY_BUILD") or ROOT / "build").resolve()
-TARGETS = BUILD / "tests" / "targets"
+TARGETS = BUILD / "tests" / "targets" / "traced"
 SOURCES = ROOT / "tests" / "targets"
 PYTHON = "/usr/bin/python3"
 TIMEOUT = 120

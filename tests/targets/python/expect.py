@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a tracer must count at each function, as lines of JSON: the twin of tests/targets/expect.h."""
+"""What a tracer must count at each function, as lines of JSON: the twin of tests/targets/traced/expect.h."""
 import json
 import os
 
