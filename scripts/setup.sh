@@ -74,7 +74,10 @@ if [ ! -f build/build.ninja ]; then
     meson setup build > "$log" 2>&1 || { tail -n 40 "$log" >&2; fail "meson setup failed"; }
 fi
 ninja -C build > "$log" 2>&1 || { tail -n 60 "$log" >&2; fail "the build failed"; }
-for product in build/stray build/libstray.so; do
-    [ -e "$product" ] || fail "$product: was not built"
+# The build leaves each product in the folder of its sources; people find both at the top.
+for product in analyzer/stray preload/libstray.so; do
+    name=${product##*/}
+    if [ -f "build/$product" ]; then ln -sfn "$product" "build/$name"; fi
+    [ -e "build/$name" ] || fail "build/$name: was not built"
 done
 say "ready: build/stray, build/libstray.so"
