@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/got.h"
+#include "got.h"
 
 #include <elf.h>
 
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "sys.h"
+#include "text.h"
 #include "stray/format.h"
 
 struct tables {

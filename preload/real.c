@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/real.h"
+#include "real.h"
 
 #include <dlfcn.h>
 #include <link.h>
 
-#include "preload/gate.h"
-#include "preload/record/index.h"
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "gate.h"
+#include "record/index.h"
+#include "sys.h"
+#include "text.h"
 
 #define BOOT_SIZE   (16u << 10)
 #define CALL_SITES  1024u /* a power of two */

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "preload/hooks/prototypes.h"
+#include "hooks/prototypes.h"
 
 struct real {
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) ret(*name) params;

@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "preload/arch.h"
+#include "arch.h"
 
 #define SYS6(number, a, b, c, d, e, f)                                                                      \
     arch_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/hooks/wrap.h"
+#include "hooks/wrap.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-#include "preload/record/file.h"
-#include "preload/state/descriptors.h"
-#include "preload/state/incarnation.h"
+#include "record/file.h"
+#include "state/descriptors.h"
+#include "state/incarnation.h"
 
 /* A vfork child runs in this memory: what it does with its descriptors is not ours. */
 static bool may_record(void)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/hooks/environment.h"
+#include "hooks/environment.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "preload/state/incarnation.h"
-#include "preload/state/settings.h"
+#include "state/incarnation.h"
+#include "state/settings.h"
 
 #define ADDED_MAX 40
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/hooks/libpq.h"
+#include "hooks/libpq.h"
 
 #include <errno.h>
 
-#include "preload/record/defs.h"
-#include "preload/text.h"
+#include "record/defs.h"
+#include "text.h"
 
 #define CONNECTION_OK 0 /* of ConnStatusType */
 #define POLLING_OK    3 /* of PostgresPollingStatusType */

@@ -6,7 +6,7 @@
 #ifndef STRAY_PRELOAD_HOOKS_LIBPQ_H
 #define STRAY_PRELOAD_HOOKS_LIBPQ_H
 
-#include "preload/hooks/wrap.h"
+#include "hooks/wrap.h"
 
 struct libpq_span {
     const struct libpq *libpq;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/hooks/wrap.h"
+#include "hooks/wrap.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/hooks/wrap.h"
+#include "hooks/wrap.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 
-#include "preload/hooks/environment.h"
-#include "preload/stack/modules.h"
-#include "preload/state/incarnation.h"
+#include "hooks/environment.h"
+#include "stack/modules.h"
+#include "state/incarnation.h"
 
 extern char **environ;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The wrappers that need no hand: expanded from the hook table. */
-#include "preload/hooks/wrap.h"
+#include "hooks/wrap.h"
 
 #include <errno.h>
 
-#include "preload/hooks/libpq.h"
+#include "hooks/libpq.h"
 
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller)
 {

@@ -14,12 +14,12 @@
 #ifndef STRAY_PRELOAD_WRAP_H
 #define STRAY_PRELOAD_WRAP_H
 
-#include "preload/gate.h"
-#include "preload/hooks/prototypes.h"
-#include "preload/real.h"
-#include "preload/record/clock.h"
-#include "preload/record/emit.h"
-#include "preload/stack/capture.h"
+#include "gate.h"
+#include "hooks/prototypes.h"
+#include "real.h"
+#include "record/clock.h"
+#include "record/emit.h"
+#include "stack/capture.h"
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/clock.h"
+#include "record/clock.h"
 
 bool clock_is_ticks;
 uint64_t clock_ticks_per_second = 1000000000u;

@@ -6,7 +6,7 @@
 #ifndef STRAY_PRELOAD_CLOCK_H
 #define STRAY_PRELOAD_CLOCK_H
 
-#include "preload/sys.h"
+#include "sys.h"
 
 extern bool clock_is_ticks; /* set once, before the first stamp */
 extern uint64_t clock_ticks_per_second;

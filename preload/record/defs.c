@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/defs.h"
+#include "record/defs.h"
 
 #include <stddef.h>
 
-#include "preload/record/index.h"
-#include "preload/record/spool.h"
-#include "preload/text.h"
+#include "record/index.h"
+#include "record/spool.h"
+#include "text.h"
 #include "stray/wire.h"
 
 static uint32_t epoch;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/emit.h"
+#include "record/emit.h"
 
 #include <errno.h>
 
-#include "preload/gate.h"
-#include "preload/record/file.h"
-#include "preload/record/lane.h"
-#include "preload/record/spool.h"
-#include "preload/state/sample.h"
+#include "gate.h"
+#include "record/file.h"
+#include "record/lane.h"
+#include "record/spool.h"
+#include "state/sample.h"
 
 __thread struct thread thread_self;
 

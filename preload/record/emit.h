@@ -6,7 +6,7 @@
 #ifndef STRAY_PRELOAD_EMIT_H
 #define STRAY_PRELOAD_EMIT_H
 
-#include "preload/record/clock.h"
+#include "record/clock.h"
 #include "stray/format.h"
 #include "stray/hooks.h"
 

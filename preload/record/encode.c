@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/encode.h"
+#include "record/encode.h"
 
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
-#include "preload/sys.h"
+#include "sys.h"
 #include "stray/wire.h"
 
 #define WORKSPACES   4

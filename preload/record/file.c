@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/file.h"
+#include "record/file.h"
 
 #include <errno.h>
 #include <limits.h>
 
-#include "preload/record/encode.h"
-#include "preload/record/spool.h"
-#include "preload/state/settings.h"
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "record/encode.h"
+#include "record/spool.h"
+#include "state/settings.h"
+#include "sys.h"
+#include "text.h"
 
 #define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
 

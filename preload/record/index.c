@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/index.h"
+#include "record/index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "preload/sys.h"
+#include "sys.h"
 
 #define TABLES     14
 #define FIRST_BITS 12

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/lane.h"
+#include "record/lane.h"
 
 #include <errno.h>
 
-#include "preload/record/clock.h"
-#include "preload/record/emit.h"
-#include "preload/record/file.h"
-#include "preload/record/spool.h"
-#include "preload/sys.h"
+#include "record/clock.h"
+#include "record/emit.h"
+#include "record/file.h"
+#include "record/spool.h"
+#include "sys.h"
 
 static bool owner_is_dead(uint32_t owner)
 {

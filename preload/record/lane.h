@@ -6,7 +6,7 @@
 #ifndef STRAY_PRELOAD_LANE_H
 #define STRAY_PRELOAD_LANE_H
 
-#include "preload/gate.h"
+#include "gate.h"
 
 /* Finds or makes a lane for the calling thread and sets thread_self.lane; NULL when there is none to be had. */
 struct stray_lane *lane_take(void);

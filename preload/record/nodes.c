@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/nodes.h"
+#include "record/nodes.h"
 
-#include "preload/record/index.h"
-#include "preload/record/spool.h"
+#include "record/index.h"
+#include "record/spool.h"
 
 static uint32_t add(uint32_t parent, uint16_t kind, uint16_t flags, uint64_t value)
 {

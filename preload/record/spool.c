@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/record/spool.h"
+#include "record/spool.h"
 
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "sys.h"
+#include "text.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/stack/capture.h"
+#include "stack/capture.h"
 
-#include "preload/gate.h"
-#include "preload/record/defs.h"
-#include "preload/record/index.h"
-#include "preload/record/nodes.h"
-#include "preload/stack/merge_frames.h"
-#include "preload/stack/modules.h"
-#include "preload/stack/native.h"
-#include "preload/stack/python.h"
-#include "preload/state/settings.h"
-#include "preload/sys.h"
+#include "gate.h"
+#include "record/defs.h"
+#include "record/index.h"
+#include "record/nodes.h"
+#include "stack/merge_frames.h"
+#include "stack/modules.h"
+#include "stack/native.h"
+#include "stack/python.h"
+#include "state/settings.h"
+#include "sys.h"
 
 #define NATIVE_MAX 256
 #define PYTHON_MAX 128
@@ -88,9 +88,6 @@ static uint64_t hash(const struct capture *capture)
     uint64_t hash = index_mix(defs_epoch(), capture->truncated);
     for (size_t i = 0; i < capture->native_count; i++)
         hash = index_mix(hash, (uint64_t)(uintptr_t)capture->scratch->addresses[capture->skip + i]);
-    if (capture->python_count == 0)
-        return hash;
-    hash = index_mix(hash, python_generation());
     for (size_t i = 0; i < capture->python_count; i++)
         hash = index_mix(hash, capture->scratch->python[i].key << 1 | capture->scratch->python[i].entry);
     return hash;
@@ -123,8 +120,8 @@ static uint32_t intern_frame(const struct capture *capture, const struct merged_
     if (!frame->python)
         return nodes_intern(parent, STRAY_NODE_NATIVE, 0, capture->scratch->native[frame->index].ip);
     const struct python_frame *python = &capture->scratch->python[frame->index];
-    uint64_t value = (uint64_t)python_code_id(python->code) << 32 | python->offset;
-    return nodes_intern(parent, STRAY_NODE_PYTHON, 0, value);
+    uint64_t code = python_code_id(python->code);
+    return code == 0 ? parent : nodes_intern(parent, STRAY_NODE_PYTHON, 0, code << 32 | python->offset);
 }
 
 /* From the outermost frame inwards, each below its caller. */
@@ -132,7 +129,9 @@ static uint32_t intern(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
     fill_native(capture);
-    size_t count = merge_frames(scratch->native, capture->native_count, scratch->python, capture->python_count, scratch->merged);
+    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python_count,
+                                python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
+    size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
     uint32_t node = nodes_intern(0, STRAY_NODE_ROOT, capture->truncated ? STRAY_NODE_TRUNCATED : 0, defs_epoch());
     while (count > 0 && node != 0)
         node = intern_frame(capture, &scratch->merged[--count], node);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/stack/modules.h"
+#include "stack/modules.h"
 
 #include <elf.h>
 #include <limits.h>
 
-#include "preload/record/defs.h"
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "record/defs.h"
+#include "sys.h"
+#include "text.h"
 #include "stray/format.h"
 
 #define MODULES_MAX 2048

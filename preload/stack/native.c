@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/stack/native.h"
+#include "stack/native.h"
 
 #include <dlfcn.h>
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-#include "preload/got.h"
-#include "preload/stack/modules.h"
+#include "got.h"
+#include "stack/modules.h"
 
 #define NAME_OF(function) NAME_OF_EXPANDED(function)
 #define NAME_OF_EXPANDED(function) #function
 
 static struct {
     int (*backtrace)(void **, int);
+    int (*getcontext)(unw_context_t *);
     int (*init_local)(unw_cursor_t *, unw_context_t *);
     int (*step)(unw_cursor_t *);
     int (*get_reg)(unw_cursor_t *, int, unw_word_t *);
@@ -31,13 +32,14 @@ static void *symbol(void *library, const char *name)
 static bool find_functions(void *library)
 {
     *(void **)&unw.backtrace = symbol(library, "unw_backtrace");
+    *(void **)&unw.getcontext = symbol(library, "_Ux86_64_getcontext"); /* what unw_getcontext() expands to */
     *(void **)&unw.init_local = symbol(library, NAME_OF(unw_init_local));
     *(void **)&unw.step = symbol(library, NAME_OF(unw_step));
     *(void **)&unw.get_reg = symbol(library, NAME_OF(unw_get_reg));
     *(void **)&unw.flush_cache = symbol(library, NAME_OF(unw_flush_cache));
     *(void **)&unw.set_caching_policy = symbol(library, NAME_OF(unw_set_caching_policy));
     unw.space = symbol(library, NAME_OF(unw_local_addr_space));
-    return unw.backtrace && unw.init_local && unw.step && unw.get_reg && unw.flush_cache && unw.set_caching_policy &&
+    return unw.backtrace && unw.getcontext && unw.init_local && unw.step && unw.get_reg && unw.flush_cache && unw.set_caching_policy &&
            unw.space;
 }
 
@@ -68,7 +70,7 @@ size_t native_frame_addresses(void *const *addresses, size_t count, uint64_t *re
     unw_cursor_t cursor;
     unw_word_t ip, cfa;
     size_t found = 0;
-    if (!active || unw_getcontext(&context) != 0 || unw.init_local(&cursor, &context) != 0)
+    if (!active || unw.getcontext(&context) != 0 || unw.init_local(&cursor, &context) != 0)
         return 0;
     /* A frame's canonical address is its caller's stack pointer: read after the step that leaves it. */
     while (found < count && unw.get_reg(&cursor, UNW_REG_IP, &ip) == 0) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/command.h"
+#include "state/command.h"
 
 #include <errno.h>
 #include <limits.h>
 
-#include "preload/record/clock.h"
-#include "preload/record/defs.h"
-#include "preload/state/settings.h"
-#include "preload/sys.h"
+#include "record/clock.h"
+#include "record/defs.h"
+#include "state/settings.h"
+#include "sys.h"
 #include "stray/format.h"
 
 #define WORDS_MAX     256

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "preload/text.h"
+#include "text.h"
 
 /* The command's name, fit for a file name. */
 void command_put_name(struct text *text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/descriptors.h"
+#include "state/descriptors.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <sys/un.h>
 
-#include "preload/record/defs.h"
-#include "preload/record/emit.h"
-#include "preload/state/endpoint.h"
-#include "preload/sys.h"
+#include "record/defs.h"
+#include "record/emit.h"
+#include "state/endpoint.h"
+#include "sys.h"
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu

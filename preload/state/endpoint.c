@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/endpoint.h"
+#include "state/endpoint.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

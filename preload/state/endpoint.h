@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "preload/text.h"
+#include "text.h"
 
 /* False for families that have no text. */
 bool endpoint_text(const void *address, uint32_t length, struct text *text);

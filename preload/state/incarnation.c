@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/incarnation.h"
+#include "state/incarnation.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 
-#include "preload/gate.h"
-#include "preload/real.h"
-#include "preload/record/defs.h"
-#include "preload/record/emit.h"
-#include "preload/record/encode.h"
-#include "preload/record/file.h"
-#include "preload/record/index.h"
-#include "preload/record/lane.h"
-#include "preload/record/spool.h"
-#include "preload/stack/capture.h"
-#include "preload/state/command.h"
-#include "preload/state/descriptors.h"
-#include "preload/state/sample.h"
-#include "preload/state/settings.h"
+#include "gate.h"
+#include "real.h"
+#include "record/defs.h"
+#include "record/emit.h"
+#include "record/encode.h"
+#include "record/file.h"
+#include "record/index.h"
+#include "record/lane.h"
+#include "record/spool.h"
+#include "stack/capture.h"
+#include "state/command.h"
+#include "state/descriptors.h"
+#include "state/sample.h"
+#include "state/settings.h"
 #include "stray/wire.h"
 
 #ifndef MADV_WIPEONFORK
@@ -85,17 +85,17 @@ static struct stray_file_header describe_file(uint32_t origin)
 }
 
 /* Where the spool goes: beside the trace, or under the same name in the folder that the user chose. */
-static void name_spool(struct text *spool, const struct text *trace)
+static void name_spool(struct text *path, const struct text *trace)
 {
-    spool->used = 0;
+    path->used = 0;
     if (settings.spool[0]) {
-        text_string(spool, settings.spool);
-        text_byte(spool, '/');
-        text_string(spool, string_base(trace->at));
+        text_string(path, settings.spool);
+        text_byte(path, '/');
+        text_string(path, string_base(trace->at));
     } else {
-        text_string(spool, trace->at);
+        text_string(path, trace->at);
     }
-    text_string(spool, STRAY_SPOOL_SUFFIX);
+    text_string(path, STRAY_SPOOL_SUFFIX);
 }
 
 static bool open_files(uint32_t origin)

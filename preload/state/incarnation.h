@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "sys.h"
+#include "text.h"
 
 /* Whether the caller runs in the traced process itself, and not in a vfork child that shares its memory. */
 bool incarnation_is_self(void);

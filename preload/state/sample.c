@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/sample.h"
+#include "state/sample.h"
 
-#include "preload/record/emit.h"
-#include "preload/record/index.h"
-#include "preload/state/descriptors.h"
-#include "preload/state/settings.h"
-#include "preload/sys.h"
-#include "preload/text.h"
+#include "record/emit.h"
+#include "record/index.h"
+#include "state/descriptors.h"
+#include "state/settings.h"
+#include "sys.h"
+#include "text.h"
 
 uint64_t sample_due = UINT64_MAX;
 

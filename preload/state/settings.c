@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "preload/state/settings.h"
+#include "state/settings.h"
 
-#include "preload/text.h"
+#include "text.h"
 #include "stray/hooks.h"
 
 #define VARIABLES_MAX 32

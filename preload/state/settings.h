@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "preload/sys.h"
+#include "sys.h"
 
 struct settings {
     char folder[PATH_MAX];  /* absolute; where traces go */
