@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/capture.h"
 
+#include <errno.h>
+
 #include "gate.h"
 #include "record/defs.h"
 #include "record/index.h"
@@ -167,9 +169,12 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return 0;
+    int kept = errno;
+    errno = 0; /* libunwind repeats a read for as long as it finds EINTR there, whoever put it */
     thread_self.flags |= THREAD_UNWINDING;
     uint32_t node = capture_with(scratch, caller);
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
+    errno = kept;
     __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
     return node;
 }
