@@ -36,12 +36,11 @@ struct stack {
 
 struct names;
 
-/* `library` and `mine`: NULL-ended glob lists from --library and --mine that move the line; may be NULL. They,
- * and the trace, must outlive the names. -ENOMEM.
- * Python: user code is what does not lie below lib/python3.x, site-packages, dist-packages, nor is frozen or
- * generated. Native: what does not lie in a system library (below /lib, /usr/lib, /lib64 ...), nor in headers
- * below /usr/include, nor in the interpreter; a program in /usr/bin only if it is the one that ran. The rules
- * stand in names/ownership.h.
+/* `library` and `mine`: NULL-ended glob lists from --library and --mine that move the line; may be NULL.
+ * They, and the trace, must outlive the names. -ENOMEM. Python: user code is what does not lie below
+ * lib/python3.x, site-packages, dist-packages, nor is frozen or generated. Native: what does not lie in a
+ * system library (below /lib, /usr/lib, /lib64 ...), nor in headers below /usr/include, nor in the
+ * interpreter; a program in /usr/bin only if it is the one that ran. The rules stand in names/ownership.h.
  * Where a stack has no user frame, an installed application is blamed before the framework or driver it uses,
  * these before the standard library, Python before native code, and the C library last. */
 int names_open(struct trace *trace, const char *const *library, const char *const *mine,
