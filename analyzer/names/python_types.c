@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "names/python_types.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* PyTypeObject on 64-bit platforms, the same from CPython 3.8 on. */
+enum type_offset {
+    TYPE_SIZE = 16,
+    TYPE_NAME = 24,
+    TYPE_BASICSIZE = 32,
+    TYPE_ITEMSIZE = 40,
+    TYPE_DEALLOC = 48,
+    TYPE_REPR = 88,
+    TYPE_HASH = 120,
+    TYPE_CALL = 128,
+    TYPE_STR = 136,
+    TYPE_TRAVERSE = 184,
+    TYPE_CLEAR = 192,
+    TYPE_DEL = 376,
+    TYPE_FINALIZE = 392,
+};
+
+/* PyType_Spec, and the ids of typeslots.h. */
+enum spec_offset { SPEC_BASICSIZE = 8, SPEC_ITEMSIZE = 12, SPEC_SLOTS = 24 };
+enum slot_id { SLOT_DEALLOC = 52, SLOT_DEL = 53, SLOT_FINALIZE = 80, SLOT_LIMIT = 128 };
+
+#define MAX_NAME      255
+#define IMMORTAL      0x30000000u
+#define MIN_BASICSIZE 16 /* reference count and type */
+#define MAX_BASICSIZE (1u << 20)
+#define MAX_ITEMSIZE  (1u << 16)
+#define MAX_THUNK     64 /* bytes of code, with the padding to the next function */
+
+/* What the collector prints under gc.DEBUG_STATS: since Python 2, and in nothing else. */
+static const char collector_message[] = "gc: collecting generation %d";
+
+/* A pointer in the data, as it stands once the file is loaded. */
+struct word {
+    uint64_t slot, value;
+};
+
+struct words {
+    struct word *items;
+    size_t count, capacity;
+};
+
+struct role {
+    uint64_t address;
+    enum python_role role;
+};
+
+struct python_types {
+    struct role *roles;
+    size_t count, capacity;
+};
+
+static int add_word(struct words *words, uint64_t slot, uint64_t value)
+{
+    if (words->count == words->capacity) {
+        size_t wanted = words->capacity ? words->capacity * 2 : 1024;
+        struct word *larger = reallocarray(words->items, wanted, sizeof(*larger));
+        if (!larger)
+            return -ENOMEM;
+        words->items = larger;
+        words->capacity = wanted;
+    }
+    words->items[words->count++] = (struct word){slot, value};
+    return 0;
+}
+
+static int add_role(struct python_types *types, uint64_t address, enum python_role role)
+{
+    if (types->count == types->capacity) {
+        size_t wanted = types->capacity ? types->capacity * 2 : 64;
+        struct role *larger = reallocarray(types->roles, wanted, sizeof(*larger));
+        if (!larger)
+            return -ENOMEM;
+        types->roles = larger;
+        types->capacity = wanted;
+    }
+    types->roles[types->count++] = (struct role){address, role};
+    return 0;
+}
+
+static int compare_words(const void *left, const void *right)
+{
+    const struct word *a = left, *b = right;
+    return a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+static int compare_roles(const void *left, const void *right)
+{
+    const struct role *a = left, *b = right;
+    if (a->address != b->address)
+        return a->address < b->address ? -1 : 1;
+    return (int)b->role - (int)a->role;
+}
+
+static bool find_word(const struct words *words, uint64_t slot, uint64_t *ret_value)
+{
+    struct word key = {.slot = slot};
+    const struct word *word =
+        words->count ? bsearch(&key, words->items, words->count, sizeof(key), compare_words) : NULL;
+    if (word)
+        *ret_value = word->value;
+    return word != NULL;
+}
+
+/* Tables of the dynamic section that say where pointers are. */
+struct relocations {
+    uint64_t rela, rela_size, relr, relr_size, symbols;
+};
+
+static struct relocations read_dynamic(const struct image *image)
+{
+    struct relocations found = {0};
+    const uint8_t *bytes = image_at(image, image->dynamic, image->dynamic_size);
+    for (uint64_t at = 0; bytes && at + sizeof(Elf64_Dyn) <= image->dynamic_size; at += sizeof(Elf64_Dyn)) {
+        Elf64_Dyn entry;
+        memcpy(&entry, bytes + at, sizeof(entry));
+        switch (entry.d_tag) {
+        case DT_RELA:
+            found.rela = entry.d_un.d_ptr;
+            break;
+        case DT_RELASZ:
+            found.rela_size = entry.d_un.d_val;
+            break;
+        case DT_RELR:
+            found.relr = entry.d_un.d_ptr;
+            break;
+        case DT_RELRSZ:
+            found.relr_size = entry.d_un.d_val;
+            break;
+        case DT_SYMTAB:
+            found.symbols = entry.d_un.d_ptr;
+            break;
+        case DT_NULL:
+            return found;
+        default:
+            break;
+        }
+    }
+    return found;
+}
+
+static bool is_relative(const struct image *image, uint32_t type)
+{
+    return image->machine == EM_X86_64 ? type == R_X86_64_RELATIVE : type == R_AARCH64_RELATIVE;
+}
+
+static bool is_symbolic(const struct image *image, uint32_t type)
+{
+    return image->machine == EM_X86_64 ? type == R_X86_64_64 : type == R_AARCH64_ABS64;
+}
+
+/* Value of a symbol the file defines itself; 0 for one it takes from elsewhere. */
+static uint64_t symbol_value(const struct image *image, uint64_t symbols, uint32_t index)
+{
+    const uint8_t *bytes = image_at(image, symbols + index * sizeof(Elf64_Sym), sizeof(Elf64_Sym));
+    Elf64_Sym symbol;
+    if (!bytes)
+        return 0;
+    memcpy(&symbol, bytes, sizeof(symbol));
+    return symbol.st_shndx == SHN_UNDEF ? 0 : symbol.st_value;
+}
+
+static int read_rela(const struct image *image, const struct relocations *tables, struct words *words)
+{
+    const uint8_t *bytes = image_at(image, tables->rela, tables->rela_size);
+    for (uint64_t at = 0; bytes && at + sizeof(Elf64_Rela) <= tables->rela_size; at += sizeof(Elf64_Rela)) {
+        Elf64_Rela entry;
+        memcpy(&entry, bytes + at, sizeof(entry));
+        uint32_t type = ELF64_R_TYPE(entry.r_info);
+        uint64_t value = (uint64_t)entry.r_addend;
+        if (is_symbolic(image, type)) {
+            uint64_t base = symbol_value(image, tables->symbols, ELF64_R_SYM(entry.r_info));
+            value = base ? base + value : 0;
+        } else if (!is_relative(image, type)) {
+            continue;
+        }
+        if (add_word(words, entry.r_offset, value) != 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_in_place(const struct image *image, struct words *words, uint64_t slot)
+{
+    uint64_t value;
+    return image_word(image, slot, &value) ? add_word(words, slot, value) : 0;
+}
+
+/* An even entry is the address of a pointer; an odd one a bit map of the 63 words that follow. */
+static int read_relr(const struct image *image, const struct relocations *tables, struct words *words)
+{
+    uint64_t next = 0, entry;
+    for (uint64_t at = 0; at + 8 <= tables->relr_size; at += 8) {
+        if (!image_word(image, tables->relr + at, &entry))
+            break;
+        if ((entry & 1) == 0) {
+            if (add_in_place(image, words, entry) != 0)
+                return -ENOMEM;
+            next = entry + 8;
+            continue;
+        }
+        for (unsigned bit = 0; bit < 63; bit++)
+            if ((entry >> (bit + 1) & 1) && add_in_place(image, words, next + bit * 8) != 0)
+                return -ENOMEM;
+        next += 63 * 8;
+    }
+    return 0;
+}
+
+/* A program linked to fixed addresses has its pointers in the data, ready. */
+static int read_fixed(const struct image *image, struct words *words)
+{
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const struct image_segment *segment = &image->segments[i];
+        if (!segment->writable)
+            continue;
+        uint64_t first = (segment->address + 7) & ~(uint64_t)7;
+        for (uint64_t slot = first; slot + 8 <= segment->address + segment->size; slot += 8) {
+            uint64_t value;
+            if (image_word(image, slot, &value) && image_at(image, value, 1) &&
+                add_word(words, slot, value) != 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static int read_words(const struct image *image, struct words *words)
+{
+    struct relocations tables = read_dynamic(image);
+    int result = image->fixed ? read_fixed(image, words) : read_rela(image, &tables, words);
+    if (result == 0 && !image->fixed)
+        result = read_relr(image, &tables, words);
+    if (words->count)
+        qsort(words->items, words->count, sizeof(*words->items), compare_words);
+    return result;
+}
+
+/* "socket", "psycopg2.extensions.connection" */
+static bool is_type_name(const char *text)
+{
+    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.";
+    if (!text || !strchr(first, text[0]) || text[0] == '\0')
+        return false;
+    size_t length = strspn(text, rest);
+    return text[length] == '\0' && length <= MAX_NAME;
+}
+
+/* A slot that holds a function, of this file or another, or nothing. */
+static bool is_function_or_empty(const struct image *image, const struct words *words, uint64_t slot)
+{
+    uint64_t value;
+    if (find_word(words, slot, &value))
+        return value == 0 || image_executable(image, value);
+    return image_word(image, slot, &value) && value == 0;
+}
+
+/* The reference count of an object that was never allocated: 1, or from 3.12 on a very high one. */
+static bool is_static_count(uint64_t count)
+{
+    return count == 1 || (uint32_t)count >= IMMORTAL;
+}
+
+static bool is_type(const struct image *image, const struct words *words, uint64_t type)
+{
+    static const uint16_t functions[] = {TYPE_DEALLOC, TYPE_REPR, TYPE_HASH, TYPE_CALL,
+                                         TYPE_STR, TYPE_TRAVERSE, TYPE_CLEAR};
+    static const uint16_t numbers[] = {TYPE_SIZE, TYPE_BASICSIZE, TYPE_ITEMSIZE};
+    uint64_t references, size, basicsize, itemsize;
+    if (!image_word(image, type, &references) || !image_word(image, type + TYPE_SIZE, &size) ||
+        !image_word(image, type + TYPE_BASICSIZE, &basicsize) ||
+        !image_word(image, type + TYPE_ITEMSIZE, &itemsize))
+        return false;
+    if (!is_static_count(references) || size != 0 || basicsize > MAX_BASICSIZE || itemsize > MAX_ITEMSIZE)
+        return false;
+    /* A type may inherit its size, but then it has at least a destructor: zeros alone are no type. */
+    if (basicsize < MIN_BASICSIZE && !find_word(words, type + TYPE_DEALLOC, &size))
+        return false;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (!image->fixed && find_word(words, type + numbers[i], &size))
+            return false;
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+        if (!is_function_or_empty(image, words, type + functions[i]))
+            return false;
+    return true;
+}
+
+static int add_destructor(const struct image *image, const struct words *words, struct python_types *types,
+                          uint64_t slot)
+{
+    uint64_t value;
+    if (!find_word(words, slot, &value) || !image_executable(image, value))
+        return 0;
+    return add_role(types, value, PYTHON_ROLE_DESTRUCTOR);
+}
+
+static int add_type(const struct image *image, const struct words *words, struct python_types *types,
+                    uint64_t type)
+{
+    static const uint16_t slots[] = {TYPE_DEALLOC, TYPE_DEL, TYPE_FINALIZE};
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
+        if (add_destructor(image, words, types, type + slots[i]) != 0)
+            return -ENOMEM;
+    return 0;
+}
+
+/* Walks a PyType_Slot array; with `types` NULL only says whether it is one. 1: it is. */
+static int walk_slots(const struct image *image, const struct words *words, uint64_t slots,
+                      struct python_types *types)
+{
+    for (size_t i = 0; i < SLOT_LIMIT; i++, slots += 16) {
+        uint64_t id, value;
+        if (!image_word(image, slots, &id) || id >= SLOT_LIMIT)
+            return 0;
+        if (id == 0)
+            return i > 0;
+        if (!find_word(words, slots + 8, &value) && (!image_word(image, slots + 8, &value) || value != 0))
+            return 0;
+        bool destructor = id == SLOT_DEALLOC || id == SLOT_DEL || id == SLOT_FINALIZE;
+        if (types && destructor && add_destructor(image, words, types, slots + 8) != 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_spec(const struct image *image, const struct words *words, struct python_types *types,
+                    uint64_t spec)
+{
+    const uint8_t *bytes = image_at(image, spec, SPEC_SLOTS);
+    uint64_t slots;
+    int32_t basicsize, itemsize;
+    if (!bytes || !find_word(words, spec + SPEC_SLOTS, &slots))
+        return 0;
+    memcpy(&basicsize, bytes + SPEC_BASICSIZE, sizeof(basicsize));
+    memcpy(&itemsize, bytes + SPEC_ITEMSIZE, sizeof(itemsize));
+    if (abs(basicsize) > (int)MAX_BASICSIZE || itemsize < 0 || itemsize > (int)MAX_ITEMSIZE ||
+        walk_slots(image, words, slots, NULL) != 1)
+        return 0;
+    return walk_slots(image, words, slots, types) < 0 ? -ENOMEM : 0;
+}
+
+static int find_types(const struct image *image, const struct words *words, struct python_types *types)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        uint64_t slot = words->items[i].slot;
+        if (!is_type_name(image_string(image, words->items[i].value)))
+            continue;
+        int result = is_type(image, words, slot - TYPE_NAME) ? add_type(image, words, types, slot - TYPE_NAME)
+                                                             : add_spec(image, words, types, slot);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static int32_t read_i32(const uint8_t *bytes)
+{
+    int32_t value;
+    memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
+/* The function that a jump in `start`'s code at `at` leads into the middle of; 0: none, or `start` itself. */
+static uint64_t jump_target(const struct image *image, uint64_t start, uint64_t at)
+{
+    const uint8_t *code = image_at(image, at, 5);
+    if (!code || at == start)
+        return 0;
+    bool jump = code[0] == 0xe9, branch = code[-1] == 0x0f && (code[0] & 0xf0) == 0x80;
+    if (!jump && !branch)
+        return 0;
+    uint64_t target = at + 5 + (uint64_t)(int64_t)read_i32(code + 1);
+    uint64_t function = image_function(image, target, NULL);
+    return function == start || function == target ? 0 : function;
+}
+
+/* The printing of statistics is rarely run and often moved out into a function of its own, from which all
+ * jumps lead back: the function that most of them lead to is the one it was part of. 0: there is none. */
+static uint64_t hot_part(const struct image *image, uint64_t start, uint64_t end)
+{
+    uint64_t best = 0;
+    size_t votes = 0, all = 0, for_best = 0;
+    for (uint64_t at = start; at < end; at++) {
+        uint64_t function = jump_target(image, start, at);
+        if (function == 0)
+            continue;
+        all++;
+        if (votes == 0)
+            best = function;
+        votes += function == best ? 1 : (size_t)-1;
+    }
+    for (uint64_t at = start; best && at < end; at++)
+        for_best += jump_target(image, start, at) == best;
+    return for_best >= 2 && for_best * 2 > all ? best : 0;
+}
+
+static int add_collector_at(const struct image *image, struct python_types *types, uint64_t code)
+{
+    uint64_t end, start = image_function(image, code, &end);
+    if (start == 0)
+        return 0;
+    if (end - start > 65536)
+        end = start + 65536;
+    if (add_role(types, start, PYTHON_ROLE_COLLECTOR) != 0)
+        return -ENOMEM;
+    uint64_t hot = hot_part(image, start, end);
+    return hot ? add_role(types, hot, PYTHON_ROLE_COLLECTOR) : 0;
+}
+
+/* Adds the functions whose code refers to `target`, relative to the next instruction or by its address. */
+static int find_references(const struct image *image, struct python_types *types, uint64_t target)
+{
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const struct image_segment *segment = &image->segments[i];
+        if (!segment->executable)
+            continue;
+        const uint8_t *bytes = image->bytes + segment->offset;
+        for (uint64_t at = 0; at + 4 <= segment->size; at++) {
+            int64_t value = read_i32(bytes + at);
+            uint64_t code = segment->address + at;
+            bool refers = code + 4 + (uint64_t)value == target || (image->fixed && (uint64_t)value == target);
+            if (refers && add_collector_at(image, types, code) != 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static int find_collector(const struct image *image, struct python_types *types)
+{
+    if (image->machine != EM_X86_64)
+        return 0;
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const struct image_segment *segment = &image->segments[i];
+        const uint8_t *bytes = image->bytes + segment->offset;
+        const uint8_t *found =
+            memmem(bytes, segment->size, collector_message, sizeof(collector_message) - 1);
+        if (found)
+            return find_references(image, types, segment->address + (uint64_t)(found - bytes));
+    }
+    return 0;
+}
+
+/* From 3.13 on Py_FinalizeEx only checks a flag and jumps to the function that Py_RunMain calls directly. */
+static int find_finalizer(const struct image *image, struct python_types *types, uint64_t finalize)
+{
+    uint64_t end, start = image_function(image, finalize, &end);
+    if (image->machine != EM_X86_64 || start != finalize || end - start > MAX_THUNK)
+        return 0;
+    for (uint64_t at = start; at + 5 <= end; at++) {
+        const uint8_t *code = image_at(image, at, 5);
+        if (!code || code[0] != 0xe9)
+            continue;
+        uint64_t target = at + 5 + (uint64_t)(int64_t)read_i32(code + 1);
+        if (image_function(image, target, NULL) == target &&
+            add_role(types, target, PYTHON_ROLE_FINALIZER) != 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int python_types_read(const struct image *image, uint64_t finalize, struct python_types **ret_types)
+{
+    struct words words = {0};
+    struct python_types *types = calloc(1, sizeof(*types));
+    int result = types ? read_words(image, &words) : -ENOMEM;
+    if (result == 0)
+        result = find_types(image, &words, types);
+    if (result == 0)
+        result = find_collector(image, types);
+    if (result == 0 && finalize)
+        result = find_finalizer(image, types, finalize);
+    free(words.items);
+    if (result != 0) {
+        python_types_free(types);
+        return result;
+    }
+    if (types->count)
+        qsort(types->roles, types->count, sizeof(*types->roles), compare_roles);
+    *ret_types = types;
+    return 0;
+}
+
+void python_types_free(struct python_types *types)
+{
+    if (types)
+        free(types->roles);
+    free(types);
+}
+
+enum python_role python_types_role(const struct python_types *types, uint64_t address)
+{
+    size_t low = 0, high = types->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (types->roles[middle].address < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < types->count && types->roles[low].address == address ? types->roles[low].role : PYTHON_ROLE_NONE;
+}
+
+size_t python_types_count(const struct python_types *types)
+{
+    return types->count;
+}
