@@ -45,7 +45,8 @@ struct process {
     bool running;        /* the very same process is alive on this host, now */
 };
 
-/* What reading found wrong or missing. */
+/* What reading found wrong or missing. Known when the trace is open, but for what shows only when a frame is decoded
+ * (its lost events, content that belies its checksum): that is added during the first pass of a merge. */
 struct damage {
     uint64_t frames_read;
     uint64_t frames_damaged;  /* checksum or content wrong: skipped */
@@ -53,8 +54,11 @@ struct damage {
     uint64_t frames_missing;  /* gaps in the lanes' sequence numbers */
     uint64_t events_recovered; /* taken from the spool */
     uint64_t lost_events;     /* counted by the shim as not recorded */
-    bool truncated;           /* the file ends inside a frame */
-    bool complete;            /* none of the above is wrong, and the process's end (or the spool) is there */
+    bool truncated;           /* the file ends inside a frame whose content no spool holds */
+    bool header_damaged;      /* the file header's checksum is wrong: pid, ids and flags are unknown (0) */
+    bool spool_damaged;       /* a spool is there, but cannot be read as a whole */
+    bool complete;            /* none of the above is wrong, and the process's end (or the spool, or the process itself,
+                               * still running) is there; events_recovered is nothing wrong */
 };
 
 struct trace;

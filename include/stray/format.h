@@ -18,6 +18,8 @@
 #define STRAY_SPOOL_SUFFIX  ".spool" /* appended to the trace's whole name */
 #define STRAY_PAGE          4096u
 #define STRAY_LANE_EVENTS   1024u   /* events in one buffer of a lane */
+#define STRAY_FRAME_PLAIN   (64u << 20) /* most bytes of a payload once decompressed */
+#define STRAY_FRAME_EVENTS_MAX 65536u /* most events in one frame */
 #define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one after the final flush */
 
 /* File header, at offset 0 of every trace. Frames follow at `header_size`. */

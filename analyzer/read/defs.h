@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The definition area as tables: process, modules, code, endpoints, notes, options. Records that are not
+ * whole (a thread died in the middle of one) are stepped over. All strings point into the area.
+ */
+#ifndef STRAY_READ_DEFS_H
+#define STRAY_READ_DEFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "read/extents.h"
+#include "read/trace.h"
+
+struct endpoint {
+    uint64_t id;
+    const char *text;
+};
+
+struct texts {
+    const char **list;
+    size_t count, room;
+};
+
+struct defs {
+    struct code *codes; /* ascending by id */
+    size_t code_count, code_room;
+    struct endpoint *endpoints; /* ascending by id */
+    size_t endpoint_count, endpoint_room;
+    struct module *modules;
+    size_t module_count, module_room;
+    struct texts notes, options, command;
+    const struct stray_def_process *identity; /* of the first PROCESS record; NULL: there is none */
+    const char *exe;
+};
+
+/* Reads a sealed area of bytes, which must outlive `defs`. -ENOMEM, with `defs` to be freed all the same. */
+int defs_parse(const struct extents *area, struct defs *defs);
+void defs_free(struct defs *defs);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The inside of a trace, shared by the files of this folder and by nobody else.
+ */
+#ifndef STRAY_READ_INSIDE_H
+#define STRAY_READ_INSIDE_H
+
+#include "read/defs.h"
+#include "read/extents.h"
+#include "read/source.h"
+#include "read/spool.h"
+#include "read/trace.h"
+
+/* One EVENTS frame, or one buffer of the spool that takes the place of a frame. */
+struct frame_info {
+    uint64_t payload;                  /* where it begins in the trace; unused with `spooled` */
+    const struct stray_event *spooled; /* NULL: in the trace */
+    uint64_t sequence, first_time, last_time;
+    uint32_t lane, count, stored_size, plain_size;
+    uint8_t codec;
+    bool counted; /* what decoding shows of it is in the trace's damage */
+    bool damaged; /* its content belies its checksum */
+};
+
+struct clock_pair {
+    uint64_t time, monotonic_ns;
+    bool known;
+};
+
+struct trace {
+    char *path;
+    struct source source;
+    struct stray_file_header header;
+    struct spool *spool;       /* NULL: none, or not of this trace */
+    struct frame_info *frames; /* ascending by first time, lane, sequence once open */
+    size_t frame_count, frame_room;
+    struct extents nodes, area;
+    struct defs defs;
+    struct process process;
+    struct damage damage;
+    struct clock_pair first_pair, last_pair; /* the earliest and the latest seen while decoding */
+    double ns_per_tick;
+    uint64_t lost_in_events; /* sum of the LOST events decoded */
+    uint64_t verdict_time;   /* of the latest END or EXEC_FAILED decoded */
+    bool ended;              /* it was an END */
+    struct ZSTD_DCtx_s *zstd;
+    uint8_t *stored, *plain; /* scratch for one payload */
+    size_t stored_room, plain_room;
+};
+
+/* Decodes and sorts a frame: 0, and *ret_events to be freed by the caller. -EBADMSG if its content is wrong
+ * (it is then counted as damaged, once), -ENOMEM. */
+int trace_load(struct trace *trace, size_t frame, struct stray_event **ret_events, size_t *ret_count);
+
+/* Reads a payload of the trace and unpacks it into trace->plain. -EBADMSG, -ENOTSUP, -ENOMEM. */
+int trace_unpack(struct trace *trace, uint64_t payload, uint8_t codec, uint32_t stored_size,
+                 uint32_t plain_size);
+
+/* Drops frames that others supersede, counts gaps, sorts what is left by time. */
+void frames_settle(struct trace *trace);
+
+/* Decides damage.lost_events, damage.truncated and damage.complete anew. */
+void trace_assess(struct trace *trace);
+
+/* Finds ns_per_tick. */
+int trace_calibrate(struct trace *trace);
+
+/* Looks for the END event where it must stand if there is one. */
+int trace_find_end(struct trace *trace);
+
+/* Fills trace->process from the definitions, and asks the host whether it is running. */
+void process_settle(struct trace *trace);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "read/merge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "read/array.h"
+#include "read/inside.h"
+
+/* A decoded frame and the place in it that was reached. */
+struct cursor {
+    struct stray_event *events;
+    size_t position, count;
+    const struct frame_info *frame;
+    size_t lane; /* index into merge->lanes */
+};
+
+struct lane {
+    uint32_t number, thread;
+};
+
+struct merge {
+    struct trace *trace;
+    size_t next;         /* first frame not yet loaded; frames ascend by first time */
+    struct cursor *heap; /* the cursor whose event comes first is the root */
+    size_t heap_count, heap_room;
+    struct lane *lanes; /* ascending */
+    size_t lane_count;
+};
+
+static int compare_lane(const void *left, const void *right)
+{
+    const struct lane *a = left, *b = right;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static int collect_lanes(struct merge *merge)
+{
+    const struct trace *trace = merge->trace;
+    merge->lanes = calloc(trace->frame_count + 1, sizeof(*merge->lanes));
+    if (!merge->lanes)
+        return -ENOMEM;
+    for (size_t i = 0; i < trace->frame_count; i++)
+        merge->lanes[i].number = trace->frames[i].lane;
+    qsort(merge->lanes, trace->frame_count, sizeof(*merge->lanes), compare_lane);
+    for (size_t i = 0; i < trace->frame_count; i++)
+        if (i == 0 || merge->lanes[i].number != merge->lanes[merge->lane_count - 1].number)
+            merge->lanes[merge->lane_count++] = merge->lanes[i];
+    return 0;
+}
+
+int merge_open(struct trace *trace, struct merge **ret_merge, struct error *error)
+{
+    struct merge *merge = calloc(1, sizeof(*merge));
+    int result = -ENOMEM;
+    if (merge) {
+        merge->trace = trace;
+        result = collect_lanes(merge);
+    }
+    if (result < 0) {
+        merge_close(merge);
+        return error_set(error, result, "%s: out of memory", trace_path(trace));
+    }
+    *ret_merge = merge;
+    return 0;
+}
+
+void merge_close(struct merge *merge)
+{
+    if (!merge)
+        return;
+    for (size_t i = 0; i < merge->heap_count; i++)
+        free(merge->heap[i].events);
+    free(merge->heap);
+    free(merge->lanes);
+    free(merge);
+}
+
+static bool comes_before(const struct cursor *a, const struct cursor *b)
+{
+    uint64_t left = a->events[a->position].time, right = b->events[b->position].time;
+    if (left != right)
+        return left < right;
+    if (a->frame->lane != b->frame->lane)
+        return a->frame->lane < b->frame->lane;
+    return a->frame->sequence < b->frame->sequence;
+}
+
+static void sink(struct merge *merge, size_t at)
+{
+    struct cursor *heap = merge->heap, moved = heap[at];
+    for (size_t child; (child = 2 * at + 1) < merge->heap_count; at = child) {
+        if (child + 1 < merge->heap_count && comes_before(&heap[child + 1], &heap[child]))
+            child++;
+        if (!comes_before(&heap[child], &moved))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+static void rise(struct merge *merge, size_t at)
+{
+    struct cursor *heap = merge->heap, moved = heap[at];
+    for (; at > 0 && comes_before(&moved, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = moved;
+}
+
+static size_t lane_index(const struct merge *merge, uint32_t number)
+{
+    struct lane key = {.number = number};
+    const struct lane *found = bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
+    return (size_t)(found - merge->lanes);
+}
+
+/* Brings the next frame into the heap. A damaged one is left out. */
+static int load_next(struct merge *merge)
+{
+    struct cursor *grown = array_grow(merge->heap, &merge->heap_room, merge->heap_count, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    merge->heap = grown;
+    struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
+    int result = trace_load(merge->trace, merge->next++, &cursor.events, &cursor.count);
+    if (result < 0)
+        return result == -ENOMEM ? result : 0;
+    cursor.lane = lane_index(merge, cursor.frame->lane);
+    merge->heap[merge->heap_count] = cursor;
+    rise(merge, merge->heap_count++);
+    return 0;
+}
+
+/* Loads all frames that may hold an event that comes before the heap's first. */
+static int load_due(struct merge *merge)
+{
+    const struct trace *trace = merge->trace;
+    while (merge->next < trace->frame_count) {
+        const struct cursor *root = merge->heap;
+        if (merge->heap_count > 0 &&
+            trace->frames[merge->next].first_time > root->events[root->position].time)
+            break;
+        int result = load_next(merge);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* Moves the root past its event. */
+static void advance(struct merge *merge)
+{
+    struct cursor *root = merge->heap;
+    if (++root->position == root->count) {
+        free(root->events);
+        *root = merge->heap[--merge->heap_count];
+    }
+    if (merge->heap_count > 0)
+        sink(merge, 0);
+}
+
+int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread)
+{
+    for (;;) {
+        int result = load_due(merge);
+        if (result < 0)
+            return result;
+        if (merge->heap_count == 0)
+            return 0;
+        const struct cursor *root = merge->heap;
+        struct stray_event event = root->events[root->position];
+        struct lane *lane = &merge->lanes[root->lane];
+        advance(merge);
+        if (event.action == 0) /* unwritten: does not exist */
+            continue;
+        if (event.action == STRAY_OWNER)
+            lane->thread = (uint32_t)event.handle;
+        *ret_event = event;
+        *ret_lane = lane->number;
+        *ret_thread = lane->thread;
+        return 1;
+    }
+}

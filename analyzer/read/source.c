@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "read/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int source_open(const char *path, struct source *ret_source)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    struct stat info;
+    int result = 0;
+    if (fstat(fd, &info) < 0)
+        result = -errno;
+    else if (S_ISDIR(info.st_mode))
+        result = -EISDIR;
+    else if (!S_ISREG(info.st_mode))
+        result = -EBADMSG;
+    if (result < 0) {
+        close(fd);
+        return result;
+    }
+    *ret_source = (struct source){.fd = fd, .size = (uint64_t)info.st_size};
+    return 0;
+}
+
+void source_close(struct source *source)
+{
+    if (source->fd >= 0)
+        close(source->fd);
+    source->fd = -1;
+}
+
+int source_read(const struct source *source, uint64_t offset, void *buffer, size_t size)
+{
+    if (offset > source->size || size > source->size - offset)
+        return -ENODATA;
+    uint8_t *out = buffer;
+    while (size > 0) {
+        ssize_t got = pread(source->fd, out, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return -ENODATA;
+        out += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A file that is read piece by piece. It is never mapped: a file that shrinks while it is read (a trace that
+ * is being rotated away, say) is then a short read and not a SIGBUS.
+ */
+#ifndef STRAY_READ_SOURCE_H
+#define STRAY_READ_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct source {
+    int fd;        /* -1: closed */
+    uint64_t size; /* when it was opened; what is appended later is not looked at */
+};
+
+/* Opens a regular file. Negative errno; -EBADMSG for anything that is not a regular file. Never blocks on a
+ * FIFO. */
+int source_open(const char *path, struct source *ret_source);
+/* A closed source is accepted. */
+void source_close(struct source *source);
+
+/* Reads exactly `size` bytes at `offset`. -ENODATA if the file ends before, negative errno on failure. */
+int source_read(const struct source *source, uint64_t offset, void *buffer, size_t size);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "read/words.h"
+
+static const char *const actions[] = {
+    [STRAY_OPEN] = "open",
+    [STRAY_CLOSE] = "close",
+    [STRAY_MOVE_FROM] = "move-from",
+    [STRAY_MOVE_TO] = "move-to",
+    [STRAY_RESIZE] = "resize",
+    [STRAY_USE] = "use",
+    [STRAY_CONNECTING] = "connecting",
+    [STRAY_CONNECTED] = "connected",
+    [STRAY_REFUSED] = "refused",
+    [STRAY_DUP] = "dup",
+    [STRAY_IMPLICIT] = "implicit-close",
+    [STRAY_RECONCILED] = "reconciled",
+    [STRAY_LINK] = "link",
+    [STRAY_ENDPOINT] = "endpoint",
+    [STRAY_SAMPLE] = "sample",
+    [STRAY_INHERITED] = "inherited",
+    [STRAY_DURATION] = "duration",
+    [STRAY_SHUTDOWN] = "shutdown",
+    [STRAY_EXEC_CLOSED] = "exec-closed",
+    [STRAY_FAILED] = "failed",
+    [STRAY_OWNER] = "owner",
+    [STRAY_CLOCK_PAIR] = "clock-pair",
+    [STRAY_MEMORY] = "memory",
+    [STRAY_END_BEGINS] = "end-begins",
+    [STRAY_END] = "end",
+    [STRAY_FORK] = "fork",
+    [STRAY_EXEC] = "exec",
+    [STRAY_EXEC_FAILED] = "exec-failed",
+    [STRAY_LOST] = "lost",
+    [STRAY_SIGNAL] = "signal",
+};
+
+struct resource {
+    const char *label;
+    enum stray_key key;
+};
+
+static const struct resource resources[STRAY_RESOURCE_END] = {
+#define RESOURCE(id, NAME, label, key) [STRAY_##NAME] = {label, STRAY_KEY_##key},
+#include "stray/resources.def"
+#undef RESOURCE
+};
+
+static const char *const hooks[STRAY_HOOK_END] = {
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
+    [STRAY_HOOK_##name] = #name,
+#include "stray/hooks.def"
+#undef HOOK
+};
+
+const char *action_word(unsigned action)
+{
+    return action < sizeof(actions) / sizeof(*actions) ? actions[action] : NULL;
+}
+
+const char *resource_label(unsigned resource)
+{
+    return resource < STRAY_RESOURCE_END ? resources[resource].label : NULL;
+}
+
+bool resource_key(unsigned resource, enum stray_key *ret_key)
+{
+    if (!resource_label(resource))
+        return false;
+    *ret_key = resources[resource].key;
+    return true;
+}
+
+const char *hook_name(unsigned hook)
+{
+    return hook < STRAY_HOOK_END ? hooks[hook] : NULL;
+}
+
+bool value_is_endpoint(const struct stray_event *event)
+{
+    switch (event->action) {
+    case STRAY_CONNECTING:
+    case STRAY_CONNECTED:
+    case STRAY_ENDPOINT:
+    case STRAY_INHERITED:
+        return event->value != 0;
+    case STRAY_OPEN:
+        return event->resource == STRAY_CONNECTION && event->value != 0;
+    default:
+        return false;
+    }
+}

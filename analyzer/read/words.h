@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The words for what stands in traces as a number. All strings are static; unknown numbers give NULL.
+ */
+#ifndef STRAY_READ_WORDS_H
+#define STRAY_READ_WORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stray/format.h"
+#include "stray/hooks.h"
+
+const char *action_word(unsigned action);
+const char *resource_label(unsigned resource);
+const char *hook_name(unsigned hook);
+
+/* What a handle of a known resource is; false for an unknown one. */
+bool resource_key(unsigned resource, enum stray_key *ret_key);
+
+/* True if the event's value is the id of an endpoint definition. */
+bool value_is_endpoint(const struct stray_event *event);
+
+#endif

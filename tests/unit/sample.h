@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Traces that several tests want, and a folder to keep them in. */
+#ifndef STRAY_TEST_SAMPLE_H
+#define STRAY_TEST_SAMPLE_H
+
+#include "trace_writer.h"
+
+/* A small trace of everything: two lanes, three threads, all kinds of definitions, Python and native nodes, a
+ * late event. Complete and sound. */
+struct trace_writer *sample_trace(void);
+/* The same without its end: half of the events still wait in the spool. */
+struct trace_writer *sample_unfinished(void);
+/* The tiny trace of FORMAT.md's annotated dump. */
+struct trace_writer *sample_tiny(void);
+
+/* A new folder, the same during one test; removed with all it holds when the test's process ends. */
+const char *sample_folder(void);
+/* `name` in it; valid until the next call but seven. */
+const char *sample_path(const char *name);
+
+/* All that can be observed of the trace at `path`, as text to be freed; of one that cannot be opened: the
+ * error. */
+char *sample_describe(const char *path);
+
+#endif
