@@ -43,7 +43,7 @@ static int peer_add(struct lives *lives, const char *text, bool server, uint32_t
             return 0;
         }
     }
-    int result = room_for((void **)&lives->peers, &lives->peer_room, lives->peer_count + 1, sizeof(struct peer));
+    int result = room_for(&lives->peers, &lives->peer_room, lives->peer_count + 1, sizeof(struct peer));
     if (result < 0)
         return result;
     char *copy = strdup(text);
@@ -74,7 +74,7 @@ static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32
 
 static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
 {
-    int result = room_for((void **)&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
+    int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
     if (result < 0)
         return result;
     struct life *life = &lives->lives[lives->life_count++];
@@ -128,7 +128,7 @@ static int fd_set_life(struct lives *lives, uint64_t fd, const struct life *life
         lives->strange++;
         return 0;
     }
-    int result = room_for((void **)&lives->fds, &lives->fd_count, (size_t)fd + 1, sizeof(*lives->fds));
+    int result = room_for(&lives->fds, &lives->fd_count, (size_t)fd + 1, sizeof(*lives->fds));
     if (result == 0)
         lives->fds[fd] = life ? (uint32_t)(life - lives->lives) + 1 : 0;
     return result;

@@ -67,9 +67,9 @@ static bool fits(const struct folding *folding, size_t index, const struct site 
 static int fold_add(struct folding *folding, const struct site *site, const struct frame *frame, uint64_t hash)
 {
     size_t wanted = folding->count + 1;
-    if (room_for((void **)&folding->items, &folding->room, wanted, sizeof(*folding->items)) < 0 ||
-        room_for((void **)&folding->frames, &folding->frame_room, wanted, sizeof(*folding->frames)) < 0 ||
-        room_for((void **)&folding->hashes, &folding->hash_room, wanted, sizeof(*folding->hashes)) < 0)
+    if (room_for(&folding->items, &folding->room, wanted, sizeof(*folding->items)) < 0 ||
+        room_for(&folding->frames, &folding->frame_room, wanted, sizeof(*folding->frames)) < 0 ||
+        room_for(&folding->hashes, &folding->hash_room, wanted, sizeof(*folding->hashes)) < 0)
         return -ENOMEM;
     folding->items[folding->count] =
         (struct fold){.resource = site->resource, .peer = site->peer, .stack = site->stack, .first = site->first};
@@ -96,7 +96,7 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
 {
     struct fold *fold = &folding->items[which];
     const struct site *site = &folding->lives->sites[index];
-    if (room_for((void **)&fold->sites, &fold->site_room, fold->site_count + 1, sizeof(*fold->sites)) < 0)
+    if (room_for(&fold->sites, &fold->site_room, fold->site_count + 1, sizeof(*fold->sites)) < 0)
         return -ENOMEM;
     fold->sites[fold->site_count++] = index;
     fold->opened += site->opened;
@@ -144,7 +144,7 @@ static int fold_lives(struct folding *folding, const uint32_t *fold_of)
             continue;
         uint32_t which = fold_of[lives->lives[i].site];
         struct fold *fold = &folding->items[which];
-        if (room_for((void **)&fold->lives, &fold->life_room, fold->life_count + 1, sizeof(*fold->lives)) < 0)
+        if (room_for(&fold->lives, &fold->life_room, fold->life_count + 1, sizeof(*fold->lives)) < 0)
             return -ENOMEM;
         fold->lives[fold->life_count++] = i;
     }

@@ -9,8 +9,9 @@ struct moving {
     struct block block; /* handle 0: none under way, or of unknown origin */
 };
 
-/* Grows an array to hold `wanted` items of `size` bytes. -ENOMEM leaves it as it was. */
-int room_for(void **items, size_t *room, size_t wanted, size_t size);
+/* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the
+ * pointer to it. -ENOMEM leaves it as it was. */
+int room_for(void *array, size_t *room, size_t wanted, size_t size);
 
 /* The site of (resource, stack, peer), made if new. */
 int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site);

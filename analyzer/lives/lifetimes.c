@@ -25,25 +25,27 @@ const char *resource_label(unsigned resource)
     return resource < STRAY_RESOURCE_END && labels[resource] ? labels[resource] : "unknown";
 }
 
-int room_for(void **items, size_t *room, size_t wanted, size_t size)
+int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
+    void *items;
     if (wanted <= *room)
         return 0;
     size_t bigger = *room ? *room : 64;
     while (bigger < wanted)
         bigger *= 2;
-    void *moved = reallocarray(*items, bigger, size);
+    memcpy(&items, array, sizeof(items));
+    char *moved = reallocarray(items, bigger, size);
     if (!moved)
         return -ENOMEM;
-    memset((char *)moved + *room * size, 0, (bigger - *room) * size);
-    *items = moved;
+    memset(moved + *room * size, 0, (bigger - *room) * size);
+    memcpy(array, &moved, sizeof(moved));
     *room = bigger;
     return 0;
 }
 
 static int site_add(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site)
 {
-    int result = room_for((void **)&lives->sites, &lives->site_room, lives->site_count + 1, sizeof(struct site));
+    int result = room_for(&lives->sites, &lives->site_room, lives->site_count + 1, sizeof(struct site));
     if (result < 0)
         return result;
     lives->sites[lives->site_count] =
@@ -56,7 +58,7 @@ static int site_add(struct lives *lives, unsigned resource, uint32_t stack, uint
 static int heap_site_find(struct lives *lives, uint32_t stack, uint32_t *ret_site)
 {
     if (stack >= lives->node_site_count) {
-        int result = room_for((void **)&lives->node_sites, &lives->node_site_count, (size_t)stack + 1,
+        int result = room_for(&lives->node_sites, &lives->node_site_count, (size_t)stack + 1,
                               sizeof(*lives->node_sites));
         if (result < 0)
             return result;
@@ -211,23 +213,22 @@ static void block_close(struct lives *lives, const struct stray_event *event)
         lives->books[event->resource].unknown++;
 }
 
-static int moving_of(struct lives *lives, uint32_t lane, struct moving **ret_moving)
+/* NULL without memory. */
+static struct moving *moving_of(struct lives *lives, uint32_t lane)
 {
     size_t index = lane < LANE_LIMIT ? (size_t)lane + 1 : 0;
-    int result = room_for((void **)&lives->moving, &lives->moving_count, index + 1, sizeof(*lives->moving));
-    if (result == 0)
-        *ret_moving = &lives->moving[index];
-    return result;
+    if (room_for(&lives->moving, &lives->moving_count, index + 1, sizeof(*lives->moving)) < 0)
+        return NULL;
+    return &lives->moving[index];
 }
 
 /* The block leaves the table at once, since its address may be handed to another thread before MOVE_TO; in
  * the books it stays open all the while. */
 static int block_move_from(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
-    struct moving *moving;
-    int result = moving_of(lives, lane, &moving);
-    if (result < 0)
-        return result;
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
     struct blocks *blocks = &lives->blocks[STRAY_HEAP];
     struct block *block = blocks_find(blocks, event->handle);
     moving->block = (struct block){0};
@@ -242,10 +243,11 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
 
 static int block_move_to(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
-    struct moving *moving;
-    int result = moving_of(lives, lane, &moving);
-    if (result < 0 || moving->block.handle == 0)
-        return result;
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->block.handle == 0)
+        return 0;
     struct block block = moving->block;
     struct blocks *blocks = &lives->blocks[STRAY_HEAP];
     struct block *old = blocks_find(blocks, event->handle);

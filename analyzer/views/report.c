@@ -36,13 +36,18 @@ void report_free(struct report *report)
     free(report);
 }
 
-/* One more item at the end of an array, zeroed; NULL without memory. Arrays here are short: no spare room. */
-static void *append(void **items, size_t *count, size_t size)
+/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. Room is
+ * made in powers of two. */
+static void *append(void *array, size_t *count, size_t size)
 {
-    char *moved = reallocarray(*items, *count + 1, size);
+    void *items;
+    memcpy(&items, array, sizeof(items));
+    char *moved = items;
+    if ((*count & (*count - 1)) == 0)
+        moved = reallocarray(items, *count ? 2 * *count : 1, size);
     if (!moved)
         return NULL;
-    *items = moved;
+    memcpy(array, &moved, sizeof(moved));
     memset(moved + *count * size, 0, size);
     return moved + (*count)++ * size;
 }
@@ -230,7 +235,7 @@ static int finding_add(struct report *report, const struct report_finding *findi
             return add_pid(report, &known->pids, &known->pid_count, pid);
         }
     }
-    struct report_finding *added = append((void **)&report->findings, &report->finding_count, sizeof(*added));
+    struct report_finding *added = append(&report->findings, &report->finding_count, sizeof(*added));
     if (!added)
         return -ENOMEM;
     *added = *finding;
@@ -289,7 +294,7 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     wanted.peer = report_keep(report, fold_peer(lives, fold));
     struct report_site *site = report->process_count > 1 ? site_find(report, &wanted) : NULL;
     if (!site) {
-        site = append((void **)&report->sites, &report->site_count, sizeof(*site));
+        site = append(&report->sites, &report->site_count, sizeof(*site));
         if (!site)
             return -ENOMEM;
         *site = wanted;
@@ -336,7 +341,7 @@ static int add_peers(struct report *report, const struct lives *lives)
                 peer = &report->peers[k];
         }
         if (!peer) {
-            peer = append((void **)&report->peers, &report->peer_count, sizeof(*peer));
+            peer = append(&report->peers, &report->peer_count, sizeof(*peer));
             if (!peer)
                 return -ENOMEM;
             peer->text = report_keep(report, from->text);
@@ -373,7 +378,7 @@ static void add_memory(struct report *report, const struct memory *from)
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process =
-        append((void **)&report->processes, &report->process_count, sizeof(*process));
+        append(&report->processes, &report->process_count, sizeof(*process));
     if (!process)
         return -ENOMEM;
     *process = *from;
