@@ -10,12 +10,27 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
-#include "commands/help.h"
 #include "views/json.h"
 #include "views/report.h"
 #include "views/text.h"
 
 #define GLOBS_MAX 64
+
+static const char usage[] =
+    "usage: stray report [TRACE...] [options]\n"
+    "\n"
+    "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the end.\n"
+    "\n"
+    "  --format text|json   json: schema \"stray-report/1\"\n"
+    "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
+    "  --all                every place that acquired something, leak or not\n"
+    "  -v, --verbose        whole stacks and all evidence\n"
+    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
+    "  --mine GLOB          code in files that match is yours; may be repeated\n"
+    "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct globs {
     const char *items[GLOBS_MAX + 1];
@@ -199,8 +214,10 @@ int command_report(int argc, char **argv)
     int status = parse(argc, argv, &options);
     if (status != STATUS_DONE)
         return status;
-    if (options.help)
-        return help_show("report");
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
     size_t count = (size_t)(argc - optind);
     status = inputs_find(argv + optind, count, &inputs);
     if (status != STATUS_DONE)

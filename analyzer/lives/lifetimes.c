@@ -14,17 +14,6 @@
 #define GROWN_BYTES  65536
 #define GROWN_OTHERS 8     /* the same for what is not heap: rarer, and dearer */
 
-static const char *const labels[STRAY_RESOURCE_END] = {
-#define RESOURCE(id, NAME, label, key) [id] = label,
-#include "stray/resources.def"
-#undef RESOURCE
-};
-
-const char *resource_label(unsigned resource)
-{
-    return resource < STRAY_RESOURCE_END && labels[resource] ? labels[resource] : "unknown";
-}
-
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
     void *items;

@@ -185,7 +185,5 @@ double age_of_bucket(unsigned bucket);
 unsigned bucket_of_age(double seconds);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
-/* The label of a resource, as in reports. */
-const char *resource_label(unsigned resource);
 
 #endif

@@ -278,12 +278,17 @@ static int say_harmless(const struct usage_figures *figures, const struct habits
 }
 
 /* A connection that was accepted is open because its client keeps it: only one whose client hung up, as the
- * samples saw, is left behind. */
-static size_t mark_hung_up(const struct usage_figures *figures, bool *marks)
+ * samples saw, is left behind. Where nothing was sampled the habit of the place must do: one at a time, each
+ * closed before the next, but for these. */
+static size_t mark_hung_up(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     size_t count = 0;
     for (size_t i = 0; i < figures->count; i++) {
-        marks[i] = figures->usage[i].open && figures->usage[i].close_wait > 0;
+        const struct usage *usage = &figures->usage[i];
+        bool left = habits->known > 0 ? usage->close_wait > 0
+                                      : habits->closed >= USUALLY_CLOSED_MIN && habits->one_at_a_time &&
+                                            thread_came_again(figures, i);
+        marks[i] = usage->open && left;
         count += marks[i];
     }
     return count;
@@ -302,7 +307,7 @@ static size_t mark_failed(const struct usage_figures *figures, bool *marks)
 static size_t mark_leaked(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     if (figures->usage[0].server)
-        return mark_hung_up(figures, marks);
+        return mark_hung_up(figures, habits, marks);
     if (habits->closed == 0)
         return mark_never_closed(figures, habits, marks);
     size_t count = mark_left_behind(figures, habits, marks);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "read/words.h"
+
 /* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
 static json_t *text(const char *bytes)
 {

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "views/report.h"
-#include "views/words.h"
+#include "read/words.h"
+#include "views/numbers.h"
 
 static const char *thing_of(unsigned resource)
 {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read/words.h"
+
 const char *report_keep(struct report *report, const char *text)
 {
     return text ? arena_copy(&report->arena, text, strlen(text)) : NULL;

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "views/words.h"
+#include "read/words.h"
+#include "views/numbers.h"
 
 #define FRAMES_SHOWN 4
 #define BOLD_RED     "\033[1;31m"

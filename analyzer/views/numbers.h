@@ -3,8 +3,8 @@
  * Numbers as people read them. Each function writes into the caller's buffer and returns it, so that several
  * fit one printf. Locale independent.
  */
-#ifndef STRAY_VIEWS_WORDS_H
-#define STRAY_VIEWS_WORDS_H
+#ifndef STRAY_VIEWS_NUMBERS_H
+#define STRAY_VIEWS_NUMBERS_H
 
 #include <stdint.h>
 
