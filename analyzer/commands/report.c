@@ -19,7 +19,8 @@
 static const char usage[] =
     "usage: stray report [TRACE...] [options]\n"
     "\n"
-    "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the end.\n"
+    "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the "
+    "end.\n"
     "\n"
     "  --format text|json   json: schema \"stray-report/1\"\n"
     "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
@@ -47,10 +48,14 @@ struct options {
 enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT };
 
 static const struct option long_options[] = {
-    {"format", required_argument, NULL, OPTION_FORMAT},   {"output", required_argument, NULL, 'o'},
-    {"all", no_argument, NULL, OPTION_ALL},               {"verbose", no_argument, NULL, 'v'},
-    {"library", required_argument, NULL, OPTION_LIBRARY}, {"mine", required_argument, NULL, OPTION_MINE},
-    {"color", optional_argument, NULL, OPTION_COLOR},     {"help", no_argument, NULL, OPTION_HELP},
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"output", required_argument, NULL, 'o'},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"verbose", no_argument, NULL, 'v'},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"color", optional_argument, NULL, OPTION_COLOR},
+    {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -150,7 +155,8 @@ static int write_report(const struct report *report, const struct options *optio
 {
     struct text_options text = {
         .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
-    return options->json ? report_write_json(report, options->all, out) : report_write_text(report, &text, out);
+    return options->json ? report_write_json(report, options->all, out)
+                         : report_write_text(report, &text, out);
 }
 
 static int show(const struct report *report, const struct options *options)
@@ -192,7 +198,8 @@ static char *call_of(char *const *arguments, size_t count, const struct inputs *
 static int report_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
                          const struct options *options)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = options->all};
+    struct report_options how = {
+        .library = options->library.items, .mine = options->mine.items, .all = options->all};
     struct report *report;
     struct error error = {.text = ""};
     char *given = call_of(arguments, count, inputs);

@@ -40,8 +40,21 @@ static const char usage[] =
     "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
 
 enum {
-    OPTION_FORCE = 256, OPTION_FULL, OPTION_DEPTH, OPTION_NO_HEAP, OPTION_ONLY, OPTION_MAX_SIZE, OPTION_INTERVAL,
-    OPTION_FOLLOW, OPTION_NO_FOLLOW, OPTION_SPOOL, OPTION_SQL, OPTION_SAMPLE, OPTION_PYTHON, OPTION_PAIR, OPTION_HELP
+    OPTION_FORCE = 256,
+    OPTION_FULL,
+    OPTION_DEPTH,
+    OPTION_NO_HEAP,
+    OPTION_ONLY,
+    OPTION_MAX_SIZE,
+    OPTION_INTERVAL,
+    OPTION_FOLLOW,
+    OPTION_NO_FOLLOW,
+    OPTION_SPOOL,
+    OPTION_SQL,
+    OPTION_SAMPLE,
+    OPTION_PYTHON,
+    OPTION_PAIR,
+    OPTION_HELP
 };
 
 static const struct option long_options[] = {
@@ -244,7 +257,8 @@ static int parse(int argc, char **argv, struct options *options)
     int code, status = STATUS_DONE;
     opterr = 0;
     optind = 0; /* start anew: another parser may have run before */
-    while (status == STATUS_DONE && !options->help && (code = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1)
+    while (status == STATUS_DONE && !options->help &&
+           (code = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1)
         status = set_option(options, code, argv);
     return status;
 }
@@ -328,7 +342,8 @@ static int prepare_folder(const struct options *options, const char *command, ch
 /* Freed by the caller; NULL: not found. */
 static char *find_shim(void)
 {
-    static const char *const places[] = {SHIM, "preload/" SHIM, "../lib/stray/" SHIM, "../" STRAY_LIBDIR "/stray/" SHIM};
+    static const char *const places[] = {SHIM, "preload/" SHIM, "../lib/stray/" SHIM,
+                                         "../" STRAY_LIBDIR "/stray/" SHIM};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (length <= 0)
@@ -400,7 +415,8 @@ static int become(const struct options *options, char **argv)
     if (status == STATUS_DONE)
         status = prepare_environment(options, argv[0]);
     if (status == STATUS_DONE) {
-        execvpe(path, argv, environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
+        execvpe(path, argv,
+                environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
         status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
         fail("%s: %s", argv[0], strerror(errno));
     }

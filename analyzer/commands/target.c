@@ -16,11 +16,11 @@
 #define HEAD_SIZE    256
 
 #if defined(__x86_64__)
-#define OWN_MACHINE EM_X86_64
+#    define OWN_MACHINE EM_X86_64
 #elif defined(__aarch64__)
-#define OWN_MACHINE EM_AARCH64
+#    define OWN_MACHINE EM_AARCH64
 #else
-#error "which machine do programs here run on?"
+#    error "which machine do programs here run on?"
 #endif
 
 /* 0, -ENOENT, or -EACCES for what is there and cannot be executed. */
@@ -156,7 +156,8 @@ static int check_open(struct program *program, const char *path, unsigned depth,
         int result = check_rights(program, path, error);
         return result < 0 ? result : check_elf(program, path, error);
     }
-    return depth < SCRIPT_DEPTH ? check("/bin/sh", depth + 1, error) : 0; /* which then reads it, as execvp has it */
+    return depth < SCRIPT_DEPTH ? check("/bin/sh", depth + 1, error)
+                                : 0; /* which then reads it, as execvp has it */
 }
 
 static int check(const char *path, unsigned depth, struct error *error)

@@ -5,8 +5,8 @@
 
 #include "error.h"
 
-/* The file that `name` means, searched in PATH like execvp: *ret_path is freed by the caller. -ENOENT; -EACCES
- * where something is found that cannot be executed; -ENOMEM. */
+/* The file that `name` means, searched in PATH like execvp: *ret_path is freed by the caller. -ENOENT;
+ * -EACCES where something is found that cannot be executed; -ENOMEM. */
 int target_find(const char *name, char **ret_path, struct error *error);
 
 /* 0 if the program at `path`, or the interpreter of the script there, can be traced; else -ENOTSUP and the

@@ -72,16 +72,24 @@ static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32
 
 /* ---- lives ---- */
 
-static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
+static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                    struct life **ret_life)
 {
     int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
     if (result < 0)
         return result;
     struct life *life = &lives->lives[lives->life_count++];
     *life = (struct life){
-        .handle = event->handle, .birth = event->time, .last_use = event->time, .resource = event->resource,
-        .site = LIVES_NONE, .peer = LIVES_NONE, .partner = LIVES_NONE, .thread = thread,
-        .mark = lives->marks.current, .born_late = lives->ended,
+        .handle = event->handle,
+        .birth = event->time,
+        .last_use = event->time,
+        .resource = event->resource,
+        .site = LIVES_NONE,
+        .peer = LIVES_NONE,
+        .partner = LIVES_NONE,
+        .thread = thread,
+        .mark = lives->marks.current,
+        .born_late = lives->ended,
     };
     *ret_life = life;
     return 0;
@@ -95,7 +103,8 @@ static int life_count(struct lives *lives, struct life *life, uint32_t stack)
     return result;
 }
 
-static void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event)
+static void life_end(struct lives *lives, struct life *life, enum life_end how,
+                     const struct stray_event *event)
 {
     life->end = (uint8_t)how;
     life->death = event->time;
@@ -146,7 +155,8 @@ static void fd_end(struct lives *lives, const struct stray_event *event, enum li
 }
 
 /* A new life on the descriptor; what was open there ended without a hook seeing it. */
-static int fd_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
+static int fd_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                  struct life **ret_life)
 {
     if (fd_life(lives, event->handle))
         fd_end(lives, event, LIFE_IMPLICIT);

@@ -57,22 +57,24 @@ static bool same_frame(const struct frame *a, const struct frame *b)
            same_text(a->module, b->module) && (a->function || a->line || a->offset == b->offset);
 }
 
-static bool fits(const struct folding *folding, size_t index, const struct site *site, const struct frame *frame)
+static bool fits(const struct folding *folding, size_t index, const struct site *site,
+                 const struct frame *frame)
 {
     const struct fold *fold = &folding->items[index];
     return fold->resource == site->resource && fold->peer == site->peer &&
            same_frame(folding->frames[index], frame);
 }
 
-static int fold_add(struct folding *folding, const struct site *site, const struct frame *frame, uint64_t hash)
+static int fold_add(struct folding *folding, const struct site *site, const struct frame *frame,
+                    uint64_t hash)
 {
     size_t wanted = folding->count + 1;
     if (room_for(&folding->items, &folding->room, wanted, sizeof(*folding->items)) < 0 ||
         room_for(&folding->frames, &folding->frame_room, wanted, sizeof(*folding->frames)) < 0 ||
         room_for(&folding->hashes, &folding->hash_room, wanted, sizeof(*folding->hashes)) < 0)
         return -ENOMEM;
-    folding->items[folding->count] =
-        (struct fold){.resource = site->resource, .peer = site->peer, .stack = site->stack, .first = site->first};
+    folding->items[folding->count] = (struct fold){
+        .resource = site->resource, .peer = site->peer, .stack = site->stack, .first = site->first};
     folding->frames[folding->count] = frame;
     folding->hashes[folding->count] = hash;
     return map_put(&folding->first, hash, (uint32_t)folding->count++);

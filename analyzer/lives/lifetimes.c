@@ -10,9 +10,9 @@
 #define MARK_EVENTS  256   /* a mark is made at least every so many events */
 #define MARK_SECONDS 0.001 /* ... and every so many seconds that see an event */
 #define LANE_LIMIT   (1u << 20)
-#define GROWN_COUNT  32    /* from so many open at once a site's cohorts are kept */
+#define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
 #define GROWN_BYTES  65536
-#define GROWN_OTHERS 8     /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OTHERS 8 /* the same for what is not heap: rarer, and dearer */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -37,13 +37,14 @@ static int site_add(struct lives *lives, unsigned resource, uint32_t stack, uint
     int result = room_for(&lives->sites, &lives->site_room, lives->site_count + 1, sizeof(struct site));
     if (result < 0)
         return result;
-    lives->sites[lives->site_count] =
-        (struct site){.resource = (uint8_t)resource, .stack = stack, .peer = peer, .first_mark = lives->marks.current};
+    lives->sites[lives->site_count] = (struct site){
+        .resource = (uint8_t)resource, .stack = stack, .peer = peer, .first_mark = lives->marks.current};
     *ret_site = (uint32_t)lives->site_count++;
     return 0;
 }
 
-/* Heap sites are asked for once an allocation: an array by node, no hashing. Entries are the site plus one. */
+/* Heap sites are asked for once an allocation: an array by node, no hashing. Entries are the site plus one.
+ */
 static int heap_site_find(struct lives *lives, uint32_t stack, uint32_t *ret_site)
 {
     if (stack >= lives->node_site_count) {
@@ -362,7 +363,8 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
 static void advance(struct lives *lives, const struct stray_event *event)
 {
     bool request = event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
-    bool statement = event->action == STRAY_USE && event->resource == STRAY_PGCONN && is_statement(event->hook);
+    bool statement =
+        event->action == STRAY_USE && event->resource == STRAY_PGCONN && is_statement(event->hook);
     if (lives->marks.count == 0) {
         lives->first_time = event->time;
         lives->now.at[AXIS_TIME] = event->time;
@@ -456,7 +458,8 @@ static void settle_closers(struct lives *lives)
     }
 }
 
-/* Survivors of the kinds whose lives are all kept are counted here; for the block tables survivors_note() did. */
+/* Survivors of the kinds whose lives are all kept are counted here; for the block tables survivors_note()
+ * did. */
 static void settle_survivors(struct lives *lives)
 {
     for (size_t i = 0; i < lives->life_count; i++) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From time-ordered events to figures: per resource (books), per place of birth (sites), and, for connections,
- * sockets, files and PGconns, per lifetime. One pass; memory grows with what is open, with sites and with the
- * lifetimes of descriptors and PGconns, never with events.
+ * From time-ordered events to figures: per resource (books), per place of birth (sites), and, for
+ * connections, sockets, files and PGconns, per lifetime. One pass; memory grows with what is open, with sites
+ * and with the lifetimes of descriptors and PGconns, never with events.
  *
  * Counting rules, each with its test in tests/unit/test_lifetimes.c:
- *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of END_BEGINS,
- *    SIGNAL, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack is that of
- *    an exit handler, is open at Tc.
+ *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of
+ * END_BEGINS, SIGNAL, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
+ * is that of an exit handler, is open at Tc.
  *  - A realloc keeps its block: one chain, counted once, with the place and time of its birth.
  *  - A release of what is not known to be open changes nothing but `unknown`. A block acquired at the address
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
@@ -37,10 +37,10 @@
 /* What the pass must ask of others. All callbacks are required. */
 struct lives_source {
     void *data;
-    const char *(*endpoint)(void *data, uint64_t id);      /* NULL: unknown */
+    const char *(*endpoint)(void *data, uint64_t id); /* NULL: unknown */
     enum closer (*closer)(void *data, uint32_t node);
-    double (*seconds)(void *data, uint64_t time);          /* since the process began */
-    double (*span)(void *data, uint64_t ticks);            /* seconds in a difference of times */
+    double (*seconds)(void *data, uint64_t time); /* since the process began */
+    double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
 };
 
 struct book {
@@ -61,7 +61,7 @@ struct life {
     uint64_t connect;      /* ticks spent connecting */
     uint64_t definition;   /* descriptor: endpoint of a connect under way; PGconn: its database; 0: none */
     uint64_t close_wait_first, close_wait_last; /* samples that saw CLOSE_WAIT */
-    uint32_t close_wait;   /* how many in a row, up to the last sample */
+    uint32_t close_wait;                        /* how many in a row, up to the last sample */
     uint32_t connecting_stack;
     uint32_t site;
     uint32_t peer; /* index, or LIVES_NONE */
@@ -85,7 +85,8 @@ struct life {
 struct growth {
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
-    uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
+    uint32_t
+        by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time */
     uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
     uint32_t run;                    /* length of the run under way */
@@ -99,10 +100,10 @@ struct site {
     uint32_t first_mark;
     uint64_t opened, closed, open, peak;
     uint64_t bytes_open, peak_bytes;
-    uint64_t first, last; /* times of the first and last birth */
+    uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
-    uint64_t warm; /* of the survivors: born in the first tenth of the process's work */
+    uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct growth *growth; /* NULL: never grew so far */
 };
 
@@ -135,33 +136,33 @@ struct lives {
     struct marks marks;
     struct memory memory;
 
-    uint64_t events, strange;   /* strange: of an unknown kind, skipped */
-    uint64_t lost;              /* as the events say */
+    uint64_t events, strange; /* strange: of an unknown kind, skipped */
+    uint64_t lost;            /* as the events say */
     uint64_t first_time, last_time;
-    uint64_t tc;                /* after lives_finish() */
-    uint32_t tc_thread;         /* thread that began the end; 0: unknown */
-    bool voluntary;             /* the end was begun by the program itself, not by a signal */
+    uint64_t tc;        /* after lives_finish() */
+    uint32_t tc_thread; /* thread that began the end; 0: unknown */
+    bool voluntary;     /* the end was begun by the program itself, not by a signal */
     enum ending ending;
-    bool signalled;             /* a termination signal was seen */
+    bool signalled; /* a termination signal was seen */
     bool exit_known;
     uint32_t exit_status;
-    enum axis axis;             /* after lives_finish(): the work axis of the process */
-    struct mark at_tc;          /* ... and how far each axis had come at Tc */
+    enum axis axis;    /* after lives_finish(): the work axis of the process */
+    struct mark at_tc; /* ... and how far each axis had come at Tc */
 
     /* private to lifetimes.c, descriptors.c and survivors.c */
-    struct mark now;            /* how far each axis has come */
-    uint64_t since_mark;        /* events since the latest mark */
-    uint64_t mark_ticks;        /* a mark is made at least this often */
+    struct mark now;     /* how far each axis has come */
+    uint64_t since_mark; /* events since the latest mark */
+    uint64_t mark_ticks; /* a mark is made at least this often */
     struct blocks blocks[STRAY_RESOURCE_END];
-    struct moving *moving;      /* by lane: realloc between its two events */
+    struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
-    uint32_t *node_sites;       /* heap site by node */
+    uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
-    uint32_t *fds;              /* life by descriptor */
+    uint32_t *fds; /* life by descriptor */
     size_t fd_count;
     size_t site_room, life_room, peer_room;
-    bool ended;                 /* Tc was reached */
+    bool ended; /* Tc was reached */
     bool exec_pending;
     uint64_t exec_time;
 };
@@ -170,7 +171,8 @@ struct lives {
 int lives_open(const struct lives_source *source, struct lives **ret_lives);
 /* NULL is accepted. */
 void lives_close(struct lives *lives);
-/* The next event in time order. Events that make no sense are counted, not refused; fails with -ENOMEM only. */
+/* The next event in time order. Events that make no sense are counted, not refused; fails with -ENOMEM only.
+ */
 int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
 /* After the last event: settles Tc, survivors and closers. Nothing may be fed afterwards. */
 int lives_finish(struct lives *lives);

@@ -5,37 +5,37 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define NEVER_CLOSED_MIN  5    /* leaked ones, where the place never closes */
-#define USUALLY_CLOSED_MIN 3   /* ... where it usually does */
-#define FAILED_MIN        3
-#define CERTAIN           10   /* from so many on, a place that opens one by one and never closes leaks */
-#define START_UP          0.1  /* share of time and work that counts as start-up */
-#define IDLE_SHARE        0.5  /* an abandoned one was idle for at least this share of its life */
-#define LONGER            2.0  /* times the usual life that make a life long */
-#define LONGER_IDLE       5.0  /* times the usual silence before a close that make a silence long */
-#define IN_USE_SHARE      0.2  /* of the open ones may be in use before the place is taken for a pool */
-#define POOL_USES         10
-#define JITTER_S          0.001
-#define FINALIZER_MIN     10
-#define FINALIZER_SHARE   0.2
-#define CHURN_MIN         20
-#define CHURN_PER_WORK    0.8
-#define CHURN_LIFE_S      1.0
-#define CHURN_EXCHANGES   5
-#define CHURN_COSTLY      0.1
+#define NEVER_CLOSED_MIN   5 /* leaked ones, where the place never closes */
+#define USUALLY_CLOSED_MIN 3 /* ... where it usually does */
+#define FAILED_MIN         3
+#define CERTAIN            10  /* from so many on, a place that opens one by one and never closes leaks */
+#define START_UP           0.1 /* share of time and work that counts as start-up */
+#define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
+#define LONGER             2.0 /* times the usual life that make a life long */
+#define LONGER_IDLE        5.0 /* times the usual silence before a close that make a silence long */
+#define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
+#define POOL_USES          10
+#define JITTER_S           0.001
+#define FINALIZER_MIN      10
+#define FINALIZER_SHARE    0.2
+#define CHURN_MIN          20
+#define CHURN_PER_WORK     0.8
+#define CHURN_LIFE_S       1.0
+#define CHURN_EXCHANGES    5
+#define CHURN_COSTLY       0.1
 #define CLOSE_WAIT_SAMPLES 3
-#define CLOSE_WAIT_S      60.0
+#define CLOSE_WAIT_S       60.0
 
 /* What the lifetimes of a place have in common. */
 struct habits {
     size_t open, closed;
     double last_birth;
-    double usual_life;   /* 95 % of the closed ones live no longer */
-    double usual_idle;   /* ... and are silent no longer before they are closed */
+    double usual_life; /* 95 % of the closed ones live no longer */
+    double usual_idle; /* ... and are silent no longer before they are closed */
     double median_life;
-    bool one_at_a_time;  /* closed ones of one thread never overlap */
-    size_t known;        /* open ones whose use was observed */
-    double median_uses;  /* of the open ones */
+    bool one_at_a_time; /* closed ones of one thread never overlap */
+    size_t known;       /* open ones whose use was observed */
+    double median_uses; /* of the open ones */
 };
 
 static double life_of(const struct usage *usage)
@@ -235,7 +235,8 @@ static enum confidence how_sure(const struct habits *habits, const struct usage_
 {
     if (judgement->count >= CERTAIN && judgement->spread_time > 0.5)
         return CONFIDENCE_HIGH;
-    return judgement->count >= CERTAIN || habits->known > 0 || habits->closed > 0 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+    return judgement->count >= CERTAIN || habits->known > 0 || habits->closed > 0 ? CONFIDENCE_MEDIUM
+                                                                                  : CONFIDENCE_LOW;
 }
 
 static int say_leaked(const struct usage_figures *figures, const struct habits *habits, const bool *marks,
@@ -251,8 +252,8 @@ static int say_leaked(const struct usage_figures *figures, const struct habits *
 }
 
 /* Open, and no leak: say what it is. */
-static int say_harmless(const struct usage_figures *figures, const struct habits *habits, bool early, bool *marks,
-                        struct usage_judgement *judgement)
+static int say_harmless(const struct usage_figures *figures, const struct habits *habits, bool early,
+                        bool *marks, struct usage_judgement *judgement)
 {
     for (size_t i = 0; i < figures->count; i++)
         marks[i] = figures->usage[i].open;

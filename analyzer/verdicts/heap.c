@@ -4,24 +4,24 @@
 #include <math.h>
 #include <stddef.h>
 
-#define STATIC_LIVE      10
-#define STATIC_SHARE     0.8
-#define GROUPS           16
-#define MIN_SURVIVORS    8
-#define MIN_GENERATIONS  0.75
-#define MAX_HAZARD       0.5
-#define SURVIVOR_SHARE   0.02 /* of the peak */
-#define DEFERRED_SHARE   0.5
-#define CHURN_PEAK       0.2
-#define LINEAR           0.9  /* growth order whose interval must reach it to be called linear */
-#define FLAT             0.25
-#define LATE_ONSET       0.6  /* growth that began after so much of the axis is too young to call */
-#define ONE_SIDED_95     1.645
-#define FLOOR_BYTES      1048576.0
-#define FLOOR_SHARE      0.01
-#define FLOOR_COUNT      1000
+#define STATIC_LIVE       10
+#define STATIC_SHARE      0.8
+#define GROUPS            16
+#define MIN_SURVIVORS     8
+#define MIN_GENERATIONS   0.75
+#define MAX_HAZARD        0.5
+#define SURVIVOR_SHARE    0.02 /* of the peak */
+#define DEFERRED_SHARE    0.5
+#define CHURN_PEAK        0.2
+#define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
+#define FLAT              0.25
+#define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
+#define ONE_SIDED_95      1.645
+#define FLOOR_BYTES       1048576.0
+#define FLOOR_SHARE       0.01
+#define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
-#define MIN_LIFE_SHARE   0.1  /* a site must have been at it for this share of the run */
+#define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 
 /* Cohorts old enough to have been released, from the onset of survival on. */
 struct cohorts {
@@ -120,11 +120,13 @@ static double hazard(const struct heap_figures *figures, double age)
     uint64_t late = 0;
     for (unsigned i = 0; i < figures->buckets; i++)
         late += figures->bucket_age[i] >= age ? figures->released[i] : 0;
-    double lived = time_beyond(figures, figures->released, age) + time_beyond(figures, figures->surviving, age);
+    double lived =
+        time_beyond(figures, figures->released, age) + time_beyond(figures, figures->surviving, age);
     return lived > 0 ? (figures->tc - figures->first) * (double)late / lived : 0;
 }
 
-static void growth_order(const uint32_t *counts, const struct cohorts *cohorts, struct heap_judgement *judgement)
+static void growth_order(const uint32_t *counts, const struct cohorts *cohorts,
+                         struct heap_judgement *judgement)
 {
     unsigned windows = cohorts->end - cohorts->onset, half = windows / 2;
     double at_half = (double)sum(counts, cohorts->onset, cohorts->onset + half);
@@ -141,7 +143,8 @@ static void growth_order(const uint32_t *counts, const struct cohorts *cohorts, 
 /* Kaplan and Meier's estimate, with Greenwood's interval, up to the last age with 20 still at risk. */
 static struct interval share_never_released(const struct heap_figures *figures)
 {
-    double risk = (double)(sum(figures->released, 0, figures->buckets) + sum(figures->surviving, 0, figures->buckets));
+    double risk =
+        (double)(sum(figures->released, 0, figures->buckets) + sum(figures->surviving, 0, figures->buckets));
     double share = 1, variance = 0;
     for (unsigned i = 0; i < figures->buckets && risk >= 20; i++) {
         double deaths = figures->released[i], at_risk = risk - figures->surviving[i] / 2.0;
@@ -172,7 +175,8 @@ static bool survives(const struct heap_figures *figures, const struct cohorts *c
                      const struct heap_judgement *judgement)
 {
     return judgement->generations >= MIN_GENERATIONS && cohorts->survivors >= MIN_SURVIVORS &&
-           judgement->hazard < MAX_HAZARD && (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak;
+           judgement->hazard < MAX_HAZARD &&
+           (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak;
 }
 
 static enum verdict grows(const struct heap_figures *figures, const struct cohorts *cohorts,
@@ -215,7 +219,8 @@ struct heap_judgement heap_judge(const struct heap_figures *figures)
         judgement.verdict = VERDICT_STATIC;
     else if (stepwise && 5 * cohorts.survivors >= figures->alive)
         judgement.verdict = VERDICT_STEP;
-    else if ((double)figures->in_runs >= DEFERRED_SHARE * (double)figures->closed && 2 * figures->closed >= figures->opened)
+    else if ((double)figures->in_runs >= DEFERRED_SHARE * (double)figures->closed &&
+             2 * figures->closed >= figures->opened)
         judgement.verdict = VERDICT_DEFERRED;
     else if (survives(figures, &cohorts, &judgement))
         judgement.verdict = grows(figures, &cohorts, &judgement);

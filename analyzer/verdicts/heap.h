@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Verdicts on blocks: heap, PGresults and whatever else is only known while it is open. Pure functions from
- * the cohorts of one site (one exact stack) to a judgement. A line where a table is loaded once and a line that
- * leaks both leave survivors; only the latter does so in cohort after cohort, and goes on to the end. Where the
- * figures do not say which it is, the verdict is a quiet one.
+ * the cohorts of one site (one exact stack) to a judgement. A line where a table is loaded once and a line
+ * that leaks both leave survivors; only the latter does so in cohort after cohort, and goes on to the end.
+ * Where the figures do not say which it is, the verdict is a quiet one.
  */
 #ifndef STRAY_VERDICTS_HEAP_H
 #define STRAY_VERDICTS_HEAP_H
@@ -24,20 +24,21 @@ struct heap_figures {
     unsigned few;                  /* fewer acquires than this are too few to judge */
     double first, tc;              /* first birth, and Tc: seconds since the process began */
     bool work_is_load;             /* the axis is requests or statements; else allocations: a weak one */
-    const uint32_t *by_work, *by_time; /* survivors' births in HEAP_WINDOWS parts from `first` to Tc; NULL: never grew */
-    const double *window_end;      /* of each part of the work: seconds since the process began */
+    const uint32_t *by_work,
+        *by_time; /* survivors' births in HEAP_WINDOWS parts from `first` to Tc; NULL: never grew */
+    const double *window_end;             /* of each part of the work: seconds since the process began */
     const uint32_t *released, *surviving; /* ages, in `buckets` buckets */
-    const double *bucket_age;      /* lower bound of each bucket, and of the one after the last */
+    const double *bucket_age;             /* lower bound of each bucket, and of the one after the last */
     unsigned buckets;
 };
 
 struct heap_judgement {
     enum verdict verdict;
     enum confidence confidence;
-    double generations;            /* G: share of the cohorts that hold survivors */
-    double order;                  /* p: 1 linear, 0.5 root, 0 plateau */
+    double generations; /* G: share of the cohorts that hold survivors */
+    double order;       /* p: 1 linear, 0.5 root, 0 plateau */
     double order_sd;
-    double hazard;                 /* h: how readily old ones are still released */
+    double hazard;                  /* h: how readily old ones are still released */
     struct interval never_released; /* share of those opened */
 };
 

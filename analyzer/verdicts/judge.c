@@ -113,8 +113,8 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
     return 0;
 }
 
-static void life_facts(const struct court *court, struct finding *finding, const struct usage_judgement *judgement,
-                       const struct fold *fold)
+static void life_facts(const struct court *court, struct finding *finding,
+                       const struct usage_judgement *judgement, const struct fold *fold)
 {
     fact_add(finding, "opened", (double)fold->opened, true);
     fact_add(finding, "closed", (double)fold->closed, true);
@@ -189,7 +189,10 @@ static int judge_lives(struct court *court, uint32_t which)
     if (result < 0)
         return result;
     struct usage_figures figures = {
-        .usage = usages, .count = count, .tc = court->tc, .work = court->work,
+        .usage = usages,
+        .count = count,
+        .tc = court->tc,
+        .work = court->work,
         .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
         .exits = court->lives->ending == ENDING_EXIT && court->lives->voluntary,
         .connection = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN,
@@ -215,15 +218,24 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
     double from = lives_work(lives, site->first_mark);
     for (int i = 0; i < HEAP_WINDOWS; i++) {
         double work = from + (court->work - from) * (i + 1) / HEAP_WINDOWS;
-        window_end[i] = i == HEAP_WINDOWS - 1 ? court->tc : seconds(court, marks_time_at(&lives->marks, lives->axis, work));
+        window_end[i] = i == HEAP_WINDOWS - 1
+                            ? court->tc
+                            : seconds(court, marks_time_at(&lives->marks, lives->axis, work));
     }
     struct heap_figures figures = {
-        .opened = site->opened_by_tc, .closed = site->opened_by_tc - site->alive, .peak = site->peak,
-        .alive = site->alive, .alive_bytes = site->alive_bytes, .warm = site->warm,
+        .opened = site->opened_by_tc,
+        .closed = site->opened_by_tc - site->alive,
+        .peak = site->peak,
+        .alive = site->alive,
+        .alive_bytes = site->alive_bytes,
+        .warm = site->warm,
         .few = site->resource == STRAY_HEAP ? FEW_BLOCKS : FEW_OTHERS,
-        .first = seconds(court, site->first), .tc = court->tc,
-        .work_is_load = lives->axis <= AXIS_STATEMENTS, .window_end = window_end,
-        .bucket_age = court->bucket_age, .buckets = AGE_BUCKETS,
+        .first = seconds(court, site->first),
+        .tc = court->tc,
+        .work_is_load = lives->axis <= AXIS_STATEMENTS,
+        .window_end = window_end,
+        .bucket_age = court->bucket_age,
+        .buckets = AGE_BUCKETS,
     };
     if (site->growth) {
         figures.in_runs = site->growth->in_runs;
@@ -313,8 +325,9 @@ static int judge_blocks(struct court *court, uint32_t which)
             quiet = judgement.verdict;
         }
     }
-    bool loud = leakage.count > 0 && (fold->resource != STRAY_HEAP ||
-                                      heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
+    bool loud =
+        leakage.count > 0 && (fold->resource != STRAY_HEAP ||
+                              heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return loud ? say_growing(court, which, &leakage) : 0;
 }
@@ -341,7 +354,8 @@ static bool counts_life(const struct court *court, const struct finding *finding
 }
 
 /* The connection finding with the same verdict to which most of a PGconn finding's lives are tied. */
-static uint32_t connection_behind(const struct court *court, const struct finding *finding, const uint32_t *fold_of)
+static uint32_t connection_behind(const struct court *court, const struct finding *finding,
+                                  const uint32_t *fold_of)
 {
     const struct fold *fold = &court->folds->items[finding->fold];
     uint64_t tied = 0, counted = 0;
@@ -351,7 +365,8 @@ static uint32_t connection_behind(const struct court *court, const struct findin
             continue;
         counted++;
         uint32_t partner = court->lives->lives[fold->lives[i]].partner;
-        uint32_t behind = partner == LIVES_NONE ? LIVES_NONE : finding_of(court, fold_of[partner], finding->verdict);
+        uint32_t behind =
+            partner == LIVES_NONE ? LIVES_NONE : finding_of(court, fold_of[partner], finding->verdict);
         if (behind == LIVES_NONE)
             continue;
         tied++;
@@ -422,7 +437,8 @@ static void drop_idle_advice(struct court *court)
     for (size_t i = 0; i < court->judged.count; i++) {
         const struct finding *finding = &court->judged.findings[i];
         const struct fold *fold = &court->folds->items[finding->fold];
-        if (finding->verdict == VERDICT_CHURN && (fold->resource == STRAY_PGCONN || peer_leaks(court, fold->peer)))
+        if (finding->verdict == VERDICT_CHURN &&
+            (fold->resource == STRAY_PGCONN || peer_leaks(court, fold->peer)))
             continue;
         court->judged.findings[kept++] = *finding;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * All verdicts on one process: from its lives, folded by the frame to blame, to findings. Causes are told from
- * their consequences: the PGconn of a leaked connection, and memory held by it, are not leaks of their own.
+ * All verdicts on one process: from its lives, folded by the frame to blame, to findings. Causes are told
+ * from their consequences: the PGconn of a leaked connection, and memory held by it, are not leaks of their
+ * own.
  *
  * Ownership: a struct judged owns its arrays and refers to nothing. Not thread safe.
  */
@@ -42,7 +43,8 @@ struct judged {
     enum verdict *verdicts; /* one a fold: the word for lists of sites */
 };
 
-/* `blame` names frames, to group memory under the connection that holds it; `data` is passed to it. -ENOMEM. */
+/* `blame` names frames, to group memory under the connection that holds it; `data` is passed to it. -ENOMEM.
+ */
 int judge(const struct lives *lives, const struct folds *folds, blame_of *blame, void *data,
           struct judged *ret_judged);
 void judged_clear(struct judged *judged);

@@ -12,9 +12,15 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
     const struct process *process = trace_process(trace);
     const struct damage *damage = trace_damage(trace);
     struct report_process about = {
-        .pid = process->pid, .parent_pid = process->parent_pid, .exe = process->exe,
-        .start_realtime_ns = process->start_realtime_ns, .events = lives->events, .lost_events = damage->lost_events,
-        .complete = damage->complete, .damage = *damage, .exit_known = lives->exit_known,
+        .pid = process->pid,
+        .parent_pid = process->parent_pid,
+        .exe = process->exe,
+        .start_realtime_ns = process->start_realtime_ns,
+        .events = lives->events,
+        .lost_events = damage->lost_events,
+        .complete = damage->complete,
+        .damage = *damage,
+        .exit_known = lives->exit_known,
         .exit_status = lives->exit_status,
     };
     if (lives->events > 0)
@@ -22,8 +28,10 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
     about.command = (const char **)(uintptr_t)process->command;
     while (process->command && process->command[about.command_count])
         about.command_count++;
-    static const char *const words[] = {
-        [ENDING_EXIT] = "exit", [ENDING_SIGNAL] = "signal", [ENDING_EXEC] = "exec", [ENDING_DETACHED] = "detached"};
+    static const char *const words[] = {[ENDING_EXIT] = "exit",
+                                        [ENDING_SIGNAL] = "signal",
+                                        [ENDING_EXEC] = "exec",
+                                        [ENDING_DETACHED] = "detached"};
     if (lives->ending != ENDING_UNSEEN)
         about.end = words[lives->ending];
     else if (process->running)

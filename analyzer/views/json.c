@@ -164,7 +164,8 @@ static json_t *evidence(const struct report_finding *from)
     json_t *object = json_object();
     for (size_t i = 0; i < from->fact_count; i++) {
         const struct fact *fact = &from->facts[i];
-        json_object_set_new(object, fact->name, fact->count ? whole((uint64_t)fact->value) : real(fact->value));
+        json_object_set_new(object, fact->name,
+                            fact->count ? whole((uint64_t)fact->value) : real(fact->value));
     }
     return object;
 }
@@ -257,7 +258,8 @@ static json_t *memory(const struct report_memory *from)
 
 static json_t *whole_report(const struct report *report, bool with_sites)
 {
-    json_t *object = json_object(), *processes = json_array(), *findings = json_array(), *peers = json_array();
+    json_t *object = json_object(), *processes = json_array(), *findings = json_array(),
+           *peers = json_array();
     json_object_set_new(object, "schema", json_string("stray-report/1"));
     json_object_set_new(object, "trace", trace(report));
     for (size_t i = 0; i < report->process_count; i++)

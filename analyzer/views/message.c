@@ -54,7 +54,8 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
     words_things(&things, finding->count, thing_of(finding->resource));
     words_count(&opened, (uint64_t)fact(finding, "opened"));
     words_bytes(&bytes, (double)finding->bytes);
-    const char *never = finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
+    const char *never =
+        finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
     if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
@@ -72,19 +73,21 @@ const char *report_message(struct report *report, const struct report_finding *f
     words_things(&things, finding->count, thing_of(finding->resource));
     switch (finding->verdict) {
     case VERDICT_FINALIZER_CLOSED:
-        snprintf(text, sizeof(text), "%s%s opened by %s %s left to a destructor or the garbage collector to close",
-                 things.text, peer, where, finding->count == 1 ? "was" : "were");
+        snprintf(text, sizeof(text),
+                 "%s%s opened by %s %s left to a destructor or the garbage collector to close", things.text,
+                 peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CHURN:
-        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far: reuse one", where, peer,
-                 things.text);
+        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far: reuse one", where,
+                 peer, things.text);
         break;
     case VERDICT_OPEN_AT_EXIT:
-        snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text, peer,
-                 where, finding->count == 1 ? "was" : "were");
+        snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text,
+                 peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CLOSE_WAIT:
-        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text, peer, where);
+        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text,
+                 peer, where);
         break;
     default:
         say_leaked(finding, where, peer, text, sizeof(text));

@@ -44,7 +44,8 @@ const char *words_duration(struct words *words, double seconds)
     else if (whole < 3600)
         snprintf(words->text, sizeof(words->text), "%" PRIu64 " m %02" PRIu64 " s", whole / 60, whole % 60);
     else
-        snprintf(words->text, sizeof(words->text), "%" PRIu64 " h %02" PRIu64 " m", whole / 3600, whole / 60 % 60);
+        snprintf(words->text, sizeof(words->text), "%" PRIu64 " h %02" PRIu64 " m", whole / 3600,
+                 whole / 60 % 60);
     return words->text;
 }
 
@@ -59,6 +60,7 @@ const char *words_number(struct words *words, double number)
 const char *words_things(struct words *words, uint64_t count, const char *thing)
 {
     struct words number;
-    snprintf(words->text, sizeof(words->text), "%s %s%s", words_count(&number, count), thing, count == 1 ? "" : "s");
+    snprintf(words->text, sizeof(words->text), "%s %s%s", words_count(&number, count), thing,
+             count == 1 ? "" : "s");
     return words->text;
 }

@@ -38,8 +38,8 @@ void report_free(struct report *report)
     free(report);
 }
 
-/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. Room is
- * made in powers of two. */
+/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. Room
+ * is made in powers of two. */
 static void *append(void *array, size_t *count, size_t size)
 {
     void *items;
@@ -59,9 +59,14 @@ static void *append(void *array, size_t *count, size_t size)
 static struct report_frame frame_copy(struct report *report, const struct frame *frame)
 {
     return (struct report_frame){
-        .function = report_keep(report, frame->function), .file = report_keep(report, frame->file),
-        .module = report_keep(report, frame->module), .line = frame->line, .offset = frame->offset,
-        .python = frame->language == LANGUAGE_PYTHON, .user = frame->user, .inlined = frame->inlined,
+        .function = report_keep(report, frame->function),
+        .file = report_keep(report, frame->file),
+        .module = report_keep(report, frame->module),
+        .line = frame->line,
+        .offset = frame->offset,
+        .python = frame->language == LANGUAGE_PYTHON,
+        .user = frame->user,
+        .inlined = frame->inlined,
     };
 }
 
@@ -185,10 +190,18 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
                         struct report_finding *ret_finding)
 {
     struct report_finding copy = {
-        .verdict = from->verdict, .severity = from->severity, .confidence = from->confidence,
-        .resource = fold->resource, .count = from->count, .bytes = from->bytes, .rated = from->rated,
-        .rate_per_hour = from->rate_per_hour, .first_s = from->first_s, .last_s = from->last_s,
-        .fact_count = from->fact_count, .cause = REPORT_NONE,
+        .verdict = from->verdict,
+        .severity = from->severity,
+        .confidence = from->confidence,
+        .resource = fold->resource,
+        .count = from->count,
+        .bytes = from->bytes,
+        .rated = from->rated,
+        .rate_per_hour = from->rate_per_hour,
+        .first_s = from->first_s,
+        .last_s = from->last_s,
+        .fact_count = from->fact_count,
+        .cause = REPORT_NONE,
     };
     memcpy(copy.facts, from->facts, sizeof(copy.facts));
     copy.peer = report_keep(report, fold_peer(lives, fold));
@@ -227,7 +240,8 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     }
 }
 
-static int finding_add(struct report *report, const struct report_finding *finding, uint32_t pid, size_t *ret_index)
+static int finding_add(struct report *report, const struct report_finding *finding, uint32_t pid,
+                       size_t *ret_index)
 {
     for (size_t i = 0; i < report->finding_count; i++) {
         struct report_finding *known = &report->findings[i];
@@ -287,8 +301,8 @@ static struct report_site *site_find(struct report *report, const struct report_
     return NULL;
 }
 
-static int site_add(struct report *report, const struct lives *lives, const struct fold *fold, enum verdict verdict,
-                    const struct frame *frame, uint32_t pid)
+static int site_add(struct report *report, const struct lives *lives, const struct fold *fold,
+                    enum verdict verdict, const struct frame *frame, uint32_t pid)
 {
     struct report_site wanted = {.resource = fold->resource, .verdict = verdict, .known = frame != NULL};
     if (frame)
@@ -324,7 +338,8 @@ static int add_sites(struct report *report, const struct lives *lives, const str
         else if (verdict == VERDICT_CHURN)
             report->quiet[VERDICT_STEADY]++;
         if (all)
-            result = site_add(report, lives, fold, verdict, blame_in((void *)(uintptr_t)stacks, fold->stack), pid);
+            result =
+                site_add(report, lives, fold, verdict, blame_in((void *)(uintptr_t)stacks, fold->stack), pid);
     }
     return result;
 }
@@ -379,8 +394,7 @@ static void add_memory(struct report *report, const struct memory *from)
 
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
-    struct report_process *process =
-        append(&report->processes, &report->process_count, sizeof(*process));
+    struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
     if (!process)
         return -ENOMEM;
     *process = *from;
@@ -553,7 +567,8 @@ static void tell_ids_apart(struct report *report)
     for (size_t i = 0; i < report->finding_count; i++) {
         unsigned same = 1;
         for (size_t k = 0; k < i; k++)
-            same += strncmp(report->findings[k].id, report->findings[i].id, strlen(report->findings[i].id)) == 0;
+            same +=
+                strncmp(report->findings[k].id, report->findings[i].id, strlen(report->findings[i].id)) == 0;
         size_t length = strlen(report->findings[i].id);
         if (same > 1)
             snprintf(report->findings[i].id + length, sizeof(report->findings[i].id) - length, "-%u", same);
@@ -566,7 +581,9 @@ static double total_duration(const struct report *report)
     uint64_t begin = report->process_count ? report->processes[0].start_realtime_ns : 0;
     for (size_t i = 0; i < report->process_count; i++) {
         const struct report_process *process = &report->processes[i];
-        double later = begin && process->start_realtime_ns > begin ? (double)(process->start_realtime_ns - begin) / 1e9 : 0;
+        double later = begin && process->start_realtime_ns > begin
+                           ? (double)(process->start_realtime_ns - begin) / 1e9
+                           : 0;
         if (later + process->duration_s > longest)
             longest = later + process->duration_s;
     }

@@ -55,8 +55,8 @@ static void put(const struct page *page, const char *style, const char *line)
     fputc('\n', page->out);
 }
 
-__attribute__((format(printf, 3, 4))) static void line(const struct page *page, const char *style, const char *format,
-                                                       ...)
+__attribute__((format(printf, 3, 4))) static void line(const struct page *page, const char *style,
+                                                       const char *format, ...)
 {
     char text[1024];
     va_list arguments;
@@ -121,7 +121,8 @@ static void heading(const struct page *page)
     struct words duration, work, events, lost;
     char who[256];
     if (report->process_count == 1)
-        snprintf(who, sizeof(who), "%.80s (pid %u)", base_name(report->processes[0].exe), report->processes[0].pid);
+        snprintf(who, sizeof(who), "%.80s (pid %u)", base_name(report->processes[0].exe),
+                 report->processes[0].pid);
     else
         snprintf(who, sizeof(who), "%zu processes", report->process_count);
     struct row row;
@@ -155,14 +156,14 @@ static void incompleteness(const struct page *page)
         line(page, NULL, "  ! %s", page->report->notes[i]);
 }
 
-static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms, size_t *ret_creeps,
-                        size_t *ret_warnings, size_t *ret_notes)
+static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms,
+                        size_t *ret_creeps, size_t *ret_warnings, size_t *ret_notes)
 {
     size_t leaks = 0, symptoms = 0, creeps = 0, warnings = 0, notes = 0;
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
         if (finding->cause != REPORT_NONE)
-            symptoms++;
+            symptoms += report->findings[finding->cause].verdict == VERDICT_LEAKED;
         else if (finding->verdict == VERDICT_LEAKED)
             leaks++;
         else if (finding->verdict == VERDICT_CREEP)
@@ -237,11 +238,15 @@ static void title(const struct page *page, size_t index)
     if (finding->bytes > 0)
         snprintf(bytes, sizeof(bytes), " blocks, %s", words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
-        snprintf(rest, sizeof(rest), "   caused by [%zu]: fix that first", finding->cause + 1);
+        snprintf(rest, sizeof(rest),
+                 finding->severity == SEVERITY_NOTE ? "   goes with [%zu]"
+                                                    : "   caused by [%zu]: fix that first",
+                 finding->cause + 1);
     else
         snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
-    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict, resource_label(finding->resource),
-         words_count(&words, finding->count), bytes, finding->peer ? "  ->  " : "", finding->peer ? finding->peer : "", rest);
+    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
+         resource_label(finding->resource), words_count(&words, finding->count), bytes,
+         finding->peer ? "  ->  " : "", finding->peer ? finding->peer : "", rest);
 }
 
 /* The end of a path says more than its beginning. */
@@ -285,11 +290,17 @@ static void share_part(const struct report_finding *finding, char *text, size_t 
              100 * fact(finding, "never_released_low"), 100 * fact(finding, "never_released_high"));
 }
 
+/* In the unit that gives a number a person can imagine. */
 static void rate_part(const struct report_finding *finding, char *text, size_t size)
 {
+    const struct interval *rate = &finding->rate_per_hour;
     struct words estimate, low, high;
-    snprintf(text, size, "%s/h (%s-%s)", words_number(&estimate, finding->rate_per_hour.estimate),
-             words_number(&low, finding->rate_per_hour.low), words_number(&high, finding->rate_per_hour.high));
+    double unit = rate->estimate > 7200 ? 3600 : rate->estimate > 1200 ? 60 : 1;
+    snprintf(text, size, "%s/%s (%s-%s)", words_number(&estimate, rate->estimate / unit),
+             unit > 60  ? "s"
+             : unit > 1 ? "min"
+                        : "h",
+             words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
 }
 
 static void figures(const struct page *page, const struct report_finding *finding)
@@ -298,7 +309,8 @@ static void figures(const struct page *page, const struct report_finding *findin
     struct words opened, closed, idle;
     struct row row;
     row_begin(&row, page, "    ", "");
-    snprintf(part, sizeof(part), "opened %s, closed %s", words_count(&opened, (uint64_t)fact(finding, "opened")),
+    snprintf(part, sizeof(part), "opened %s, closed %s",
+             words_count(&opened, (uint64_t)fact(finding, "opened")),
              words_count(&closed, (uint64_t)fact(finding, "closed")));
     row_add(&row, "", part);
     if (fact(finding, "median_idle_s") > 0) {
@@ -338,23 +350,22 @@ static void short_stack(const struct page *page, const struct report_finding *fi
     const struct report_stack *stack = &finding->stack;
     struct row row;
     char part[400];
-    size_t shown = 0, user = 0;
+    size_t shown = 0;
     row_begin(&row, page, "      ", "");
     for (size_t i = stack->blame; i < stack->count; i++) {
         if (!stack->frames[i].user && i != stack->blame)
             continue;
-        user++;
         if (shown == FRAMES_SHOWN)
             continue;
         frame_part(&stack->frames[i], part, sizeof(part));
         row_add(&row, shown++ ? "  <-  " : "", part);
     }
     size_t hidden = stack->count - shown;
-    if (shown > 0 && hidden > 0) {
-        snprintf(part, sizeof(part), "[%zu more: -v]", hidden);
+    if (hidden > 0) {
+        snprintf(part, sizeof(part), "[%zu more frames: -v]", hidden);
         row_add(&row, "  ", part);
     }
-    if (user > 0)
+    if (shown > 1)
         row_end(&row);
 }
 
@@ -365,8 +376,8 @@ static void whole_stack(const struct page *page, const struct report_finding *fi
         char name[256];
         name_frame(frame, name, sizeof(name));
         const char *file = frame->file ? frame->file : frame->module ? frame->module : "";
-        line(page, i == finding->stack.blame ? BOLD : NULL, "      %c %.50s  %s:%u", i == finding->stack.blame ? '>' : ' ', name,
-             tail(file, 50), frame->line);
+        line(page, i == finding->stack.blame ? BOLD : NULL, "      %c %.50s  %s:%u",
+             i == finding->stack.blame ? '>' : ' ', name, tail(file, 50), frame->line);
     }
     if (finding->stack.truncated)
         line(page, NULL, "        (cut here: --depth)");
@@ -433,13 +444,15 @@ static void processes(const struct page *page)
 {
     if (page->report->process_count < 2)
         return;
-    line(page, NULL, "PROCESSES      pid   parent  end        events   connections open   heap open  command");
+    line(page, NULL,
+         "PROCESSES      pid   parent  end        events   connections open   heap open  command");
     for (size_t i = 0; i < page->report->process_count; i++) {
         const struct report_process *process = &page->report->processes[i];
-        const struct book *connections = &process->books[STRAY_CONNECTION], *heap = &process->books[STRAY_HEAP];
+        const struct book *connections = &process->books[STRAY_CONNECTION],
+                          *heap = &process->books[STRAY_HEAP];
         struct words events, bytes;
-        line(page, NULL, "          %8u %8u  %-8s %8s %18" PRIu64 " %11s  %s", process->pid, process->parent_pid,
-             process->end, words_count(&events, process->events), connections->open,
+        line(page, NULL, "          %8u %8u  %-8s %8s %18" PRIu64 " %11s  %s", process->pid,
+             process->parent_pid, process->end, words_count(&events, process->events), connections->open,
              words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
     }
 }
@@ -461,8 +474,8 @@ static void memory(const struct page *page)
     signed_bytes(&tracer, memory->tracer);
     signed_bytes(&rest, memory->unexplained);
     line(page, NULL, "WHERE RSS WENT  %s -> %s: live heap %s | tracer %s | not told apart %s",
-         words_bytes(&start, (double)memory->rss_start), words_bytes(&end, (double)memory->rss_end), heap.text,
-         tracer.text, rest.text);
+         words_bytes(&start, (double)memory->rss_start), words_bytes(&end, (double)memory->rss_end),
+         heap.text, tracer.text, rest.text);
 }
 
 static void peer_word(const struct page *page, const struct report_peer *peer, char *text, size_t size)
@@ -470,7 +483,8 @@ static void peer_word(const struct page *page, const struct report_peer *peer, c
     text[0] = '\0';
     for (size_t i = 0; i < page->report->finding_count && !peer->server; i++) {
         const struct report_finding *finding = &page->report->findings[i];
-        if (finding->resource == STRAY_CONNECTION && finding->peer && strcmp(finding->peer, peer->text) == 0) {
+        if (finding->resource == STRAY_CONNECTION && finding->peer &&
+            strcmp(finding->peer, peer->text) == 0) {
             snprintf(text, size, "   %s [%zu]", verdict_name(finding->verdict), i + 1);
             return;
         }
@@ -481,23 +495,26 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-34s %6s %6s %7s %7s %13s %10s", "peer", "open", "peak", "opened", "closed", "by finalizer",
-         "CLOSE_WAIT");
+    line(page, NULL, "CONNECTIONS  %-27s %6s %6s %7s %7s %12s %10s", "peer", "open", "peak", "opened",
+         "closed", "by finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
         char word[64], name[64];
         peer_word(page, peer, word, sizeof(word));
-        snprintf(name, sizeof(name), "%.40s%s", peer->text, peer->server ? " (accepted)" : "");
-        line(page, NULL, "             %-34s %6" PRIu64 " %6" PRIu64 " %7" PRIu64 " %7" PRIu64 " %13" PRIu64 " %10" PRIu64 "%s",
-             name, peer->open, peer->peak, peer->opened, peer->closed, peer->closed_by_finalizer, peer->close_wait,
-             word);
+        snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 16 : 27),
+                 peer->server ? " (accepted)" : "");
+        line(page, NULL,
+             "             %-27s %6" PRIu64 " %6" PRIu64 " %7" PRIu64 " %7" PRIu64 " %12" PRIu64 " %10" PRIu64
+             "%s",
+             name, peer->open, peer->peak, peer->opened, peer->closed, peer->closed_by_finalizer,
+             peer->close_wait, word);
     }
 }
 
 static void sites(const struct page *page)
 {
-    line(page, NULL, "SITES  %-10s %-8s %10s %10s %8s %11s  %s", "resource", "verdict", "opened", "closed", "open", "bytes open",
-         "place");
+    line(page, NULL, "SITES  %-10s %-8s %10s %10s %8s %11s  %s", "resource", "verdict", "opened", "closed",
+         "open", "bytes open", "place");
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
         char place[400] = "(no stack)";
@@ -505,8 +522,9 @@ static void sites(const struct page *page)
         if (site->known)
             frame_part(&site->site, place, sizeof(place));
         line(page, NULL, "       %-10s %-8s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %11s  %s%s%s",
-             resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed, site->open,
-             words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "", site->peer ? site->peer : "");
+             resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed,
+             site->open, words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "",
+             site->peer ? site->peer : "");
     }
 }
 
@@ -520,7 +538,8 @@ static void not_leaks(const struct page *page)
         struct words words;
         if (page->report->quiet[verdict] == 0)
             continue;
-        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]), verdict_name(verdict));
+        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]),
+                 verdict_name(verdict));
         row_add(&row, count++ ? ", " : "", part);
     }
     if (count > 0 && !page->options->sites)

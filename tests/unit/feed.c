@@ -64,16 +64,22 @@ void feed_wait(struct feed *feed, uint64_t nanoseconds)
     feed->now += nanoseconds;
 }
 
-void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
-               uint32_t stack)
+void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resource, uint64_t handle,
+               uint64_t value, uint32_t stack)
 {
     feed->now += 1000;
-    struct stray_event event = {.time = feed->now, .handle = handle, .value = value, .stack = stack,
-                                .hook = (uint16_t)hook, .action = (uint8_t)action, .resource = (uint8_t)resource};
+    struct stray_event event = {.time = feed->now,
+                                .handle = handle,
+                                .value = value,
+                                .stack = stack,
+                                .hook = (uint16_t)hook,
+                                .action = (uint8_t)action,
+                                .resource = (uint8_t)resource};
     cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread), 0);
 }
 
-void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value, uint32_t stack)
+void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
+                uint32_t stack)
 {
     feed_hook(feed, 0, action, resource, handle, value, stack);
 }
@@ -127,10 +133,17 @@ void feed_close_all(struct feed *feed)
 struct report *feed_report(struct feed *feed, bool all)
 {
     static const char *command[] = {"python3", "app.py"};
-    struct report_process process = {
-        .pid = 100, .parent_pid = 1, .exe = "/usr/bin/python3", .command = command, .command_count = 2,
-        .start_realtime_ns = 1700000000123456789, .duration_s = (double)feed->now / 1e9, .end = "exit",
-        .exit_known = true, .events = feed->lives->events, .complete = true};
+    struct report_process process = {.pid = 100,
+                                     .parent_pid = 1,
+                                     .exe = "/usr/bin/python3",
+                                     .command = command,
+                                     .command_count = 2,
+                                     .start_realtime_ns = 1700000000123456789,
+                                     .duration_s = (double)feed->now / 1e9,
+                                     .end = "exit",
+                                     .exit_known = true,
+                                     .events = feed->lives->events,
+                                     .complete = true};
     struct report *report;
     feed_finish(feed);
     cr_assert_eq(report_begin("trace", &report), 0);
@@ -139,8 +152,8 @@ struct report *feed_report(struct feed *feed, bool all)
     return report;
 }
 
-const struct report_finding *feed_finding(const struct report *report, enum verdict verdict, unsigned resource,
-                                          uint32_t stack)
+const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
+                                          unsigned resource, uint32_t stack)
 {
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];

@@ -12,7 +12,7 @@
 
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
 
-#define MS UINT64_C(1000000)
+#define MS          UINT64_C(1000000)
 #define MAIN_THREAD 1
 
 struct feed {
@@ -26,10 +26,11 @@ void feed_open(struct feed *feed);
 /* Lets time pass. */
 void feed_wait(struct feed *feed, uint64_t nanoseconds);
 /* One event, one microsecond after the last. */
-void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value, uint32_t stack);
+void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
+                uint32_t stack);
 /* The same by a hook. */
-void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
-               uint32_t stack);
+void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resource, uint64_t handle,
+               uint64_t value, uint32_t stack);
 /* socket() and connect() to endpoint `peer` on `fd` from `stack`, and the end of it. */
 void feed_connect(struct feed *feed, uint64_t fd, uint64_t peer, uint32_t stack);
 void feed_close(struct feed *feed, uint64_t fd, uint32_t closing_stack);
@@ -47,8 +48,8 @@ extern const struct report_stacks feed_stacks;
 /* The report of one finished process with pid 100. To be freed. */
 struct report *feed_report(struct feed *feed, bool all);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */
-const struct report_finding *feed_finding(const struct report *report, enum verdict verdict, unsigned resource,
-                                          uint32_t stack);
+const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
+                                          unsigned resource, uint32_t stack);
 /* What life_open_at_tc() counts. */
 size_t feed_open_at_tc(const struct feed *feed, unsigned resource);
 

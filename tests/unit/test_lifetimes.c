@@ -24,9 +24,12 @@ static const struct book *book(unsigned resource)
 
 static void expect(unsigned resource, uint64_t opened, uint64_t closed, uint64_t open)
 {
-    cr_expect_eq(book(resource)->opened, opened, "opened %u, not %u", (unsigned)book(resource)->opened, (unsigned)opened);
-    cr_expect_eq(book(resource)->closed, closed, "closed %u, not %u", (unsigned)book(resource)->closed, (unsigned)closed);
-    cr_expect_eq(book(resource)->open, open, "open %u, not %u", (unsigned)book(resource)->open, (unsigned)open);
+    cr_expect_eq(book(resource)->opened, opened, "opened %u, not %u", (unsigned)book(resource)->opened,
+                 (unsigned)opened);
+    cr_expect_eq(book(resource)->closed, closed, "closed %u, not %u", (unsigned)book(resource)->closed,
+                 (unsigned)closed);
+    cr_expect_eq(book(resource)->open, open, "open %u, not %u", (unsigned)book(resource)->open,
+                 (unsigned)open);
 }
 
 /* One without anything if there is none. */
