@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * All that depends on the processor: raw system calls and the time stamp counter. A port adds a branch here
+ * and nothing elsewhere.
+ *
+ * Raw system calls never touch errno, never lock, and cannot be intercepted by our own wrappers: they are what
+ * the tracer's own work is made of.
+ */
+#ifndef STRAY_PRELOAD_ARCH_H
+#define STRAY_PRELOAD_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if !defined(__x86_64__)
+#    error "stray runs on x86-64; a port needs system calls, a clock and Python layouts here"
+#endif
+
+/* Performs system call `number`; returns its result, or a negative errno. */
+static inline long arch_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* The counter before anything that follows becomes visible: for releases. */
+static inline uint64_t arch_ticks_before(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+/* The counter after everything that precedes has been done: for acquires. */
+static inline uint64_t arch_ticks_after(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx", "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void arch_cpuid(uint32_t leaf, uint32_t *ret_eax, uint32_t *ret_edx)
+{
+    uint32_t ebx, ecx = 0;
+    __asm__ volatile("cpuid" : "=a"(*ret_eax), "=b"(ebx), "+c"(ecx), "=d"(*ret_edx) : "a"(leaf));
+}
+
+/* Whether the counter runs at one rate on all processors in all power states, and `rdtscp` exists. */
+static inline bool arch_ticks_invariant(void)
+{
+    uint32_t eax, edx;
+    arch_cpuid(0x80000000u, &eax, &edx);
+    if (eax < 0x80000007u)
+        return false;
+    arch_cpuid(0x80000001u, &eax, &edx);
+    if (!(edx & (1u << 27)))
+        return false;
+    arch_cpuid(0x80000007u, &eax, &edx);
+    return edx & (1u << 8);
+}
+
+/* `*counter += 1` as one instruction: atomic against signal handlers of the same thread, and nothing more. Returns
+ * the old value. */
+static inline uint64_t arch_next(uint64_t *counter)
+{
+    uint64_t one = 1;
+    __asm__ volatile("xaddq %0, %1" : "+r"(one), "+m"(*counter) : : "memory", "cc");
+    return one;
+}
+
+#endif

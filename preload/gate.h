@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every hook asks first: is this process traced, and may this thread record now?
+ *
+ * The gate word lies on a page that the kernel wipes in a forked child, so that a child finds 0 there without a
+ * system call, whichever way it was made. 0 also means "not initialised yet": both lead to gate_open_slow().
+ *
+ * Thread and signal safe. The thread's words are two: the lane, and flags.
+ */
+#ifndef STRAY_PRELOAD_GATE_H
+#define STRAY_PRELOAD_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stray/format.h"
+
+enum gate_bits {
+    GATE_KNOWN = 1,  /* initialised in this very process */
+    GATE_TRACED = 2, /* hooks record */
+    GATE_HEAP = 4,   /* heap hooks record, too */
+    GATE_LATE = 8,   /* the trace was closed: what still happens is written through */
+};
+
+enum thread_flags {
+    THREAD_INSIDE = 1,    /* the tracer calls libc functions that we hook: let them pass unseen */
+    THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event goes without one */
+    THREAD_EMITTING = 4,  /* between slot and commit: no flush may begin */
+    THREAD_FLUSHING = 8,
+};
+
+struct thread {
+    struct stray_lane *lane; /* NULL until the first event */
+    uint32_t flags;
+    uint32_t libpq_depth; /* > 0 inside a libpq call: inner ones are its own business */
+};
+
+extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
+extern uint32_t *gate_word;
+
+/* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c. */
+uint32_t gate_open_slow(void);
+
+/* Whether a hook whose events need all `bits` may record. */
+static inline bool gate_open(uint32_t bits)
+{
+    uint32_t word = __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(!(word & GATE_KNOWN), 0))
+        word = gate_open_slow();
+    return (word & bits) == bits && __builtin_expect(!(thread_self.flags & THREAD_INSIDE), 1);
+}
+
+/* Around the tracer's own calls into libc. Returns the flags to give to gate_leave(). */
+static inline uint32_t gate_enter(void)
+{
+    uint32_t flags = thread_self.flags;
+    thread_self.flags = flags | THREAD_INSIDE;
+    return flags;
+}
+static inline void gate_leave(uint32_t flags)
+{
+    thread_self.flags = flags;
+}
+
+#endif

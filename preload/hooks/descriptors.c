@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/wrap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include "record/file.h"
+#include "state/descriptors.h"
+#include "state/incarnation.h"
+
+/* A vfork child runs in this memory: what it does with its descriptors is not ours. */
+static bool may_record(void)
+{
+    return gate_open(GATE_TRACED) && incarnation_is_self();
+}
+
+static uint64_t key_of(int fd)
+{
+    return (uint64_t)(uint32_t)fd;
+}
+
+static void opened(uint16_t hook, uint8_t resource, int fd, const void *caller)
+{
+    uint64_t time = clock_after();
+    descriptors_opened(fd, resource, PHASE_PLAIN, 0);
+    emit_at(time, STRAY_OPEN, resource, hook, key_of(fd), 0, capture_stack(caller));
+}
+
+int stray_hook_socket(int domain, int type, int protocol)
+{
+    int fd = REAL(socket)(domain, type, protocol);
+    if (fd >= 0 && may_record()) {
+        int kept = errno;
+        opened(STRAY_HOOK_socket, STRAY_SOCKET, fd, CALLER());
+        errno = kept;
+    }
+    return fd;
+}
+
+int stray_hook_socketpair(int domain, int type, int protocol, int pair[2])
+{
+    int result = REAL(socketpair)(domain, type, protocol, pair);
+    if (result == 0 && may_record()) {
+        int kept = errno;
+        opened(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[0], CALLER());
+        opened(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[1], CALLER());
+        errno = kept;
+    }
+    return result;
+}
+
+static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, const void *caller)
+{
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (!descriptor)
+        descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint);
+    else {
+        descriptor->resource = STRAY_CONNECTION;
+        descriptor->phase = PHASE_CONNECTED;
+        descriptor->endpoint = endpoint;
+    }
+    emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, key_of(fd), endpoint, capture_stack(caller));
+    emit_at(now, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, key_of(fd), now - begin, 0);
+}
+
+/* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */
+static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *caller)
+{
+    if (!descriptors_tracked(fd))
+        descriptors_opened(fd, STRAY_SOCKET, PHASE_PLAIN, 0);
+    struct descriptor *descriptor = descriptors_at(fd);
+    if (descriptor) {
+        descriptor->phase = PHASE_CONNECTING;
+        descriptor->endpoint = endpoint;
+    }
+    emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, key_of(fd), endpoint, capture_stack(caller));
+}
+
+static void record_connect(int fd, const struct sockaddr *address, socklen_t length, int result, int error, uint64_t begin,
+                           const void *caller)
+{
+    uint64_t now = clock_after();
+    if (result == 0)
+        connected(fd, descriptors_endpoint(address, length), begin, now, caller);
+    else if (error == EINPROGRESS || error == EINTR)
+        connecting(fd, descriptors_endpoint(address, length), now, caller);
+    else if (error == EISCONN || error == EALREADY)
+        descriptors_settle(fd);
+    else if (descriptors_tracked(fd))
+        emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, key_of(fd), (uint64_t)error, 0);
+}
+
+int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    uint64_t begin = clock_before();
+    int result = REAL(connect)(fd, address, length);
+    int error = errno;
+    /* AF_UNSPEC takes an association back. A pending connect that ended well answers a second call with 0. */
+    if (address && length >= sizeof(address->sa_family) && (result != 0 || address->sa_family != AF_UNSPEC) && may_record())
+        record_connect(fd, address, length, result, error, begin, CALLER());
+    errno = error;
+    return result;
+}
+
+static int accepted(uint16_t hook, int listener, int fd, const void *caller)
+{
+    if (fd < 0 || !may_record())
+        return fd;
+    int kept = errno;
+    uint64_t time = clock_after();
+    struct descriptor *server = descriptors_tracked(listener);
+    uint32_t endpoint = server ? server->endpoint : 0;
+    if (endpoint == 0)
+        endpoint = descriptors_local_endpoint(listener);
+    if (server)
+        server->endpoint = endpoint;
+    descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint);
+    emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, key_of(fd), endpoint, capture_stack(caller));
+    errno = kept;
+    return fd;
+}
+
+int stray_hook_accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return accepted(STRAY_HOOK_accept, fd, REAL(accept)(fd, address, length), CALLER());
+}
+
+int stray_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    return accepted(STRAY_HOOK_accept4, fd, REAL(accept4)(fd, address, length, flags), CALLER());
+}
+
+/* A close in three steps, because the number may be another thread's the moment the real call has made it free. */
+struct closing {
+    struct descriptor row; /* as it was; resource 0: nothing to record */
+    uint64_t time;
+    int fd;
+};
+
+static struct closing before_close(int fd)
+{
+    struct closing closing = {.fd = fd};
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (!descriptor || !may_record())
+        return closing;
+    descriptors_settle(fd);
+    descriptors_report(fd);
+    closing.row = *descriptor;
+    closing.time = clock_before();
+    __atomic_store_n(&descriptor->resource, 0, __ATOMIC_RELEASE);
+    return closing;
+}
+
+/* Only EBADF leaves a descriptor as it was; after EINTR and EIO it is gone. */
+static void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller)
+{
+    if (closing->row.resource == 0 || (result != 0 && errno == EBADF))
+        return;
+    int kept = errno;
+    emit_at(closing->time, STRAY_CLOSE, closing->row.resource, hook, key_of(closing->fd), 0, capture_stack(caller));
+    errno = kept;
+}
+
+/* Our own descriptor is not there, as far as the program is concerned. */
+static bool is_hidden(int fd)
+{
+    return UNLIKELY(fd >= 0 && fd == file_descriptor());
+}
+
+static int refuse_hidden(void)
+{
+    errno = EBADF;
+    return -1;
+}
+
+int stray_hook_close(int fd)
+{
+    if (is_hidden(fd))
+        return refuse_hidden();
+    struct closing closing = before_close(fd);
+    int result = REAL(close)(fd);
+    after_close(&closing, STRAY_HOOK_close, result, CALLER());
+    return result;
+}
+
+/* fclose() closes inside libc, unseen. */
+int stray_hook_fclose(FILE *stream)
+{
+    struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
+    int result = REAL(fclose)(stream);
+    after_close(&closing, STRAY_HOOK_fclose, 0, CALLER());
+    return result;
+}
+
+/* A copy is an open of its own, of its original's kind. */
+static void duplicated(uint16_t hook, int from, int to, const void *caller)
+{
+    struct descriptor *original = descriptors_tracked(from);
+    if (to < 0 || !original || !may_record())
+        return;
+    int kept = errno;
+    uint64_t time = clock_after();
+    uint8_t resource = original->resource;
+    descriptors_opened(to, resource, original->phase, original->endpoint);
+    emit_at(time, STRAY_DUP, resource, hook, key_of(to), key_of(from), capture_stack(caller));
+    errno = kept;
+}
+
+int stray_hook_dup(int fd)
+{
+    int copy = REAL(dup)(fd);
+    duplicated(STRAY_HOOK_dup, fd, copy, CALLER());
+    return copy;
+}
+
+static void replaced(uint16_t hook, const struct closing *closing, int fd, int target, int result, const void *caller)
+{
+    if (result < 0 || fd == target)
+        return;
+    if (closing->row.resource != 0)
+        emit_at(closing->time, STRAY_IMPLICIT, closing->row.resource, hook, key_of(target), 0, 0);
+    duplicated(hook, fd, target, caller);
+}
+
+/* Before dup2 closes `target`. */
+static struct closing before_replace(int fd, int target)
+{
+    if (is_hidden(target) && incarnation_is_self())
+        file_make_way(target);
+    return fd == target ? (struct closing){.fd = target} : before_close(target);
+}
+
+static void undo_if_failed(const struct closing *closing, int result)
+{
+    if (result < 0 && closing->row.resource != 0)
+        *descriptors_at(closing->fd) = closing->row;
+}
+
+int stray_hook_dup2(int fd, int target)
+{
+    struct closing closing = before_replace(fd, target);
+    int result = REAL(dup2)(fd, target);
+    undo_if_failed(&closing, result);
+    replaced(STRAY_HOOK_dup2, &closing, fd, target, result, CALLER());
+    return result;
+}
+
+int stray_hook_dup3(int fd, int target, int flags)
+{
+    struct closing closing = before_replace(fd, target);
+    int result = REAL(dup3)(fd, target, flags);
+    undo_if_failed(&closing, result);
+    replaced(STRAY_HOOK_dup3, &closing, fd, target, result, CALLER());
+    return result;
+}
+
+/* Every command's third argument fits a pointer; those that take none ignore it. */
+int stray_hook_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    int result = REAL(fcntl)(fd, command, argument);
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        duplicated(STRAY_HOOK_fcntl, fd, result, CALLER());
+    return result;
+}
+
+int stray_hook_fcntl64(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    int result = REAL(fcntl64)(fd, command, argument);
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        duplicated(STRAY_HOOK_fcntl64, fd, result, CALLER());
+    return result;
+}
+
+int stray_hook_shutdown(int fd, int how)
+{
+    int result = REAL(shutdown)(fd, how);
+    struct descriptor *descriptor = result == 0 ? descriptors_tracked(fd) : NULL;
+    if (descriptor && may_record())
+        emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, key_of(fd), (uint64_t)how, 0);
+    return result;
+}
+
+/* A program that connects without blocking reads the outcome here. */
+static void learn_outcome(int fd, int error)
+{
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (!descriptor || descriptor->phase != PHASE_CONNECTING || !may_record())
+        return;
+    if (error == 0) {
+        descriptors_settle(fd);
+        return;
+    }
+    descriptor->phase = PHASE_PLAIN;
+    emit_now(STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_getsockopt, key_of(fd), (uint64_t)error, 0);
+}
+
+int stray_hook_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    int result = REAL(getsockopt)(fd, level, name, value, length);
+    if (result == 0 && level == SOL_SOCKET && name == SO_ERROR && *length >= sizeof(int))
+        learn_outcome(fd, *(int *)value);
+    return result;
+}
+
+/* The tracked ones of a range that was closed at one stroke. */
+static void range_closed(uint16_t hook, unsigned first, unsigned last, uint64_t time, const void *caller)
+{
+    uint32_t stack = 0;
+    if (!may_record())
+        return;
+    for (unsigned fd = first; fd <= last && descriptors_at((int)fd); fd++) {
+        struct descriptor *descriptor = descriptors_tracked((int)fd);
+        if (!descriptor)
+            continue;
+        uint8_t resource = descriptor->resource;
+        descriptor->resource = 0;
+        stack = stack ? stack : capture_stack(caller);
+        emit_at(time, STRAY_CLOSE, resource, hook, fd, 0, stack);
+    }
+}
+
+/* Leaves out our own descriptor. */
+static int close_range_around(unsigned first, unsigned last, int flags)
+{
+    int own = file_descriptor();
+    if (own < 0 || (unsigned)own < first || (unsigned)own > last || flags & ~(int)CLOSE_RANGE_CLOEXEC)
+        return REAL(close_range)(first, last, flags);
+    int below = (unsigned)own > first ? REAL(close_range)(first, (unsigned)own - 1, flags) : 0;
+    int above = (unsigned)own < last ? REAL(close_range)((unsigned)own + 1, last, flags) : 0;
+    return below != 0 ? below : above;
+}
+
+int stray_hook_close_range(unsigned int first, unsigned int last, int flags)
+{
+    uint64_t time = clock_before();
+    int result = close_range_around(first, last, flags);
+    int kept = errno;
+    if (result == 0 && !(flags & CLOSE_RANGE_CLOEXEC))
+        range_closed(STRAY_HOOK_close_range, first, last, time, CALLER());
+    errno = kept;
+    return result;
+}
+
+/* closefrom() never fails: where the system call is missing, libc closes one by one. */
+void stray_hook_closefrom(int first)
+{
+    int own = file_descriptor();
+    unsigned begin = first < 0 ? 0 : (unsigned)first;
+    uint64_t time = clock_before();
+    if (own < first || close_range_around(begin, ~0u, 0) != 0)
+        REAL(closefrom)(first);
+    int kept = errno;
+    range_closed(STRAY_HOOK_closefrom, begin, ~0u, time, CALLER());
+    errno = kept;
+}
+
+/* libuv closes by system call number. All six arguments are handed on, whatever the call takes. */
+long stray_hook_syscall(long number, ...)
+{
+    va_list arguments;
+    long a[6];
+    va_start(arguments, number);
+    for (unsigned i = 0; i < 6; i++)
+        a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (number != SYS_close)
+        return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (is_hidden((int)a[0]))
+        return refuse_hidden();
+    struct closing closing = before_close((int)a[0]);
+    long result = REAL(syscall)(number, a[0]);
+    after_close(&closing, STRAY_HOOK_syscall, (int)result, CALLER());
+    return result;
+}

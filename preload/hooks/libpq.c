@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/libpq.h"
+
+#include <errno.h>
+
+#include "record/defs.h"
+#include "text.h"
+
+#define CONNECTION_OK 0 /* of ConnStatusType */
+#define POLLING_OK    3 /* of PostgresPollingStatusType */
+#define NAME_MAX_TEXT 256
+
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq *libpq, const void *caller)
+{
+    struct libpq_span span = {.libpq = libpq, .caller = caller, .hook = hook};
+    span.recorded = thread_self.libpq_depth++ == 0 && gate_open(GATE_TRACED);
+    span.begin = clock_before();
+    return span;
+}
+
+static void leave(void)
+{
+    thread_self.libpq_depth--;
+}
+
+static uint64_t key_of(const void *pointer)
+{
+    return (uint64_t)(uintptr_t)pointer;
+}
+
+static void put_part(struct text *text, const char *before, char *(*get)(const PGconn *), const PGconn *conn)
+{
+    const char *part = get ? get(conn) : NULL;
+    if (!part || !part[0])
+        return;
+    text_string(text, before);
+    text_bytes(text, part, string_length(part) < NAME_MAX_TEXT ? string_length(part) : NAME_MAX_TEXT);
+}
+
+/* "host:port/database user": where to, and as whom; never how. */
+static void emit_database(const struct libpq *libpq, const PGconn *conn)
+{
+    char buffer[4 * NAME_MAX_TEXT + 16];
+    struct text text = TEXT(buffer);
+    buffer[0] = 0;
+    put_part(&text, "", libpq->PQhost, conn);
+    put_part(&text, ":", libpq->PQport, conn);
+    put_part(&text, "/", libpq->PQdb, conn);
+    put_part(&text, " ", libpq->PQuser, conn);
+    emit_now(STRAY_ENDPOINT, STRAY_PGCONN, 0, key_of(conn), defs_string(STRAY_DEF_DATABASE, buffer), 0);
+}
+
+static void emit_link(const struct libpq *libpq, const PGconn *conn)
+{
+    int fd = libpq->PQsocket ? libpq->PQsocket(conn) : -1;
+    emit_now(STRAY_LINK, STRAY_PGCONN, 0, key_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
+}
+
+/* After an attempt to connect that is over. */
+static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn *conn)
+{
+    emit_link(libpq, conn);
+    emit_database(libpq, conn);
+    if (libpq->PQstatus && libpq->PQstatus(conn) != CONNECTION_OK)
+        emit_now(STRAY_FAILED, STRAY_PGCONN, hook, key_of(conn), 0, 0);
+}
+
+static bool only_begins(uint16_t hook)
+{
+    return hook == STRAY_HOOK_PQconnectStart || hook == STRAY_HOOK_PQconnectStartParams;
+}
+
+void libpq_connected(struct libpq_span *span, PGconn *conn)
+{
+    int kept = errno;
+    if (span->recorded && conn) {
+        uint64_t now = clock_after();
+        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, key_of(conn), 0, capture_stack(span->caller));
+        emit_at(now, STRAY_DURATION, STRAY_PGCONN, span->hook, key_of(conn), now - span->begin, 0);
+        if (only_begins(span->hook))
+            emit_link(span->libpq, conn);
+        else
+            emit_outcome(span->libpq, span->hook, conn);
+    }
+    leave();
+    errno = kept;
+}
+
+static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack)
+{
+    uint64_t now = clock_after();
+    if (conn)
+        emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, key_of(conn), now - span->begin, stack);
+}
+
+void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
+{
+    int kept = errno;
+    if (span->recorded) {
+        uint32_t stack = capture_stack(span->caller);
+        size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
+        emit_use(span, conn, stack);
+        struct stray_event made = {clock_after(), key_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
+        if (result)
+            emit_acquire(&made);
+    }
+    leave();
+    errno = kept;
+}
+
+void libpq_used(struct libpq_span *span, PGconn *conn)
+{
+    int kept = errno;
+    if (span->recorded)
+        emit_use(span, conn, capture_stack(span->caller));
+    leave();
+    errno = kept;
+}
+
+/* A release: recorded before the call, with who made it. */
+static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t resource, const void *handle,
+                                       const void *caller)
+{
+    struct libpq_call call = real_libpq(hook, name, caller);
+    int kept = errno;
+    if (thread_self.libpq_depth++ == 0 && handle && gate_open(GATE_TRACED)) {
+        struct stray_event event = {clock_before(), key_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
+        event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
+        if (resource == STRAY_PGRESULT)
+            emit_release(&event);
+        else
+            emit(&event);
+    }
+    errno = kept;
+    return call;
+}
+
+void stray_hook_PQfinish(PGconn *conn)
+{
+    struct libpq_call call = enter_release(STRAY_HOOK_PQfinish, "PQfinish", STRAY_PGCONN, conn, CALLER());
+    if (call.function)
+        ((void (*)(PGconn *))call.function)(conn);
+    thread_self.libpq_depth--;
+}
+
+void stray_hook_PQclear(PGresult *result)
+{
+    struct libpq_call call = enter_release(STRAY_HOOK_PQclear, "PQclear", STRAY_PGRESULT, result, CALLER());
+    if (call.function)
+        ((void (*)(PGresult *))call.function)(result);
+    thread_self.libpq_depth--;
+}
+
+/* The socket is known, or another one, once polling says that the connection stands. */
+static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *caller)
+{
+    struct libpq_call call = real_libpq(hook, name, caller);
+    if (UNLIKELY(!call.function))
+        return 0;
+    struct libpq_span span = libpq_enter(hook, call.libpq, caller);
+    int status = ((int (*)(PGconn *))call.function)(conn);
+    int kept = errno;
+    if (span.recorded && conn && (status == POLLING_OK || status == 0))
+        emit_outcome(call.libpq, hook, conn);
+    leave();
+    errno = kept;
+    return status;
+}
+
+int stray_hook_PQconnectPoll(PGconn *conn)
+{
+    return poll_with(STRAY_HOOK_PQconnectPoll, "PQconnectPoll", conn, CALLER());
+}
+
+int stray_hook_PQresetPoll(PGconn *conn)
+{
+    return poll_with(STRAY_HOOK_PQresetPoll, "PQresetPoll", conn, CALLER());
+}
+
+void stray_hook_PQreset(PGconn *conn)
+{
+    struct libpq_call call = real_libpq(STRAY_HOOK_PQreset, "PQreset", CALLER());
+    if (UNLIKELY(!call.function))
+        return;
+    struct libpq_span span = libpq_enter(STRAY_HOOK_PQreset, call.libpq, CALLER());
+    ((void (*)(PGconn *))call.function)(conn);
+    int kept = errno;
+    if (span.recorded && conn) {
+        emit_use(&span, conn, capture_stack(span.caller));
+        emit_outcome(call.libpq, span.hook, conn);
+    }
+    leave();
+    errno = kept;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the libpq hooks have in common. libpq calls itself through its exported functions, so hooks nest: only the
+ * outermost call of a thread is an event. Never are connection strings, statements, parameters or error texts read.
+ */
+#ifndef STRAY_PRELOAD_HOOKS_LIBPQ_H
+#define STRAY_PRELOAD_HOOKS_LIBPQ_H
+
+#include "hooks/wrap.h"
+
+struct libpq_span {
+    const struct libpq *libpq;
+    const void *caller;
+    uint64_t begin;
+    uint16_t hook;
+    bool recorded; /* outermost, and the gate is open */
+};
+
+/* Before the real call; one of the functions below must follow it. */
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq *libpq, const void *caller);
+/* After a call that made `conn` (NULL: out of memory). */
+void libpq_connected(struct libpq_span *span, PGconn *conn);
+/* After a call on `conn` that returned `result`. */
+void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result);
+/* After any other call on `conn`. */
+void libpq_used(struct libpq_span *span, PGconn *conn);
+
+#endif

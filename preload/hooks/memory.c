@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/wrap.h"
+
+#include <errno.h>
+#include <stdint.h>
+
+static uint64_t key_of(const void *block)
+{
+    return (uint64_t)(uintptr_t)block;
+}
+
+static void record_close(uint16_t hook, uint64_t handle, uint64_t time)
+{
+    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    emit_release(&event);
+}
+
+/* dlsym() may allocate while we look for the real calloc (glibc before 2.34). */
+void *stray_hook_calloc(size_t count, size_t size)
+{
+    if (UNLIKELY(!real.calloc)) {
+        if (thread_self.flags & THREAD_INSIDE)
+            return real_boot_memory(count * size); /* static memory is zero */
+        real_init();
+    }
+    void *block = real.calloc(count, size);
+    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
+        record_open(STRAY_HOOK_calloc, STRAY_HEAP, key_of(block), count * size, CALLER());
+    return block;
+}
+
+void stray_hook_free(void *block)
+{
+    if (UNLIKELY(real_is_boot_memory(block)))
+        return;
+    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
+        record_close(STRAY_HOOK_free, key_of(block), clock_before());
+    REAL(free)(block);
+}
+
+/* What a resize did: nothing (it failed), made, ended, grown in place, or moved. A move keeps one open block. */
+static void record_resize(uint16_t hook, const void *old, uint64_t before, const void *new, size_t size, const void *caller)
+{
+    int kept = errno;
+    if (!old) {
+        if (new)
+            record_open(hook, STRAY_HEAP, key_of(new), size, caller);
+    } else if (!new) {
+        if (size == 0)
+            record_close(hook, key_of(old), before);
+    } else {
+        struct stray_event from = {before, key_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
+        struct stray_event to = {clock_after(), key_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
+        if (new == old)
+            to.action = STRAY_RESIZE;
+        emit_move(&from, &to);
+    }
+    errno = kept;
+}
+
+/* A block of the boot arena cannot be resized by the real allocator. */
+static void *leave_boot_memory(const void *old, size_t size)
+{
+    void *block = REAL(malloc)(size);
+    for (size_t i = 0; block && i < size && real_is_boot_memory((const char *)old + i); i++)
+        ((char *)block)[i] = ((const char *)old)[i];
+    return block;
+}
+
+static void *resize(uint16_t hook, void *old, size_t size, const void *caller)
+{
+    if (UNLIKELY(real_is_boot_memory(old)))
+        return leave_boot_memory(old, size);
+    uint64_t before = clock_before();
+    void *new = REAL(realloc)(old, size);
+    if (gate_open(BITS_OF(STRAY_HEAP)))
+        record_resize(hook, old, before, new, size, caller);
+    return new;
+}
+
+void *stray_hook_realloc(void *old, size_t size)
+{
+    return resize(STRAY_HOOK_realloc, old, size, CALLER());
+}
+
+/* The real one would come back through our realloc(); it is left only the case that fails. */
+void *stray_hook_reallocarray(void *old, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        return REAL(reallocarray)(old, count, size);
+    return resize(STRAY_HOOK_reallocarray, old, total, CALLER());
+}

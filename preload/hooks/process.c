@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/wrap.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+
+#include "hooks/environment.h"
+#include "stack/modules.h"
+#include "state/incarnation.h"
+
+extern char **environ;
+
+pid_t stray_hook_fork(void)
+{
+    pid_t child = REAL(fork)();
+    int kept = errno;
+    if (child > 0 && gate_open(GATE_TRACED) && incarnation_is_self())
+        emit_system(STRAY_FORK, (uint64_t)child, 0);
+    else if (child == 0)
+        gate_open(GATE_TRACED); /* the child's trace begins here, not at its first allocation */
+    errno = kept;
+    return child;
+}
+
+/* ---- ends ---- */
+
+void stray_hook__exit(int status)
+{
+    incarnation_end(STRAY_ENDING_QUICK, status);
+    REAL(_exit)(status);
+    __builtin_unreachable();
+}
+
+void stray_hook__Exit(int status)
+{
+    incarnation_end(STRAY_ENDING_QUICK, status);
+    REAL(_Exit)(status);
+    __builtin_unreachable();
+}
+
+/* Its handlers still run; what they release is written through. */
+void stray_hook_quick_exit(int status)
+{
+    incarnation_end(STRAY_ENDING_QUICK, status);
+    REAL(quick_exit)(status);
+    __builtin_unreachable();
+}
+
+/* The destructor says the last words. */
+void stray_hook_exit(int status)
+{
+    incarnation_set_status(status);
+    incarnation_end_begins(STRAY_ENDING_EXIT);
+    REAL(exit)(status);
+    __builtin_unreachable();
+}
+
+static stray_main *program_main;
+
+static int main_then_end(int argc, char **argv, char **environment)
+{
+    int status = program_main(argc, argv, environment);
+    incarnation_set_status(status);
+    incarnation_end_begins(STRAY_ENDING_EXIT);
+    return status;
+}
+
+/* The return from main is an exit() that no hook sees. */
+int stray_hook___libc_start_main(stray_main *program, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                                 void (*rtld_fini)(void), void *stack_end)
+{
+    program_main = program;
+    return REAL(__libc_start_main)(main_then_end, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+/* ---- other programs ---- */
+
+/* What every exec has in common: the trace is made whole before, and goes on if the exec fails. In a vfork child only the
+ * environment is ours to touch. */
+#define EXEC(environment, call)                                                                                        \
+    do {                                                                                                               \
+        char *patched[environment_room(environment)];                                                                  \
+        struct environment_store store;                                                                                \
+        char *const *next = environment_patch(&store, patched, (environment));                                         \
+        incarnation_before_exec();                                                                                     \
+        int result = (call);                                                                                           \
+        int kept = errno;                                                                                              \
+        incarnation_exec_failed();                                                                                     \
+        errno = kept;                                                                                                  \
+        return result;                                                                                                 \
+    } while (0)
+
+int stray_hook_execve(const char *path, char *const argv[], char *const envp[])
+{
+    EXEC(envp, REAL(execve)(path, argv, next));
+}
+
+int stray_hook_execv(const char *path, char *const argv[])
+{
+    EXEC(environ, REAL(execve)(path, argv, next));
+}
+
+int stray_hook_execvp(const char *file, char *const argv[])
+{
+    EXEC(environ, REAL(execvpe)(file, argv, next));
+}
+
+int stray_hook_execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    EXEC(envp, REAL(execvpe)(file, argv, next));
+}
+
+int stray_hook_fexecve(int fd, char *const argv[], char *const envp[])
+{
+    EXEC(envp, REAL(fexecve)(fd, argv, next));
+}
+
+/* The words of an execl() call, as an array. */
+static unsigned count_words(va_list arguments)
+{
+    unsigned count = 1; /* the first is a named parameter */
+    while (va_arg(arguments, char *))
+        count++;
+    return count;
+}
+
+#define COLLECT_WORDS(first)                                                                                           \
+    va_list arguments;                                                                                                 \
+    va_start(arguments, first);                                                                                        \
+    unsigned count = (first) ? count_words(arguments) : 0;                                                             \
+    va_end(arguments);                                                                                                 \
+    char *argv[count + 1];                                                                                             \
+    argv[0] = (char *)(uintptr_t)(first);                                                                              \
+    va_start(arguments, first);                                                                                        \
+    for (unsigned i = 1; i <= count; i++)                                                                              \
+        argv[i] = va_arg(arguments, char *);
+
+int stray_hook_execl(const char *path, const char *arg, ...)
+{
+    COLLECT_WORDS(arg)
+    va_end(arguments);
+    EXEC(environ, REAL(execve)(path, argv, next));
+}
+
+int stray_hook_execlp(const char *file, const char *arg, ...)
+{
+    COLLECT_WORDS(arg)
+    va_end(arguments);
+    EXEC(environ, REAL(execvpe)(file, argv, next));
+}
+
+int stray_hook_execle(const char *path, const char *arg, ...)
+{
+    COLLECT_WORDS(arg)
+    char *const *environment = va_arg(arguments, char *const *);
+    va_end(arguments);
+    EXEC(environment, REAL(execve)(path, argv, next));
+}
+
+int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
+                           char *const envp[])
+{
+    char *patched[environment_room(envp)];
+    struct environment_store store;
+    return REAL(posix_spawn)(pid, path, actions, attributes, argv, environment_patch(&store, patched, envp));
+}
+
+int stray_hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes, char *const argv[],
+                            char *const envp[])
+{
+    char *patched[environment_room(envp)];
+    struct environment_store store;
+    return REAL(posix_spawnp)(pid, file, actions, attributes, argv, environment_patch(&store, patched, envp));
+}
+
+/* ---- loaded objects ---- */
+
+/* How often anything was unloaded, ever. */
+static int count_unloads(struct dl_phdr_info *info, size_t size, void *data)
+{
+    *(unsigned long long *)data = info->dlpi_subs;
+    return 1; /* every object says the same */
+}
+
+/* Most calls only drop a reference; those must not make the next stack look at all mappings again. */
+int stray_hook_dlclose(void *object)
+{
+    static unsigned long long seen;
+    unsigned long long unloads = 0;
+    int result = REAL(dlclose)(object);
+    int kept = errno;
+    dl_iterate_phdr(count_unloads, &unloads);
+    if (__atomic_exchange_n(&seen, unloads, __ATOMIC_RELAXED) != unloads) {
+        modules_unloaded();
+        real_libpq_forget();
+    }
+    errno = kept;
+    return result;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The wrappers that need no hand: expanded from the hook table. */
+#include "hooks/wrap.h"
+
+#include <errno.h>
+
+#include "hooks/libpq.h"
+
+void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller)
+{
+    int kept = errno;
+    struct stray_event event = {clock_after(), handle, size, 0, hook, STRAY_OPEN, resource};
+    event.stack = capture_stack(caller);
+    emit_acquire(&event);
+    errno = kept;
+}
+
+#define CALL_LIBC(name, type, args)  REAL(name) args
+/* A libpq function that needs no connection; NULL from a libpq that lacks it. */
+#define CALL_LIBPQ(name, type, args)                                                                                   \
+    ({                                                                                                                 \
+        __typeof__(&stray_hook_##name) function = real_libpq(STRAY_HOOK_##name, #name, CALLER()).function;             \
+        function ? function args : (type)0;                                                                            \
+    })
+
+#define BODY_HAND(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)
+
+#define BODY_PLAIN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        type ret = CALL_##LIBRARY(name, type, args);                                                                   \
+        if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
+            record_open(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), (size), CALLER());         \
+        return ret;                                                                                                    \
+    }
+
+/* Timed libpq calls; only the outermost of nested ones is an event. */
+#define BODY_TIMED(name, type, args, params, none, finish)                                                             \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
+        if (UNLIKELY(!call.function))                                                                                  \
+            return none;                                                                                               \
+        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, call.libpq, CALLER());                                 \
+        type ret = ((type(*) params)call.function)args;                                                                \
+        finish;                                                                                                        \
+        return ret;                                                                                                    \
+    }
+#define BODY_PGCONN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    BODY_TIMED(name, type, args, params, NULL, libpq_connected(&span, ret))
+#define BODY_PGEXEC(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, conn, ret))
+#define BODY_PGUSE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    BODY_TIMED(name, type, args, params, 0, libpq_used(&span, conn))
+
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \
+    BODY_##BODY(name, RESOURCE, ACTION, LIBRARY, ret, params, args, success, handle, size)
+#include "stray/hooks.def"
+#undef HOOK

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "real.h"
+
+#include <dlfcn.h>
+#include <link.h>
+
+#include "gate.h"
+#include "record/index.h"
+#include "sys.h"
+#include "text.h"
+
+#define BOOT_SIZE   (16u << 10)
+#define CALL_SITES  1024u /* a power of two */
+#define LIBRARIES   8
+
+struct real real;
+
+static _Alignas(16) char boot[BOOT_SIZE];
+static size_t boot_used;
+
+void *real_boot_memory(size_t size)
+{
+    size_t at = __atomic_fetch_add(&boot_used, (size + 31) & ~(size_t)15, __ATOMIC_RELAXED);
+    return at + size <= BOOT_SIZE ? boot + at : NULL;
+}
+
+bool real_is_boot_memory(const void *block)
+{
+    return (const char *)block >= boot && (const char *)block < boot + BOOT_SIZE;
+}
+
+#define FIND_LIBC(name)  *(void **)&real.name = dlsym(RTLD_NEXT, #name);
+#define FIND_LIBPQ(name)
+
+void real_init(void)
+{
+    uint32_t flags = gate_enter();
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) FIND_##LIBRARY(name)
+#include "stray/hooks.def"
+#undef HOOK
+    gate_leave(flags);
+}
+
+/* One row per (function, return address). A row is written once; a full neighbourhood falls back to looking again. */
+static struct call_site {
+    uint64_t key;
+    struct libpq_call call;
+} call_sites[CALL_SITES];
+static uint32_t call_sites_lock;
+
+static struct {
+    const struct link_map *object;
+    struct libpq libpq;
+} libraries[LIBRARIES];
+static const struct libpq no_library;
+
+/* The object that defines `function`. */
+static const struct link_map *object_of(const void *address)
+{
+    Dl_info info;
+    struct link_map *object = NULL;
+    return dladdr1(address, &info, (void **)&object, RTLD_DL_LINKMAP) ? object : NULL;
+}
+
+/* Looks `name` up as `object` would: in itself and what it depends on. */
+static void *find_from(const struct link_map *object, const char *name)
+{
+    if (!object || !object->l_name[0])
+        return NULL;
+    void *handle = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (!handle)
+        return NULL;
+    void *function = dlsym(handle, name);
+    dlclose(handle);
+    return function;
+}
+
+static bool is_ours(const void *function)
+{
+    return function && object_of(function) == object_of((const void *)real_libpq);
+}
+
+/* Any libpq that is loaded, when the caller does not depend on one itself (a plugin whose host does). */
+static void *find_anywhere(const struct link_map *begin, const char *name)
+{
+    for (const struct link_map *object = begin; object; object = object->l_next)
+        if (string_begins(string_base(object->l_name), "libpq")) {
+            void *function = find_from(object, name);
+            if (function)
+                return function;
+        }
+    return NULL;
+}
+
+static void *find_libpq_function(const char *name, const void *caller)
+{
+    const struct link_map *object = object_of(caller);
+    void *function = find_from(object, name);
+    if (!function || is_ours(function))
+        function = dlsym(RTLD_NEXT, name);
+    const struct link_map *first = object;
+    while (!function && first && first->l_prev)
+        first = first->l_prev;
+    return function ? function : find_anywhere(first, name);
+}
+
+static void fill_library(struct libpq *libpq, const struct link_map *object)
+{
+    *(void **)&libpq->PQsocket = find_from(object, "PQsocket");
+    *(void **)&libpq->PQstatus = find_from(object, "PQstatus");
+    *(void **)&libpq->PQhost = find_from(object, "PQhost");
+    *(void **)&libpq->PQport = find_from(object, "PQport");
+    *(void **)&libpq->PQdb = find_from(object, "PQdb");
+    *(void **)&libpq->PQuser = find_from(object, "PQuser");
+    *(void **)&libpq->PQresultMemorySize = find_from(object, "PQresultMemorySize");
+}
+
+static const struct libpq *library_of(const void *function)
+{
+    const struct link_map *object = function ? object_of(function) : NULL;
+    for (unsigned i = 0; object && i < LIBRARIES; i++) {
+        if (libraries[i].object == object)
+            return &libraries[i].libpq;
+        if (!libraries[i].object) {
+            fill_library(&libraries[i].libpq, object);
+            libraries[i].object = object;
+            return &libraries[i].libpq;
+        }
+    }
+    return &no_library;
+}
+
+static struct call_site *place_of(uint64_t key)
+{
+    return &call_sites[key & (CALL_SITES - 1)];
+}
+
+/* Writers try and do not wait: what is not remembered is found again. */
+static void remember(uint64_t key, struct libpq_call call)
+{
+    if (__atomic_exchange_n(&call_sites_lock, 1, __ATOMIC_ACQUIRE))
+        return;
+    struct call_site *site = place_of(key);
+    if (site->key == 0) {
+        site->call = call;
+        __atomic_store_n(&site->key, key, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
+}
+
+struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
+{
+    uint64_t key = index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+    struct call_site *site = place_of(key);
+    if (__atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == key)
+        return site->call;
+    uint32_t flags = gate_enter();
+    struct libpq_call call = {.function = find_libpq_function(name, caller)};
+    call.libpq = library_of(call.function);
+    remember(key, call);
+    gate_leave(flags);
+    return call;
+}
+
+void real_libpq_forget(void)
+{
+    if (__atomic_exchange_n(&call_sites_lock, 1, __ATOMIC_ACQUIRE))
+        return;
+    for (unsigned i = 0; i < CALL_SITES; i++)
+        __atomic_store_n(&call_sites[i].key, 0, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < LIBRARIES; i++)
+        libraries[i].object = NULL;
+    __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The functions behind the hooks. Those of libc are the next definition after ours, found once. Those of libpq are the
+ * ones that the calling object would have reached without us: with libpq loaded privately by an extension module, or two
+ * of them in one process, there is no single "next" one. See docs/INTERPOSITION.md.
+ */
+#ifndef STRAY_PRELOAD_REAL_H
+#define STRAY_PRELOAD_REAL_H
+
+#include <stdbool.h>
+
+#include "hooks/prototypes.h"
+
+struct real {
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) ret(*name) params;
+#include "stray/hooks.def"
+#undef HOOK
+};
+
+extern struct real real;
+
+/* Fills `real` for libc's functions. May be called again; not signal safe before it has succeeded once. */
+void real_init(void);
+
+/* While real_init() is at work, the dynamic linker may allocate: from here. The blocks are never returned. */
+void *real_boot_memory(size_t size);
+bool real_is_boot_memory(const void *block);
+
+/* libc's `name`, also before real_init(). */
+#define REAL(name) (__builtin_expect(real.name != NULL, 1) ? real.name : (real_init(), real.name))
+
+/* What one libpq offers beyond the hooked functions; a NULL member: that libpq is too old. */
+struct libpq {
+    int (*PQsocket)(const PGconn *);
+    int (*PQstatus)(const PGconn *);
+    char *(*PQhost)(const PGconn *);
+    char *(*PQport)(const PGconn *);
+    char *(*PQdb)(const PGconn *);
+    char *(*PQuser)(const PGconn *);
+    size_t (*PQresultMemorySize)(const PGresult *);
+};
+
+struct libpq_call {
+    void *function;            /* NULL: the caller's libpq has none of that name */
+    const struct libpq *libpq; /* never NULL */
+};
+
+/* The real function for hook `id`, called `name`, when called from `caller`. Cached by call site. */
+struct libpq_call real_libpq(unsigned id, const char *name, const void *caller);
+/* Forgets the call sites: some object was unloaded. */
+void real_libpq_forget(void);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Event times. The order of stamps is the order of events for any one handle: an acquire is stamped after the real
+ * call, a release before it. Thread and signal safe.
+ */
+#ifndef STRAY_PRELOAD_CLOCK_H
+#define STRAY_PRELOAD_CLOCK_H
+
+#include "sys.h"
+
+extern bool clock_is_ticks; /* set once, before the first stamp */
+extern uint64_t clock_ticks_per_second;
+
+/* Chooses the counter and learns its rate (roughly: the analyzer calibrates by clock pairs). */
+void clock_init(void);
+
+static inline uint64_t clock_before(void)
+{
+    return __builtin_expect(clock_is_ticks, 1) ? arch_ticks_before() : sys_nanoseconds(CLOCK_MONOTONIC);
+}
+static inline uint64_t clock_after(void)
+{
+    return __builtin_expect(clock_is_ticks, 1) ? arch_ticks_after() : sys_nanoseconds(CLOCK_MONOTONIC);
+}
+
+#endif

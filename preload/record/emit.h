@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Recording one event. Thread and signal safe, lock-free, leaves errno alone, never fails visibly: what cannot be
+ * recorded is counted as lost.
+ */
+#ifndef STRAY_PRELOAD_EMIT_H
+#define STRAY_PRELOAD_EMIT_H
+
+#include "record/clock.h"
+#include "stray/format.h"
+#include "stray/hooks.h"
+
+/* Records `event`, whose action is not 0. */
+void emit(const struct stray_event *event);
+/* The same for acquires and releases of kinds whose short lives are told in sum only (heap, PGresult). */
+void emit_acquire(const struct stray_event *event);
+void emit_release(const struct stray_event *event);
+/* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */
+void emit_move(const struct stray_event *from, const struct stray_event *to);
+
+/* The common cases. */
+static inline void emit_now(uint8_t action, uint8_t resource, uint16_t hook, uint64_t handle, uint64_t value, uint32_t stack)
+{
+    struct stray_event event = {clock_after(), handle, value, stack, hook, action, resource};
+    emit(&event);
+}
+static inline void emit_at(uint64_t time, uint8_t action, uint8_t resource, uint16_t hook, uint64_t handle, uint64_t value,
+                           uint32_t stack)
+{
+    struct stray_event event = {time, handle, value, stack, hook, action, resource};
+    emit(&event);
+}
+/* Events that are no hooked call. */
+static inline void emit_system(uint8_t action, uint64_t handle, uint64_t value)
+{
+    emit_now(action, STRAY_RESOURCE_NONE, STRAY_HOOK_NONE, handle, value, 0);
+}
+
+#endif

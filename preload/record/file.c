@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record/file.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "record/encode.h"
+#include "record/spool.h"
+#include "state/settings.h"
+#include "sys.h"
+#include "text.h"
+
+#define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
+
+static struct {
+    int fd;
+    dev_t device;
+    ino_t inode;
+    char path[PATH_MAX];
+    uint64_t bytes;       /* written so far */
+    uint64_t late;        /* sequence number of the next late frame */
+    uint64_t nodes, defs; /* already in the file */
+    uint32_t table_turn;  /* taken by the thread that writes the tables */
+} file = {.fd = -1};
+
+/* Puts the descriptor where programs that close or reuse low numbers do not meet it. */
+static int move_high(int fd)
+{
+    struct rlimit limit = {0, 0};
+    sys_getrlimit(RLIMIT_NOFILE, &limit);
+    long wish = limit.rlim_cur > DESCRIPTOR_WISH ? DESCRIPTOR_WISH : (long)limit.rlim_cur - 1;
+    int high = sys_fcntl(fd, F_DUPFD_CLOEXEC, wish);
+    if (high < 0)
+        return fd;
+    sys_close(fd);
+    return high;
+}
+
+static void remember_identity(void)
+{
+    struct stat status;
+    if (sys_fstat(file.fd, &status) == 0) {
+        file.device = status.st_dev;
+        file.inode = status.st_ino;
+    }
+}
+
+int file_open(const char *path, const struct stray_file_header *header)
+{
+    struct text text = TEXT(file.path);
+    text_string(&text, path);
+    int fd = text.cut ? -ENAMETOOLONG : sys_open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fd;
+    ssize_t written = sys_write(fd, header, sizeof(*header));
+    if (written != (ssize_t)sizeof(*header)) {
+        sys_close(fd);
+        sys_unlink(path);
+        return written < 0 ? (int)written : -ENOSPC;
+    }
+    file.fd = move_high(fd);
+    file.bytes = sizeof(*header);
+    file.late = file.nodes = file.defs = 0;
+    file.table_turn = 0;
+    remember_identity();
+    return 0;
+}
+
+void file_forget(void)
+{
+    if (file.fd >= 0)
+        sys_close(file.fd);
+    file.fd = -1;
+}
+
+int file_descriptor(void)
+{
+    return __atomic_load_n(&file.fd, __ATOMIC_RELAXED);
+}
+
+void file_make_way(int fd)
+{
+    if (fd != file.fd)
+        return;
+    int moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+    if (moved < 0)
+        moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    __atomic_store_n(&file.fd, moved, __ATOMIC_RELEASE);
+}
+
+/* Whether the number still means our file: a raw system call may have closed or replaced it. */
+static bool still_ours(void)
+{
+    struct stat status;
+    return file.fd >= 0 && sys_fstat(file.fd, &status) == 0 && status.st_dev == file.device &&
+           status.st_ino == file.inode;
+}
+
+static bool reopen(void)
+{
+    int fd = sys_open(file.path, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
+    struct stat status;
+    if (fd < 0)
+        return false;
+    if (sys_fstat(fd, &status) != 0 || status.st_dev != file.device || status.st_ino != file.inode) {
+        sys_close(fd);
+        return false;
+    }
+    file.fd = move_high(fd);
+    return true;
+}
+
+/* Never beyond the process's own limit, which would raise SIGXFSZ, nor the user's. */
+static bool fits(uint64_t size)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    uint64_t end = __atomic_add_fetch(&file.bytes, size, __ATOMIC_RELAXED);
+    sys_getrlimit(RLIMIT_FSIZE, &limit);
+    if (end <= limit.rlim_cur && (settings.max_bytes == 0 || end <= settings.max_bytes))
+        return true;
+    __atomic_sub_fetch(&file.bytes, size, __ATOMIC_RELAXED);
+    return false;
+}
+
+static bool append(const struct frame *frame)
+{
+    struct iovec parts[2] = {
+        {(void *)(uintptr_t)&frame->header, sizeof(frame->header)},
+        {(void *)(uintptr_t)frame->payload, frame->header.stored_size},
+    };
+    size_t size = parts[0].iov_len + parts[1].iov_len;
+    if ((!still_ours() && !reopen()) || !fits(size))
+        return false;
+    return sys_writev(file.fd, parts, 2) == (ssize_t)size;
+}
+
+static void write_nodes(void)
+{
+    uint64_t count = __atomic_load_n(&spool->node_count, __ATOMIC_ACQUIRE);
+    while (file.nodes < count) {
+        const struct stray_node *nodes = spool_nodes() + file.nodes;
+        uint32_t ready = 0, most = ENCODE_TABLE_MAX / sizeof(*nodes);
+        while (ready < most && file.nodes + ready < count && __atomic_load_n(&nodes[ready].kind, __ATOMIC_ACQUIRE) != 0)
+            ready++;
+        struct frame frame;
+        if (ready == 0 || !encode_table(STRAY_FRAME_NODES, file.nodes + 1, ready, nodes, ready * sizeof(*nodes), &frame))
+            return;
+        bool written = append(&frame);
+        encode_release(&frame);
+        if (!written)
+            return;
+        file.nodes += ready;
+    }
+}
+
+/* The end of the definitions that are complete, from `at` on. */
+static uint64_t ready_defs(uint64_t at, uint64_t used)
+{
+    while (at < used) {
+        const struct stray_def_header *header = (const struct stray_def_header *)(spool_defs() + at);
+        if (__atomic_load_n(&header->magic, __ATOMIC_ACQUIRE) != STRAY_DEF_MAGIC)
+            break;
+        at += (sizeof(*header) + header->size + 15) & ~(uint64_t)15;
+    }
+    return at < used ? at : used;
+}
+
+static void write_defs(void)
+{
+    uint64_t end = ready_defs(file.defs, __atomic_load_n(&spool->defs_used, __ATOMIC_ACQUIRE));
+    while (file.defs < end) {
+        uint64_t size = end - file.defs < ENCODE_TABLE_MAX ? end - file.defs : ENCODE_TABLE_MAX;
+        struct frame frame;
+        if (!encode_table(STRAY_FRAME_DEFS, file.defs, 0, spool_defs() + file.defs, size, &frame))
+            return;
+        bool written = append(&frame);
+        encode_release(&frame);
+        if (!written)
+            return;
+        file.defs += size;
+    }
+}
+
+static bool tables_written(void)
+{
+    return __atomic_load_n(&file.nodes, __ATOMIC_RELAXED) >= spool->node_count &&
+           __atomic_load_n(&file.defs, __ATOMIC_RELAXED) >= spool->defs_used;
+}
+
+bool file_write_tables(void)
+{
+    if (tables_written())
+        return true;
+    if (__atomic_exchange_n(&file.table_turn, 1, __ATOMIC_ACQUIRE))
+        return false; /* another thread is at it; the spool has them meanwhile */
+    write_defs();
+    write_nodes();
+    __atomic_store_n(&file.table_turn, 0, __ATOMIC_RELEASE);
+    return tables_written();
+}
+
+bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity)
+{
+    struct frame frame;
+    file_write_tables();
+    if (!encode_events(lane, sequence, events, capacity, &frame))
+        return true;
+    bool written = append(&frame);
+    encode_release(&frame);
+    return written;
+}
+
+void file_write_late(const struct stray_event *event)
+{
+    if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
+        spool_count_lost(1);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The trace file: frames are appended by the thread that filled them, each with one writev. The only descriptor the
+ * tracer keeps is this file's; it lies high, and hooks keep the program from closing it. Thread and signal safe but for
+ * file_open().
+ */
+#ifndef STRAY_PRELOAD_FILE_H
+#define STRAY_PRELOAD_FILE_H
+
+#include <stdbool.h>
+
+#include "stray/format.h"
+
+/* Creates the file at `path`, which must not exist, and writes its header. 0 or a negative errno. */
+int file_open(const char *path, const struct stray_file_header *header);
+/* Closes the descriptor: in a forked child, whose trace is another. */
+void file_forget(void);
+
+/* The kept descriptor, -1: none. The program must neither see nor close it. */
+int file_descriptor(void);
+/* Moves it away from `fd`, which the program is about to take by dup2. */
+void file_make_way(int fd);
+
+/* Appends what is committed among `capacity` events as one frame, after the definitions and nodes they may refer to.
+ * False: it could not be written. */
+bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity);
+/* Appends one event at once: after the final flush. Counted as lost where that fails. */
+void file_write_late(const struct stray_event *event);
+/* Appends new nodes and definitions. False: not all of them are in the file. */
+bool file_write_tables(void);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record/index.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sys.h"
+
+#define TABLES     14
+#define FIRST_BITS 12
+#define WINDOW     16u
+
+struct slot {
+    uint64_t key; /* 0: free; written once */
+    uint32_t id;  /* 0: being written */
+    uint32_t reserved;
+};
+
+static struct slot *tables[TABLES];
+static uint32_t newest; /* index of the table that takes new keys */
+
+static uint64_t table_slots(unsigned table)
+{
+    return (uint64_t)1 << (FIRST_BITS + table);
+}
+
+static uint64_t table_bytes(unsigned table)
+{
+    return (table_slots(table) + WINDOW) * sizeof(struct slot);
+}
+
+static struct slot *window(unsigned table, uint64_t key)
+{
+    struct slot *slots = __atomic_load_n(&tables[table], __ATOMIC_ACQUIRE);
+    return slots ? slots + (key >> (64 - FIRST_BITS - table)) : NULL;
+}
+
+static uint32_t find_in(unsigned table, uint64_t key)
+{
+    struct slot *slot = window(table, key);
+    for (unsigned i = 0; slot && i < WINDOW; i++) {
+        uint64_t have = __atomic_load_n(&slot[i].key, __ATOMIC_ACQUIRE);
+        if (have == key)
+            return __atomic_load_n(&slot[i].id, __ATOMIC_ACQUIRE);
+        if (have == 0)
+            return 0;
+    }
+    return 0;
+}
+
+static bool put_in(unsigned table, uint64_t key, uint32_t id)
+{
+    struct slot *slot = window(table, key);
+    for (unsigned i = 0; slot && i < WINDOW; i++) {
+        uint64_t have = 0;
+        if (__atomic_compare_exchange_n(&slot[i].key, &have, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+            have == key) {
+            __atomic_store_n(&slot[i].id, id, __ATOMIC_RELEASE);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds table `table` if it is not there; the loser of a race gives its memory back. */
+static bool add_table(unsigned table)
+{
+    if (table >= TABLES)
+        return false;
+    struct slot *none = NULL, *slots = sys_memory(table_bytes(table));
+    if (!slots)
+        return false;
+    sys_madvise(slots, table_bytes(table), MADV_DONTFORK);
+    if (!__atomic_compare_exchange_n(&tables[table], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        sys_munmap(slots, table_bytes(table));
+    return true;
+}
+
+uint32_t index_find(uint64_t key)
+{
+    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
+    key |= key == 0;
+    uint32_t id = find_in(top, key);
+    for (unsigned table = top; id == 0 && table-- > 0;) {
+        id = find_in(table, key);
+        if (id)
+            put_in(top, key, id);
+    }
+    return id;
+}
+
+void index_put(uint64_t key, uint32_t id)
+{
+    key |= key == 0;
+    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
+    if (put_in(top, key, id))
+        return;
+    unsigned next = __atomic_load_n(&tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
+    if (!add_table(next))
+        return; /* not interned: costs duplicates, loses nothing */
+    __atomic_compare_exchange_n(&newest, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    put_in(next, key, id);
+}
+
+void index_forget(void)
+{
+    __builtin_memset(tables, 0, sizeof(tables));
+    newest = 0;
+}
+
+uint64_t index_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned table = 0; table < TABLES; table++)
+        bytes += tables[table] ? table_bytes(table) : 0;
+    return bytes;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record/lane.h"
+
+#include <errno.h>
+
+#include "record/clock.h"
+#include "record/emit.h"
+#include "record/file.h"
+#include "record/spool.h"
+#include "sys.h"
+
+static bool owner_is_dead(uint32_t owner)
+{
+    return sys_tgkill(sys_getpid(), (pid_t)owner, 0) == -ESRCH;
+}
+
+/* Takes over the lane of a thread that is no more. Every other call or so looks: the cost of looking is spread over the
+ * lanes added since. */
+static struct stray_lane *take_dead(uint32_t self)
+{
+    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++) {
+        struct stray_lane *lane = spool_lane(i);
+        uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_ACQUIRE);
+        if (owner != 0 && owner_is_dead(owner) &&
+            __atomic_compare_exchange_n(&lane->owner, &owner, self, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return lane;
+    }
+    return NULL;
+}
+
+static struct stray_lane *take_new(uint32_t self)
+{
+    uint64_t index = __atomic_load_n(&spool->lane_count, __ATOMIC_RELAXED);
+    do
+        if (index >= spool->lanes_capacity || !spool_reserve(SPOOL_LANES, (index + 1) * sizeof(struct stray_lane)))
+            return NULL;
+    while (!__atomic_compare_exchange_n(&spool->lane_count, &index, index + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    struct stray_lane *lane = spool_lane(index);
+    lane->number = (uint32_t)index;
+    lane->buffer[1].sequence = 1;
+    __atomic_store_n(&lane->owner, self, __ATOMIC_RELEASE);
+    return lane;
+}
+
+/* Looking for dead owners costs a system call a lane, so it is done each time the number of lanes has doubled, and when
+ * no new lane can be had. */
+static struct stray_lane *take_any(uint32_t self)
+{
+    static uint64_t look_at = 4;
+    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    struct stray_lane *lane = NULL;
+    if (count >= __atomic_load_n(&look_at, __ATOMIC_RELAXED)) {
+        lane = take_dead(self);
+        if (!lane)
+            __atomic_store_n(&look_at, 2 * count, __ATOMIC_RELAXED);
+    }
+    if (!lane)
+        lane = take_new(self);
+    return lane ? lane : take_dead(self);
+}
+
+struct stray_lane *lane_take(void)
+{
+    uint32_t self = (uint32_t)sys_gettid();
+    struct stray_lane *lane = take_any(self);
+    thread_self.lane = lane;
+    if (lane)
+        emit_system(STRAY_OWNER, self, 0);
+    return lane;
+}
+
+static bool write_buffer(const struct stray_lane *lane, unsigned which)
+{
+    const struct stray_buffer *buffer = &lane->buffer[which];
+    return file_write_events(lane->number, buffer->sequence, lane->events[which], STRAY_LANE_EVENTS);
+}
+
+/* Once the frame is in the file; a kill in between leaves both, and the reader takes the fuller one. */
+static void clear_buffer(struct stray_lane *lane, unsigned which)
+{
+    __builtin_memset(lane->events[which], 0, sizeof(lane->events[which]));
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    lane->buffer[which].sequence += 2;
+    __atomic_store_n(&lane->buffer[which].used, 0, __ATOMIC_RELEASE);
+}
+
+/* What the file does not take is lost, for the slots are needed. */
+static void flush_buffer(struct stray_lane *lane, unsigned which)
+{
+    if (lane->active == which)
+        lane->active = which ^ 1;
+    if (!write_buffer(lane, which))
+        spool_count_lost(STRAY_LANE_EVENTS);
+    clear_buffer(lane, which);
+}
+
+void lane_flush_full(struct stray_lane *lane)
+{
+    thread_self.flags |= THREAD_FLUSHING;
+    for (unsigned round = 0; round < 4; round++) { /* a signal handler may have filled the other one meanwhile */
+        unsigned which = lane->active ^ (lane->buffer[lane->active ^ 1].used >= STRAY_LANE_EVENTS);
+        if (lane->buffer[which].used < STRAY_LANE_EVENTS)
+            break;
+        flush_buffer(lane, which);
+    }
+    thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
+}
+
+static bool flush_lane(struct stray_lane *lane)
+{
+    unsigned older = lane->buffer[0].sequence < lane->buffer[1].sequence ? 0 : 1;
+    bool written = true;
+    for (unsigned i = 0; i < 2; i++)
+        if (lane->buffer[older ^ i].used > 0)
+            written = write_buffer(lane, older ^ i) && written;
+    return written;
+}
+
+bool lane_flush_all(void)
+{
+    uint32_t outer = thread_self.flags;
+    thread_self.flags = outer | THREAD_FLUSHING;
+    bool written = true;
+    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
+        written = flush_lane(spool_lane(i)) && written;
+    written = file_write_tables() && written;
+    thread_self.flags = outer;
+    return written;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lanes: the per-thread buffers of the spool. A lane belongs to one living thread; the lane of a thread that ended is
+ * given to the next that needs one.
+ */
+#ifndef STRAY_PRELOAD_LANE_H
+#define STRAY_PRELOAD_LANE_H
+
+#include "gate.h"
+
+/* Finds or makes a lane for the calling thread and sets thread_self.lane; NULL when there is none to be had. */
+struct stray_lane *lane_take(void);
+
+/* Writes out this thread's full buffers. Only the outermost emitter calls it. */
+void lane_flush_full(struct stray_lane *lane);
+
+/* Writes out everything that all lanes hold, for the end of the process or an exec. The buffers are copied as they
+ * stand and stay: a later, fuller frame of the same number supersedes this one. False: not all could be written, and the spool is still needed. */
+bool lane_flush_all(void);
+
+#endif

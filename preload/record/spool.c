@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record/spool.h"
+
+#include "sys.h"
+#include "text.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#ifndef MADV_POPULATE_WRITE
+#    define MADV_POPULATE_WRITE 23
+#endif
+
+#define NODES_MAX (4u << 20)
+#define DEFS_MAX  (64u << 20)
+#define LANES_MAX 1024u
+#define CHUNK     (64u << 10) /* populated at a time */
+
+struct stray_spool_header *spool;
+
+static char path_kept[PATH_MAX];
+static uint64_t reserved[SPOOL_AREAS];
+static bool by_file; /* the kernel cannot populate a mapping: reserve in the file, by path */
+
+static uint64_t area_offset(enum spool_area area)
+{
+    return area == SPOOL_NODES ? spool->nodes_offset : area == SPOOL_DEFS ? spool->defs_offset : spool->lanes_offset;
+}
+
+static uint64_t area_size(enum spool_area area)
+{
+    return area == SPOOL_NODES  ? spool->nodes_capacity * sizeof(struct stray_node)
+           : area == SPOOL_DEFS ? spool->defs_capacity
+                                : spool->lanes_capacity * sizeof(struct stray_lane);
+}
+
+static bool populate_by_file(uint64_t begin, uint64_t end)
+{
+    int fd = sys_open(path_kept, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return false;
+    int result = sys_fallocate(fd, (off_t)begin, (off_t)(end - begin));
+    sys_close(fd);
+    return result == 0;
+}
+
+static bool populate(uint64_t begin, uint64_t end)
+{
+    if (!by_file) {
+        int result = sys_madvise((char *)spool + begin, end - begin, MADV_POPULATE_WRITE);
+        if (result == 0)
+            return true;
+        if (result != -EINVAL)
+            return false;
+        by_file = true;
+    }
+    return populate_by_file(begin, end);
+}
+
+bool spool_reserve(enum spool_area area, uint64_t end)
+{
+    uint64_t have = __atomic_load_n(&reserved[area], __ATOMIC_ACQUIRE);
+    if (__builtin_expect(end <= have, 1))
+        return true;
+    if (end > area_size(area))
+        return false;
+    uint64_t want = (end + CHUNK - 1) / CHUNK * CHUNK;
+    if (want > area_size(area))
+        want = area_size(area);
+    if (!populate(area_offset(area) + have, area_offset(area) + want))
+        return false;
+    while (have < want && !__atomic_compare_exchange_n(&reserved[area], &have, want, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+        ;
+    return true;
+}
+
+static void lay_out(struct stray_spool_header *header, unsigned shrink)
+{
+    header->nodes_offset = STRAY_PAGE;
+    header->nodes_capacity = NODES_MAX >> shrink;
+    header->defs_offset = header->nodes_offset + header->nodes_capacity * sizeof(struct stray_node);
+    header->defs_capacity = DEFS_MAX >> shrink;
+    header->lanes_offset = header->defs_offset + header->defs_capacity;
+    header->lanes_capacity = LANES_MAX >> shrink;
+}
+
+static uint64_t laid_size(const struct stray_spool_header *header)
+{
+    return header->lanes_offset + header->lanes_capacity * sizeof(struct stray_lane);
+}
+
+/* Sizes the file within the process's own limit (to exceed it would raise SIGXFSZ) and maps it. */
+static int map_file(int fd, struct stray_spool_header *header)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    sys_getrlimit(RLIMIT_FSIZE, &limit);
+    for (unsigned shrink = 0; shrink <= 8; shrink += 2) {
+        lay_out(header, shrink);
+        if (laid_size(header) > limit.rlim_cur)
+            continue;
+        int result = sys_ftruncate(fd, (off_t)laid_size(header));
+        if (result < 0)
+            return result;
+        spool = sys_mmap(laid_size(header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (spool)
+            return 0;
+    }
+    return -ENOMEM;
+}
+
+static int prepare(int fd, const uint8_t trace_id[16])
+{
+    struct stray_spool_header header = {.magic = STRAY_SPOOL_MAGIC, .header_size = STRAY_PAGE, .state = STRAY_SPOOL_LIVE};
+    __builtin_memcpy(header.trace_id, trace_id, sizeof(header.trace_id));
+    int result = map_file(fd, &header);
+    if (result < 0)
+        return result;
+    sys_madvise(spool, laid_size(&header), MADV_DONTFORK);
+    by_file = false;
+    __builtin_memset(reserved, 0, sizeof(reserved));
+    if (!populate(0, STRAY_PAGE)) {
+        sys_munmap(spool, laid_size(&header));
+        spool = NULL;
+        return -ENOSPC;
+    }
+    *spool = header;
+    return 0;
+}
+
+int spool_open(const char *path, const uint8_t trace_id[16])
+{
+    struct text text = TEXT(path_kept);
+    text_string(&text, path);
+    if (text.cut)
+        return -ENAMETOOLONG;
+    int fd = sys_open(path_kept, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fd;
+    int result = prepare(fd, trace_id);
+    sys_close(fd);
+    if (result < 0)
+        sys_unlink(path_kept);
+    return result;
+}
+
+void spool_forget(void)
+{
+    spool = NULL;
+}
+
+void spool_remove(void)
+{
+    sys_unlink(path_kept);
+}
+
+const char *spool_path(void)
+{
+    return path_kept;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The stack of the calling thread as one number. Thread and signal safe: a handler that interrupts a capture gets 0.
+ */
+#ifndef STRAY_PRELOAD_CAPTURE_H
+#define STRAY_PRELOAD_CAPTURE_H
+
+#include <stdint.h>
+
+/* The node of the stack whose innermost frame is `caller`, the return address of the hook: what lies inside is the
+ * tracer's. 0: none could be taken. */
+uint32_t capture_stack(const void *caller);
+
+/* Before the first capture, at the start and in a forked child; with a spool to define modules in. */
+void capture_init(void);
+/* Drops, in a forked child, what belonged to the parent's trace and threads. */
+void capture_forget(void);
+
+#endif

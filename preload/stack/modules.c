@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stack/modules.h"
+
+#include <elf.h>
+#include <limits.h>
+
+#include "record/defs.h"
+#include "sys.h"
+#include "text.h"
+#include "stray/format.h"
+
+#define MODULES_MAX 2048
+#define PHDRS_MAX   16
+#define NOTES_MAX   1024
+
+struct module {
+    uint64_t start, end, file_offset, inode;
+    uint64_t base;      /* where the file's first byte is mapped; 0: nowhere */
+    uint64_t bias;
+    uint64_t path_hash; /* 0: anonymous (generated code) */
+    uint32_t seen;      /* the refresh that saw it last */
+    bool gone;
+    uint16_t phdr_count;
+    ElfW(Phdr) phdrs[PHDRS_MAX];
+    uint8_t build_id[64];
+    uint32_t build_id_size;
+};
+
+static struct module *modules; /* MODULES_MAX of them, append-only */
+static uint32_t module_count;  /* published after its row is complete */
+static uint32_t refreshing, refreshes, stale;
+
+/* One line of the maps file. */
+struct mapping {
+    uint64_t start, end, offset, inode;
+    bool executable;
+    char path[PATH_MAX];
+};
+
+static uint64_t parse_hex(const char **at)
+{
+    uint64_t value = 0;
+    for (;; (*at)++) {
+        char c = **at;
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return value;
+    }
+}
+
+static void skip_word(const char **at)
+{
+    while (**at && **at != ' ')
+        (*at)++;
+    while (**at == ' ')
+        (*at)++;
+}
+
+/* "start-end perms offset dev inode   path" */
+static void parse_mapping(const char *line, struct mapping *mapping)
+{
+    const char *at = line;
+    mapping->start = parse_hex(&at);
+    at += *at == '-';
+    mapping->end = parse_hex(&at);
+    skip_word(&at);
+    mapping->executable = *at && at[1] && at[2] == 'x';
+    skip_word(&at);
+    mapping->offset = parse_hex(&at);
+    skip_word(&at);
+    skip_word(&at);
+    mapping->inode = string_number(at);
+    skip_word(&at);
+    struct text text = TEXT(mapping->path);
+    mapping->path[0] = 0;
+    text_string(&text, at);
+}
+
+static void take_build_id(struct module *module, const uint8_t *notes, size_t size)
+{
+    size_t at = 0;
+    while (at + sizeof(ElfW(Nhdr)) <= size) {
+        ElfW(Nhdr) note;
+        __builtin_memcpy(&note, notes + at, sizeof(note));
+        size_t name = at + sizeof(note), content = name + ((note.n_namesz + 3u) & ~3u);
+        at = content + ((note.n_descsz + 3u) & ~3u);
+        if (at > size || at < content)
+            return;
+        if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 || note.n_descsz > sizeof(module->build_id))
+            continue;
+        __builtin_memcpy(module->build_id, notes + content, note.n_descsz);
+        module->build_id_size = note.n_descsz;
+        return;
+    }
+}
+
+static void read_notes(struct module *module)
+{
+    for (unsigned i = 0; i < module->phdr_count; i++) {
+        const ElfW(Phdr) *phdr = &module->phdrs[i];
+        uint8_t notes[NOTES_MAX];
+        size_t size = phdr->p_filesz < sizeof(notes) ? phdr->p_filesz : sizeof(notes);
+        if (phdr->p_type != PT_NOTE || module->build_id_size > 0)
+            continue;
+        if (sys_peek(notes, (const void *)(uintptr_t)(module->bias + phdr->p_vaddr), size) == (ssize_t)size)
+            take_build_id(module, notes, size);
+    }
+}
+
+/* Program headers are read from memory, by a call that fails instead of faulting: the object may be on its way out, and
+ * its file may have been replaced. */
+static void read_headers(struct module *module)
+{
+    ElfW(Ehdr) header;
+    if (module->base == 0 || sys_peek(&header, (const void *)(uintptr_t)module->base, sizeof(header)) != sizeof(header) ||
+        header.e_ident[EI_MAG0] != ELFMAG0 || header.e_ident[EI_MAG1] != ELFMAG1)
+        return;
+    unsigned count = header.e_phnum < PHDRS_MAX ? header.e_phnum : PHDRS_MAX;
+    ssize_t size = (ssize_t)(count * sizeof(ElfW(Phdr)));
+    if (sys_peek(module->phdrs, (const void *)(uintptr_t)(module->base + header.e_phoff), (size_t)size) != size)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        if (module->phdrs[i].p_type == PT_LOAD && module->phdrs[i].p_offset == 0)
+            module->bias = module->base - module->phdrs[i].p_vaddr;
+    module->phdr_count = (uint16_t)count;
+    read_notes(module);
+}
+
+static void define(const struct module *module, const char *path)
+{
+    struct stray_def_module definition = {module->start, module->end,           module->file_offset,
+                                          module->bias,  module->build_id_size, module->gone};
+    struct iovec parts[3] = {
+        {&definition, sizeof(definition)},
+        {(void *)(uintptr_t)module->build_id, module->build_id_size},
+        {(void *)(uintptr_t)path, string_length(path) + 1},
+    };
+    defs_add(STRAY_DEF_MODULE, parts, 3);
+}
+
+static struct module *find(const struct mapping *mapping, uint64_t hash)
+{
+    for (uint32_t i = 0; i < module_count; i++)
+        if (modules[i].start == mapping->start && modules[i].end == mapping->end && modules[i].path_hash == hash &&
+            modules[i].inode == mapping->inode && !modules[i].gone)
+            return &modules[i];
+    return NULL;
+}
+
+static void add(const struct mapping *mapping, uint64_t hash, uint64_t base)
+{
+    if (module_count == MODULES_MAX)
+        return;
+    struct module *module = &modules[module_count];
+    *module = (struct module){.start = mapping->start, .end = mapping->end, .file_offset = mapping->offset,
+                              .inode = mapping->inode, .base = base, .path_hash = hash, .seen = refreshes};
+    if (hash != 0) {
+        read_headers(module);
+        define(module, mapping->path);
+    }
+    __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
+}
+
+/* Remembers where the first byte of the file of the current run of lines is mapped. */
+struct run {
+    uint64_t base, inode, hash;
+};
+
+static void visit(const struct mapping *mapping, struct run *run)
+{
+    uint64_t hash = mapping->path[0] == '/' || string_equal(mapping->path, "[vdso]") ? string_hash(mapping->path) : 0;
+    if (mapping->offset == 0 && hash != 0)
+        *run = (struct run){mapping->start, mapping->inode, hash};
+    if (!mapping->executable)
+        return;
+    struct module *known = find(mapping, hash);
+    if (known)
+        known->seen = refreshes;
+    else
+        add(mapping, hash, hash != 0 && run->hash == hash && run->inode == mapping->inode ? run->base : 0);
+}
+
+static void visit_lines(char *buffer, size_t *used, struct run *run, struct mapping *mapping)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < *used; i++) {
+        if (buffer[i] != '\n')
+            continue;
+        buffer[i] = 0;
+        parse_mapping(buffer + begin, mapping);
+        visit(mapping, run);
+        begin = i + 1;
+    }
+    *used -= begin;
+    __builtin_memmove(buffer, buffer + begin, *used);
+}
+
+struct scratch {
+    char buffer[2 * PATH_MAX];
+    struct mapping mapping;
+};
+
+static bool read_maps(struct scratch *scratch)
+{
+    int fd = sys_open("/proc/self/maps", O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    struct run run = {0, 0, 0};
+    size_t used = 0;
+    ssize_t size;
+    while ((size = sys_read(fd, scratch->buffer + used, sizeof(scratch->buffer) - used)) > 0) {
+        used += (size_t)size;
+        visit_lines(scratch->buffer, &used, &run, &scratch->mapping);
+        if (used == sizeof(scratch->buffer))
+            used = 0; /* a line longer than any path: not a file we could name */
+    }
+    sys_close(fd);
+    return size == 0;
+}
+
+/* What a complete reading did not see is gone, and its addresses may soon mean something else: a new epoch. */
+static void retire_unseen(void)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < module_count; i++) {
+        struct module *module = &modules[i];
+        if (module->gone || module->seen == refreshes)
+            continue;
+        if (!any)
+            defs_next_epoch();
+        any = module->gone = true;
+        if (module->path_hash != 0)
+            define(module, "");
+    }
+}
+
+static bool refresh_alone(void)
+{
+    static struct scratch *scratch;
+    if (!modules)
+        modules = sys_memory(MODULES_MAX * sizeof(struct module));
+    if (!scratch)
+        scratch = sys_memory(sizeof(*scratch));
+    if (!modules || !scratch)
+        return false;
+    refreshes++;
+    bool dropped = __atomic_exchange_n(&stale, 0, __ATOMIC_ACQ_REL);
+    if (!read_maps(scratch)) {
+        stale |= dropped;
+        return false;
+    }
+    retire_unseen();
+    return true;
+}
+
+bool modules_refresh(void)
+{
+    if (__atomic_exchange_n(&refreshing, 1, __ATOMIC_ACQUIRE))
+        return false;
+    bool done = refresh_alone();
+    __atomic_store_n(&refreshing, 0, __ATOMIC_RELEASE);
+    return done;
+}
+
+bool modules_know(uint64_t address)
+{
+    uint32_t count = __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
+    for (uint32_t i = count; i-- > 0;)
+        if (address >= modules[i].start && address < modules[i].end && !modules[i].gone)
+            return true;
+    return false;
+}
+
+void modules_unloaded(void)
+{
+    __atomic_store_n(&stale, 1, __ATOMIC_RELEASE);
+}
+
+bool modules_stale(void)
+{
+    return __atomic_load_n(&stale, __ATOMIC_ACQUIRE);
+}
+
+int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data)
+{
+    uint32_t count = __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
+    int result = 0;
+    for (uint32_t i = 0; i < count && result == 0; i++) {
+        const struct module *module = &modules[i];
+        if (module->gone || module->phdr_count == 0)
+            continue;
+        struct dl_phdr_info info = {.dlpi_addr = module->bias, .dlpi_name = "", .dlpi_phdr = module->phdrs,
+                                    .dlpi_phnum = module->phdr_count, .dlpi_adds = count, .dlpi_subs = defs_epoch()};
+        result = callback(&info, sizeof(info), data);
+    }
+    return result;
+}
+
+/* The list itself is right in the child, which has the same mappings; only the definitions are to be made again, and by
+ * the child's first refresh they are. */
+void modules_forget(void)
+{
+    refreshing = 0;
+    module_count = 0;
+}

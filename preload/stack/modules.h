@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The executable mappings of this process, known from /proc/self/maps and kept in private memory: for the trace, so that
+ * addresses can be named offline, and for libunwind, so that it never asks the dynamic linker, whose lock another thread
+ * may hold. Thread and signal safe; a refresh that another thread is making is not waited for.
+ */
+#ifndef STRAY_PRELOAD_MODULES_H
+#define STRAY_PRELOAD_MODULES_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reads the mappings again and defines what is new or gone. True if it was done. */
+bool modules_refresh(void);
+/* Whether `address` lies in a mapping known to be executable. */
+bool modules_know(uint64_t address);
+/* Says that something was unloaded: the next capture of a new stack looks again. */
+void modules_unloaded(void);
+bool modules_stale(void);
+/* dl_iterate_phdr() over the private list. */
+int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data);
+/* Makes a forked child define all anew. */
+void modules_forget(void);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stack/python.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "raw_syscall.h"
+#include "stack/python_codes.h"
+#include "stack/python_layout.h"
+
+enum state {
+    STATE_ABSENT,
+    STATE_UNSUPPORTED,
+    STATE_FOUND,  /* the static tables agree with the layout; no frame was seen yet */
+    STATE_PROVEN, /* and so did the first frames that were seen */
+};
+
+static struct python_runtime runtime;
+static uint32_t state;     /* enum state; atomic; published after `runtime` */
+static uint32_t suspended; /* atomic */
+static uint32_t detecting; /* atomic: a thread is in python_detect() */
+static const char *note;   /* atomic */
+
+#define PROOF_FRAMES 32
+
+static enum state current_state(void)
+{
+    if (__atomic_load_n(&suspended, __ATOMIC_RELAXED))
+        return STATE_ABSENT;
+    return __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+}
+
+static void set_unsupported(const char *sentence)
+{
+    __atomic_store_n(&note, sentence, __ATOMIC_RELEASE);
+    __atomic_store_n(&state, STATE_UNSUPPORTED, __ATOMIC_RELEASE);
+}
+
+static bool same_runtime(const struct python_runtime *found)
+{
+    return runtime.state == found->state && runtime.layout.minor == found->layout.minor &&
+           runtime.code_type == found->code_type;
+}
+
+#define NOTE_BUILD                                                                                           \
+    "Python frames are not recorded: CPython 3.8 to 3.13 is known, this interpreter is another version or "  \
+    "build"
+#define NOTE_FRAMES                                                                                          \
+    "Python frames are not recorded: this interpreter's frames are not laid out as those of its version"
+
+static void adopt(const struct python_runtime *found)
+{
+    enum state now = __atomic_load_n(&state, __ATOMIC_RELAXED);
+    bool known = now != STATE_ABSENT && same_runtime(found);
+    /* One whose frames were not what they should be stays off. */
+    if (known && now == STATE_UNSUPPORTED)
+        return;
+    if (!python_codes_watch(found)) {
+        set_unsupported(NOTE_BUILD);
+        return;
+    }
+    if (known)
+        return;
+    __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
+    runtime = *found;
+    __atomic_store_n(&state, STATE_FOUND, __ATOMIC_RELEASE);
+}
+
+void python_detect(void)
+{
+    if (__atomic_exchange_n(&detecting, 1, __ATOMIC_ACQUIRE))
+        return;
+    struct python_runtime found;
+    unsigned minor = 0;
+    switch (python_runtime_find(&found, &minor)) {
+    case PYTHON_FOUND:
+        adopt(&found);
+        break;
+    case PYTHON_UNSUPPORTED:
+        set_unsupported(
+            "Python frames are not recorded: CPython 3.8 to 3.13 is known, this interpreter is another "
+            "version or build");
+        break;
+    case PYTHON_MISSING:
+        __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
+        break;
+    }
+    __atomic_store_n(&suspended, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&detecting, 0, __ATOMIC_RELEASE);
+}
+
+void python_suspend(void)
+{
+    __atomic_store_n(&suspended, 1, __ATOMIC_RELEASE);
+}
+
+bool python_active(void)
+{
+    return current_state() >= STATE_FOUND;
+}
+
+const char *python_note(void)
+{
+    return __atomic_load_n(&state, __ATOMIC_ACQUIRE) == STATE_UNSUPPORTED
+               ? __atomic_load_n(&note, __ATOMIC_ACQUIRE)
+               : NULL;
+}
+
+/* Whether eight bytes can be read: the kernel copies the mask before it looks at `how`, which is invalid and
+ * so changes nothing. (The way of Abseil's AddressIsReadable,
+ * absl/debugging/internal/address_is_readable.cc.) */
+static bool readable(uint64_t address)
+{
+    return raw_syscall4(SYS_rt_sigprocmask, -1, (long)(address & ~7ull), 0, 8) == -EINVAL;
+}
+
+/* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is
+ * set where one cannot be; without, that costs nothing: everything is inlined for both cases. */
+struct walk {
+    struct python_layout layout; /* a copy, which the compiler can keep in registers */
+    uint64_t frame;
+    uint64_t cframe;
+    bool broken;
+};
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t walk_word(struct walk *walk, uint64_t address, bool careful)
+{
+    if (careful && (address % 8 != 0 || !readable(address))) {
+        walk->broken = true;
+        return 0;
+    }
+    return python_word(address);
+}
+
+INLINE uint8_t walk_marker(struct walk *walk, bool careful)
+{
+    uint64_t address = walk->frame + walk->layout.frame_marker;
+    if (careful && !readable(address)) {
+        walk->broken = true;
+        return 0;
+    }
+    return python_byte(address);
+}
+
+INLINE struct walk walk_begin(const struct python_layout *layout, uint64_t thread, bool careful)
+{
+    struct walk walk = {.layout = *layout};
+    walk.frame = walk_word(&walk, thread + layout->thread_frames, careful);
+    if (layout->thread_has_cframe && walk.frame) {
+        walk.cframe = walk.frame;
+        walk.frame = walk_word(&walk, walk.cframe + layout->cframe_current, careful);
+    }
+    return walk;
+}
+
+/* To 3.10: `f_lasti` counts from the start of the bytecode; -1, not begun, counts as the first. */
+INLINE void read_counted(struct walk *walk, struct python_frame *frame, bool careful)
+{
+    uint64_t code = walk_word(walk, walk->frame + walk->layout.frame_code, careful);
+    int32_t last = (int32_t)walk_word(walk, walk->frame + walk->layout.frame_instruction, careful);
+    uint32_t offset = last < 0 ? 0 : (uint32_t)last * walk->layout.instruction_scale;
+    frame->code = code;
+    frame->offset = offset;
+    frame->key = (code * 0x9e3779b97f4a7c15ull + offset) ^ python_codes_mark(code);
+}
+
+/* From 3.11: a pointer to the instruction, which is before the first in a frame that has not begun. */
+INLINE void read_pointed(struct walk *walk, struct python_frame *frame, bool careful)
+{
+    uint64_t code = walk_word(walk, walk->frame + walk->layout.frame_code, careful);
+    uint64_t instruction = walk_word(walk, walk->frame + walk->layout.frame_instruction, careful);
+    uint64_t first = code + walk->layout.code_bytes;
+    frame->code = code;
+    frame->offset = instruction < first ? 0 : (uint32_t)(instruction - first);
+    frame->key = instruction ^ python_codes_mark(code);
+}
+
+INLINE void walk_outwards(struct walk *walk, bool careful)
+{
+    walk->frame = walk_word(walk, walk->frame + walk->layout.frame_previous, careful);
+}
+
+/* To 3.10: every frame is a run of its own. */
+INLINE size_t walk_objects(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+{
+    size_t count = 0;
+    for (; walk->frame && count < capacity && !walk->broken; count++) {
+        read_counted(walk, &frames[count], careful);
+        frames[count].entry = true;
+        frames[count].host = 0;
+        walk_outwards(walk, careful);
+    }
+    return count;
+}
+
+/* 3.11: a run ends at its entry frame; the n-th run from inside belongs to the n-th _PyCFrame. */
+INLINE size_t walk_cframes(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+{
+    size_t count = 0;
+    for (; walk->frame && count < capacity && !walk->broken; count++) {
+        read_pointed(walk, &frames[count], careful);
+        bool entry = walk_marker(walk, careful) != 0;
+        frames[count].entry = entry;
+        frames[count].host = entry ? walk->cframe : 0;
+        if (entry && walk->cframe)
+            walk->cframe = walk_word(walk, walk->cframe + walk->layout.cframe_previous, careful);
+        walk_outwards(walk, careful);
+    }
+    return count;
+}
+
+/* From 3.12: a run ends before a shim frame, which is a variable of the evaluator. An evaluator whose frame
+ * is not linked yet shows as a shim alone. */
+INLINE size_t walk_shims(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+{
+    size_t count = 0, steps = 2 * capacity + 2;
+    for (; walk->frame && !walk->broken && steps > 0; steps--) {
+        if (walk_marker(walk, careful) != PYTHON_OWNED_BY_CSTACK) {
+            if (count == capacity)
+                break;
+            read_pointed(walk, &frames[count], careful);
+            frames[count].entry = false;
+            frames[count].host = 0;
+            count++;
+        } else if (count > 0 && !frames[count - 1].entry) {
+            frames[count - 1].entry = true;
+            frames[count - 1].host = walk->frame;
+        }
+        walk_outwards(walk, careful);
+    }
+    return count;
+}
+
+INLINE size_t walk_frames(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+{
+    switch (walk->layout.chain) {
+    case PYTHON_CHAIN_OBJECTS:
+        return walk_objects(walk, frames, capacity, careful);
+    case PYTHON_CHAIN_CFRAME:
+        return walk_cframes(walk, frames, capacity, careful);
+    default:
+        return walk_shims(walk, frames, capacity, careful);
+    }
+}
+
+static bool has_type(uint64_t object, uint64_t type)
+{
+    return object && object % 8 == 0 && readable(object + PYTHON_OBJECT_TYPE) &&
+           python_word(object + PYTHON_OBJECT_TYPE) == type;
+}
+
+/* Whether a frame that was read with care is one: what it executes is a code object with names, a table. */
+static bool plausible(const struct python_frame *frame)
+{
+    const struct python_layout *layout = &runtime.layout;
+    if (!has_type(frame->code, runtime.code_type) || !readable(frame->code + layout->code_table))
+        return false;
+    uint64_t units = python_word(frame->code + PYTHON_VAROBJECT_SIZE);
+    if (layout->chain != PYTHON_CHAIN_OBJECTS && frame->offset > 2 * units)
+        return false;
+    return has_type(python_word(frame->code + layout->code_filename), runtime.unicode_type) &&
+           has_type(python_word(frame->code + layout->code_name), runtime.unicode_type) &&
+           has_type(python_word(frame->code + layout->code_table), runtime.bytes_type);
+}
+
+/* Tries the layout on the first frames that are met. True when captures may go on without care. */
+static __attribute__((noinline)) bool prove(uint64_t thread)
+{
+    struct python_frame frames[PROOF_FRAMES];
+    struct walk walk = walk_begin(&runtime.layout, thread, true);
+    size_t count = walk_frames(&walk, frames, PROOF_FRAMES, true);
+    bool good = !walk.broken;
+    for (size_t i = 0; good && i < count; i++)
+        good = plausible(&frames[i]);
+    if (!good)
+        set_unsupported(NOTE_FRAMES);
+    else if (count > 0)
+        __atomic_store_n(&state, STATE_PROVEN, __ATOMIC_RELEASE);
+    return good && count > 0;
+}
+
+static uint64_t finalizer(void)
+{
+    return python_word(runtime.state + runtime.layout.runtime_finalizing);
+}
+
+size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated)
+{
+    *ret_truncated = false;
+    enum state now = current_state();
+    if (now < STATE_FOUND)
+        return 0;
+    uint64_t thread = (uint64_t)runtime.this_thread(), ending = finalizer();
+    /* A thread that outlives the interpreter may still hold a pointer to its freed state. */
+    if (!thread || (ending && ending != thread))
+        return 0;
+    if (now == STATE_FOUND && !prove(thread))
+        return 0;
+    struct walk walk = walk_begin(&runtime.layout, thread, false);
+    size_t count = walk_frames(&walk, frames, capacity, false);
+    *ret_truncated = walk.frame != 0;
+    return count;
+}
+
+bool python_finalizing(void)
+{
+    return python_active() && finalizer() != 0;
+}
+
+uint32_t python_code_id(uint64_t code)
+{
+    return python_active() && code ? python_codes_id(&runtime, code) : 0;
+}
+
+void python_forget_definitions(void)
+{
+    python_codes_forget();
+}
+
+struct evaluator python_evaluator(void)
+{
+    if (!python_active())
+        return (struct evaluator){0};
+    return (struct evaluator){runtime.evaluator, runtime.evaluator_size};
+}

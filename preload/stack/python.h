@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The Python frames of the calling thread, read from inside hooks: plain reads of the interpreter's own chain
+ * of frames, no reference taken, nothing of its API called but PyGILState_GetThisThreadState(), which
+ * allocates nothing and is right with and without the GIL. CPython 3.8 to 3.13; other versions, free-threaded
+ * builds and interpreters that describe themselves differently are left alone (python_note() says so).
+ *
+ * Where a generator, coroutine or greenlet runs, its frames and those of who resumed it are on the chain;
+ * suspended ones are not. In a subinterpreter of 3.8 to 3.11 that shares its thread with another interpreter,
+ * the frames seen are those of the interpreter that the thread met first.
+ *
+ * Threads: any. Async-signal-safe but for python_detect() and python_note(). errno is left alone. The one
+ * gap: a signal handler that interrupts 3.11 or 3.12 in the few instructions in which an evaluator links its
+ * _PyCFrame may read an unset pointer.
+ */
+#ifndef STRAY_STACK_PYTHON_H
+#define STRAY_STACK_PYTHON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct python_frame {
+    uint64_t
+        key; /* identifies the executing point, also across code objects that had the same address in turn */
+    uint64_t code;   /* the code object's address */
+    uint64_t host;   /* an address inside the native frame of the evaluator of this run: set where `entry` is,
+                        from 3.11 */
+    uint32_t offset; /* of the executing instruction, in bytes from the start of the bytecode */
+    bool entry;      /* the last frame of its run: the next outer frame of the thread is native */
+};
+
+/* Looks for an interpreter among the loaded objects, and makes captures possible where its layout proves to
+ * be known. To be called at the start and whenever objects were loaded or unloaded; costs some microseconds.
+ * May be called before Py_Initialize(). Takes the dynamic loader's locks. When two threads call, the second
+ * does nothing. */
+void python_detect(void);
+
+/* Stops captures until the next python_detect(). To be called before an object may be unloaded, since it may
+ * be the interpreter. */
+void python_suspend(void);
+
+/* Whether an interpreter of a known layout is there. */
+bool python_active(void);
+
+/* A sentence for the report when an interpreter was found whose frames cannot be read, else NULL. Static. */
+const char *python_note(void);
+
+/* The frames of this thread, innermost first; at most `capacity`. 0 where it runs no Python, or when another
+ * thread is finalizing the interpreter. *ret_truncated: there were more. */
+size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated);
+
+/* Whether the interpreter is being finalized. May become false again when it is gone entirely. */
+bool python_finalizing(void);
+
+/* The CODE definition of a code object that this thread is executing, made when there is none yet. 0 if
+ * impossible: the frame is then to be left out. */
+uint32_t python_code_id(uint64_t code);
+
+/* For a forked child, whose definitions start anew. Keys stay valid; what was remembered by key must be
+ * forgotten too. */
+void python_forget_definitions(void);
+
+/* Where the evaluator's instructions are: _PyEval_EvalFrameDefault. Parts of it that the compiler moved
+ * elsewhere
+ * (".cold") have local symbols only and are not known. size 0: no interpreter. */
+struct evaluator {
+    uint64_t start, size;
+};
+struct evaluator python_evaluator(void);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stack/python_codes.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "raw_syscall.h"
+#include "record/defs.h"
+#include "stray/format.h"
+
+#define LIVING_BITS    17u
+#define LIVING_WINDOW  32u /* slots looked at before giving up */
+#define CONTENT_BITS   16u
+#define CONTENT_WINDOW 8u
+#define MAX_NAME       4096u      /* bytes of a file name or qualified name */
+#define MAX_TABLE      (1u << 20) /* bytes of a line table */
+
+/* A slot's `code` only changes while its id is ID_PENDING, and by the thread that set that. Slots never
+ * become empty again, so a search may end at an empty one. */
+struct living {
+    uint64_t code; /* 0: empty */
+    uint32_t id;
+    uint32_t unused;
+};
+enum { ID_PENDING = 0 };
+#define ID_DEAD UINT32_MAX
+
+struct content {
+    uint64_t hash; /* 0: empty */
+    uint32_t id;   /* 0: not known yet */
+    uint32_t unused;
+};
+
+/* Whole pages, so that they can be handed back to the kernel, which fills them with zeros again. */
+static struct living living[1u << LIVING_BITS] __attribute__((aligned(4096)));
+static struct content contents[1u << CONTENT_BITS] __attribute__((aligned(4096)));
+
+uint64_t python_codes_marks[PYTHON_CODES_MARKS];
+
+typedef void (*dealloc_function)(void *object);
+static dealloc_function real_dealloc;
+
+struct text {
+    const char *bytes;
+    size_t size;
+};
+
+/* Multiplicative hashing, Knuth, The Art of Computer Programming, volume 3, 6.4. */
+#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull
+
+static struct living *living_slot(uint64_t code, unsigned index)
+{
+    return &living[((code * GOLDEN_RATIO >> (64 - LIVING_BITS)) + index) & ((1u << LIVING_BITS) - 1)];
+}
+
+static uint32_t living_find(uint64_t code)
+{
+    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
+        struct living *slot = living_slot(code, i);
+        uint64_t found = __atomic_load_n(&slot->code, __ATOMIC_ACQUIRE);
+        if (found == 0)
+            return 0;
+        if (found != code)
+            continue;
+        uint32_t id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
+        /* Read again: a dead slot may have been given to another code object in between. */
+        if (id != ID_PENDING && id != ID_DEAD && __atomic_load_n(&slot->code, __ATOMIC_RELAXED) == code)
+            return id;
+    }
+    return 0;
+}
+
+/* Makes the slot this thread's own, with id ID_PENDING. */
+static bool living_claim(struct living *slot, uint64_t code)
+{
+    uint64_t empty = 0;
+    uint32_t dead = ID_DEAD;
+    if (__atomic_compare_exchange_n(&slot->code, &empty, code, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return true;
+    if (!__atomic_compare_exchange_n(&slot->id, &dead, ID_PENDING, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return false;
+    __atomic_store_n(&slot->code, code, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Two threads may both enter the same code object: that costs a slot and does no harm. */
+static void living_add(uint64_t code, uint32_t id)
+{
+    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
+        struct living *slot = living_slot(code, i);
+        if (living_claim(slot, code)) {
+            __atomic_store_n(&slot->id, id, __ATOMIC_RELEASE);
+            return;
+        }
+    }
+}
+
+static bool living_kill(uint64_t code)
+{
+    bool killed = false;
+    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
+        struct living *slot = living_slot(code, i);
+        uint64_t found = __atomic_load_n(&slot->code, __ATOMIC_ACQUIRE);
+        if (found == 0)
+            break;
+        uint32_t id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
+        if (found != code || id == ID_PENDING || id == ID_DEAD)
+            continue;
+        __atomic_store_n(&slot->id, ID_DEAD, __ATOMIC_RELEASE);
+        killed = true;
+    }
+    return killed;
+}
+
+static void watched_dealloc(void *object)
+{
+    uint64_t code = (uint64_t)object;
+    if (living_kill(code))
+        __atomic_fetch_add(python_codes_mark_slot(code), GOLDEN_RATIO, __ATOMIC_RELAXED);
+    real_dealloc(object);
+}
+
+bool python_codes_watch(const struct python_runtime *runtime)
+{
+    dealloc_function *slot = (dealloc_function *)(runtime->code_type + PYTHON_TYPE_DEALLOC);
+    dealloc_function current = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    uint64_t address = (uint64_t)current;
+    if (current == watched_dealloc)
+        return true;
+    /* Somebody else's wrapper may lead to ours: to put ours in front again would be a circle. */
+    if (address < runtime->module.start || address >= runtime->module.end)
+        return real_dealloc != NULL;
+    __atomic_store_n(&real_dealloc, current, __ATOMIC_RELEASE);
+    __atomic_store_n(slot, watched_dealloc, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* The slot of these contents, or an empty one for them; NULL when all are taken. */
+static struct content *content_slot(uint64_t hash)
+{
+    for (unsigned i = 0; i < CONTENT_WINDOW; i++) {
+        struct content *slot = &contents[(hash + i) & ((1u << CONTENT_BITS) - 1)];
+        uint64_t found = 0;
+        if (__atomic_compare_exchange_n(&slot->hash, &found, hash, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE) ||
+            found == hash)
+            return slot;
+    }
+    return NULL;
+}
+
+/* 64 bits of the bytes: eight at a time, each step a multiplication and a fold, as in the wyhash family. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+    const unsigned char *cursor = bytes;
+    hash ^= size;
+    while (size > 0) {
+        uint64_t word = 0;
+        size_t step = size < 8 ? size : 8;
+        memcpy(&word, cursor, step);
+        unsigned __int128 product =
+            (unsigned __int128)(hash ^ word ^ 0xa0761d6478bd642full) * 0xe7037ed1a0b428dbull;
+        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+        cursor += step;
+        size -= step;
+    }
+    return hash;
+}
+
+/* How many bytes of UTF-8 the character takes; what cannot stand in a NUL-ended UTF-8 string is replaced. */
+static size_t utf8_encode(uint32_t character, char out[4])
+{
+    if (character == 0 || character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
+        character = 0xfffd;
+    if (character < 0x80) {
+        out[0] = (char)character;
+        return 1;
+    }
+    size_t size = character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = size - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (character & 0x3f));
+        character >>= 6;
+    }
+    out[0] = (char)(lead[size] | character);
+    return size;
+}
+
+static size_t utf8_from(const void *characters, size_t length, unsigned width, char *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < length; i++) {
+        uint32_t character = width == 1   ? ((const uint8_t *)characters)[i]
+                             : width == 2 ? ((const uint16_t *)characters)[i]
+                                          : ((const uint32_t *)characters)[i];
+        char encoded[4];
+        size_t step = utf8_encode(character, encoded);
+        if (size + step > MAX_NAME)
+            break;
+        memcpy(out + size, encoded, step);
+        size += step;
+    }
+    return size;
+}
+
+/* Scratch for the names that are not ASCII, two of MAX_NAME bytes: too much for the stack of a signal
+ * handler. */
+static char *scratch_open(void)
+{
+    long mapped =
+        raw_syscall6(SYS_mmap, 0, 2 * MAX_NAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mapped > -4096 && mapped < 0 ? NULL : (char *)mapped;
+}
+
+static void scratch_close(char *scratch)
+{
+    if (scratch)
+        raw_syscall4(SYS_munmap, (long)scratch, 2 * MAX_NAME, 0, 0);
+}
+
+static bool is_of_type(uint64_t object, uint64_t type)
+{
+    return object != 0 && object % 8 == 0 && python_word(object + PYTHON_OBJECT_TYPE) == type;
+}
+
+static bool is_compact_ascii(uint64_t object)
+{
+    return (python_int(object + PYTHON_UNICODE_STATE) & 0x60) == 0x60;
+}
+
+/* Text of a str, in place where it is ASCII, else in `scratch` (which may be NULL: then "?"). */
+static struct text text_of(const struct python_runtime *runtime, uint64_t object, char *scratch)
+{
+    struct text unknown = {"?", 1};
+    if (!is_of_type(object, runtime->unicode_type))
+        return unknown;
+    uint64_t length = python_word(object + PYTHON_UNICODE_LENGTH);
+    length = length > MAX_NAME ? MAX_NAME : length;
+    uint32_t state = python_int(object + PYTHON_UNICODE_STATE);
+    if (is_compact_ascii(object)) {
+        const char *bytes = (const char *)(object + runtime->layout.ascii_size);
+        const char *nul = memchr(bytes, 0, length);
+        return (struct text){bytes, nul ? (size_t)(nul - bytes) : length};
+    }
+    unsigned width = state >> 2 & 7;
+    if (!scratch || !(state & 0x20) || (width != 1 && width != 2 && width != 4))
+        return unknown;
+    const void *characters = (const void *)(object + runtime->layout.compact_size);
+    return (struct text){scratch, utf8_from(characters, length, width, scratch)};
+}
+
+static struct text table_of(const struct python_runtime *runtime, uint64_t object)
+{
+    if (!is_of_type(object, runtime->bytes_type))
+        return (struct text){"", 0};
+    uint64_t size = python_word(object + PYTHON_VAROBJECT_SIZE);
+    return (struct text){(const char *)(object + PYTHON_BYTES_DATA), size > MAX_TABLE ? MAX_TABLE : size};
+}
+
+static uint32_t define(const struct stray_def_code *head, struct text filename, struct text name,
+                       struct text table)
+{
+    uint64_t hash = hash_bytes(head->first_line, filename.bytes, filename.size);
+    hash = hash_bytes(hash, name.bytes, name.size);
+    hash = hash_bytes(hash, table.bytes, table.size) | 1; /* 0 is an empty slot */
+    struct content *known = content_slot(hash);
+    uint32_t id = known ? __atomic_load_n(&known->id, __ATOMIC_ACQUIRE) : 0;
+    if (id != 0)
+        return id;
+    char nul = 0;
+    const struct iovec parts[] = {
+        {(void *)(uintptr_t)head, sizeof(*head)},
+        {(void *)(uintptr_t)filename.bytes, filename.size},
+        {&nul, 1},
+        {(void *)(uintptr_t)name.bytes, name.size},
+        {&nul, 1},
+        {(void *)(uintptr_t)table.bytes, table.size},
+    };
+    id = defs_add(STRAY_DEF_CODE, parts, sizeof(parts) / sizeof(parts[0]));
+    if (known && id != 0)
+        __atomic_store_n(&known->id, id, __ATOMIC_RELEASE);
+    return id;
+}
+
+static uint32_t define_code(const struct python_runtime *runtime, uint64_t code)
+{
+    const struct python_layout *layout = &runtime->layout;
+    uint64_t filename = python_word(code + layout->code_filename),
+             name = python_word(code + layout->code_name);
+    bool plain = is_of_type(filename, runtime->unicode_type) && is_compact_ascii(filename) &&
+                 is_of_type(name, runtime->unicode_type) && is_compact_ascii(name);
+    char *scratch = plain ? NULL : scratch_open();
+    struct text filename_text = text_of(runtime, filename, scratch);
+    struct text name_text = text_of(runtime, name, scratch ? scratch + MAX_NAME : NULL);
+    struct text table = table_of(runtime, python_word(code + layout->code_table));
+    struct stray_def_code head = {
+        .first_line = python_int(code + layout->code_first_line),
+        .minor = layout->minor,
+        .table_size = (uint32_t)table.size,
+        .name_size = (uint32_t)name_text.size,
+    };
+    uint32_t id = define(&head, filename_text, name_text, table);
+    scratch_close(scratch);
+    return id;
+}
+
+uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code)
+{
+    uint32_t id = living_find(code);
+    if (id != 0)
+        return id;
+    /* One without references is being destroyed: its names may be gone already. */
+    if (!is_of_type(code, runtime->code_type) || python_word(code + PYTHON_OBJECT_REFCOUNT) == 0)
+        return 0;
+    id = define_code(runtime, code);
+    if (id != 0)
+        living_add(code, id);
+    return id;
+}
+
+void python_codes_forget(void)
+{
+    if (raw_syscall4(SYS_madvise, (long)living, sizeof(living), MADV_DONTNEED, 0) != 0)
+        memset(living, 0, sizeof(living));
+    if (raw_syscall4(SYS_madvise, (long)contents, sizeof(contents), MADV_DONTNEED, 0) != 0)
+        memset(contents, 0, sizeof(contents));
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state/command.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "record/clock.h"
+#include "record/defs.h"
+#include "state/settings.h"
+#include "sys.h"
+#include "stray/format.h"
+
+#define WORDS_MAX     256
+#define LINE_MAX_SIZE 16384
+#define NAME_SIZE     64
+
+static size_t read_file(const char *path, char *buffer, size_t size)
+{
+    size_t used = 0;
+    ssize_t got;
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    while (used + 1 < size && (got = sys_read(fd, buffer + used, size - 1 - used)) > 0)
+        used += (size_t)got;
+    sys_close(fd);
+    buffer[used] = 0;
+    return used;
+}
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '+';
+}
+
+void command_put_name(struct text *text)
+{
+    static char line[LINE_MAX_SIZE];
+    read_file("/proc/self/cmdline", line, sizeof(line));
+    const char *name = string_base(line);
+    if (!*name)
+        name = "process";
+    for (size_t i = 0; name[i] && i < NAME_SIZE; i++)
+        text_byte(text, is_name_byte(name[i]) || (name[i] == '.' && i > 0) ? name[i] : '_');
+}
+
+static bool put_here(struct text *text)
+{
+    char here[PATH_MAX];
+    long length = SYS3(SYS_getcwd, here, sizeof(here), 0);
+    if (length <= 0 || here[0] != '/')
+        return false;
+    text_string(text, here);
+    text_byte(text, '/');
+    return true;
+}
+
+static bool make_absolute(char *path, size_t size)
+{
+    char given[PATH_MAX];
+    struct text copy = TEXT(given), text = {.at = path, .size = size};
+    if (path[0] == '/')
+        return true;
+    given[0] = 0;
+    text_string(&copy, path);
+    if (!put_here(&text))
+        return false;
+    if (given[0]) {
+        text_string(&text, given);
+    } else {
+        text_string(&text, "stray.");
+        command_put_name(&text);
+        text_byte(&text, '.');
+        text_number(&text, (uint64_t)sys_getpid());
+    }
+    return !text.cut;
+}
+
+bool command_find_folder(void)
+{
+    if (!make_absolute(settings.folder, sizeof(settings.folder)))
+        return false;
+    if (settings.spool[0] && !make_absolute(settings.spool, sizeof(settings.spool)))
+        return false;
+    int result = sys_mkdir(settings.folder, 0700);
+    return result == 0 || result == -EEXIST;
+}
+
+static bool same_ignoring_case(const char *at, const char *word)
+{
+    for (; *word; at++, word++)
+        if ((*at | 0x20) != *word)
+            return false;
+    return true;
+}
+
+/* The bytes of a password that begins at `at`: to the next separator. */
+static size_t secret_length(const char *at)
+{
+    char quote = *at == '\'' || *at == '"' ? *at : 0;
+    size_t length = quote != 0;
+    while (at[length] && (quote ? at[length] != quote : at[length] != ' ' && at[length] != '&' && at[length] != '\'' &&
+                                                            at[length] != '"' && at[length] != ';'))
+        length++;
+    return length;
+}
+
+/* The password in "scheme://user:password@host", where `at` follows the "://"; 0: there is none. */
+static size_t uri_password(const char *at, size_t *ret_begin)
+{
+    size_t begin = 0, end = 0;
+    for (size_t i = 0; at[i] && at[i] != '/' && at[i] != ' ' && at[i] != '?'; i++) {
+        if (at[i] == ':' && begin == 0)
+            begin = i + 1;
+        if (at[i] == '@')
+            end = i;
+    }
+    *ret_begin = begin;
+    return begin > 0 && end > begin ? end - begin : 0;
+}
+
+/* How many bytes at `at` introduce a secret of how many bytes. */
+static bool find_secret(const char *at, size_t *ret_lead, size_t *ret_length)
+{
+    static const char *const keys[] = {"password=", "passwd=", "pwd=", "secret=", "token=", "sslpassword="};
+    if (string_begins(at, "://")) {
+        *ret_length = uri_password(at + 3, ret_lead);
+        *ret_lead += 3;
+        return *ret_length > 0;
+    }
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (same_ignoring_case(at, keys[i])) {
+            *ret_lead = string_length(keys[i]);
+            *ret_length = secret_length(at + *ret_lead);
+            return true;
+        }
+    return false;
+}
+
+void command_put_word(struct text *text, const char *word)
+{
+    while (*word) {
+        size_t lead, length;
+        if (!find_secret(word, &lead, &length)) {
+            text_byte(text, *word++);
+            continue;
+        }
+        text_bytes(text, word, lead);
+        text_string(text, "***");
+        word += lead + length;
+    }
+}
+
+/* Options whose next word is a program or a statement: it may hold anything, and is left out. */
+static bool takes_code(const char *word)
+{
+    static const char *const options[] = {"-c", "-e", "-E", "--eval", "--command", "--execute", "-lc", "-ic"};
+    for (unsigned i = 0; i < sizeof(options) / sizeof(*options); i++)
+        if (string_equal(word, options[i]))
+            return true;
+    return false;
+}
+
+/* Words are separated by NULs in `line`; the same in `text`. Returns their number. */
+static uint32_t put_words(struct text *text, const char *line, size_t size)
+{
+    uint32_t words = 0;
+    bool code = false;
+    for (size_t at = 0; at < size && words < WORDS_MAX; at += string_length(line + at) + 1, words++) {
+        if (code)
+            text_string(text, "<code>");
+        else
+            command_put_word(text, line + at);
+        code = takes_code(line + at);
+        text_byte(text, 0);
+    }
+    return words;
+}
+
+static unsigned hex_value(char c)
+{
+    return c >= 'a' ? (unsigned)(c - 'a') + 10 : (unsigned)(c - '0');
+}
+
+static void read_boot_id(uint8_t id[16])
+{
+    char line[64];
+    size_t size = read_file("/proc/sys/kernel/random/boot_id", line, sizeof(line)), digits = 0;
+    for (size_t i = 0; i < size && digits < 32; i++)
+        if ((line[i] >= '0' && line[i] <= '9') || (line[i] >= 'a' && line[i] <= 'f')) {
+            id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | hex_value(line[i]));
+            digits++;
+        }
+}
+
+/* Field 22 of /proc/self/stat; fields are counted after the command's closing parenthesis. */
+static uint64_t read_start_ticks(void)
+{
+    char line[1024];
+    size_t size = read_file("/proc/self/stat", line, sizeof(line));
+    const char *at = line + size;
+    while (at > line && *at != ')')
+        at--;
+    for (unsigned field = 2; field < 22 && *at; field++) {
+        while (*at && *at != ' ')
+            at++;
+        while (*at == ' ')
+            at++;
+    }
+    return string_number(at);
+}
+
+void command_define(uint32_t parent_pid)
+{
+    static char exe[PATH_MAX], line[LINE_MAX_SIZE], words_buffer[LINE_MAX_SIZE];
+    struct text words = TEXT(words_buffer);
+    struct stray_def_process process = {.pid = (uint32_t)sys_getpid(), .parent_pid = parent_pid};
+    long length = SYS3(SYS_readlink, "/proc/self/exe", exe, sizeof(exe) - 1);
+    exe[length > 0 ? length : 0] = 0;
+    process.words = put_words(&words, line, read_file("/proc/self/cmdline", line, sizeof(line)));
+    process.start_time = clock_before();
+    process.start_monotonic_ns = sys_nanoseconds(CLOCK_MONOTONIC);
+    process.start_realtime_ns = sys_nanoseconds(CLOCK_REALTIME);
+    process.starttime_ticks = read_start_ticks();
+    read_boot_id(process.boot_id);
+    struct iovec parts[3] = {{&process, sizeof(process)}, {exe, string_length(exe) + 1}, {words_buffer, words.used}};
+    defs_add(STRAY_DEF_PROCESS, parts, 3);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is known of each descriptor: its kind, who it is (SO_COOKIE), whether a connect is under way. Descriptors that no
+ * hook opened are unknown and cost one look-up. Private memory: a forked child keeps the knowledge. Thread and signal
+ * safe.
+ */
+#ifndef STRAY_PRELOAD_DESCRIPTORS_H
+#define STRAY_PRELOAD_DESCRIPTORS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
+
+struct descriptor {
+    uint64_t cookie;       /* SO_COOKIE; 0: not a socket, or unknown */
+    uint32_t endpoint;     /* definition of the peer; of a listening socket: its own address; 0: unknown */
+    uint8_t resource;      /* enum stray_resource; 0: not tracked */
+    uint8_t phase;         /* enum descriptor_phase */
+    uint8_t reserved[2];
+};
+
+bool descriptors_init(void);
+
+/* The row of `fd`; NULL for numbers out of range. */
+struct descriptor *descriptors_at(int fd);
+/* The row if the descriptor is tracked, else NULL. */
+struct descriptor *descriptors_tracked(int fd);
+
+/* Notes a new descriptor (its cookie is read). */
+void descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
+
+/* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
+void descriptors_settle(int fd);
+/* Emits the TCP state, the number of exchanges and the idle time of a connection. */
+void descriptors_report(int fd);
+/* Settles, reconciles and reports every tracked descriptor. */
+void descriptors_sample(void);
+/* Emits what an exec that succeeds will close. */
+void descriptors_before_exec(void);
+/* Emits, in a forked child or a new program, what is open from the start. */
+void descriptors_inherited(void);
+
+/* The definition of a socket address as text; 0 if it has none. */
+uint32_t descriptors_endpoint(const void *address, uint32_t length);
+uint32_t descriptors_local_endpoint(int fd);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state/incarnation.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+
+#include "gate.h"
+#include "real.h"
+#include "record/defs.h"
+#include "record/emit.h"
+#include "record/encode.h"
+#include "record/file.h"
+#include "record/index.h"
+#include "record/lane.h"
+#include "record/spool.h"
+#include "record/young.h"
+#include "stack/capture.h"
+#include "state/command.h"
+#include "state/descriptors.h"
+#include "state/sample.h"
+#include "state/settings.h"
+#include "stray/wire.h"
+
+#ifndef MADV_WIPEONFORK
+#    define MADV_WIPEONFORK 18
+#endif
+
+#define NAMES_TRIED 1000
+
+extern char **environ;
+
+static uint32_t gate_closed; /* where gate_word points before the start */
+uint32_t *gate_word = &gate_closed;
+
+static struct {
+    pid_t pid, parent_pid; /* 0: not started */
+    uint8_t id[16], parent_id[16];
+    int status;
+    uint32_t ending, ended, starting;
+    bool traced;
+} process;
+
+bool incarnation_is_self(void)
+{
+    return sys_getpid() == process.pid;
+}
+
+static void make_id(uint8_t id[16])
+{
+    if (sys_getrandom(id, 16) == 16)
+        return;
+    uint64_t words[2] = {sys_nanoseconds(CLOCK_REALTIME), (uint64_t)sys_getpid()};
+    words[0] = index_mix(words[0], words[1]);
+    __builtin_memcpy(id, words, sizeof(words));
+}
+
+/* "<folder>/<command>.<pid>[.<n>].stray" */
+static void name_trace(struct text *path, unsigned n)
+{
+    path->used = 0;
+    text_string(path, settings.folder);
+    text_byte(path, '/');
+    command_put_name(path);
+    text_byte(path, '.');
+    text_number(path, (uint64_t)process.pid);
+    if (n > 0) {
+        text_byte(path, '.');
+        text_number(path, n);
+    }
+    text_string(path, STRAY_TRACE_SUFFIX);
+}
+
+static struct stray_file_header describe_file(uint32_t origin)
+{
+    struct stray_file_header header = {
+        .magic = STRAY_TRACE_MAGIC,
+        .header_size = sizeof(header),
+        .pid = (uint32_t)process.pid,
+        .parent_pid = (uint32_t)process.parent_pid,
+        .origin = origin,
+        .clock_kind = clock_is_ticks ? STRAY_CLOCK_TSC : STRAY_CLOCK_NS,
+    };
+    __builtin_memcpy(header.trace_id, process.id, sizeof(header.trace_id));
+    __builtin_memcpy(header.parent_id, process.parent_id, sizeof(header.parent_id));
+    header.crc = stray_crc32c(0, &header, offsetof(struct stray_file_header, crc));
+    return header;
+}
+
+/* Where the spool goes: beside the trace, or under the same name in the folder that the user chose. */
+static void name_spool(struct text *path, const struct text *trace)
+{
+    path->used = 0;
+    if (settings.spool[0]) {
+        text_string(path, settings.spool);
+        text_byte(path, '/');
+        text_string(path, string_base(trace->at));
+    } else {
+        text_string(path, trace->at);
+    }
+    text_string(path, STRAY_SPOOL_SUFFIX);
+}
+
+static bool open_files(uint32_t origin)
+{
+    static char trace_path[PATH_MAX], spool_path_buffer[PATH_MAX];
+    struct text trace = TEXT(trace_path), spool_text = TEXT(spool_path_buffer);
+    struct stray_file_header header = describe_file(origin);
+    int result = -EEXIST;
+    for (unsigned n = 0; n < NAMES_TRIED && result == -EEXIST; n++) {
+        name_trace(&trace, n);
+        result = trace.cut ? -ENAMETOOLONG : file_open(trace_path, &header);
+    }
+    if (result < 0)
+        return false;
+    name_spool(&spool_text, &trace);
+    result = spool_open(spool_path_buffer, process.id);
+    if (result < 0) {
+        file_forget();
+        sys_unlink(trace_path);
+        return false;
+    }
+    return true;
+}
+
+static bool make_gate(void)
+{
+    uint32_t *page = sys_memory(STRAY_PAGE);
+    if (!page)
+        return false;
+    if (sys_madvise(page, STRAY_PAGE, MADV_WIPEONFORK) < 0) {
+        sys_munmap(page, STRAY_PAGE); /* a kernel before 4.14: a child could not be told from its parent */
+        return false;
+    }
+    gate_word = page;
+    return true;
+}
+
+static void define_options(void)
+{
+    for (unsigned i = 0; settings_variable(i); i++)
+        defs_string(STRAY_DEF_OPTION, settings_variable(i));
+}
+
+static uint32_t open_bits(void)
+{
+    return GATE_KNOWN | GATE_TRACED | (settings.heap ? GATE_HEAP : 0);
+}
+
+/* A program that this very process executed, or that another one spawned? */
+static uint32_t origin_of_program(void)
+{
+    __builtin_memcpy(process.parent_id, settings.previous_id, sizeof(process.parent_id));
+    if (!settings.previous_pid)
+        return STRAY_ORIGIN_START;
+    process.parent_pid = (pid_t)settings.previous_pid;
+    return settings.previous_pid == (uint64_t)process.pid ? STRAY_ORIGIN_EXEC : STRAY_ORIGIN_START;
+}
+
+/* The executed program's predecessor wrote out everything; its spool is only in the way. */
+static void remove_previous_spool(void)
+{
+    struct stray_spool_header header;
+    int fd = settings.previous_spool[0] ? sys_open(settings.previous_spool, O_RDONLY | O_NOFOLLOW, 0) : -1;
+    if (fd < 0)
+        return;
+    bool whole = sys_read(fd, &header, sizeof(header)) == sizeof(header);
+    sys_close(fd);
+    if (whole && header.state == STRAY_SPOOL_EXECING && __builtin_memcmp(header.trace_id, process.parent_id, 16) == 0)
+        sys_unlink(settings.previous_spool);
+}
+
+/* Begins this process's own trace. The gate stays shut until all is in place. */
+static bool start(uint32_t origin)
+{
+    make_id(process.id);
+    process.ending = process.ended = 0;
+    process.status = 0;
+    if (!open_files(origin))
+        return false;
+    command_define((uint32_t)process.parent_pid);
+    define_options();
+    capture_init();
+    descriptors_init();
+    return true;
+}
+
+static void open_gate(void)
+{
+    process.traced = true;
+    __atomic_store_n(gate_word, open_bits(), __ATOMIC_RELEASE);
+    sample_init();
+    descriptors_inherited();
+}
+
+static void stay_shut(void)
+{
+    process.traced = false;
+    __atomic_store_n(gate_word, GATE_KNOWN, __ATOMIC_RELEASE);
+}
+
+/* Everything that belonged to the parent's trace. */
+static void forget_parent(void)
+{
+    file_forget();
+    spool_forget();
+    index_forget();
+    defs_forget();
+    capture_forget();
+    encode_forget();
+    young_forget();
+    __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
+    process.parent_pid = process.pid;
+    process.pid = sys_getpid();
+    thread_self = (struct thread){.flags = THREAD_INSIDE, .libpq_depth = thread_self.libpq_depth};
+}
+
+static void begin_child(void)
+{
+    if (!process.traced || !settings.follow) {
+        process.pid = sys_getpid();
+        file_forget();
+        stay_shut();
+        return;
+    }
+    forget_parent();
+    bool started = start(STRAY_ORIGIN_FORK);
+    thread_self.flags = 0;
+    if (started)
+        open_gate();
+    else
+        stay_shut();
+}
+
+static void begin_program(char **environment)
+{
+    uint32_t flags = gate_enter();
+    real_init();
+    clock_init();
+    process.pid = sys_getpid();
+    process.parent_pid = sys_getppid();
+    bool wanted = settings_read(environment) && make_gate() && command_find_folder();
+    bool started = wanted && start(origin_of_program());
+    gate_leave(flags);
+    if (!started) {
+        stay_shut();
+        return;
+    }
+    if (process.parent_pid != 0)
+        remove_previous_spool();
+    open_gate();
+}
+
+/* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has
+ * its environment, the dynamic linker is still at work: what it allocates is not recorded. */
+static uint32_t begin(void)
+{
+    if (process.pid == 0) {
+        if (environ)
+            begin_program(environ);
+    } else if (!(__atomic_load_n(gate_word, __ATOMIC_ACQUIRE) & GATE_KNOWN)) {
+        begin_child();
+    }
+    return __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
+}
+
+uint32_t gate_open_slow(void)
+{
+    if (thread_self.flags & THREAD_INSIDE || __atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE))
+        return 0; /* the tracer's own doing, or a signal handler while it begins */
+    uint32_t word = begin();
+    __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
+    return word;
+}
+
+__attribute__((constructor)) static void begin_at_latest(void)
+{
+    gate_open(GATE_TRACED);
+}
+
+static bool is_traced(void)
+{
+    return gate_open(GATE_TRACED) && incarnation_is_self();
+}
+
+void incarnation_set_status(int status)
+{
+    process.status = status;
+}
+
+void incarnation_end_begins(unsigned ending)
+{
+    if (is_traced() && !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
+        emit_system(STRAY_END_BEGINS, 0, ending);
+}
+
+void incarnation_end(unsigned ending, int status)
+{
+    if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
+        return;
+    incarnation_end_begins(ending);
+    sample_due = UINT64_MAX;
+    sample_force();
+    emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
+    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    bool written = lane_flush_all();
+    spool->state = STRAY_SPOOL_CLOSED;
+    if (written)
+        spool_remove();
+}
+
+/* Reached by exit(), by return from main, and by the end of the last thread. */
+__attribute__((destructor)) static void end_program(void)
+{
+    incarnation_end(STRAY_ENDING_EXIT, process.status);
+}
+
+void incarnation_before_exec(void)
+{
+    if (!is_traced())
+        return;
+    sample_force();
+    emit_system(STRAY_EXEC, 0, 0);
+    descriptors_before_exec();
+    if (lane_flush_all())
+        spool->state = STRAY_SPOOL_EXECING;
+}
+
+void incarnation_exec_failed(void)
+{
+    if (!is_traced())
+        return;
+    spool->state = STRAY_SPOOL_LIVE;
+    emit_system(STRAY_EXEC_FAILED, 0, 0);
+}
+
+void incarnation_describe(struct text *variable)
+{
+    if (!process.traced)
+        return;
+    text_string(variable, "STRAY_PREVIOUS=");
+    for (unsigned i = 0; i < sizeof(process.id); i++) {
+        text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
+        text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
+    }
+    text_byte(variable, ':');
+    text_number(variable, (uint64_t)process.pid);
+    text_byte(variable, ':');
+    text_string(variable, spool_path());
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of a traced process: its start, forked children, exec, and every kind of end that can be seen from inside.
+ */
+#ifndef STRAY_PRELOAD_INCARNATION_H
+#define STRAY_PRELOAD_INCARNATION_H
+
+#include <stdbool.h>
+
+#include "sys.h"
+#include "text.h"
+
+/* Whether the caller runs in the traced process itself, and not in a vfork child that shares its memory. */
+bool incarnation_is_self(void);
+
+/* From now on, what is released is not the service's own doing. The first call counts. `ending`: enum stray_ending. */
+void incarnation_end_begins(unsigned ending);
+/* The last words: everything is written out and the spool removed; what still happens is written through. */
+void incarnation_end(unsigned ending, int status);
+/* The status that exit() or main gave, for an end that comes without one. */
+void incarnation_set_status(int status);
+
+/* Around an exec that may fail. */
+void incarnation_before_exec(void);
+void incarnation_exec_failed(void);
+/* "STRAY_PREVIOUS=..." for the program that is about to be executed or spawned. */
+void incarnation_describe(struct text *variable);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state/sample.h"
+
+#include "record/emit.h"
+#include "record/index.h"
+#include "state/descriptors.h"
+#include "state/settings.h"
+#include "sys.h"
+#include "text.h"
+
+uint64_t sample_due = UINT64_MAX;
+
+static uint64_t interval_ticks(void)
+{
+    return (uint64_t)((unsigned __int128)settings.interval_ns * clock_ticks_per_second / 1000000000u);
+}
+
+/* The second number of statm: resident pages. */
+static uint64_t resident_bytes(void)
+{
+    char line[128];
+    int fd = sys_open("/proc/self/statm", O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    ssize_t size = sys_read(fd, line, sizeof(line) - 1);
+    sys_close(fd);
+    line[size > 0 ? size : 0] = 0;
+    const char *at = line;
+    while (*at && *at != ' ')
+        at++;
+    return *at ? string_number(at + 1) * STRAY_PAGE : 0;
+}
+
+static void emit_clock(void)
+{
+    uint64_t monotonic = sys_nanoseconds(CLOCK_MONOTONIC), time = clock_before();
+    emit_at(time, STRAY_CLOCK_PAIR, 0, 0, monotonic, sys_nanoseconds(CLOCK_REALTIME), 0);
+}
+
+void sample_force(void)
+{
+    emit_clock();
+    uint64_t resident = resident_bytes();
+    if (resident > 0)
+        emit_system(STRAY_MEMORY, resident, index_bytes());
+    descriptors_sample();
+}
+
+void sample_init(void)
+{
+    sample_due = clock_before() + interval_ticks();
+    sample_force();
+}
+
+void sample_take(uint64_t now)
+{
+    uint64_t due = __atomic_load_n(&sample_due, __ATOMIC_RELAXED);
+    if (now >= due && __atomic_compare_exchange_n(&sample_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED))
+        sample_force();
+}

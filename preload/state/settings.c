@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state/settings.h"
+
+#include "text.h"
+#include "stray/hooks.h"
+
+#define VARIABLES_MAX 32
+#define DEPTH_DEFAULT 64
+#define DEPTH_MAX     200
+
+struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true};
+
+static char variables[16384];
+static const char *variable_list[VARIABLES_MAX + 1];
+static char library[PATH_MAX];
+
+static const struct {
+    const char *label;
+    unsigned id;
+} resources[] = {
+#define RESOURCE(id, NAME, label, key) {label, id},
+#include "stray/resources.def"
+#undef RESOURCE
+};
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    struct text text = {.at = to, .size = size};
+    text_string(&text, from);
+}
+
+/* "heap,connection": a bit for each word that names a resource. */
+static uint64_t parse_only(const char *list)
+{
+    uint64_t bits = 0;
+    for (const char *word = list; *word; word += *word == ',') {
+        size_t length = 0;
+        while (word[length] && word[length] != ',')
+            length++;
+        for (unsigned i = 0; i < sizeof(resources) / sizeof(*resources); i++)
+            if (string_length(resources[i].label) == length && string_begins(word, resources[i].label))
+                bits |= (uint64_t)1 << resources[i].id;
+        word += length;
+    }
+    return bits ? bits : ~(uint64_t)0;
+}
+
+static unsigned hex_digit(char c)
+{
+    return c >= 'a' ? (unsigned)(c - 'a') + 10 : (unsigned)(c - '0') & 15;
+}
+
+/* "<32 hex digits>:<pid>:<spool path>", written by the exec hooks. */
+static void parse_previous(const char *value)
+{
+    if (string_length(value) < 33 || value[32] != ':')
+        return;
+    for (unsigned i = 0; i < 16; i++)
+        settings.previous_id[i] = (uint8_t)(hex_digit(value[2 * i]) << 4 | hex_digit(value[2 * i + 1]));
+    const char *at = value + 33;
+    settings.previous_pid = string_number(at);
+    while (*at && *at != ':')
+        at++;
+    copy_text(settings.previous_spool, sizeof(settings.previous_spool), at + (*at == ':'));
+}
+
+static void parse_interval(const char *value)
+{
+    uint64_t seconds = string_number(value);
+    while (*value >= '0' && *value <= '9')
+        value++;
+    uint64_t milliseconds = *value == '.' && value[1] >= '0' && value[1] <= '9' ? (uint64_t)(value[1] - '0') * 100 : 0;
+    if (seconds + milliseconds > 0)
+        settings.interval_ns = seconds * 1000000000u + milliseconds * 1000000u;
+}
+
+static void parse_depth(const char *value)
+{
+    uint64_t depth = string_number(value);
+    settings.depth = depth < 1 ? DEPTH_DEFAULT : depth > DEPTH_MAX ? DEPTH_MAX : (uint32_t)depth;
+}
+
+static const char *value_of(const char *variable, const char *name)
+{
+    return string_begins(variable, name) ? variable + string_length(name) : NULL;
+}
+
+static void parse_variable(const char *variable)
+{
+    const char *value;
+    if ((value = value_of(variable, "STRAY_OUTPUT=")))
+        copy_text(settings.folder, sizeof(settings.folder), value);
+    else if ((value = value_of(variable, "STRAY_SPOOL=")))
+        copy_text(settings.spool, sizeof(settings.spool), value);
+    else if ((value = value_of(variable, "STRAY_MAX_SIZE=")))
+        settings.max_bytes = string_number(value);
+    else if ((value = value_of(variable, "STRAY_INTERVAL=")))
+        parse_interval(value);
+    else if ((value = value_of(variable, "STRAY_DEPTH=")))
+        parse_depth(value);
+    else if ((value = value_of(variable, "STRAY_HEAP=")))
+        settings.heap = *value != '0';
+    else if ((value = value_of(variable, "STRAY_FULL=")))
+        settings.full = *value != '0' && *value;
+    else if ((value = value_of(variable, "STRAY_FOLLOW=")))
+        settings.follow = *value != '0';
+    else if ((value = value_of(variable, "STRAY_ONLY=")))
+        settings.only = parse_only(value);
+    else if ((value = value_of(variable, "STRAY_PREVIOUS=")))
+        parse_previous(value);
+}
+
+/* The entry of LD_PRELOAD that is this library. */
+static void remember_library(const char *list)
+{
+    while (*list) {
+        size_t length = 0;
+        while (list[length] && list[length] != ':' && list[length] != ' ')
+            length++;
+        struct text text = TEXT(library);
+        text.used = 0;
+        text_bytes(&text, list, length);
+        if (string_begins(string_base(library), "libstray"))
+            return;
+        library[0] = 0;
+        list += length + (list[length] != 0);
+    }
+}
+
+static void keep_variable(struct text *store, const char *variable, unsigned *count)
+{
+    if (*count == VARIABLES_MAX || string_begins(variable, "STRAY_PREVIOUS="))
+        return;
+    const char *copy = store->at + store->used + (store->used > 0);
+    if (store->used > 0)
+        store->used++; /* keep the NUL that ends the previous one */
+    text_string(store, variable);
+    if (!store->cut)
+        variable_list[(*count)++] = copy;
+}
+
+bool settings_read(char *const *environment)
+{
+    struct text store = TEXT(variables);
+    unsigned count = 0;
+    const char *root = NULL;
+    for (; environment && *environment; environment++) {
+        const char *variable = *environment;
+        if (string_begins(variable, "LD_PRELOAD="))
+            remember_library(variable + 11);
+        if (!string_begins(variable, "STRAY_"))
+            continue;
+        parse_variable(variable);
+        root = string_begins(variable, "STRAY_ROOT=") ? variable + 11 : root;
+        keep_variable(&store, variable, &count);
+    }
+    if (!(settings.only & (uint64_t)1 << STRAY_HEAP))
+        settings.heap = false;
+    return settings.follow || !root || string_number(root) == (uint64_t)sys_getpid();
+}
+
+const char *settings_variable(unsigned index)
+{
+    return index < VARIABLES_MAX ? variable_list[index] : NULL;
+}
+
+const char *settings_library(void)
+{
+    return library;
+}

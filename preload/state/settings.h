@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the user asked for, from STRAY_* variables; read once when the program starts, kept over fork, and put back
+ * into the environment of what the program executes.
+ */
+#ifndef STRAY_PRELOAD_SETTINGS_H
+#define STRAY_PRELOAD_SETTINGS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sys.h"
+
+struct settings {
+    char folder[PATH_MAX];  /* absolute; where traces go */
+    char spool[PATH_MAX];   /* absolute; where spools go; empty: beside the trace */
+    uint64_t max_bytes;     /* of one trace; 0: no limit */
+    uint64_t interval_ns;   /* between samples */
+    uint32_t depth;         /* native frames of a stack */
+    uint64_t only;          /* bit per enum stray_resource; all ones: everything */
+    bool heap, follow;
+    bool full; /* no short life is told in sum only */
+    uint8_t previous_id[16]; /* trace that executed this program; zero: none */
+    uint64_t previous_pid;   /* of the process that executed or spawned it; 0: none */
+    char previous_spool[PATH_MAX]; /* its spool; empty: none */
+};
+
+extern struct settings settings;
+
+/* Reads the environment block. False: not to be traced (a child under --no-follow). */
+bool settings_read(char *const *environment);
+
+/* The variables in force ("NAME=value"), to hand on over exec; NULL past the last. */
+const char *settings_variable(unsigned index);
+/* The preload list that brought us here ("/path/libstray.so"), first entry that is ours. */
+const char *settings_library(void);
+
+#endif

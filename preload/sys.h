@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The system calls of the tracer's own work, raw: results or negative errno, errno untouched. Async-signal-safe.
+ */
+#ifndef STRAY_PRELOAD_SYS_H
+#define STRAY_PRELOAD_SYS_H
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "arch.h"
+
+#define SYS6(number, a, b, c, d, e, f)                                                                      \
+    arch_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define SYS3(number, a, b, c) SYS6(number, a, b, c, 0, 0, 0)
+
+static inline int sys_open(const char *path, int flags, mode_t mode)
+{
+    return (int)SYS6(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode, 0, 0);
+}
+static inline int sys_close(int fd)
+{
+    return (int)SYS3(SYS_close, fd, 0, 0);
+}
+static inline ssize_t sys_read(int fd, void *buffer, size_t size)
+{
+    return SYS3(SYS_read, fd, buffer, size);
+}
+static inline ssize_t sys_write(int fd, const void *buffer, size_t size)
+{
+    return SYS3(SYS_write, fd, buffer, size);
+}
+static inline ssize_t sys_writev(int fd, const struct iovec *parts, int count)
+{
+    return SYS3(SYS_writev, fd, parts, count);
+}
+static inline ssize_t sys_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    return SYS6(SYS_pread64, fd, buffer, size, offset, 0, 0);
+}
+static inline int sys_mkdir(const char *path, mode_t mode)
+{
+    return (int)SYS3(SYS_mkdir, path, mode, 0);
+}
+static inline int sys_unlink(const char *path)
+{
+    return (int)SYS3(SYS_unlink, path, 0, 0);
+}
+static inline int sys_ftruncate(int fd, off_t size)
+{
+    return (int)SYS3(SYS_ftruncate, fd, size, 0);
+}
+static inline int sys_fallocate(int fd, off_t offset, off_t size)
+{
+    return (int)SYS6(SYS_fallocate, fd, 0, offset, size, 0, 0);
+}
+static inline int sys_fstat(int fd, struct stat *status)
+{
+    return (int)SYS3(SYS_fstat, fd, status, 0);
+}
+static inline int sys_fcntl(int fd, int command, long argument)
+{
+    return (int)SYS3(SYS_fcntl, fd, command, argument);
+}
+/* NULL on failure. */
+static inline void *sys_mmap(size_t size, int protection, int flags, int fd, off_t offset)
+{
+    long result = SYS6(SYS_mmap, 0, size, protection, flags, fd, offset);
+    return result < 0 && result > -4096 ? NULL : (void *)result;
+}
+/* Zeroed private memory, or NULL. */
+static inline void *sys_memory(size_t size)
+{
+    return sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+static inline int sys_munmap(void *address, size_t size)
+{
+    return (int)SYS3(SYS_munmap, address, size, 0);
+}
+static inline int sys_madvise(void *address, size_t size, int advice)
+{
+    return (int)SYS3(SYS_madvise, address, size, advice);
+}
+static inline int sys_mprotect(void *address, size_t size, int protection)
+{
+    return (int)SYS3(SYS_mprotect, address, size, protection);
+}
+static inline pid_t sys_getpid(void)
+{
+    return (pid_t)SYS3(SYS_getpid, 0, 0, 0);
+}
+static inline pid_t sys_getppid(void)
+{
+    return (pid_t)SYS3(SYS_getppid, 0, 0, 0);
+}
+static inline pid_t sys_gettid(void)
+{
+    return (pid_t)SYS3(SYS_gettid, 0, 0, 0);
+}
+static inline int sys_tgkill(pid_t process, pid_t thread, int signal)
+{
+    return (int)SYS3(SYS_tgkill, process, thread, signal);
+}
+static inline void sys_yield(void)
+{
+    SYS3(SYS_sched_yield, 0, 0, 0);
+}
+static inline int sys_getrlimit(int resource, struct rlimit *limit)
+{
+    return (int)SYS6(SYS_prlimit64, 0, resource, NULL, limit, 0, 0);
+}
+static inline ssize_t sys_getrandom(void *buffer, size_t size)
+{
+    return SYS3(SYS_getrandom, buffer, size, 0);
+}
+static inline int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    return (int)SYS6(SYS_getsockopt, fd, level, name, value, length, 0);
+}
+static inline int sys_getpeername(int fd, void *address, socklen_t *length)
+{
+    return (int)SYS3(SYS_getpeername, fd, address, length);
+}
+static inline int sys_getsockname(int fd, void *address, socklen_t *length)
+{
+    return (int)SYS3(SYS_getsockname, fd, address, length);
+}
+/* Copies from this process's own memory; -EFAULT instead of a fault where nothing is mapped. */
+static inline ssize_t sys_peek(void *to, const void *from, size_t size)
+{
+    struct iovec local = {.iov_base = to, .iov_len = size};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
+    return SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
+}
+static inline uint64_t sys_nanoseconds(clockid_t clock)
+{
+    struct timespec now = {0};
+    SYS3(SYS_clock_gettime, clock, &now, 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Measures what tracing costs, side by side with heaptrack, and prints a table. Asserts nothing.
+#
+#     scripts/bench.sh [--quick]
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$STRAY_ROOT"
+scripts/setup.sh
+command -v heaptrack > /dev/null || fail "heaptrack: not found"
+exec "$PYTHON" tests/bench/compare.py build "$@"

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Shows what stray says of a service that leaks: sets up, starts a private PostgreSQL and Redis, runs the small
+# backend of tests/targets/service under `stray run`, sends it 200 requests, stops it and prints the report.
+# Cleans up behind itself. Exits non-zero when anything fails.
+#
+#     scripts/demo.sh [--keep DIR] [--untraced]
+#
+#     --keep DIR   leave the trace in DIR
+#     --untraced   run the service bare: shows that the servers, the service and the driver are in order
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+keep='' traced=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --keep) [ $# -ge 2 ] || fail "--keep: a folder is missing"; keep=$2; shift 2 ;;
+        --untraced) traced=no; shift ;;
+        *) fail "usage: ${0##*/} [--keep DIR] [--untraced]" ;;
+    esac
+done
+[ -z "$keep" ] || keep=$(realpath -m "$keep")
+
+folder='' service=''
+clean_up() {
+    trap - EXIT INT TERM
+    if [ -n "$service" ]; then kill -9 "$service" 2> /dev/null || true; fi
+    if [ -n "$folder" ]; then
+        postgres_stop "$folder" || true
+        redis_stop "$folder" || true
+        rm -rf "$folder"
+    fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+cd "$STRAY_ROOT"
+[ "$traced" = no ] || scripts/setup.sh
+folder=$(make_folder)
+trace=${keep:-$folder/trace}
+say "starting a private PostgreSQL and Redis"
+postgres_start "$folder"
+redis_start "$folder"
+. "$folder/pg.env"
+. "$folder/redis.env"
+export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE"
+export REDIS_URL="redis://:$REDIS_PASSWORD@$REDIS_HOST:$REDIS_PORT/0"
+export SIGNING_KEY="$(random_word)"
+
+port=$(free_port)
+command=("$PYTHON" -m uvicorn app:app --app-dir tests/targets/service --host 127.0.0.1 --port "$port" --no-access-log)
+if [ "$traced" = yes ]; then command=(build/stray run -o "$trace" -- "${command[@]}"); fi
+say "running: ${command[*]}"
+"${command[@]}" > "$folder/service.log" 2>&1 &
+service=$!
+
+say "sending 200 requests"
+"$PYTHON" tests/targets/service/drive.py "$port" > "$folder/expected.json" || { cat "$folder/service.log" >&2; fail "driving the service failed"; }
+
+kill -TERM "$service"
+status=0
+wait "$service" || status=$?
+service=''
+[ "$status" = 0 ] || { cat "$folder/service.log" >&2; fail "the service ended with status $status"; }
+
+if [ "$traced" = yes ]; then
+    build/stray report "$trace"
+    [ -z "$keep" ] || say "the trace is in $keep"
+fi
+say "sent and expected: $(cat "$folder/expected.json")"

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# From a clean clone on Debian 12 to build/stray and build/libstray.so. Installs the Debian packages that are
+# missing (as root or through sudo), then builds. Asks nothing, starts no system service, may be run again.
+#
+#     scripts/setup.sh [--no-build]
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+export DEBIAN_FRONTEND=noninteractive
+
+build=yes
+case ${1-} in
+    '') ;;
+    --no-build) build=no ;;
+    *) fail "usage: ${0##*/} [--no-build]" ;;
+esac
+
+packages=(
+    # to build
+    gcc g++ meson ninja-build pkg-config libc6-dev libunwind-dev libzstd-dev libdw-dev libelf-dev libjansson-dev libiberty-dev
+    libsqlite3-dev zlib1g-dev libpq-dev git
+    # to test: compilers, sanitizers, programs that cannot be traced
+    clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools binutils libcriterion-dev
+    # to test: servers and a service
+    postgresql redis-server python3 python3-psycopg2 python3-redis python3-fastapi python3-uvicorn python3-httpx
+    python3-pytest python3-jsonschema
+    # to test: programs to trace, and what reads the traces
+    perl zstd sqlite3 procps util-linux
+    # to measure
+    heaptrack
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)" != installed ]; then
+        missing+=("$package")
+    fi
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+    say "installing ${missing[*]}"
+    command -v apt-get > /dev/null || fail "apt-get: not found (Debian 12 is needed)"
+    root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo > /dev/null || fail "packages are missing: run as root, or install sudo"
+        root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
+    fi
+    # While packages are installed, no service may be started: the servers of the tests are private.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '"${root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" > /dev/null
+        "${root[@]}" chmod 755 "$policy"
+    fi
+    log=$(mktemp)
+    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y --no-install-recommends install "${missing[@]}"; } > "$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        rm -f "$log"
+        fail "apt-get failed"
+    fi
+    rm -f "$log"
+else
+    say "all packages are there"
+fi
+
+[ "$build" = yes ] || exit 0
+
+cd "$STRAY_ROOT"
+log=build/setup.log
+mkdir -p build
+say "building in build/"
+if [ ! -f build/build.ninja ]; then
+    meson setup build > "$log" 2>&1 || { tail -n 40 "$log" >&2; fail "meson setup failed"; }
+fi
+ninja -C build > "$log" 2>&1 || { tail -n 60 "$log" >&2; fail "the build failed"; }
+# The build leaves each product in the folder of its sources; people find both at the top.
+for product in analyzer/stray preload/libstray.so; do
+    name=${product##*/}
+    if [ -f "build/$product" ]; then ln -sfn "$product" "build/$name"; fi
+    [ -e "build/$name" ] || fail "build/$name: was not built"
+done
+say "ready: build/stray, build/libstray.so"

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tool does with what it cannot use: one line that says why, the right status, and no crash."""
+import json
+import os
+import random
+import subprocess
+
+import pytest
+
+from conftest import PYTHON, bare
+
+VERBS = ["run", "attach", "detach", "report", "check", "diff", "sites", "conns", "sql", "top", "export", "info", "verify", "pack", "dump", "hooks"]
+READERS = ["report", "check", "sites", "conns", "sql", "top", "info", "verify", "dump"]
+
+
+def refused(done, status, *words):
+    """One line on standard error that begins with the tool's name and says why; nothing on standard output."""
+    assert done.returncode == status, f"status {done.returncode}, not {status}: {done.stderr}"
+    assert done.stdout == ""
+    assert done.stderr.startswith("stray: ") and done.stderr.endswith("\n"), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def sound(stray, target):
+    """A sound trace: its one file, and its bytes."""
+    result = stray.run([target("target_heap")]).ok()
+    (path,) = result.files()
+    return path, path.read_bytes()
+
+
+def copy(tmp_path, content, name="copy.1.stray"):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("verb", READERS)
+def test_missing(stray, tmp_path, verb):
+    refused(stray.call(verb, tmp_path / "nosuch"), 2, "nosuch")
+
+
+@pytest.mark.parametrize("verb", READERS)
+def test_foreign(stray, verb):
+    refused(stray.call(verb, "/bin/ls"), 2, "/bin/ls")
+
+
+@pytest.mark.parametrize("verb", READERS)
+def test_empty_file(stray, tmp_path, verb):
+    refused(stray.call(verb, copy(tmp_path, b"")), 2, "copy.1.stray")
+
+
+@pytest.mark.parametrize("verb", READERS)
+def test_folder_without_traces(stray, tmp_path, verb):
+    (tmp_path / "notes.txt").write_text("no trace")
+    refused(stray.call(verb, tmp_path), 2)
+
+
+def test_no_trace_here(stray, tmp_path):
+    refused(stray.call("report", cwd=tmp_path), 2)
+
+
+def test_newest_folder_is_the_default(stray, target, tmp_path):
+    done = subprocess.run([stray.path, "run", "--", target("target_heap")], cwd=tmp_path, stdout=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0
+    (folder,) = tmp_path.glob("stray.target_heap.*")
+    assert list(folder.glob("target_heap.*.stray"))
+    named, default = stray.call("report", folder.name, cwd=tmp_path), stray.call("report", cwd=tmp_path)
+    assert default.returncode == 0 and default.stdout == named.stdout
+
+
+def test_unreadable(stray, sound, tmp_path):
+    path = copy(tmp_path, sound[1])
+    path.chmod(0)
+    tmp_path.chmod(0o755)
+    command = [stray.path, "report", path]
+    if os.getuid() == 0:
+        for parent in tmp_path.parents:
+            if parent.owner() == "root" and len(parent.parts) > 2:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", *command]
+    refused(bare(command), 2, "copy.1.stray")
+
+
+def test_sound(stray, sound):
+    done = stray.call("verify", sound[0])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def read_damaged(stray, path):
+    """A damaged trace is read as far as it goes or refused, never worse."""
+    done = stray.call("report", path, "--format", "json", "--all")
+    assert done.returncode in (0, 2), f"status {done.returncode}: {done.stderr}"
+    if done.returncode == 2:
+        refused(done, 2, path.name)
+        assert stray.call("verify", path).returncode == 2
+        return None
+    content = json.loads(done.stdout)
+    assert not list(stray.schema.iter_errors(content))
+    if not content["trace"]["complete"]:
+        verified = stray.call("verify", path)
+        assert verified.returncode == 1, verified.stderr + verified.stdout
+    return content
+
+
+@pytest.mark.parametrize("part", [0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
+def test_truncated(stray, sound, tmp_path, part):
+    content = read_damaged(stray, copy(tmp_path, sound[1][:int(len(sound[1]) * part)]))
+    assert content is None or content["trace"]["complete"] is False
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 40, 79, 80, 81, 100, 135, 136, 137])
+def test_truncated_in_the_headers(stray, sound, tmp_path, length):
+    content = read_damaged(stray, copy(tmp_path, sound[1][:length]))
+    assert content is None or content["trace"]["complete"] is False
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_flipped_bits(stray, sound, tmp_path, seed):
+    damaged = bytearray(sound[1])
+    dice = random.Random(seed)
+    for _ in range(1 + seed % 5):
+        damaged[dice.randrange(80, len(damaged))] ^= 1 << dice.randrange(8)
+    content = read_damaged(stray, copy(tmp_path, bytes(damaged)))
+    assert content is None or content["trace"]["complete"] is False
+
+
+@pytest.mark.parametrize("offset", range(0, 80, 4))
+def test_flipped_bits_in_the_header(stray, sound, tmp_path, offset):
+    damaged = bytearray(sound[1])
+    damaged[offset] ^= 0x10
+    content = read_damaged(stray, copy(tmp_path, bytes(damaged)))
+    assert content is None or content["trace"]["complete"] is False
+
+
+def test_garbage_in_the_middle(stray, sound, tmp_path):
+    """What lies before and behind the hole is still found."""
+    middle = len(sound[1]) // 2
+    content = read_damaged(stray, copy(tmp_path, sound[1][:middle] + random.Random(1).randbytes(5000) + sound[1][middle + 100:]))
+    assert content is not None and content["trace"]["complete"] is False
+    assert content["trace"]["events"] > 0
+
+
+def test_random_bytes_behind_a_good_header(stray, sound, tmp_path):
+    read_damaged(stray, copy(tmp_path, sound[1][:80] + random.Random(2).randbytes(200000)))
+
+
+def test_one_damaged_among_sound(stray, sound, tmp_path):
+    copy(tmp_path, sound[1], "a.1.stray")
+    copy(tmp_path, sound[1][:len(sound[1]) // 2], "b.2.stray")
+    content = read_damaged(stray, tmp_path)
+    assert content["trace"]["complete"] is False and len(content["processes"]) == 2
+
+
+# run
+
+def test_run_not_found(stray, tmp_path):
+    refused(stray.call("run", "-o", tmp_path / "t", "--", "no-such-command-at-all"), 127, "no-such-command-at-all")
+    refused(stray.call("run", "-o", tmp_path / "u", "--", tmp_path / "nosuch"), 127, "nosuch")
+
+
+def test_run_not_executable(stray, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("#!/bin/sh\necho no\n")
+    refused(stray.call("run", "-o", tmp_path / "t", "--", file), 126, "file")
+    refused(stray.call("run", "-o", tmp_path / "t", "--", tmp_path), 126)
+
+
+def test_run_script(stray, tmp_path):
+    file = tmp_path / "script"
+    file.write_text("#!/bin/sh\necho yes\nexit 6\n")
+    file.chmod(0o755)
+    done = stray.call("run", "-o", tmp_path / "t", "--", file)
+    assert (done.returncode, done.stdout) == (6, "yes\n")
+    assert list((tmp_path / "t").glob("*.stray"))
+
+
+def compiled(tmp_path, *command):
+    source, program = tmp_path / "hello.c", tmp_path / "hello"
+    source.write_text("#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) == 6 ? 9 : 1; }\n")
+    done = bare([*command, "-o", program, source])
+    assert done.returncode == 0, done.stderr
+    assert bare([program]).returncode == 9
+    return program
+
+
+@pytest.mark.parametrize("command, reason", [(["gcc", "-static"], "static"), (["gcc", "-m32"], "32-bit"), (["musl-gcc"], "musl"),
+                                             (["gcc", "-static-pie"], "static")],
+                         ids=["static", "32-bit", "musl", "static-pie"])
+def test_run_untraceable(stray, tmp_path, command, reason):
+    program = compiled(tmp_path, *command)
+    refused(stray.call("run", "-o", tmp_path / "t", "--", program), 125, "hello", reason)
+    assert not list(tmp_path.glob("t/*.stray"))
+    forced = stray.call("run", "-o", tmp_path / "t", "--force", "--", program)
+    assert (forced.returncode, forced.stdout) == (9, "hello\n")
+
+
+def test_run_setuid(stray, tmp_path):
+    program = compiled(tmp_path, "gcc")
+    program.chmod(0o4755)
+    refused(stray.call("run", "-o", tmp_path / "t", "--", program), 125, "setuid")
+
+
+def test_run_unwritable_folder(stray, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    refused(stray.call("run", "-o", file / "t", "--", "true"), 125)
+    refused(stray.call("run", "-o", file, "--", "true"), 125)
+    refused(stray.call("run", "-o", "/proc/nosuch/t", "--", "true"), 125)
+
+
+def test_run_refuses_a_folder_with_traces(stray, tmp_path):
+    trace = tmp_path / "t"
+    assert stray.call("run", "-o", trace, "--", "true").returncode == 0
+    before = {path.name: path.read_bytes() for path in trace.iterdir()}
+    refused(stray.call("run", "-o", trace, "--", "echo", "no"), 125, "--force")
+    assert {path.name: path.read_bytes() for path in trace.iterdir()} == before
+    forced = stray.call("run", "-o", trace, "--force", "--", "echo", "yes")
+    assert (forced.returncode, forced.stdout) == (0, "yes\n")
+
+
+def test_run_writes_nothing_of_its_own_to_standard_output(stray, tmp_path):
+    done = stray.call("run", "-o", tmp_path / "t", "--", "true")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert all(line.startswith("stray: ") for line in done.stderr.splitlines())
+
+
+# the command line
+
+def test_no_arguments(stray):
+    done = stray.call()
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("stray: ")
+
+
+@pytest.mark.parametrize("arguments", [["nosuchverb"], ["report", "--nosuchoption"], ["report", "--format", "nosuch", "x"], ["run"], ["run", "--"],
+                                       ["run", "--depth", "many", "--", "true"], ["run", "--nosuchoption", "--", "true"],
+                                       ["check", "--fail-on", "nosuch", "x"], ["diff", "one"], ["export", "x", "--to", "nosuch"], ["attach"],
+                                       ["attach", "notapid"], ["pack", "x"], ["help", "nosuch"]], ids=" ".join)
+def test_usage(stray, arguments):
+    refused(stray.call(*arguments), 2)
+
+
+def test_version(stray):
+    done = stray.call("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("stray ") and done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help(stray, verb):
+    by_option, by_verb = stray.call(verb, "--help"), stray.call("help", verb)
+    for done in (by_option, by_verb):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"stray {verb}" in done.stdout
+    assert by_option.stdout == by_verb.stdout
+
+
+def test_help_names_every_verb(stray):
+    done = stray.call("help")
+    assert done.returncode == 0
+    for verb in VERBS:
+        assert f"stray {verb}" in done.stdout or f" {verb} " in done.stdout, verb
+
+
+@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "json"], ["sites"], ["dump"], ["info"]], ids=" ".join)
+def test_full_output(stray, sound, arguments):
+    with open("/dev/full", "w") as full:
+        done = stray.call(*arguments, sound[0], stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.startswith("stray: ") and done.stderr.count("\n") == 1
+
+
+def test_output_file(stray, sound, tmp_path):
+    out = tmp_path / "report.json"
+    assert stray.call("report", sound[0], "--format", "json", "-o", out).returncode == 0
+    assert out.read_text() == stray.call("report", sound[0], "--format", "json", "-o", "-").stdout
+    refused(stray.call("report", sound[0], "-o", tmp_path / "no" / "such" / "folder"), 2)
+
+
+def test_reader_that_goes_away(stray, sound):
+    done = bare(["bash", "-c", 'set -o pipefail; "$1" dump "$2" | head -n 1', "bash", stray.path, sound[0]])
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == "" or (done.stderr.startswith("stray: ") and done.stderr.count("\n") == 1)
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.UTF-8", "nosuch"])
+def test_output_does_not_depend_on_locale(stray, sound, locale):
+    reference = stray.call("report", sound[0], "--all")
+    done = stray.call("report", sound[0], "--all", env={**os.environ, "LC_ALL": locale, "LANG": locale})
+    assert (done.returncode, done.stdout) == (0, reference.stdout)
+
+
+def test_colour_only_where_asked(stray, sound):
+    assert "\x1b" not in stray.call("report", sound[0]).stdout
+    script = f"import pty, sys; sys.exit(pty.spawn([{str(stray.path)!r}, 'report', {str(sound[0])!r}]) >> 8)"
+    plain = bare([PYTHON, "-c", script], env={"NO_COLOR": "1", "TERM": "xterm"})
+    assert plain.returncode == 0 and "\x1b[3" not in plain.stdout

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Heap: every allocator function, exact to the block and the byte, whatever was elided."""
+import pytest
+
+ELISION = pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+
+
+@ELISION
+def test_every_allocator(stray, target, options):
+    stray.run([target("target_heap")], options=options).ok().check()
+
+
+@ELISION
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_threads(stray, target, threads, options):
+    stray.run([target("target_heap_threads"), threads], options=options).ok().check()
+
+
+@ELISION
+def test_cxx(stray, target, options):
+    stray.run([target("target_heap_cxx")], options=options).ok().check()
+
+
+def test_libraries_that_were_unloaded(stray, target):
+    stray.run([target("target_unloaded"), target("target_plugin_one.so"), target("target_plugin_two.so")]).ok().check()
+
+
+def test_totals_are_the_sums_of_the_sites(stray, target):
+    report = stray.run([target("target_heap")]).ok().report()
+    heap = report.process()["resources"]["heap"]
+    for key in ("opened", "closed", "open", "bytes_open"):
+        assert heap[key] == sum(site.get(key, 0) for site in report.json["sites"] if site["resource"] == "heap"), key
+    assert heap["opened"] == heap["closed"] + heap["open"]
+    assert heap["peak_bytes"] >= heap["bytes_open"]
+
+
+def test_same_counts_in_every_run(stray, target):
+    def once():
+        heap = stray.run([target("target_heap")]).ok().report().process()["resources"]["heap"]
+        return heap["opened"], heap["closed"], heap["open"], heap["bytes_open"]
+    assert once() == once()
+
+
+def test_heap_can_be_switched_off(stray, target, tmp_path):
+    report = stray.run([target("target_sockets"), tmp_path], options=["--no-heap"]).ok().check().report()
+    assert report.process()["resources"].get("heap", {"opened": 0})["opened"] == 0
+
+
+def test_young_blocks_are_not_in_the_trace(stray, target):
+    """A hundred thousand pairs that died at once must not cost a hundred thousand records."""
+    result = stray.run([target("target_heap")]).ok()
+    assert sum(path.stat().st_size for path in result.files()) < 1 << 20

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""kill -9 at any moment: whatever had returned before is in the trace."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+BATCH = 64
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("round", range(10))
+def test_nothing_that_returned_is_lost(stray, target, threads, round):
+    moment = random.Random(1000 * threads + round).uniform(0.0, 0.4)
+    process = stray.start([target("target_acks"), threads], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        os.set_blocking(process.stdout.fileno(), True)
+        said = process.stdout.readline()  # it runs
+        killer = time.monotonic() + moment
+        lines = [said]
+        while time.monotonic() < killer:
+            lines.append(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGKILL)
+    lines += process.stdout.read().splitlines(True)
+    assert process.wait() == -signal.SIGKILL
+
+    acknowledged = [0] * threads
+    for line in lines:
+        if line.endswith(b"\n"):
+            thread, done = map(int, line.split())
+            acknowledged[thread] = max(acknowledged[thread], done)
+    assert sum(acknowledged) > 0
+
+    report = stray.report(process.trace)
+    assert report.process(process.pid)["end"] in ("signal", "killed")
+    assert report.trace["lost_events"] == 0
+    for thread, done in enumerate(acknowledged):
+        kept = report.sum(f"kept_{thread}", "heap")
+        young = report.sum(f"young_{thread}", "heap")
+        sockets = report.sum(f"socket_{thread}", "socket")
+        # It may have gone on for less than a batch and a line beyond what it said.
+        assert done <= kept["opened"] <= done + 2 * BATCH
+        assert (kept["closed"], kept["bytes_open"]) == (0, 32 * kept["open"])
+        assert done <= young["opened"] <= done + 2 * BATCH and young["open"] <= 1
+        assert done // BATCH <= sockets["opened"] <= done // BATCH + 2
+
+
+def test_killed_before_anything(stray):
+    """Too early to have recorded much: still a trace, or none, but never an unreadable one."""
+    for n in range(10):
+        process = stray.start(["sleep", "10"])
+        time.sleep(0.002 * n)
+        process.kill()
+        process.wait()
+        if list(process.trace.glob("*.stray")):
+            report = stray.report(process.trace)
+            assert report.process()["end"] in ("signal", "killed")
+
+
+def test_live_trace_can_be_read(stray, target):
+    process = stray.start([target("target_acks"), 2, 1000], stdout=subprocess.DEVNULL)
+    try:
+        counts = []
+        for _ in range(3):
+            time.sleep(0.2)
+            report = stray.report(process.trace)
+            assert report.process(process.pid)["end"] == "running"
+            counts.append(report.sum("kept_0", "heap")["opened"])
+        assert 0 < counts[0] < counts[1] < counts[2]
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a tracer must count at each function, as lines of JSON: the twin of tests/targets/traced/expect.h."""
+import json
+import os
+
+
+def expect(function, resource, opened, closed):
+    line = {"pid": os.getpid(), "function": function, "resource": resource, "opened": opened, "closed": closed, "bytes": -1}
+    print(json.dumps(line), flush=True)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * acks THREADS [PAUSE]: opens without end and says, after every few, how many opens have returned; then pauses
+ * for PAUSE microseconds:
+ *     T N     thread T has completed N blocks at kept_T, N sockets at socket_T for every 64 blocks
+ * Whoever kills it can compare what it said with what the trace holds.
+ */
+#include "expect.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define BATCH 64
+
+static useconds_t pause_us;
+
+/* One pair of sites a thread, so that each thread's count can be told. */
+#define SITES(n)                                                                                              \
+    static SITE void *kept_##n(void) { void *volatile block = malloc(32); return block; }                     \
+    static SITE int socket_##n(void) { int fd = socket(AF_UNIX, SOCK_STREAM, 0); return fd; }                 \
+    static SITE void young_##n(void) { void *volatile block = malloc(24); free(block); }
+SITES(0)
+SITES(1)
+SITES(2)
+SITES(3)
+
+static const struct sites {
+    void *(*keep)(void);
+    int (*open)(void);
+    void (*young)(void);
+} sites[] = {{kept_0, socket_0, young_0}, {kept_1, socket_1, young_1}, {kept_2, socket_2, young_2}, {kept_3, socket_3, young_3}};
+
+static void *work(void *argument)
+{
+    long me = (long)argument;
+    for (long done = 0;;) {
+        char line[64];
+        for (int i = 0; i < BATCH; i++, done++) {
+            MUST(sites[me].keep());
+            sites[me].young();
+        }
+        int fd = sites[me].open();
+        MUST(fd >= 0);
+        if (fd > 3000) /* far from any limit; the oldest are closed where they were made */
+            for (int old = 100; old <= fd; old++)
+                close(old);
+        int length = snprintf(line, sizeof(line), "%ld %ld\n", me, done);
+        MUST(write(STDOUT_FILENO, line, (size_t)length) == length);
+        if (pause_us)
+            usleep(pause_us);
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    long threads = argc > 1 ? atol(argv[1]) : 1;
+    struct rlimit limit = {4096, 4096};
+    MUST(threads >= 1 && threads <= 4);
+    pause_us = argc > 2 ? (useconds_t)atol(argv[2]) : 0;
+    MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (long i = 1; i < threads; i++) {
+        pthread_t id;
+        MUST(pthread_create(&id, NULL, work, (void *)i) == 0);
+    }
+    work((void *)0);
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libpq_newer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static PGresult *run(PGconn *conn, const char *format, const char *first, const char *second)
+{
+    char statement[512];
+    int length = snprintf(statement, sizeof(statement), format, first, second);
+    return length > 0 && (size_t)length < sizeof(statement) ? PQexec(conn, statement) : NULL;
+}
+
+EXPORT PGresult *PQclosePrepared(PGconn *conn, const char *name)
+{
+    return run(conn, "DEALLOCATE \"%s\"%s", name, "");
+}
+
+EXPORT PGresult *PQclosePortal(PGconn *conn, const char *name)
+{
+    return run(conn, "CLOSE \"%s\"%s", name, "");
+}
+
+EXPORT PGresult *PQchangePassword(PGconn *conn, const char *user, const char *secret)
+{
+    return run(conn, "ALTER USER \"%s\" PASSWORD '%s'", user, secret);
+}
