@@ -32,4 +32,7 @@ bool is_statement(unsigned hook);
 int survivors_note(struct lives *lives);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
 
+/* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */
+void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count);
+
 #endif

@@ -261,6 +261,32 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
     block->size = event->value;
 }
 
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
+static int block_elided(struct lives *lives, const struct stray_event *event)
+{
+    uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
+    unsigned octave = (unsigned)(event->handle >> 56);
+    uint32_t index;
+    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &index);
+    if (result < 0)
+        return result;
+    struct site *site = &lives->sites[index];
+    if (site->opened == 0) {
+        site->first = event->time;
+        site->first_mark = lives->marks.current;
+    }
+    if (event->time > site->last)
+        site->last = event->time;
+    site->opened += count;
+    site->closed += count;
+    site->opened_by_tc += lives->ended ? 0 : count;
+    lives->books[event->resource].opened += count;
+    lives->books[event->resource].closed += count;
+    if (site->growth && octave < 64 && !lives->ended)
+        growth_elided(lives, site, octave, count);
+    return 0;
+}
+
 static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
     switch (event->action) {
@@ -281,6 +307,8 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
         return 0;
+    case STRAY_ELIDED:
+        return block_elided(lives, event);
     default:
         return 0;
     }
@@ -360,6 +388,15 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
 
 /* ---- the pass ---- */
 
+static uint64_t allocations_of(const struct stray_event *event)
+{
+    if (event->resource != STRAY_HEAP)
+        return 0;
+    if (event->action == STRAY_ELIDED)
+        return event->handle & ((UINT64_C(1) << 56) - 1);
+    return event->action == STRAY_OPEN;
+}
+
 static void advance(struct lives *lives, const struct stray_event *event)
 {
     bool request = event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
@@ -373,7 +410,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += event->resource == STRAY_HEAP && event->action == STRAY_OPEN;
+    lives->now.at[AXIS_ALLOCATIONS] += allocations_of(event);
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);
@@ -389,7 +426,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
-        event->action > STRAY_FAILED || event->action < STRAY_OPEN) {
+        event->action > STRAY_ELIDED || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }

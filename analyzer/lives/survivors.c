@@ -35,6 +35,14 @@ void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint6
         growth->in_runs++;
 }
 
+void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
+{
+    uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
+    uint32_t *released =
+        &site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))];
+    *released = count < UINT32_MAX - *released ? *released + (uint32_t)count : UINT32_MAX;
+}
+
 static enum axis work_axis(const struct lives *lives)
 {
     if (lives->now.at[AXIS_REQUESTS] >= ENOUGH_WORK)

@@ -376,20 +376,19 @@ static int add_peers(struct report *report, const struct lives *lives)
     return 0;
 }
 
+/* Of several processes the largest at its end is shown: sums over processes that lived at different times
+ * would mean nothing. */
 static void add_memory(struct report *report, const struct memory *from)
 {
     struct report_memory *memory = &report->memory;
-    if (from->samples == 0)
+    if (from->samples == 0 || (memory->known && from->last_rss <= memory->rss_end))
         return;
-    int64_t growth = (int64_t)(from->last_rss - from->first_rss);
-    int64_t heap = (int64_t)(from->last_heap - from->first_heap);
-    int64_t tracer = (int64_t)(from->last_tracer - from->first_tracer);
     memory->known = true;
-    memory->rss_start += from->first_rss;
-    memory->rss_end += from->last_rss;
-    memory->live_heap += heap;
-    memory->tracer += tracer;
-    memory->unexplained += growth - heap - tracer;
+    memory->rss_start = from->first_rss;
+    memory->rss_end = from->last_rss;
+    memory->live_heap = (int64_t)(from->last_heap - from->first_heap);
+    memory->tracer = (int64_t)(from->last_tracer - from->first_tracer);
+    memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
 }
 
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)

@@ -10,11 +10,13 @@
 #include "read/words.h"
 #include "views/numbers.h"
 
-#define FRAMES_SHOWN 4
-#define BOLD_RED     "\033[1;31m"
-#define BOLD_YELLOW  "\033[1;33m"
-#define BOLD         "\033[1m"
-#define PLAIN        "\033[0m"
+#define FRAMES_SHOWN    4
+#define DAMAGED_SHOWN   3
+#define PROCESSES_SHOWN 8
+#define BOLD_RED        "\033[1;31m"
+#define BOLD_YELLOW     "\033[1;33m"
+#define BOLD            "\033[1m"
+#define PLAIN           "\033[0m"
 
 struct page {
     const struct report *report;
@@ -138,20 +140,48 @@ static void heading(const struct page *page)
     row_end(&row);
 }
 
+static void say_damage(const struct page *page, const struct report_process *process)
+{
+    const struct damage *damage = &process->damage;
+    struct words words;
+    char part[100];
+    struct row row;
+    snprintf(part, sizeof(part), "! not complete (%.40s, pid %u): ", base_name(process->exe), process->pid);
+    row_begin(&row, page, "  ", part);
+    size_t bare = strlen(row.text);
+    const struct {
+        uint64_t count;
+        const char *thing, *what;
+    } parts[] = {{damage->frames_damaged, "frame", "damaged"},
+                 {damage->frames_missing, "frame", "missing"},
+                 {damage->bytes_skipped, "byte", "skipped"},
+                 {process->lost_events, "event", "lost"}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        if (parts[i].count == 0)
+            continue;
+        snprintf(part, sizeof(part), "%s %s", words_things(&words, parts[i].count, parts[i].thing),
+                 parts[i].what);
+        row_add(&row, strlen(row.text) == bare ? "" : ", ", part);
+    }
+    if (damage->truncated)
+        row_add(&row, strlen(row.text) == bare ? "" : ", ", "cut short");
+    if (strlen(row.text) == bare)
+        row_add(&row, "", "its end is missing");
+    row_end(&row);
+}
+
 static void incompleteness(const struct page *page)
 {
+    size_t count = 0;
     for (size_t i = 0; i < page->report->process_count; i++) {
         const struct report_process *process = &page->report->processes[i];
-        const struct damage *damage = &process->damage;
-        struct words lost;
         if (process->complete && process->lost_events == 0)
             continue;
-        line(page, BOLD_YELLOW,
-             "  ! not complete (pid %u): %" PRIu64 " frames damaged, %" PRIu64 " missing, %" PRIu64
-             " bytes skipped%s, %s lost",
-             process->pid, damage->frames_damaged, damage->frames_missing, damage->bytes_skipped,
-             damage->truncated ? ", cut short" : "", words_things(&lost, process->lost_events, "event"));
+        if (count++ < DAMAGED_SHOWN || page->options->verbose)
+            say_damage(page, process);
     }
+    if (count > DAMAGED_SHOWN && !page->options->verbose)
+        line(page, NULL, "  ! not complete: %zu more (-v)", count - DAMAGED_SHOWN);
     for (size_t i = 0; i < page->report->note_count; i++)
         line(page, NULL, "  ! %s", page->report->notes[i]);
 }
@@ -440,21 +470,40 @@ static void show_finding(const struct page *page, size_t index)
 
 /* ---- tables ---- */
 
+static void show_process(const struct page *page, const struct report_process *process)
+{
+    const struct book *connections = &process->books[STRAY_CONNECTION], *heap = &process->books[STRAY_HEAP];
+    struct words events, bytes;
+    line(page, NULL, "          %8u %8u  %-8s %11s %17" PRIu64 " %11s  %s", process->pid, process->parent_pid,
+         process->end, words_count(&events, process->events), connections->open,
+         words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
+}
+
+/* How many processes recorded more events than this one: the busiest are shown. */
+static size_t busier(const struct report *report, size_t index)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < report->process_count; i++) {
+        uint64_t other = report->processes[i].events, own = report->processes[index].events;
+        count += other > own || (other == own && i < index);
+    }
+    return count;
+}
+
 static void processes(const struct page *page)
 {
-    if (page->report->process_count < 2)
+    const struct report *report = page->report;
+    bool all = page->options->verbose || page->options->sites;
+    if (report->process_count < 2)
         return;
     line(page, NULL,
-         "PROCESSES      pid   parent  end        events   connections open   heap open  command");
-    for (size_t i = 0; i < page->report->process_count; i++) {
-        const struct report_process *process = &page->report->processes[i];
-        const struct book *connections = &process->books[STRAY_CONNECTION],
-                          *heap = &process->books[STRAY_HEAP];
-        struct words events, bytes;
-        line(page, NULL, "          %8u %8u  %-8s %8s %18" PRIu64 " %11s  %s", process->pid,
-             process->parent_pid, process->end, words_count(&events, process->events), connections->open,
-             words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
+         "PROCESSES      pid   parent  end           events  connections open   heap open  command");
+    for (size_t i = 0; i < report->process_count; i++) {
+        if (all || busier(report, i) < PROCESSES_SHOWN)
+            show_process(page, &report->processes[i]);
     }
+    if (!all && report->process_count > PROCESSES_SHOWN)
+        line(page, NULL, "          and %zu more (-v)", report->process_count - PROCESSES_SHOWN);
 }
 
 static void signed_bytes(struct words *words, int64_t bytes)

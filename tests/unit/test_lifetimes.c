@@ -138,6 +138,20 @@ Test(lifetimes, a_result_and_the_block_it_lies_in_share_an_address)
     expect(STRAY_PGRESULT, 1, 1, 0);
 }
 
+Test(lifetimes, short_lives_are_counted_though_told_in_sum)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, UINT64_C(20) << 56 | 300, 9000, 1);
+    feed_event(&feed, STRAY_ELIDED, STRAY_PGRESULT, UINT64_C(20) << 56 | 7, 0, 2);
+    expect(STRAY_HEAP, 301, 300, 1);
+    expect(STRAY_PGRESULT, 7, 7, 0);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 100);
+    cr_expect_eq(site(STRAY_HEAP, 1)->opened, 301);
+    cr_expect_eq(site(STRAY_HEAP, 1)->closed, 300);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 301);
+}
+
 Test(lifetimes, millions_of_blocks_come_and_go)
 {
     for (uint64_t i = 1; i <= 300000; i++) {
