@@ -5,18 +5,35 @@
 #include <string.h>
 
 static const char *const destructors[] = {
-    "PyObject_CallFinalizerFromDealloc", "PyObject_CallFinalizer", "PyObject_ClearWeakRefs", "_PyGen_Finalize",
-    "subtype_dealloc",                   "slot_tp_finalize",       "slot_tp_del",
+    "PyObject_CallFinalizerFromDealloc",
+    "PyObject_CallFinalizer",
+    "PyObject_ClearWeakRefs",
+    "_PyGen_Finalize",
+    "subtype_dealloc",
+    "slot_tp_finalize",
+    "slot_tp_del",
 };
 static const char *const collectors[] = {
-    "PyGC_Collect",         "_PyGC_Collect",      "_PyGC_CollectNoFail",       "_PyGC_CollectIfEnabled",
-    "_Py_RunGC",            "gc_collect",         "gc_collect_main",           "gc_collect_generations",
-    "gc_collect_with_callback", "gc_collect_impl", "gc_collect_internal",      "collect_generations",
-    "_PyObject_GC_New",     "_PyObject_GC_NewVar", "_PyObject_GC_Malloc",      "_PyObject_GC_Link",
+    "PyGC_Collect",
+    "_PyGC_Collect",
+    "_PyGC_CollectNoFail",
+    "_PyGC_CollectIfEnabled",
+    "_Py_RunGC",
+    "gc_collect",
+    "gc_collect_main",
+    "gc_collect_generations",
+    "gc_collect_with_callback",
+    "gc_collect_impl",
+    "gc_collect_internal",
+    "collect_generations",
+    "_PyObject_GC_New",
+    "_PyObject_GC_NewVar",
+    "_PyObject_GC_Malloc",
+    "_PyObject_GC_Link",
 };
 static const char *const finalizers[] = {
-    "Py_FinalizeEx", "Py_Finalize", "_Py_Finalize", "Py_Exit", "Py_EndInterpreter", "finalize_modules",
-    "atexit_callfuncs", "_PyAtExit_Call",
+    "Py_FinalizeEx",     "Py_Finalize",      "_Py_Finalize",     "Py_Exit",
+    "Py_EndInterpreter", "finalize_modules", "atexit_callfuncs", "_PyAtExit_Call",
 };
 /* Only in the C library and its loader: other programs may use such names for other things. */
 static const char *const exits[] = {"exit", "__run_exit_handlers", "_dl_fini", "quick_exit"};

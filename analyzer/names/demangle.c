@@ -29,8 +29,8 @@ static void drop_marks(char *name)
 
 static size_t length_without_suffix(const char *name)
 {
-    static const char *const suffixes[] = {".part.", ".isra.", ".constprop.", ".cold", ".llvm.",
-                                           ".lto_priv.", ".localalias", "@"};
+    static const char *const suffixes[] = {".part.", ".isra.",     ".constprop.", ".cold",
+                                           ".llvm.", ".lto_priv.", ".localalias", "@"};
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         const char *suffix = strstr(name, suffixes[i]);

@@ -10,7 +10,7 @@
 #include "names/demangle.h"
 
 /* Damaged files can nest without end, sound ones stay far below. */
-#define MAX_DEPTH 128
+#define MAX_DEPTH  128
 #define MAX_RANGES 65536
 /* Ranges are nearly disjoint: one that holds the address is among the few that start before it. */
 #define LOOK_BACK 32
@@ -265,7 +265,15 @@ static bool is_qualifier(Dwarf_Die *scope)
 {
     int tag = dwarf_tag(scope);
     return tag == DW_TAG_namespace || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
-           tag == DW_TAG_union_type;
+           tag == DW_TAG_union_type || tag == DW_TAG_subprogram;
+}
+
+static const char *scope_name(Dwarf_Die *scope)
+{
+    const char *name = dwarf_diename(scope);
+    if (name)
+        return name;
+    return dwarf_tag(scope) == DW_TAG_namespace ? "(anonymous namespace)" : "{lambda}";
 }
 
 /* Puts the names of the scopes around a function before its own. */
@@ -277,9 +285,7 @@ static const char *qualify(struct arena *arena, Dwarf_Die *die, const char *name
     for (int i = 1; i < count && result; i++) {
         if (!is_qualifier(&scopes[i]))
             continue;
-        const char *scope = dwarf_diename(&scopes[i]);
-        if (!scope)
-            scope = dwarf_tag(&scopes[i]) == DW_TAG_namespace ? "(anonymous namespace)" : "{unnamed}";
+        const char *scope = scope_name(&scopes[i]);
         size_t length = strlen(scope);
         char *longer = arena_alloc(arena, length + strlen(result) + 3);
         if (longer) {

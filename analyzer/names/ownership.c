@@ -11,34 +11,104 @@
 #define LAUNCHER_LINES 40
 
 static const char *const library_folders[] = {
-    "/lib/", "/lib32/", "/lib64/", "/libx32/", "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libx32/",
-    "/usr/libexec/", "/usr/local/lib/", "/usr/local/lib64/", "/nix/store/", "/gnu/store/", "/snap/core",
+    "/lib/",       "/lib32/",      "/lib64/",       "/libx32/",        "/usr/lib/",         "/usr/lib32/",
+    "/usr/lib64/", "/usr/libx32/", "/usr/libexec/", "/usr/local/lib/", "/usr/local/lib64/", "/nix/store/",
+    "/gnu/store/", "/snap/core",
 };
 static const char *const program_folders[] = {
     "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/", "/usr/games/",
 };
 /* Parts of the paths of code that compilers bring or fetch. */
 static const char *const header_marks[] = {
-    "/usr/include/", "/usr/lib/gcc/", "/include/c++/", "/rustc/", "/.cargo/registry/", "/.cargo/git/",
+    "/usr/include/", "/usr/lib/gcc/",     "/include/c++/", "/rustc/",
+    "/rust/deps/",   "/.cargo/registry/", "/.cargo/git/",
 };
-static const char *const interpreters[] = {"perl*", "ruby*", "node", "nodejs", "java", "php*", "lua*", "guile*"};
-static const char *const runtime_objects[] = {"libc.so*",   "libc-2*",     "ld-linux*",    "ld-2*",  "libpthread*",
-                                              "libstdc++*", "libgcc_s.so*", "libjemalloc*", "libtcmalloc*"};
-static const char *const startup_functions[] = {"_start", "_init", "_fini", "__libc_csu_init", "__libc_start_main",
-                                                "__do_global_dtors_aux"};
+static const char *const interpreters[] = {"perl*", "ruby*", "node", "nodejs",
+                                           "java",  "php*",  "lua*", "guile*"};
+static const char *const runtime_objects[] = {"libc.so*",     "libc-2*",      "ld-linux*",
+                                              "ld-2*",        "libpthread*",  "libstdc++*",
+                                              "libgcc_s.so*", "libjemalloc*", "libtcmalloc*"};
+static const char *const startup_functions[] = {
+    "_start", "_init", "_fini", "__libc_csu_init", "__libc_start_main", "__do_global_dtors_aux"};
 /* First folders below site-packages of what commonly stands between an application and its resources. */
 static const char *const frameworks[] = {
-    "psycopg",    "psycopg2",  "psycopg_pool", "psycopg_c",  "psycopg_binary", "asyncpg",  "aiopg",
-    "pg8000",     "pymysql",   "MySQLdb",      "aiomysql",   "redis",          "aioredis", "pymongo",
-    "motor",      "cassandra", "sqlalchemy",   "sqlmodel",   "peewee",         "tortoise", "databases",
-    "alembic",    "urllib3",   "requests",     "httpx",      "httpcore",       "h11",      "h2",
-    "aiohttp",    "websockets", "anyio",       "sniffio",    "trio",           "uvicorn",  "gunicorn",
-    "hypercorn",  "uvloop",    "starlette",    "fastapi",    "pydantic",       "pydantic_core", "django",
-    "flask",      "werkzeug",  "tornado",      "gevent",     "greenlet",       "eventlet", "celery",
-    "kombu",      "amqp",      "billiard",     "pika",       "kafka",          "confluent_kafka", "boto3",
-    "botocore",   "s3transfer", "grpc",        "google",     "opentelemetry",  "sentry_sdk", "ddtrace",
-    "prometheus_client", "click", "typer",     "jinja2",     "markupsafe",     "tenacity", "jwt",
-    "cryptography", "cffi",    "numpy",        "pandas",     "pytest",         "_pytest",  "pluggy",
+    "psycopg",
+    "psycopg2",
+    "psycopg_pool",
+    "psycopg_c",
+    "psycopg_binary",
+    "asyncpg",
+    "aiopg",
+    "pg8000",
+    "pymysql",
+    "MySQLdb",
+    "aiomysql",
+    "redis",
+    "aioredis",
+    "pymongo",
+    "motor",
+    "cassandra",
+    "sqlalchemy",
+    "sqlmodel",
+    "peewee",
+    "tortoise",
+    "databases",
+    "alembic",
+    "urllib3",
+    "requests",
+    "httpx",
+    "httpcore",
+    "h11",
+    "h2",
+    "aiohttp",
+    "websockets",
+    "anyio",
+    "sniffio",
+    "trio",
+    "uvicorn",
+    "gunicorn",
+    "hypercorn",
+    "uvloop",
+    "starlette",
+    "fastapi",
+    "pydantic",
+    "pydantic_core",
+    "django",
+    "flask",
+    "werkzeug",
+    "tornado",
+    "gevent",
+    "greenlet",
+    "eventlet",
+    "celery",
+    "kombu",
+    "amqp",
+    "billiard",
+    "pika",
+    "kafka",
+    "confluent_kafka",
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "grpc",
+    "google",
+    "opentelemetry",
+    "sentry_sdk",
+    "ddtrace",
+    "prometheus_client",
+    "click",
+    "typer",
+    "jinja2",
+    "markupsafe",
+    "tenacity",
+    "jwt",
+    "cryptography",
+    "cffi",
+    "numpy",
+    "pandas",
+    "pytest",
+    "_pytest",
+    "pluggy",
 };
 
 static const char *base_name(const char *path)
@@ -176,7 +246,8 @@ static enum owner nameless_owner(const struct ownership *rules, const char *func
         return OWNER_USER;
     if (function && begins_with(function, "__create_fn__.")) /* of dataclasses */
         return OWNER_SYSTEM;
-    return rules->strings_are_users || (function && strcmp(function, "<module>") == 0) ? OWNER_USER : OWNER_STRING;
+    return rules->strings_are_users || (function && strcmp(function, "<module>") == 0) ? OWNER_USER
+                                                                                       : OWNER_STRING;
 }
 
 enum owner ownership_python(const struct ownership *rules, const char *function, const char *file)
@@ -198,8 +269,9 @@ enum owner ownership_python(const struct ownership *rules, const char *function,
 /* Templates of the standard library, where no debug information says which header they are from. */
 static bool is_standard_function(const char *function)
 {
-    static const char *const scopes[] = {"std::", "__gnu_cxx::", "__cxxabiv1::", "operator new",
-                                         "operator delete", "core::", "alloc::", "<alloc::", "<core::"};
+    static const char *const scopes[] = {
+        "std::",  "__gnu_cxx::", "__cxxabiv1::", "operator new", "operator delete",
+        "core::", "alloc::",     "<alloc::",     "<core::"};
     for (size_t i = 0; function && i < COUNT(scopes); i++)
         if (begins_with(function, scopes[i]))
             return true;
@@ -217,7 +289,8 @@ static bool is_header(const char *file)
 static bool is_below_prefix(const struct ownership *rules, const char *module)
 {
     size_t length = rules->prefix ? strlen(rules->prefix) : 0;
-    return rules->prefix && strncmp(module, rules->prefix, length) == 0 && begins_with(module + length, "/lib");
+    return rules->prefix && strncmp(module, rules->prefix, length) == 0 &&
+           begins_with(module + length, "/lib");
 }
 
 static bool is_program(const struct ownership *rules, const char *module)

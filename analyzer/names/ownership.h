@@ -24,9 +24,9 @@ enum owner {
 };
 
 struct ownership {
-    const char *program;         /* path of the executable; NULL: unknown */
-    const char *prefix;          /* the Python interpreter's, as "/usr" of /usr/bin/python3.11; NULL: none */
-    const char *const *library;  /* NULL-ended globs; NULL: none */
+    const char *program;        /* path of the executable; NULL: unknown */
+    const char *prefix;         /* the Python interpreter's, as "/usr" of /usr/bin/python3.11; NULL: none */
+    const char *const *library; /* NULL-ended globs; NULL: none */
     const char *const *mine;
     bool strings_are_users; /* `python3 -c`: the program itself is "<string>" */
 };

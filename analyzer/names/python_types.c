@@ -26,12 +26,13 @@ enum type_offset {
 enum spec_offset { SPEC_BASICSIZE = 8, SPEC_ITEMSIZE = 12, SPEC_SLOTS = 24 };
 enum slot_id { SLOT_DEALLOC = 52, SLOT_DEL = 53, SLOT_FINALIZE = 80, SLOT_LIMIT = 128 };
 
-#define MAX_NAME      255
-#define IMMORTAL      0x30000000u
-#define MIN_BASICSIZE 16 /* reference count and type */
-#define MAX_BASICSIZE (1u << 20)
-#define MAX_ITEMSIZE  (1u << 16)
-#define MAX_THUNK     64 /* bytes of code, with the padding to the next function */
+#define MAX_NAME       255
+#define IMMORTAL       0x30000000u
+#define MIN_BASICSIZE  16 /* reference count and type */
+#define MAX_BASICSIZE  (1u << 20)
+#define MAX_ITEMSIZE   (1u << 16)
+#define MAX_REFERENCES 16
+#define MAX_THUNK      64 /* bytes of code, with the padding to the next function */
 
 /* What the collector prints under gc.DEBUG_STATS: since Python 2, and in nothing else. */
 static const char collector_message[] = "gc: collecting generation %d";
@@ -270,8 +271,8 @@ static bool is_static_count(uint64_t count)
 
 static bool is_type(const struct image *image, const struct words *words, uint64_t type)
 {
-    static const uint16_t functions[] = {TYPE_DEALLOC, TYPE_REPR, TYPE_HASH, TYPE_CALL,
-                                         TYPE_STR, TYPE_TRAVERSE, TYPE_CLEAR};
+    static const uint16_t functions[] = {TYPE_DEALLOC, TYPE_REPR,     TYPE_HASH, TYPE_CALL,
+                                         TYPE_STR,     TYPE_TRAVERSE, TYPE_CLEAR};
     static const uint16_t numbers[] = {TYPE_SIZE, TYPE_BASICSIZE, TYPE_ITEMSIZE};
     uint64_t references, size, basicsize, itemsize;
     if (!image_word(image, type, &references) || !image_word(image, type + TYPE_SIZE, &size) ||
@@ -340,8 +341,8 @@ static int add_spec(const struct image *image, const struct words *words, struct
         return 0;
     memcpy(&basicsize, bytes + SPEC_BASICSIZE, sizeof(basicsize));
     memcpy(&itemsize, bytes + SPEC_ITEMSIZE, sizeof(itemsize));
-    if (abs(basicsize) > (int)MAX_BASICSIZE || itemsize < 0 || itemsize > (int)MAX_ITEMSIZE ||
-        walk_slots(image, words, slots, NULL) != 1)
+    if (basicsize < -(int)MAX_BASICSIZE || basicsize > (int)MAX_BASICSIZE || itemsize < 0 ||
+        itemsize > (int)MAX_ITEMSIZE || walk_slots(image, words, slots, NULL) != 1)
         return 0;
     return walk_slots(image, words, slots, types) < 0 ? -ENOMEM : 0;
 }
@@ -417,15 +418,17 @@ static int add_collector_at(const struct image *image, struct python_types *type
 /* Adds the functions whose code refers to `target`, relative to the next instruction or by its address. */
 static int find_references(const struct image *image, struct python_types *types, uint64_t target)
 {
+    size_t found = 0;
     for (size_t i = 0; i < image->segment_count; i++) {
         const struct image_segment *segment = &image->segments[i];
         if (!segment->executable)
             continue;
         const uint8_t *bytes = image->bytes + segment->offset;
-        for (uint64_t at = 0; at + 4 <= segment->size; at++) {
+        for (uint64_t at = 0; at + 4 <= segment->size && found < MAX_REFERENCES; at++) {
             int64_t value = read_i32(bytes + at);
             uint64_t code = segment->address + at;
             bool refers = code + 4 + (uint64_t)value == target || (image->fixed && (uint64_t)value == target);
+            found += refers;
             if (refers && add_collector_at(image, types, code) != 0)
                 return -ENOMEM;
         }
@@ -440,8 +443,7 @@ static int find_collector(const struct image *image, struct python_types *types)
     for (size_t i = 0; i < image->segment_count; i++) {
         const struct image_segment *segment = &image->segments[i];
         const uint8_t *bytes = image->bytes + segment->offset;
-        const uint8_t *found =
-            memmem(bytes, segment->size, collector_message, sizeof(collector_message) - 1);
+        const uint8_t *found = memmem(bytes, segment->size, collector_message, sizeof(collector_message) - 1);
         if (found)
             return find_references(image, types, segment->address + (uint64_t)(found - bytes));
     }
@@ -505,7 +507,8 @@ enum python_role python_types_role(const struct python_types *types, uint64_t ad
         else
             high = middle;
     }
-    return low < types->count && types->roles[low].address == address ? types->roles[low].role : PYTHON_ROLE_NONE;
+    return low < types->count && types->roles[low].address == address ? types->roles[low].role
+                                                                      : PYTHON_ROLE_NONE;
 }
 
 size_t python_types_count(const struct python_types *types)

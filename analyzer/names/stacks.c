@@ -78,7 +78,8 @@ static void learn_program(struct names *names)
     names->rules.prefix = names->prefix;
 }
 
-int names_open(struct trace *trace, const char *const *library, const char *const *mine, struct names **ret_names)
+int names_open(struct trace *trace, const char *const *library, const char *const *mine,
+               struct names **ret_names)
 {
     struct names *names = calloc(1, sizeof(*names));
     if (!names)
@@ -189,10 +190,12 @@ static bool draft_add(struct draft *draft, const struct frame *frame, enum owner
 /* Left behind when a signal handler was entered; it stands for no code of anybody. */
 static bool is_trampoline(const char *function)
 {
-    return function && (strcmp(function, "__restore_rt") == 0 || strcmp(function, "__kernel_rt_sigreturn") == 0);
+    return function &&
+           (strcmp(function, "__restore_rt") == 0 || strcmp(function, "__kernel_rt_sigreturn") == 0);
 }
 
-static bool add_native(struct names *names, struct draft *draft, const struct stray_node *node, uint32_t epoch)
+static bool add_native(struct names *names, struct draft *draft, const struct stray_node *node,
+                       uint32_t epoch)
 {
     struct frame frame = {.address = instruction(node), .language = LANGUAGE_NATIVE};
     size_t index;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From node ids to functions, files and lines. Native frames by elfutils (build-id checked where the trace has
- * one; inlined functions expanded; symbol table names where there is no debug information), Python frames by
- * the code definitions of the trace. Names are cached per trace.
+ * From node ids to functions, files and lines. Native frames by elfutils (build-id checked where the trace
+ * has one; inlined functions expanded; symbol table names where there is no debug information), Python frames
+ * by the code definitions of the trace. Names are cached per trace.
  *
  * Ownership: all strings belong to the `struct names`. Not thread safe.
  */
@@ -14,31 +14,37 @@
 enum language { LANGUAGE_NATIVE, LANGUAGE_PYTHON };
 
 struct frame {
-    const char *function; /* Python: qualified name. Native: demangled, qualified, without parameters; NULL: unknown */
+    const char *function; /* Python: qualified name. Native: demangled, qualified, without parameters; NULL:
+                             unknown */
     const char *file;     /* NULL: unknown */
     uint32_t line;        /* 0: unknown */
     const char *module;   /* path of the object file, or of the Python file's package root; NULL: unknown */
     uint64_t address;     /* native: the instruction, less 1 for return addresses; Python: 0 */
     uint64_t offset;      /* native: address in the module's file terms (address - bias); Python: 0 */
     enum language language;
-    bool inlined;         /* this native frame was inlined into the next */
-    bool user;            /* the user's own code by the rules below */
+    bool inlined; /* this native frame was inlined into the next */
+    bool user;    /* the user's own code by the rules below */
 };
 
 struct stack {
     struct frame *frames; /* innermost first; frames of the shim itself are left out */
     size_t count;
-    size_t blame;         /* index of the innermost user frame; where there is none, of the outermost best guess; count 0: 0 */
+    size_t blame; /* index of the innermost user frame; where there is none, of the outermost best guess;
+                     count 0: 0 */
     bool truncated;
 };
 
 struct names;
 
 /* `library` and `mine`: NULL-ended glob lists from --library and --mine that move the line; may be NULL.
- * Python: user code is what does not lie below lib/python3.x, site-packages, dist-packages, nor "<frozen ...>".
- * Native: what does not lie in a system library (below /lib, /usr/lib, /lib64 ...), nor in headers below /usr/include, nor in the
- * interpreter. */
-int names_open(struct trace *trace, const char *const *library, const char *const *mine, struct names **ret_names);
+ * They, and the trace, must outlive the names. -ENOMEM. Python: user code is what does not lie below
+ * lib/python3.x, site-packages, dist-packages, nor is frozen or generated. Native: what does not lie in a
+ * system library (below /lib, /usr/lib, /lib64 ...), nor in headers below /usr/include, nor in the
+ * interpreter; a program in /usr/bin only if it is the one that ran. The rules stand in names/ownership.h.
+ * Where a stack has no user frame, an installed application is blamed before the framework or driver it uses,
+ * these before the standard library, Python before native code, and the C library last. */
+int names_open(struct trace *trace, const char *const *library, const char *const *mine,
+               struct names **ret_names);
 void names_close(struct names *names);
 
 /* The resolved stack of a node; never NULL (an empty stack for node 0). Valid until names_close(). */

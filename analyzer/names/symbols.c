@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "names/arena.h"
@@ -15,7 +16,8 @@
 #include "names/lines.h"
 
 #define MAX_INLINED 64
-#define DELETED " (deleted)" /* what the kernel appends to the path of a mapped file that was removed */
+#define PATIENCE    10           /* seconds */
+#define DELETED     " (deleted)" /* what the kernel appends to the path of a mapped file that was removed */
 /* A sized symbol that holds an address is among the few that start before it. */
 #define LOOK_BACK 16
 
@@ -31,6 +33,7 @@ struct known {
 };
 
 struct object {
+    struct symbols *symbols;
     struct arena arena;
     const char *path;
     const uint8_t *build_id;
@@ -57,6 +60,7 @@ struct object {
 
 struct symbols {
     struct object *objects;
+    bool servers_are_slow; /* debuginfod */
 };
 
 int symbols_open(struct symbols **ret_symbols)
@@ -115,13 +119,15 @@ struct object *symbols_object(struct symbols *symbols, const char *path, const u
         object_free(object);
         return NULL;
     }
+    object->symbols = symbols;
     object->build_id_size = build_id_size;
     object->next = symbols->objects;
     symbols->objects = object;
     return object;
 }
 
-/* A regular file only: the path is the trace's word, and opening a device or a pipe can have effects or block. */
+/* A regular file only: the path is the trace's word, and opening a device or a pipe can have effects or
+ * block. */
 static int open_file(const char *path)
 {
     char copy[4096];
@@ -153,12 +159,26 @@ static bool has_build_id(Dwfl_Module *module, const struct object *object)
                                           memcmp(bits, object->build_id, (size_t)size) == 0);
 }
 
+/* debuginfod is asked only where the user named servers. One that did not answer in time is not asked again:
+ * a report must not take a time-out for every library. */
+static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, GElf_Addr base,
+                          const char *file, const char *link, GElf_Word crc, char **ret_path)
+{
+    struct symbols *symbols = *userdata;
+    if (symbols->servers_are_slow)
+        return dwfl_build_id_find_debuginfo(module, userdata, name, base, file, link, crc, ret_path);
+    time_t start = time(NULL);
+    int descriptor = dwfl_standard_find_debuginfo(module, userdata, name, base, file, link, crc, ret_path);
+    symbols->servers_are_slow = descriptor < 0 && time(NULL) - start > PATIENCE;
+    return descriptor;
+}
+
 /* Opens the file at `path` if it is the one traced. */
 static bool open_candidate(struct object *object, const char *path)
 {
     static const Dwfl_Callbacks callbacks = {
         .find_elf = dwfl_build_id_find_elf,
-        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .find_debuginfo = find_debuginfo,
         .section_address = dwfl_offline_section_address,
     };
     int descriptor = open_file(path);
@@ -177,6 +197,9 @@ static bool open_candidate(struct object *object, const char *path)
         dwfl_end(dwfl);
         return false;
     }
+    void **userdata;
+    dwfl_module_info(module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+    *userdata = object->symbols;
     object->dwfl = dwfl;
     object->module = module;
     object->bias = bias;
@@ -191,7 +214,8 @@ static bool open_debug_file(struct object *object)
     if (object->build_id_size < 2 || object->build_id_size > 64)
         return false;
     for (size_t i = 0; i < object->build_id_size; i++)
-        used += (size_t)snprintf(path + used, sizeof(path) - used, i == 0 ? "%02x/" : "%02x", object->build_id[i]);
+        used += (size_t)snprintf(path + used, sizeof(path) - used, i == 0 ? "%02x/" : "%02x",
+                                 object->build_id[i]);
     snprintf(path + used, sizeof(path) - used, ".debug");
     return open_candidate(object, path);
 }
@@ -239,7 +263,8 @@ static bool is_function(const GElf_Sym *symbol, const char *name)
     int type = GELF_ST_TYPE(symbol->st_info);
     if (!name || !name[0] || symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS)
         return false;
-    return type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && name[0] != '$' && name[0] != '.');
+    return type == STT_FUNC || type == STT_GNU_IFUNC ||
+           (type == STT_NOTYPE && name[0] != '$' && name[0] != '.');
 }
 
 static void read_entries(struct object *object)
@@ -252,8 +277,7 @@ static void read_entries(struct object *object)
     for (int i = 0; object->entries && i < count; i++) {
         GElf_Sym symbol;
         GElf_Addr address;
-        const char *name =
-            dwfl_module_getsym_info(object->module, i, &symbol, &address, NULL, NULL, NULL);
+        const char *name = dwfl_module_getsym_info(object->module, i, &symbol, &address, NULL, NULL, NULL);
         if (!is_function(&symbol, name))
             continue;
         object->entries[object->entry_count++] = (struct entry){
@@ -331,7 +355,8 @@ static struct lines *object_lines(struct object *object)
 }
 
 /* Fills `symbols`, innermost first; returns how many, at least 1. */
-static size_t find_symbols(struct object *object, uint64_t offset, struct symbol *symbols, uint64_t *ret_start)
+static size_t find_symbols(struct object *object, uint64_t offset, struct symbol *symbols,
+                           uint64_t *ret_start)
 {
     uint64_t start = object->has_image ? image_function(&object->image, offset, NULL) : 0;
     struct lines *lines = object_lines(object);

@@ -104,17 +104,18 @@ static bool readable(uint64_t address)
     return raw_syscall4(SYS_rt_sigprocmask, -1, (long)(address & ~7ull), 0, 8) == -EINVAL;
 }
 
-/* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is
- * set where one cannot be; without, the test costs nothing. */
+/* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is set where
+ * one cannot be; without, that costs nothing: everything is inlined for both cases. */
 struct walk {
-    const struct python_layout *layout;
+    struct python_layout layout; /* a copy, which the compiler can keep in registers */
     uint64_t frame;
     uint64_t cframe;
     bool broken;
 };
 
-static inline __attribute__((always_inline)) uint64_t walk_word(struct walk *walk, uint64_t address,
-                                                                bool careful)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t walk_word(struct walk *walk, uint64_t address, bool careful)
 {
     if (careful && (address % 8 != 0 || !readable(address))) {
         walk->broken = true;
@@ -123,10 +124,19 @@ static inline __attribute__((always_inline)) uint64_t walk_word(struct walk *wal
     return python_word(address);
 }
 
-static inline __attribute__((always_inline)) struct walk walk_begin(const struct python_layout *layout,
-                                                                    uint64_t thread, bool careful)
+INLINE uint8_t walk_marker(struct walk *walk, bool careful)
 {
-    struct walk walk = {.layout = layout};
+    uint64_t address = walk->frame + walk->layout.frame_marker;
+    if (careful && !readable(address)) {
+        walk->broken = true;
+        return 0;
+    }
+    return python_byte(address);
+}
+
+INLINE struct walk walk_begin(const struct python_layout *layout, uint64_t thread, bool careful)
+{
+    struct walk walk = {.layout = *layout};
     walk.frame = walk_word(&walk, thread + layout->thread_frames, careful);
     if (layout->thread_has_cframe && walk.frame) {
         walk.cframe = walk.frame;
@@ -135,98 +145,87 @@ static inline __attribute__((always_inline)) struct walk walk_begin(const struct
     return walk;
 }
 
-/* Offset of an instruction; a frame that has not begun counts as being at its first. */
-static inline uint32_t instruction_offset(uint64_t instruction, uint64_t first)
+/* To 3.10: `f_lasti` counts from the start of the bytecode; -1: not begun, which counts as being at the first. */
+INLINE void read_counted(struct walk *walk, struct python_frame *frame, bool careful)
 {
-    return instruction < first ? 0 : (uint32_t)(instruction - first);
+    uint64_t code = walk_word(walk, walk->frame + walk->layout.frame_code, careful);
+    int32_t last = (int32_t)walk_word(walk, walk->frame + walk->layout.frame_instruction, careful);
+    uint32_t offset = last < 0 ? 0 : (uint32_t)last * walk->layout.instruction_scale;
+    frame->code = code;
+    frame->offset = offset;
+    frame->key = (code * 0x9e3779b97f4a7c15ull + offset) ^ python_codes_mark(code);
 }
 
-static inline __attribute__((always_inline)) void read_point(struct walk *walk, struct python_frame *frame,
-                                                             bool careful)
+/* From 3.11: a pointer to the instruction, which is before the first in a frame that has not begun. */
+INLINE void read_pointed(struct walk *walk, struct python_frame *frame, bool careful)
 {
-    const struct python_layout *layout = walk->layout;
-    frame->code = walk_word(walk, walk->frame + layout->frame_code, careful);
-    if (walk->broken)
-        return;
-    uint64_t version = python_codes_version(frame->code) * 0xd6e8feb86659fd93ull;
-    if (layout->chain == PYTHON_CHAIN_OBJECTS) {
-        int32_t last = (int32_t)walk_word(walk, walk->frame + layout->frame_instruction, careful);
-        frame->offset = last < 0 ? 0 : (uint32_t)last * layout->instruction_scale;
-        frame->key = (frame->code * 0x9e3779b97f4a7c15ull + frame->offset) ^ version;
-    } else {
-        uint64_t instruction = walk_word(walk, walk->frame + layout->frame_instruction, careful);
-        frame->offset = instruction_offset(instruction, frame->code + layout->code_bytes);
-        frame->key = instruction ^ version;
-    }
+    uint64_t code = walk_word(walk, walk->frame + walk->layout.frame_code, careful);
+    uint64_t instruction = walk_word(walk, walk->frame + walk->layout.frame_instruction, careful);
+    uint64_t first = code + walk->layout.code_bytes;
+    frame->code = code;
+    frame->offset = instruction < first ? 0 : (uint32_t)(instruction - first);
+    frame->key = instruction ^ python_codes_mark(code);
+}
+
+INLINE void walk_outwards(struct walk *walk, bool careful)
+{
+    walk->frame = walk_word(walk, walk->frame + walk->layout.frame_previous, careful);
 }
 
 /* To 3.10: every frame is a run of its own. */
-static inline __attribute__((always_inline)) size_t
-walk_objects(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+INLINE size_t walk_objects(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
 {
     size_t count = 0;
     for (; walk->frame && count < capacity && !walk->broken; count++) {
-        read_point(walk, &frames[count], careful);
+        read_counted(walk, &frames[count], careful);
         frames[count].entry = true;
         frames[count].host = 0;
-        walk->frame = walk_word(walk, walk->frame + walk->layout->frame_previous, careful);
+        walk_outwards(walk, careful);
     }
     return count;
 }
 
 /* 3.11: a run ends at its entry frame; the n-th run from inside belongs to the n-th _PyCFrame. */
-static inline __attribute__((always_inline)) size_t
-walk_cframes(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+INLINE size_t walk_cframes(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
 {
     size_t count = 0;
     for (; walk->frame && count < capacity && !walk->broken; count++) {
-        read_point(walk, &frames[count], careful);
-        uint64_t marker = walk->frame + walk->layout->frame_marker;
-        if (careful && !readable(marker))
-            walk->broken = true;
-        else
-            frames[count].entry = python_byte(marker) != 0;
-        frames[count].host = frames[count].entry ? walk->cframe : 0;
-        if (frames[count].entry && walk->cframe)
-            walk->cframe = walk_word(walk, walk->cframe + walk->layout->cframe_previous, careful);
-        walk->frame = walk_word(walk, walk->frame + walk->layout->frame_previous, careful);
+        read_pointed(walk, &frames[count], careful);
+        bool entry = walk_marker(walk, careful) != 0;
+        frames[count].entry = entry;
+        frames[count].host = entry ? walk->cframe : 0;
+        if (entry && walk->cframe)
+            walk->cframe = walk_word(walk, walk->cframe + walk->layout.cframe_previous, careful);
+        walk_outwards(walk, careful);
     }
     return count;
 }
 
-/* From 3.12: a run ends before a shim frame, which is a variable of the evaluator. */
-static inline __attribute__((always_inline)) size_t walk_shims(struct walk *walk, struct python_frame *frames,
-                                                               size_t capacity, bool careful)
+/* From 3.12: a run ends before a shim frame, which is a variable of the evaluator. An evaluator whose frame is not linked
+ * yet shows as a shim alone. */
+INLINE size_t walk_shims(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
 {
-    size_t count = 0,
-           steps = 2 * capacity + 2; /* an evaluator whose frame is not linked yet shows as a lone shim */
-    while (walk->frame && !walk->broken && steps-- > 0) {
-        uint64_t marker = walk->frame + walk->layout->frame_marker;
-        if (careful && !readable(marker)) {
-            walk->broken = true;
-            break;
-        }
-        if (python_byte(marker) == PYTHON_OWNED_BY_CSTACK) {
-            if (count > 0 && !frames[count - 1].entry) {
-                frames[count - 1].entry = true;
-                frames[count - 1].host = walk->frame;
-            }
-        } else {
+    size_t count = 0, steps = 2 * capacity + 2;
+    for (; walk->frame && !walk->broken && steps > 0; steps--) {
+        if (walk_marker(walk, careful) != PYTHON_OWNED_BY_CSTACK) {
             if (count == capacity)
                 break;
+            read_pointed(walk, &frames[count], careful);
             frames[count].entry = false;
             frames[count].host = 0;
-            read_point(walk, &frames[count++], careful);
+            count++;
+        } else if (count > 0 && !frames[count - 1].entry) {
+            frames[count - 1].entry = true;
+            frames[count - 1].host = walk->frame;
         }
-        walk->frame = walk_word(walk, walk->frame + walk->layout->frame_previous, careful);
+        walk_outwards(walk, careful);
     }
     return count;
 }
 
-static inline __attribute__((always_inline)) size_t
-walk_frames(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
+INLINE size_t walk_frames(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
 {
-    switch (walk->layout->chain) {
+    switch (walk->layout.chain) {
     case PYTHON_CHAIN_OBJECTS:
         return walk_objects(walk, frames, capacity, careful);
     case PYTHON_CHAIN_CFRAME:
@@ -242,8 +241,7 @@ static bool has_type(uint64_t object, uint64_t type)
            python_word(object + PYTHON_OBJECT_TYPE) == type;
 }
 
-/* Whether a frame that was read with care is one: what it executes is a code object with names and a table.
- */
+/* Whether a frame that was read with care is one: what it executes is a code object with names and a table. */
 static bool plausible(const struct python_frame *frame)
 {
     const struct python_layout *layout = &runtime.layout;

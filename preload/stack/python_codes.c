@@ -36,7 +36,7 @@ struct content {
 static struct living living[1u << LIVING_BITS] __attribute__((aligned(4096)));
 static struct content contents[1u << CONTENT_BITS] __attribute__((aligned(4096)));
 
-uint32_t python_codes_deaths[1u << PYTHON_CODES_DEATHS_BITS];
+uint64_t python_codes_marks[PYTHON_CODES_MARKS];
 
 typedef void (*dealloc_function)(void *object);
 static dealloc_function real_dealloc;
@@ -46,9 +46,12 @@ struct text {
     size_t size;
 };
 
+/* Multiplicative hashing, Knuth, The Art of Computer Programming, volume 3, 6.4. */
+#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull
+
 static struct living *living_slot(uint64_t code, unsigned index)
 {
-    return &living[(python_codes_hash(code, LIVING_BITS) + index) & ((1u << LIVING_BITS) - 1)];
+    return &living[((code * GOLDEN_RATIO >> (64 - LIVING_BITS)) + index) & ((1u << LIVING_BITS) - 1)];
 }
 
 static uint32_t living_find(uint64_t code)
@@ -114,8 +117,7 @@ static void watched_dealloc(void *object)
 {
     uint64_t code = (uint64_t)object;
     if (living_kill(code))
-        __atomic_fetch_add(&python_codes_deaths[python_codes_hash(code, PYTHON_CODES_DEATHS_BITS)], 1,
-                           __ATOMIC_RELAXED);
+        __atomic_fetch_add(python_codes_mark_slot(code), GOLDEN_RATIO, __ATOMIC_RELAXED);
     real_dealloc(object);
 }
 

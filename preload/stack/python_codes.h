@@ -30,21 +30,20 @@ uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code);
  * this. */
 void python_codes_forget(void);
 
-/* How many defined code objects have died whose addresses share a slot with this one's. A number that is
- * mixed into what identifies a frame tells a code object from the dead one whose address it has. */
-extern uint32_t python_codes_deaths[];
-#define PYTHON_CODES_DEATHS_BITS 10
+/* A number that is mixed into what identifies a frame, to tell a code object from the dead one whose address
+ * it has: addresses share a slot by some of their bits, and a slot changes, never to return to a value, when
+ * a defined code object of its addresses dies. */
+extern uint64_t python_codes_marks[];
+#define PYTHON_CODES_MARKS 512u
 
-/* Multiplicative hashing, Knuth, The Art of Computer Programming, volume 3, 6.4. */
-static inline uint64_t python_codes_hash(uint64_t value, unsigned bits)
+static inline uint64_t *python_codes_mark_slot(uint64_t code)
 {
-    return value * 0x9e3779b97f4a7c15ull >> (64 - bits);
+    return &python_codes_marks[code >> 5 & (PYTHON_CODES_MARKS - 1)];
 }
 
-static inline uint32_t python_codes_version(uint64_t code)
+static inline uint64_t python_codes_mark(uint64_t code)
 {
-    return __atomic_load_n(&python_codes_deaths[python_codes_hash(code, PYTHON_CODES_DEATHS_BITS)],
-                           __ATOMIC_RELAXED);
+    return __atomic_load_n(python_codes_mark_slot(code), __ATOMIC_RELAXED);
 }
 
 #endif

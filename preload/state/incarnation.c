@@ -27,6 +27,8 @@
 
 #define NAMES_TRIED 1000
 
+extern char **environ;
+
 static uint32_t gate_closed; /* where gate_word points before the start */
 uint32_t *gate_word = &gate_closed;
 
@@ -190,11 +192,10 @@ static void open_gate(void)
     descriptors_inherited();
 }
 
-static uint32_t stay_shut(void)
+static void stay_shut(void)
 {
     process.traced = false;
     __atomic_store_n(gate_word, GATE_KNOWN, __ATOMIC_RELEASE);
-    return GATE_KNOWN;
 }
 
 /* Everything that belonged to the parent's trace. */
@@ -212,37 +213,24 @@ static void forget_parent(void)
     thread_self = (struct thread){.flags = THREAD_INSIDE, .libpq_depth = thread_self.libpq_depth};
 }
 
-static uint32_t begin_child(void)
+static void begin_child(void)
 {
     if (!process.traced || !settings.follow) {
         process.pid = sys_getpid();
         file_forget();
-        return stay_shut();
+        stay_shut();
+        return;
     }
     forget_parent();
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
-    if (!started)
-        return stay_shut();
-    open_gate();
-    return open_bits();
+    if (started)
+        open_gate();
+    else
+        stay_shut();
 }
 
-/* Reached before the start (then nothing is recorded: the constructor comes first of all), or in a forked child. */
-uint32_t gate_open_slow(void)
-{
-    if (process.pid == 0 || thread_self.flags & THREAD_INSIDE)
-        return 0;
-    if (__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE))
-        return 0; /* a signal handler while the child begins */
-    uint32_t word = __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
-    if (!(word & GATE_KNOWN))
-        word = begin_child();
-    __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
-    return word;
-}
-
-__attribute__((constructor)) static void begin_program(int argc, char **argv, char **environment)
+static void begin_program(char **environment)
 {
     uint32_t flags = gate_enter();
     real_init();
@@ -250,15 +238,42 @@ __attribute__((constructor)) static void begin_program(int argc, char **argv, ch
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
-    if (wanted && start(origin_of_program())) {
-        gate_leave(flags);
-        if (__builtin_memcmp(process.parent_id, (uint8_t[16]){0}, 16) != 0)
-            remove_previous_spool();
-        open_gate();
+    bool started = wanted && start(origin_of_program());
+    gate_leave(flags);
+    if (!started) {
+        stay_shut();
         return;
     }
-    gate_leave(flags);
-    stay_shut();
+    if (process.parent_pid != 0)
+        remove_previous_spool();
+    open_gate();
+}
+
+/* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has
+ * its environment, the dynamic linker is still at work: what it allocates is not recorded. */
+static uint32_t begin(void)
+{
+    if (process.pid == 0) {
+        if (environ)
+            begin_program(environ);
+    } else if (!(__atomic_load_n(gate_word, __ATOMIC_ACQUIRE) & GATE_KNOWN)) {
+        begin_child();
+    }
+    return __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
+}
+
+uint32_t gate_open_slow(void)
+{
+    if (thread_self.flags & THREAD_INSIDE || __atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE))
+        return 0; /* the tracer's own doing, or a signal handler while it begins */
+    uint32_t word = begin();
+    __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
+    return word;
+}
+
+__attribute__((constructor)) static void begin_at_latest(void)
+{
+    gate_open(GATE_TRACED);
 }
 
 static bool is_traced(void)

@@ -2,10 +2,12 @@
 #include "sample.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "read/merge.h"
@@ -205,4 +207,57 @@ char *sample_describe(const char *path)
     }
     fclose(out);
     return text;
+}
+
+char *sample_read(const char *path, size_t *ret_size)
+{
+    FILE *file = fopen(path, "r");
+    char *text = NULL, block[4096];
+    size_t size, got;
+    if (!file)
+        return NULL;
+    FILE *out = open_memstream(&text, &size);
+    while ((got = fread(block, 1, sizeof(block), file)) > 0)
+        fwrite(block, 1, got, out);
+    fclose(file);
+    fclose(out);
+    if (ret_size)
+        *ret_size = size;
+    return text;
+}
+
+static void run_child(int (*command)(int argc, char **argv), const char *const *arguments, const char *output,
+                      const char *errors)
+{
+    char *argv[16] = {0};
+    int argc = 0;
+    while (argc < 15 && arguments[argc] && (argv[argc] = strdup(arguments[argc])))
+        argc++;
+    if (!freopen(output, "w", stdout) || !freopen(errors, "w", stderr))
+        _exit(99);
+    int status = command(argc, argv);
+    fflush(NULL);
+    _exit(status);
+}
+
+int sample_run(int (*command)(int argc, char **argv), const char *const *arguments, const char *output,
+               char **ret_output, char **ret_errors)
+{
+    char out[512], errors[512];
+    int status;
+    snprintf(out, sizeof(out), "%s/stdout", sample_folder());
+    snprintf(errors, sizeof(errors), "%s/stderr", sample_folder());
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_child(command, arguments, output ? output : out, errors);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        abort();
+    if (ret_output)
+        *ret_output = sample_read(out, NULL);
+    if (ret_errors)
+        *ret_errors = sample_read(errors, NULL);
+    unlink(out);
+    unlink(errors);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

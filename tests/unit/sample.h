@@ -22,4 +22,13 @@ const char *sample_path(const char *name);
  * error. */
 char *sample_describe(const char *path);
 
+/* Runs a verb with `arguments` (NULL-ended, the first its name) in a process of its own, whose standard
+ * output goes to `output`, or where that is NULL is caught in *ret_output; returns its exit status, or -1 if
+ * it crashed. The caught texts are to be freed. */
+int sample_run(int (*command)(int argc, char **argv), const char *const *arguments, const char *output,
+               char **ret_output, char **ret_errors);
+
+/* The contents of a file, with a NUL behind them; to be freed. NULL: it cannot be read. */
+char *sample_read(const char *path, size_t *ret_size);
+
 #endif

@@ -54,8 +54,8 @@ struct native_case {
 static void check_native(const struct ownership *rules, const struct native_case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        cr_expect_eq(ownership_native(rules, cases[i].function, cases[i].file, cases[i].module), cases[i].owner,
-                     "%s %s in %s", cases[i].function, cases[i].file, cases[i].module);
+        cr_expect_eq(ownership_native(rules, cases[i].function, cases[i].file, cases[i].module),
+                     cases[i].owner, "%s %s in %s", cases[i].function, cases[i].file, cases[i].module);
 }
 
 Test(ownership, native_below_python)
@@ -66,7 +66,8 @@ Test(ownership, native_below_python)
         {"f", NULL, "/opt/py/lib/libpython3.12.so.1.0", OWNER_RUNTIME},
         {"f", NULL, "/usr/bin/python3.11", OWNER_RUNTIME},
         {"f", NULL, "/opt/py/lib/libssl.so.3", OWNER_SYSTEM},
-        {"f", NULL, "/opt/py/lib/python3.12/lib-dynload/_socket.cpython-312-x86_64-linux-gnu.so", OWNER_SYSTEM},
+        {"f", NULL, "/opt/py/lib/python3.12/lib-dynload/_socket.cpython-312-x86_64-linux-gnu.so",
+         OWNER_SYSTEM},
         {"f", NULL, "/opt/py/lib/python3.12/site-packages/psycopg2/_psycopg.so", OWNER_FRAMEWORK},
         {"f", NULL, "/venv/lib/python3.12/site-packages/psycopg2_binary.libs/libpq-1.so", OWNER_LIBRARY},
         {"f", "/srv/app/fast.c", "/srv/app/fast.cpython-312-x86_64-linux-gnu.so", OWNER_USER},
@@ -84,9 +85,11 @@ Test(ownership, native_program)
     static const struct native_case cases[] = {
         {"main", NULL, "/usr/bin/shopd", OWNER_USER},
         {"_start", NULL, "/usr/bin/shopd", OWNER_RUNTIME},
-        {"std::vector<int>::push_back", "/usr/include/c++/12/bits/stl_vector.h", "/usr/bin/shopd", OWNER_SYSTEM},
+        {"std::vector<int>::push_back", "/usr/include/c++/12/bits/stl_vector.h", "/usr/bin/shopd",
+         OWNER_SYSTEM},
         {"std::vector<int>::push_back", NULL, "/usr/bin/shopd", OWNER_SYSTEM},
-        {"alloc::raw_vec::grow", "/rustc/90b35a6/library/alloc/src/raw_vec.rs", "/usr/bin/shopd", OWNER_SYSTEM},
+        {"alloc::raw_vec::grow", "/rustc/90b35a6/library/alloc/src/raw_vec.rs", "/usr/bin/shopd",
+         OWNER_SYSTEM},
         {"f", NULL, "/home/u/plugin.so", OWNER_USER},
         {"f", NULL, "/usr/local/lib/libshop.so", OWNER_SYSTEM},
         {"f", NULL, "/usr/bin/other", OWNER_SYSTEM},
@@ -111,9 +114,11 @@ Test(ownership, globs_move_the_line)
 
 Test(ownership, interpreters)
 {
-    static const char *const yes[] = {"/usr/bin/python3", "/usr/bin/python3.11", "/opt/python3.13t", "python",
-                                      "/usr/lib/libpython3.11.so.1.0", "/usr/bin/python3.11 (deleted)"};
-    static const char *const no[] = {"/usr/bin/pythonista", "/srv/python-app", "/usr/bin/python3-config", NULL};
+    static const char *const yes[] = {
+        "/usr/bin/python3", "/usr/bin/python3.11",           "/opt/python3.13t",
+        "python",           "/usr/lib/libpython3.11.so.1.0", "/usr/bin/python3.11 (deleted)"};
+    static const char *const no[] = {"/usr/bin/pythonista", "/srv/python-app", "/usr/bin/python3-config",
+                                     NULL};
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
         cr_expect(is_python_interpreter(yes[i]), "%s", yes[i]);
     for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
@@ -122,11 +127,17 @@ Test(ownership, interpreters)
 
 Test(ownership, programs_from_a_string)
 {
-    static const char *const yes[][6] = {{"python3", "-c", "f()"},         {"python3", "-Bc", "f()"},
-                                         {"python3", "-X", "dev", "-c", "f()"}, {"python3", "-Wall", "-c", "f()"},
+    static const char *const yes[][6] = {{"python3", "-c", "f()"},
+                                         {"python3", "-Bc", "f()"},
+                                         {"python3", "-X", "dev", "-c", "f()"},
+                                         {"python3", "-Wall", "-c", "f()"},
                                          {"-c", "f()"}};
-    static const char *const no[][6] = {{"python3", "main.py", "-c"}, {"python3", "-m", "shop", "-c"},
-                                        {"python3", "-X", "c", "main.py"}, {"python3"}, {"python3", "-"}, {NULL}};
+    static const char *const no[][6] = {{"python3", "main.py", "-c"},
+                                        {"python3", "-m", "shop", "-c"},
+                                        {"python3", "-X", "c", "main.py"},
+                                        {"python3"},
+                                        {"python3", "-"},
+                                        {NULL}};
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
         cr_expect(is_string_program(yes[i]), "%zu", i);
     for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
@@ -154,7 +165,8 @@ static void expect_package(const char *file, const char *package)
 
 Test(ownership, package_roots)
 {
-    expect_package("/v/lib/python3.11/site-packages/redis/client.py", "/v/lib/python3.11/site-packages/redis");
+    expect_package("/v/lib/python3.11/site-packages/redis/client.py",
+                   "/v/lib/python3.11/site-packages/redis");
     expect_package("/usr/lib/python3.11/asyncio/events.py", "/usr/lib/python3.11");
     expect_package("/srv/app/main.py", "/srv/app");
     expect_package("main.py", "");

@@ -77,7 +77,8 @@ static uint32_t native(uint32_t parent, uint64_t address)
 
 static uint32_t python(uint32_t parent, const char *file, const char *function, uint32_t line)
 {
-    trace.codes[trace.code_count] = (struct code){.id = trace.code_count + 1, .filename = file, .name = function};
+    trace.codes[trace.code_count] =
+        (struct code){.id = trace.code_count + 1, .filename = file, .name = function};
     return add_node(parent, STRAY_NODE_PYTHON, (uint64_t)++trace.code_count << 32 | line, 0);
 }
 
@@ -161,7 +162,8 @@ Test(stacks, blames_native_code_of_the_user)
 
 Test(stacks, library_globs_move_the_line)
 {
-    static const char *const library[] = {"*/auth.py", NULL}, *const mine[] = {"*/psycopg2/__init__.py", NULL};
+    static const char *const library[] = {"*/auth.py", NULL}, *const mine[] = {"*/psycopg2/__init__.py",
+                                                                               NULL};
     uint32_t node = driver(application());
     open_names(library, NULL);
     cr_assert_str_eq(blamed(node)->function, "<module>");
@@ -203,19 +205,20 @@ Test(stacks, resolves_by_epoch)
     for (uint32_t epoch = 0; epoch < 6; epoch++)
         node[epoch] = native(root(epoch), 0x8100);
     open_names(NULL, NULL);
-    static const char *const expected[] = {NULL, "/srv/app/a.so", "/srv/app/a.so", NULL, "/srv/app/b.so",
-                                           "/srv/app/b.so"};
+    static const char *const expected[] = {NULL, "/srv/app/a.so", "/srv/app/a.so",
+                                           NULL, "/srv/app/b.so", "/srv/app/b.so"};
     for (uint32_t epoch = 0; epoch < 6; epoch++) {
         const char *module = names_stack(names, node[epoch])->frames[0].module;
-        cr_expect(module == expected[epoch] || (module && expected[epoch] && !strcmp(module, expected[epoch])),
+        cr_expect(module == expected[epoch] ||
+                      (module && expected[epoch] && !strcmp(module, expected[epoch])),
                   "%s in epoch %u", module, epoch);
     }
 }
 
 Test(stacks, subtracts_from_return_addresses_only)
 {
-    uint32_t top = root(0), call = native(top, 0x4100), exact = add_node(top, STRAY_NODE_NATIVE, 0x4100,
-                                                                         STRAY_NODE_EXACT);
+    uint32_t top = root(0), call = native(top, 0x4100),
+             exact = add_node(top, STRAY_NODE_NATIVE, 0x4100, STRAY_NODE_EXACT);
     trace.modules[3].bias = 0x4000;
     open_names(NULL, NULL);
     cr_assert_eq(names_stack(names, call)->frames[0].offset, 0xff);
@@ -224,7 +227,8 @@ Test(stacks, subtracts_from_return_addresses_only)
 
 Test(stacks, survives_damage)
 {
-    uint32_t orphan = native(0, 0x4100), forward = native(40, 0x4100), itself = native(trace.node_count + 1, 0x1);
+    uint32_t orphan = native(0, 0x4100), forward = native(40, 0x4100),
+             itself = native(trace.node_count + 1, 0x1);
     uint32_t unknown = add_node(root(0), STRAY_NODE_PYTHON, (uint64_t)77 << 32, 0);
     uint32_t nowhere = native(unknown, 0), unfinished = add_node(nowhere, 0, 0, 0);
     open_names(NULL, NULL);

@@ -57,7 +57,8 @@ static void expect_inlined(const char *library)
 {
     uint64_t offset, start;
     struct spot spot = run("libnamed.so", "outermost", &offset, &start);
-    const struct location *location = object_locate(symbols_object(symbols, target(library), NULL, 0), offset);
+    const struct location *location =
+        object_locate(symbols_object(symbols, target(library), NULL, 0), offset);
     static const char *const names[] = {"innermost", "middle", "outermost"};
     cr_assert_eq(location->count, 3);
     for (size_t i = 0; i < 3; i++) {
@@ -166,7 +167,8 @@ Test(symbols, survives_paths_that_are_no_library, .timeout = 10)
     cr_assert(mkdtemp(fifo));
     snprintf(pipe, sizeof(pipe), "%s/fifo", fifo);
     cr_assert_eq(mkfifo(pipe, 0600), 0);
-    const char *const paths[] = {pipe, "/", "/dev/zero", "/nonexistent", "relative", "", "[vdso]", "/etc/passwd"};
+    const char *const paths[] = {pipe,       "/", "/dev/zero", "/nonexistent",
+                                 "relative", "",  "[vdso]",    "/etc/passwd"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         const struct location *location = object_locate(symbols_object(symbols, paths[i], NULL, 0), 0x1000);
         cr_assert_null(location->symbols[0].function, "%s", paths[i]);

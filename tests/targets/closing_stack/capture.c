@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Preloaded into an interpreter by the tests of names/python_types.c: writes the stack of every PQfinish() and
- * of every close() of a socket, and the modules it runs through, to $CLOSING_STACK_OUTPUT as text.
+ * Preloaded into an interpreter by the tests of names/python_types.c: writes the stack of every PQfinish()
+ * and of every close() of a socket, and the modules it runs through, to $CLOSING_STACK_OUTPUT as text.
  *
  *   module START END OFFSET PATH     (hexadecimal; executable mappings only)
  *   close NAME LABEL ADDRESS...      (return addresses, innermost first; LABEL is $CLOSING_STACK_LABEL)

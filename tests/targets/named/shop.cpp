@@ -44,8 +44,8 @@ __attribute__((noinline)) void secret(spot *place)
     place->line[0] = __LINE__, place->address = here();
     NOT_A_TAIL_CALL();
 }
-}
-}
+} // namespace
+} // namespace shop
 
 EXPORT void in_method(spot *place)
 {

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What verbs share: errors, options, TRACE arguments, output that is checked. Unlike the libraries, this
+ * prints.
+ */
+#ifndef STRAY_COMMANDS_COMMON_H
+#define STRAY_COMMANDS_COMMON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "read/trace.h"
+
+/* Exit statuses of verbs that read traces. */
+enum { STATUS_DONE = 0, STATUS_DAMAGED = 1 /* verify only */, STATUS_UNREADABLE = 2 /* or wrong usage */ };
+
+/* Writes the one line "stray: ..." to standard error and returns STATUS_UNREADABLE. Control characters in
+ * what is printed are escaped, so that it stays one line. */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What verbs that only take --format and --help have on their command line. */
+struct simple_options {
+    bool json;
+    int first; /* index in argv of the first argument that is no option */
+};
+
+/* 1: go on. 0: --help was asked for and `usage` printed. -1: wrong usage, and that was said. */
+int simple_options_parse(int argc, char **argv, const char *usage, struct simple_options *ret_options);
+
+/* The trace files meant by TRACE arguments: files, folders, "-" for standard input, or, where there are none,
+ * the newest folder "stray.*" here. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
+struct inputs {
+    char **paths;
+    size_t count;
+};
+int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs);
+void inputs_free(struct inputs *inputs);
+
+/* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */
+int output_finish(void);
+
+/* Text that comes from a traced program, with control characters escaped: it may not command the terminal. */
+void print_safe(FILE *out, const char *text);
+/* The same text as JSON, with what is not UTF-8 replaced by U+FFFD. NULL gives null. */
+json_t *json_safe(const char *text);
+/* A number that may exceed JSON's integers: those above INT64_MAX become strings of hexadecimal digits. */
+json_t *json_number(uint64_t value);
+/* Prints and releases `value`, with a newline; false if memory ran out. */
+bool json_print(json_t *value, size_t flags);
+
+/* What is wrong with a trace, as a phrase: "2 damaged frames, 512 bytes skipped"; empty if nothing is. Lost
+ * events are left out, as they are no fault of the file. */
+void damage_describe(const struct damage *damage, char *text, size_t size);
+
+#endif

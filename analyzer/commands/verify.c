@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray verify: checks every byte of a trace, and says what is wrong. */
+#include <inttypes.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "read/merge.h"
+
+static const char usage[] =
+    "usage: stray verify [TRACE...] [--format text|json]\n"
+    "\n"
+    "Reads traces through and writes a line for each: sound, damaged (and how), or unreadable.\n"
+    "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot be read.\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* "
+    "here.\n";
+
+struct finding {
+    const char *path;
+    const struct damage *damage;
+    uint64_t events, unknown_stacks;
+    char wrong[640]; /* empty: sound */
+};
+
+/* An event that names a stack the trace does not have: a frame of the stack table is gone. In the trace of a
+ * live process the newest stacks may simply not have been copied yet. */
+static bool stack_unknown(const struct trace *trace, const struct stray_event *event)
+{
+    return event->stack != 0 && !trace_process(trace)->running && !trace_node(trace, event->stack);
+}
+
+static int read_through(struct trace *trace, struct finding *finding)
+{
+    struct merge *merge;
+    struct stray_event event;
+    uint32_t lane, thread;
+    int result = merge_open(trace, &merge, NULL);
+    if (result < 0)
+        return result;
+    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
+        finding->events++;
+        finding->unknown_stacks += stack_unknown(trace, &event);
+    }
+    merge_close(merge);
+    return result;
+}
+
+static void describe(struct finding *finding)
+{
+    damage_describe(finding->damage, finding->wrong, sizeof(finding->wrong) - 64);
+    if (finding->unknown_stacks == 0)
+        return;
+    size_t used = 0;
+    while (finding->wrong[used])
+        used++;
+    snprintf(finding->wrong + used, sizeof(finding->wrong) - used, "%s%" PRIu64 " events with missing stacks",
+             used ? ", " : "", finding->unknown_stacks);
+}
+
+static void print_text(const struct finding *finding)
+{
+    const struct damage *damage = finding->damage;
+    print_safe(stdout, finding->path);
+    printf(": %s%s: %" PRIu64 " frames, %" PRIu64 " events", finding->wrong[0] ? "damaged: " : "sound",
+           finding->wrong, damage->frames_read, finding->events);
+    if (damage->events_recovered)
+        printf(", %" PRIu64 " of them from the spool", damage->events_recovered);
+    if (damage->lost_events)
+        printf(", %" PRIu64 " lost while recording", damage->lost_events);
+    putchar('\n');
+}
+
+static bool print_json(const struct finding *finding)
+{
+    const struct damage *damage = finding->damage;
+    json_t *object =
+        json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "path",
+                  json_safe(finding->path), "state", finding->wrong[0] ? "damaged" : "sound", "complete",
+                  damage->complete, "events", json_number(finding->events), "frames",
+                  json_number(damage->frames_read), "frames_damaged", json_number(damage->frames_damaged),
+                  "frames_missing", json_number(damage->frames_missing), "bytes_skipped",
+                  json_number(damage->bytes_skipped), "truncated", damage->truncated, "recovered_events",
+                  json_number(damage->events_recovered), "lost_events", json_number(damage->lost_events),
+                  "damage", finding->wrong[0] ? json_safe(finding->wrong) : json_null());
+    return json_print(object, JSON_COMPACT);
+}
+
+static int unreadable(const char *path, const struct error *error, bool json)
+{
+    fail("%s", error->text);
+    if (json) {
+        json_print(json_pack("{s:o, s:s}", "path", json_safe(path), "state", "unreadable"), JSON_COMPACT);
+    } else {
+        print_safe(stdout, path);
+        puts(": unreadable");
+    }
+    return STATUS_UNREADABLE;
+}
+
+static int verify_file(const char *path, bool json)
+{
+    struct trace *trace;
+    struct error error;
+    if (trace_open(path, &trace, &error) < 0)
+        return unreadable(path, &error, json);
+    struct finding finding = {.path = path, .damage = trace_damage(trace)};
+    bool printed = read_through(trace, &finding) == 0;
+    if (printed)
+        describe(&finding);
+    if (printed && json)
+        printed = print_json(&finding);
+    else if (printed)
+        print_text(&finding);
+    trace_close(trace);
+    if (!printed)
+        return fail("%s: out of memory", path);
+    return finding.wrong[0] ? STATUS_DAMAGED : STATUS_DONE;
+}
+
+int command_verify(int argc, char **argv)
+{
+    struct simple_options options;
+    struct inputs inputs;
+    int go = simple_options_parse(argc, argv, usage, &options);
+    if (go <= 0)
+        return go < 0 ? STATUS_UNREADABLE : output_finish();
+    if (inputs_find(argv + options.first, (size_t)(argc - options.first), &inputs) != STATUS_DONE)
+        return STATUS_UNREADABLE;
+    int worst = STATUS_DONE;
+    for (size_t i = 0; i < inputs.count; i++) {
+        int status = verify_file(inputs.paths[i], options.json);
+        worst = status > worst ? status : worst;
+    }
+    inputs_free(&inputs);
+    int finished = output_finish();
+    return finished > worst ? finished : worst;
+}
