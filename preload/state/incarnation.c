@@ -14,6 +14,7 @@
 #include "record/index.h"
 #include "record/lane.h"
 #include "record/spool.h"
+#include "record/young.h"
 #include "stack/capture.h"
 #include "state/command.h"
 #include "state/descriptors.h"
@@ -207,6 +208,7 @@ static void forget_parent(void)
     defs_forget();
     capture_forget();
     encode_forget();
+    young_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();

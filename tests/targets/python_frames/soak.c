@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Preloaded into an interpreter: captures the Python frames in every malloc, calloc, realloc, free and close, and asks for
- * the definition of each. At the end it adds a line to the file named by STRAY_SOAK: captures, frames, frames without
- * a definition, definitions.
+ * Preloaded into an interpreter: captures the Python frames in every malloc, calloc, realloc, free and close,
+ * and asks for the definition of each. At the end it adds a line to the file named by STRAY_SOAK: captures,
+ * frames, frames without a definition, definitions.
  */
 #include <errno.h>
 #include <fcntl.h>
