@@ -124,6 +124,7 @@ static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t 
     struct libpq_call call = real_libpq(hook, name, caller);
     int kept = errno;
     if (thread_self.libpq_depth++ == 0 && handle && gate_open(GATE_TRACED)) {
+        note_finalizing();
         struct stray_event event = {clock_before(), key_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
         event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
         if (resource == STRAY_PGRESULT)

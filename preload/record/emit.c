@@ -8,9 +8,10 @@
 #include "record/lane.h"
 #include "record/spool.h"
 #include "record/young.h"
-#include "state/sample.h"
 
 __thread struct thread thread_self;
+uint64_t emit_due = UINT64_MAX;
+void (*emit_when_due)(uint64_t time);
 
 /* The last 8 bytes are stored as one word, so that an event is there or is not. */
 static inline void store(struct stray_event *slot, const struct stray_event *event)
@@ -80,8 +81,8 @@ static inline void leave(const struct emission *emission, uint64_t time)
     if (__builtin_expect(is_full(emission), 0))
         lane_flush_full(emission->lane);
     thread_self.flags &= ~(uint32_t)THREAD_EMITTING;
-    if (__builtin_expect(time >= sample_due, 0))
-        sample_take(time);
+    if (__builtin_expect(time >= emit_due, 0))
+        emit_when_due(time);
 }
 
 /* Returns the slot, -1 if there was none. */

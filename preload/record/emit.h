@@ -10,6 +10,10 @@
 #include "stray/format.h"
 #include "stray/hooks.h"
 
+/* Called by the emitter of the first event at or after `emit_due`, once its event is recorded. */
+extern uint64_t emit_due; /* event time; UINT64_MAX: never */
+extern void (*emit_when_due)(uint64_t time);
+
 /* Records `event`, whose action is not 0. */
 void emit(const struct stray_event *event);
 /* The same for acquires and releases of kinds whose short lives are told in sum only (heap, PGresult). */

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "record/index.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "sys.h"
 
 #define HANDLES   2048u /* powers of two */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "raw_syscall.h"
+#include "sys.h"
 #include "stack/python_codes.h"
 #include "stack/python_layout.h"
 
@@ -111,7 +111,7 @@ const char *python_note(void)
  * absl/debugging/internal/address_is_readable.cc.) */
 static bool readable(uint64_t address)
 {
-    return raw_syscall4(SYS_rt_sigprocmask, -1, (long)(address & ~7ull), 0, 8) == -EINVAL;
+    return SYS6(SYS_rt_sigprocmask, -1, address & ~7ull, 0, 8, 0, 0) == -EINVAL;
 }
 
 /* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is

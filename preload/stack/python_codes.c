@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "raw_syscall.h"
+#include "sys.h"
 #include "record/defs.h"
 #include "stray/format.h"
 
@@ -208,15 +208,13 @@ static size_t utf8_from(const void *characters, size_t length, unsigned width, c
  * handler. */
 static char *scratch_open(void)
 {
-    long mapped =
-        raw_syscall6(SYS_mmap, 0, 2 * MAX_NAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return mapped > -4096 && mapped < 0 ? NULL : (char *)mapped;
+    return sys_memory(2 * MAX_NAME);
 }
 
 static void scratch_close(char *scratch)
 {
     if (scratch)
-        raw_syscall4(SYS_munmap, (long)scratch, 2 * MAX_NAME, 0, 0);
+        sys_munmap(scratch, 2 * MAX_NAME);
 }
 
 static bool is_of_type(uint64_t object, uint64_t type)
@@ -321,8 +319,8 @@ uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code)
 
 void python_codes_forget(void)
 {
-    if (raw_syscall4(SYS_madvise, (long)living, sizeof(living), MADV_DONTNEED, 0) != 0)
+    if (sys_madvise(living, sizeof(living), MADV_DONTNEED) != 0)
         memset(living, 0, sizeof(living));
-    if (raw_syscall4(SYS_madvise, (long)contents, sizeof(contents), MADV_DONTNEED, 0) != 0)
+    if (sys_madvise(contents, sizeof(contents), MADV_DONTNEED) != 0)
         memset(contents, 0, sizeof(contents));
 }

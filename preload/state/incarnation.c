@@ -19,7 +19,7 @@
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/sample.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "stray/wire.h"
 
 #ifndef MADV_WIPEONFORK
@@ -290,7 +290,8 @@ void incarnation_set_status(int status)
 
 void incarnation_end_begins(unsigned ending)
 {
-    if (is_traced() && !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
+        !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
         emit_system(STRAY_END_BEGINS, 0, ending);
 }
 
@@ -299,7 +300,7 @@ void incarnation_end(unsigned ending, int status)
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
         return;
     incarnation_end_begins(ending);
-    sample_due = UINT64_MAX;
+    sample_stop();
     sample_force();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "state/settings.h"
+#include "settings.h"
 
 #include "text.h"
 #include "stray/hooks.h"
