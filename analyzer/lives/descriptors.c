@@ -114,8 +114,11 @@ static void life_end(struct lives *lives, struct life *life, enum life_end how,
         count_close(lives, life->site, 0);
 }
 
-static void life_used(struct life *life, uint64_t time, uint32_t uses)
+/* What happens to it once the end has begun (a farewell to the server, say) is no use. */
+static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint32_t uses)
 {
+    if (lives->ended && time > lives->tc)
+        return;
     if (time > life->last_use)
         life->last_use = time;
     life->uses += uses;
@@ -291,7 +294,7 @@ static void fd_sample(struct lives *lives, const struct stray_event *event)
     double second = lives->mark_ticks * 1000.0;
     uint64_t idle = (uint64_t)(SAMPLE_IDLE(event->value) / 1000.0 * second);
     uint64_t used = idle < event->time ? event->time - idle : 0;
-    life_used(life, used, 0);
+    life_used(lives, life, used, 0);
     if (SAMPLE_USES(event->value) > life->uses)
         life->uses = SAMPLE_USES(event->value);
     close_wait_sample(life, event->time, SAMPLE_STATE(event->value) == TCP_CLOSE_WAIT);
@@ -305,7 +308,7 @@ static void fd_used(struct lives *lives, const struct stray_event *event)
     if (event->action == STRAY_DURATION) {
         life->connect += event->value;
     } else {
-        life_used(life, event->time, 1);
+        life_used(lives, life, event->time, 1);
         life->busy += event->value;
     }
 }
@@ -405,12 +408,12 @@ static void conn_link(struct lives *lives, struct life *conn, const struct stray
 static void conn_used(struct lives *lives, struct life *conn, const struct stray_event *event)
 {
     uint32_t uses = is_statement(event->hook);
-    life_used(conn, event->time, uses);
+    life_used(lives, conn, event->time, uses);
     conn->busy += event->value;
     if (conn->partner == LIVES_NONE)
         return;
     struct life *connection = &lives->lives[conn->partner];
-    life_used(connection, event->time, uses);
+    life_used(lives, connection, event->time, uses);
     connection->busy += event->value;
 }
 
