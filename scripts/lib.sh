@@ -50,16 +50,16 @@ postgres_start() {
     rm -f "$folder/password"
     for attempt in 1 2 3 4 5; do
         port=$(free_port) || return 1
-        if (cd "$1" && as_database_user "$programs/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 start -o \
-            "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$folder -c max_connections=400
-             -c fsync=off -c shared_buffers=16MB -c ssl=off -c autovacuum=off") > "$1/pg.log" 2>&1; then
+        if (cd "$1" && as_database_user "$programs/pg_ctl" -D "$folder/data" -l "$folder/data/server.log" -w -t 60 start -o \
+            "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$folder -c max_connections=400 \
+-c fsync=off -c shared_buffers=16MB -c ssl=off -c autovacuum=off") > "$1/pg.log" 2>&1; then
             (umask 077; printf 'PGHOST=127.0.0.1\nPGPORT=%s\nPGUSER=stray\nPGPASSWORD=%s\nPGDATABASE=postgres\nPGSOCKETS=%s\n' \
                 "$port" "$password" "$folder" > "$1/pg.env")
             return 0
         fi
         printf 'attempt %s to start PostgreSQL failed\n' "$attempt" >> "$1/pg.log"
     done
-    cat "$1/pg.log" "$folder/server.log" >&2
+    cat "$1/pg.log" "$folder/data/server.log" >&2
     return 1
 }
 

@@ -73,7 +73,7 @@ say "building in build/"
 if [ ! -f build/build.ninja ]; then
     meson setup build > "$log" 2>&1 || { tail -n 40 "$log" >&2; fail "meson setup failed"; }
 fi
-ninja -C build > "$log" 2>&1 || { tail -n 60 "$log" >&2; fail "the build failed"; }
+ninja -C build --quiet > "$log" 2>&1 || { tail -n 60 "$log" >&2; fail "the build failed"; }
 # The build leaves each product in the folder of its sources; people find both at the top.
 for product in analyzer/stray preload/libstray.so; do
     name=${product##*/}

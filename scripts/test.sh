@@ -61,7 +61,7 @@ unit() {
     if [ ! -f "$folder/build.ninja" ]; then
         logged "$name" meson setup "$folder" "$@" || { broken "$name" "meson setup failed"; return; }
     fi
-    logged "$name" ninja -C "$folder" || { broken "$name" "the build failed"; return; }
+    logged "$name" ninja -C "$folder" --quiet -k 0 || { broken "$name" "the build failed"; return; }
     rm -f "$folder/meson-logs/testlog.junit.xml"
     logged "$name" meson test -C "$folder" --no-rebuild --print-errorlogs
     if [ -f "$folder/meson-logs/testlog.junit.xml" ]; then

@@ -195,13 +195,23 @@ int frame_unpack(struct ZSTD_DCtx_s *context, uint8_t codec, const uint8_t *stor
     return ZSTD_isError(got) || got != plain_size ? -EBADMSG : 0;
 }
 
+/* Most numbers of most columns are one byte. */
+static inline bool take(const uint8_t **in, const uint8_t *end, uint64_t *ret_value)
+{
+    if (*in < end && **in < 0x80) {
+        *ret_value = *(*in)++;
+        return true;
+    }
+    return stray_varint_get(in, end, ret_value);
+}
+
 /* The columns, one after the other; each takes *in on to the next. */
 
 static bool decode_hooks(const uint8_t **in, const uint8_t *end, uint32_t count, struct stray_event *events)
 {
     uint64_t value;
     for (uint32_t i = 0; i < count; i++) {
-        if (!stray_varint_get(in, end, &value) || value > UINT16_MAX)
+        if (!take(in, end, &value) || value > UINT16_MAX)
             return false;
         events[i].hook = (uint16_t)value;
     }
@@ -213,7 +223,7 @@ static bool decode_times(const uint8_t **in, const uint8_t *end, uint32_t count,
 {
     uint64_t value, time = first;
     for (uint32_t i = 0; i < count; i++) {
-        if (!stray_varint_get(in, end, &value))
+        if (!take(in, end, &value))
             return false;
         time += stray_unzigzag(value);
         if (time < first || time > last)
@@ -227,7 +237,7 @@ static bool decode_stacks(const uint8_t **in, const uint8_t *end, uint32_t count
 {
     uint64_t value, stack = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!stray_varint_get(in, end, &value))
+        if (!take(in, end, &value))
             return false;
         stack += stray_unzigzag(value);
         if (stack > UINT32_MAX)
@@ -241,7 +251,7 @@ static bool decode_handles(const uint8_t **in, const uint8_t *end, uint32_t coun
 {
     uint64_t value, handle = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!stray_varint_get(in, end, &value))
+        if (!take(in, end, &value))
             return false;
         handle += stray_unzigzag(value);
         events[i].handle = handle;
@@ -252,7 +262,7 @@ static bool decode_handles(const uint8_t **in, const uint8_t *end, uint32_t coun
 static bool decode_values(const uint8_t **in, const uint8_t *end, uint32_t count, struct stray_event *events)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!stray_varint_get(in, end, &events[i].value))
+        if (!take(in, end, &events[i].value))
             return false;
     return true;
 }

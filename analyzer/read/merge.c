@@ -9,10 +9,11 @@
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
+    uint64_t time; /* of the next event: kept here, as the heap looks at little else */
+    const struct stray_event *next, *end;
     struct stray_event *events;
-    size_t position, count;
     const struct frame_info *frame;
-    size_t lane; /* index into merge->lanes */
+    struct lane *lane;
 };
 
 struct lane {
@@ -78,23 +79,35 @@ void merge_close(struct merge *merge)
 
 static bool comes_before(const struct cursor *a, const struct cursor *b)
 {
-    uint64_t left = a->events[a->position].time, right = b->events[b->position].time;
-    if (left != right)
-        return left < right;
+    if (a->time != b->time)
+        return a->time < b->time;
     if (a->frame->lane != b->frame->lane)
         return a->frame->lane < b->frame->lane;
     return a->frame->sequence < b->frame->sequence;
 }
 
-static void sink(struct merge *merge, size_t at)
+/* The child of `at` that comes first; heap_count if there is none. */
+static size_t first_child(const struct merge *merge, size_t at)
 {
-    struct cursor *heap = merge->heap, moved = heap[at];
-    for (size_t child; (child = 2 * at + 1) < merge->heap_count; at = child) {
-        if (child + 1 < merge->heap_count && comes_before(&heap[child + 1], &heap[child]))
-            child++;
-        if (!comes_before(&heap[child], &moved))
-            break;
+    size_t child = 2 * at + 1;
+    if (child >= merge->heap_count)
+        return merge->heap_count;
+    if (child + 1 < merge->heap_count && comes_before(&merge->heap[child + 1], &merge->heap[child]))
+        child++;
+    return child;
+}
+
+static void sink_root(struct merge *merge)
+{
+    struct cursor *heap = merge->heap;
+    size_t at = 0, child = first_child(merge, 0);
+    if (child == merge->heap_count || !comes_before(&heap[child], &heap[0]))
+        return; /* mostly: a thread does several things in a row */
+    struct cursor moved = heap[0];
+    while (child < merge->heap_count && comes_before(&heap[child], &moved)) {
         heap[at] = heap[child];
+        at = child;
+        child = first_child(merge, at);
     }
     heap[at] = moved;
 }
@@ -107,11 +120,10 @@ static void rise(struct merge *merge, size_t at)
     heap[at] = moved;
 }
 
-static size_t lane_index(const struct merge *merge, uint32_t number)
+static struct lane *find_lane(const struct merge *merge, uint32_t number)
 {
     struct lane key = {.number = number};
-    const struct lane *found = bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
-    return (size_t)(found - merge->lanes);
+    return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
 }
 
 /* Brings the next frame into the heap. A damaged one is left out. */
@@ -122,10 +134,14 @@ static int load_next(struct merge *merge)
         return -ENOMEM;
     merge->heap = grown;
     struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
-    int result = trace_load(merge->trace, merge->next++, &cursor.events, &cursor.count);
+    size_t count;
+    int result = trace_load(merge->trace, merge->next++, &cursor.events, &count);
     if (result < 0)
         return result == -ENOMEM ? result : 0;
-    cursor.lane = lane_index(merge, cursor.frame->lane);
+    cursor.next = cursor.events;
+    cursor.end = cursor.events + count;
+    cursor.time = cursor.next->time;
+    cursor.lane = find_lane(merge, cursor.frame->lane);
     merge->heap[merge->heap_count] = cursor;
     rise(merge, merge->heap_count++);
     return 0;
@@ -136,9 +152,7 @@ static int load_due(struct merge *merge)
 {
     const struct trace *trace = merge->trace;
     while (merge->next < trace->frame_count) {
-        const struct cursor *root = merge->heap;
-        if (merge->heap_count > 0 &&
-            trace->frames[merge->next].first_time > root->events[root->position].time)
+        if (merge->heap_count > 0 && trace->frames[merge->next].first_time > merge->heap->time)
             break;
         int result = load_next(merge);
         if (result < 0)
@@ -151,12 +165,13 @@ static int load_due(struct merge *merge)
 static void advance(struct merge *merge)
 {
     struct cursor *root = merge->heap;
-    if (++root->position == root->count) {
+    if (++root->next < root->end) {
+        root->time = root->next->time;
+    } else {
         free(root->events);
         *root = merge->heap[--merge->heap_count];
     }
-    if (merge->heap_count > 0)
-        sink(merge, 0);
+    sink_root(merge);
 }
 
 int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread)
@@ -167,9 +182,8 @@ int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret
             return result;
         if (merge->heap_count == 0)
             return 0;
-        const struct cursor *root = merge->heap;
-        struct stray_event event = root->events[root->position];
-        struct lane *lane = &merge->lanes[root->lane];
+        const struct stray_event event = *merge->heap->next;
+        struct lane *lane = merge->heap->lane;
         advance(merge);
         if (event.action == 0) /* unwritten: does not exist */
             continue;

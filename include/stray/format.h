@@ -97,6 +97,9 @@ enum stray_action {
     STRAY_SHUTDOWN = 18,  /* shutdown(handle, value) */
     STRAY_EXEC_CLOSED = 19, /* close-on-exec descriptor closed by the exec that ends this incarnation */
     STRAY_FAILED = 20,    /* PGconn `handle`: the connection attempt failed (status bad) */
+    STRAY_ELIDED = 21,    /* short lives that are told only in sum: handle: their number | b<<56, where their ages in ticks
+                             lie in [2^b, 2^(b+1)); value: bytes asked for; stack, hook: of the acquires; time: of the last
+                             release */
 
     STRAY_OWNER = 64,     /* this lane now belongs to thread id `handle` */
     STRAY_CLOCK_PAIR = 65,/* handle: CLOCK_MONOTONIC ns, value: CLOCK_REALTIME ns, both at `time` */

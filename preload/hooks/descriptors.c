@@ -146,6 +146,7 @@ static struct closing before_close(int fd)
     struct descriptor *descriptor = descriptors_tracked(fd);
     if (!descriptor || !may_record())
         return closing;
+    note_finalizing();
     descriptors_settle(fd);
     descriptors_report(fd);
     closing.row = *descriptor;

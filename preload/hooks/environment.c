@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "state/incarnation.h"
-#include "state/settings.h"
+#include "settings.h"
 
 #define ADDED_MAX 40
 

@@ -100,8 +100,9 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
         uint32_t stack = capture_stack(span->caller);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
         emit_use(span, conn, stack);
+        struct stray_event made = {clock_after(), key_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
-            emit_now(STRAY_OPEN, STRAY_PGRESULT, span->hook, key_of(result), size, stack);
+            emit_acquire(&made);
     }
     leave();
     errno = kept;
@@ -123,9 +124,13 @@ static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t 
     struct libpq_call call = real_libpq(hook, name, caller);
     int kept = errno;
     if (thread_self.libpq_depth++ == 0 && handle && gate_open(GATE_TRACED)) {
-        uint64_t time = clock_before();
-        uint32_t stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
-        emit_at(time, STRAY_CLOSE, resource, hook, key_of(handle), 0, stack);
+        note_finalizing();
+        struct stray_event event = {clock_before(), key_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
+        event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
+        if (resource == STRAY_PGRESULT)
+            emit_release(&event);
+        else
+            emit(&event);
     }
     errno = kept;
     return call;

@@ -9,6 +9,12 @@ static uint64_t key_of(const void *block)
     return (uint64_t)(uintptr_t)block;
 }
 
+static void record_close(uint16_t hook, uint64_t handle, uint64_t time)
+{
+    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    emit_release(&event);
+}
+
 /* dlsym() may allocate while we look for the real calloc (glibc before 2.34). */
 void *stray_hook_calloc(size_t count, size_t size)
 {
@@ -28,7 +34,7 @@ void stray_hook_free(void *block)
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        emit_at(clock_before(), STRAY_CLOSE, STRAY_HEAP, STRAY_HOOK_free, key_of(block), 0, 0);
+        record_close(STRAY_HOOK_free, key_of(block), clock_before());
     REAL(free)(block);
 }
 
@@ -41,13 +47,13 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
             record_open(hook, STRAY_HEAP, key_of(new), size, caller);
     } else if (!new) {
         if (size == 0)
-            emit_at(before, STRAY_CLOSE, STRAY_HEAP, hook, key_of(old), 0, 0);
-    } else if (new == old) {
-        emit_now(STRAY_RESIZE, STRAY_HEAP, hook, key_of(old), size, 0);
+            record_close(hook, key_of(old), before);
     } else {
-        uint64_t after = clock_after();
-        emit_at(before, STRAY_MOVE_FROM, STRAY_HEAP, hook, key_of(old), 0, 0);
-        emit_at(after, STRAY_MOVE_TO, STRAY_HEAP, hook, key_of(new), size, 0);
+        struct stray_event from = {before, key_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
+        struct stray_event to = {clock_after(), key_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
+        if (new == old)
+            to.action = STRAY_RESIZE;
+        emit_move(&from, &to);
     }
     errno = kept;
 }

@@ -7,6 +7,7 @@
 
 #include "hooks/environment.h"
 #include "stack/modules.h"
+#include "stack/python.h"
 #include "state/incarnation.h"
 
 extern char **environ;
@@ -188,8 +189,10 @@ int stray_hook_dlclose(void *object)
 {
     static unsigned long long seen;
     unsigned long long unloads = 0;
+    python_suspend(); /* it may be the interpreter that goes */
     int result = REAL(dlclose)(object);
     int kept = errno;
+    python_detect();
     dl_iterate_phdr(count_unloads, &unloads);
     if (__atomic_exchange_n(&seen, unloads, __ATOMIC_RELAXED) != unloads) {
         modules_unloaded();

@@ -5,12 +5,22 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "stack/python.h"
+#include "state/incarnation.h"
+
+void note_finalizing(void)
+{
+    if (UNLIKELY(python_active() && python_finalizing()))
+        incarnation_end_begins(STRAY_ENDING_PYTHON);
+}
 
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller)
 {
     int kept = errno;
-    uint64_t time = clock_after();
-    emit_at(time, STRAY_OPEN, resource, hook, handle, size, capture_stack(caller));
+    note_finalizing();
+    struct stray_event event = {clock_after(), handle, size, 0, hook, STRAY_OPEN, resource};
+    event.stack = capture_stack(caller);
+    emit_acquire(&event);
     errno = kept;
 }
 

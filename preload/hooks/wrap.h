@@ -29,6 +29,10 @@
 
 #define CALLER() __builtin_return_address(0)
 
+/* Marks the beginning of the end when the Python interpreter is found to be finalizing. Cheap; called by the hooks of
+ * acquires and of the releases that matter. */
+void note_finalizing(void);
+
 /* A handle acquired just now by `hook`, called from `caller`. */
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller);
 

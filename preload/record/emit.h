@@ -10,8 +10,17 @@
 #include "stray/format.h"
 #include "stray/hooks.h"
 
+/* Called by the emitter of the first event at or after `emit_due`, once its event is recorded. */
+extern uint64_t emit_due; /* event time; UINT64_MAX: never */
+extern void (*emit_when_due)(uint64_t time);
+
 /* Records `event`, whose action is not 0. */
 void emit(const struct stray_event *event);
+/* The same for acquires and releases of kinds whose short lives are told in sum only (heap, PGresult). */
+void emit_acquire(const struct stray_event *event);
+void emit_release(const struct stray_event *event);
+/* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */
+void emit_move(const struct stray_event *from, const struct stray_event *to);
 
 /* The common cases. */
 static inline void emit_now(uint8_t action, uint8_t resource, uint16_t hook, uint64_t handle, uint64_t value, uint32_t stack)

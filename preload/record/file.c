@@ -6,7 +6,7 @@
 
 #include "record/encode.h"
 #include "record/spool.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "sys.h"
 #include "text.h"
 

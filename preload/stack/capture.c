@@ -11,7 +11,7 @@
 #include "stack/modules.h"
 #include "stack/native.h"
 #include "stack/python.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "sys.h"
 
 #define NATIVE_MAX 256

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "raw_syscall.h"
+#include "sys.h"
 #include "stack/python_codes.h"
 #include "stack/python_layout.h"
 
@@ -42,18 +42,28 @@ static bool same_runtime(const struct python_runtime *found)
            runtime.code_type == found->code_type;
 }
 
+#define NOTE_BUILD                                                                                           \
+    "Python frames are not recorded: CPython 3.8 to 3.13 is known, this interpreter is another version or "  \
+    "build"
+#define NOTE_FRAMES                                                                                          \
+    "Python frames are not recorded: this interpreter's frames are not laid out as those of its version"
+
 static void adopt(const struct python_runtime *found)
 {
     enum state now = __atomic_load_n(&state, __ATOMIC_RELAXED);
+    bool known = now != STATE_ABSENT && same_runtime(found);
     /* One whose frames were not what they should be stays off. */
-    if (now == STATE_UNSUPPORTED && same_runtime(found))
+    if (known && now == STATE_UNSUPPORTED)
         return;
-    if (now != STATE_PROVEN || !same_runtime(found)) {
-        __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
-        runtime = *found;
-        __atomic_store_n(&state, STATE_FOUND, __ATOMIC_RELEASE);
+    if (!python_codes_watch(found)) {
+        set_unsupported(NOTE_BUILD);
+        return;
     }
-    python_codes_watch(&runtime);
+    if (known)
+        return;
+    __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
+    runtime = *found;
+    __atomic_store_n(&state, STATE_FOUND, __ATOMIC_RELEASE);
 }
 
 void python_detect(void)
@@ -101,11 +111,11 @@ const char *python_note(void)
  * absl/debugging/internal/address_is_readable.cc.) */
 static bool readable(uint64_t address)
 {
-    return raw_syscall4(SYS_rt_sigprocmask, -1, (long)(address & ~7ull), 0, 8) == -EINVAL;
+    return SYS6(SYS_rt_sigprocmask, -1, address & ~7ull, 0, 8, 0, 0) == -EINVAL;
 }
 
-/* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is set where
- * one cannot be; without, that costs nothing: everything is inlined for both cases. */
+/* A cursor on a chain of frames. With `careful`, every address is tried before it is read, and `broken` is
+ * set where one cannot be; without, that costs nothing: everything is inlined for both cases. */
 struct walk {
     struct python_layout layout; /* a copy, which the compiler can keep in registers */
     uint64_t frame;
@@ -145,7 +155,7 @@ INLINE struct walk walk_begin(const struct python_layout *layout, uint64_t threa
     return walk;
 }
 
-/* To 3.10: `f_lasti` counts from the start of the bytecode; -1: not begun, which counts as being at the first. */
+/* To 3.10: `f_lasti` counts from the start of the bytecode; -1, not begun, counts as the first. */
 INLINE void read_counted(struct walk *walk, struct python_frame *frame, bool careful)
 {
     uint64_t code = walk_word(walk, walk->frame + walk->layout.frame_code, careful);
@@ -201,8 +211,8 @@ INLINE size_t walk_cframes(struct walk *walk, struct python_frame *frames, size_
     return count;
 }
 
-/* From 3.12: a run ends before a shim frame, which is a variable of the evaluator. An evaluator whose frame is not linked
- * yet shows as a shim alone. */
+/* From 3.12: a run ends before a shim frame, which is a variable of the evaluator. An evaluator whose frame
+ * is not linked yet shows as a shim alone. */
 INLINE size_t walk_shims(struct walk *walk, struct python_frame *frames, size_t capacity, bool careful)
 {
     size_t count = 0, steps = 2 * capacity + 2;
@@ -241,7 +251,7 @@ static bool has_type(uint64_t object, uint64_t type)
            python_word(object + PYTHON_OBJECT_TYPE) == type;
 }
 
-/* Whether a frame that was read with care is one: what it executes is a code object with names and a table. */
+/* Whether a frame that was read with care is one: what it executes is a code object with names, a table. */
 static bool plausible(const struct python_frame *frame)
 {
     const struct python_layout *layout = &runtime.layout;
@@ -265,9 +275,7 @@ static __attribute__((noinline)) bool prove(uint64_t thread)
     for (size_t i = 0; good && i < count; i++)
         good = plausible(&frames[i]);
     if (!good)
-        set_unsupported(
-            "Python frames are not recorded: this interpreter's frames are not laid out as those of its "
-            "version");
+        set_unsupported(NOTE_FRAMES);
     else if (count > 0)
         __atomic_store_n(&state, STATE_PROVEN, __ATOMIC_RELEASE);
     return good && count > 0;

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "raw_syscall.h"
+#include "sys.h"
 #include "record/defs.h"
 #include "stray/format.h"
 
@@ -121,14 +121,19 @@ static void watched_dealloc(void *object)
     real_dealloc(object);
 }
 
-void python_codes_watch(const struct python_runtime *runtime)
+bool python_codes_watch(const struct python_runtime *runtime)
 {
     dealloc_function *slot = (dealloc_function *)(runtime->code_type + PYTHON_TYPE_DEALLOC);
     dealloc_function current = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    uint64_t address = (uint64_t)current;
     if (current == watched_dealloc)
-        return;
+        return true;
+    /* Somebody else's wrapper may lead to ours: to put ours in front again would be a circle. */
+    if (address < runtime->module.start || address >= runtime->module.end)
+        return real_dealloc != NULL;
     __atomic_store_n(&real_dealloc, current, __ATOMIC_RELEASE);
     __atomic_store_n(slot, watched_dealloc, __ATOMIC_RELEASE);
+    return true;
 }
 
 /* The slot of these contents, or an empty one for them; NULL when all are taken. */
@@ -203,15 +208,13 @@ static size_t utf8_from(const void *characters, size_t length, unsigned width, c
  * handler. */
 static char *scratch_open(void)
 {
-    long mapped =
-        raw_syscall6(SYS_mmap, 0, 2 * MAX_NAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return mapped > -4096 && mapped < 0 ? NULL : (char *)mapped;
+    return sys_memory(2 * MAX_NAME);
 }
 
 static void scratch_close(char *scratch)
 {
     if (scratch)
-        raw_syscall4(SYS_munmap, (long)scratch, 2 * MAX_NAME, 0, 0);
+        sys_munmap(scratch, 2 * MAX_NAME);
 }
 
 static bool is_of_type(uint64_t object, uint64_t type)
@@ -305,8 +308,7 @@ uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code)
     uint32_t id = living_find(code);
     if (id != 0)
         return id;
-    /* To 3.11 a frame that is being cleared is still the current one while the last reference to its code
-     * object goes: the names of such a code object may be gone already. */
+    /* One without references is being destroyed: its names may be gone already. */
     if (!is_of_type(code, runtime->code_type) || python_word(code + PYTHON_OBJECT_REFCOUNT) == 0)
         return 0;
     id = define_code(runtime, code);
@@ -317,8 +319,8 @@ uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code)
 
 void python_codes_forget(void)
 {
-    if (raw_syscall4(SYS_madvise, (long)living, sizeof(living), MADV_DONTNEED, 0) != 0)
+    if (sys_madvise(living, sizeof(living), MADV_DONTNEED) != 0)
         memset(living, 0, sizeof(living));
-    if (raw_syscall4(SYS_madvise, (long)contents, sizeof(contents), MADV_DONTNEED, 0) != 0)
+    if (sys_madvise(contents, sizeof(contents), MADV_DONTNEED) != 0)
         memset(contents, 0, sizeof(contents));
 }

@@ -17,9 +17,10 @@
 
 #include "stack/python_layout.h"
 
-/* Puts the wrapper into the code type of the interpreter. To be called before any other function here, again
- * after an interpreter was unloaded and loaded anew; not by two threads at once. */
-void python_codes_watch(const struct python_runtime *runtime);
+/* Puts the wrapper into the code type of the interpreter, unless it is there. To be called before any other
+ * function here, again after an interpreter was unloaded and loaded anew; not by two threads at once. False:
+ * the destructor is not the interpreter's own, nor was ours ever there. */
+bool python_codes_watch(const struct python_runtime *runtime);
 
 /* The definition of the code object at `code`, which the calling thread is executing (it must not die
  * meanwhile). Makes the definition if there is none yet. 0: not a code object, a dying one, or the

@@ -134,8 +134,7 @@ static bool code_type_agrees(const struct python_runtime *runtime)
     const struct python_layout *layout = &runtime->layout;
     const char *name = layout->minor >= 11 ? "co_qualname" : "co_name";
     const char *table = layout->minor >= 10 ? "co_linetable" : "co_lnotab";
-    return inside(&runtime->module, python_word(runtime->code_type + PYTHON_TYPE_DEALLOC), 1) &&
-           python_word(runtime->code_type + PYTHON_TYPE_BASICSIZE) == layout->code_bytes &&
+    return python_word(runtime->code_type + PYTHON_TYPE_BASICSIZE) == layout->code_bytes &&
            member_offset(runtime, "co_firstlineno") == layout->code_first_line &&
            member_offset(runtime, "co_filename") == layout->code_filename &&
            member_offset(runtime, name) == layout->code_name &&

@@ -6,7 +6,7 @@
 
 #include "record/clock.h"
 #include "record/defs.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "sys.h"
 #include "stray/format.h"
 

@@ -14,11 +14,12 @@
 #include "record/index.h"
 #include "record/lane.h"
 #include "record/spool.h"
+#include "record/young.h"
 #include "stack/capture.h"
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/sample.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "stray/wire.h"
 
 #ifndef MADV_WIPEONFORK
@@ -207,6 +208,7 @@ static void forget_parent(void)
     defs_forget();
     capture_forget();
     encode_forget();
+    young_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -288,7 +290,8 @@ void incarnation_set_status(int status)
 
 void incarnation_end_begins(unsigned ending)
 {
-    if (is_traced() && !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
+        !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
         emit_system(STRAY_END_BEGINS, 0, ending);
 }
 
@@ -297,7 +300,7 @@ void incarnation_end(unsigned ending, int status)
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
         return;
     incarnation_end_begins(ending);
-    sample_due = UINT64_MAX;
+    sample_stop();
     sample_force();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);

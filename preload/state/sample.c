@@ -4,11 +4,9 @@
 #include "record/emit.h"
 #include "record/index.h"
 #include "state/descriptors.h"
-#include "state/settings.h"
+#include "settings.h"
 #include "sys.h"
 #include "text.h"
-
-uint64_t sample_due = UINT64_MAX;
 
 static uint64_t interval_ticks(void)
 {
@@ -46,16 +44,23 @@ void sample_force(void)
     descriptors_sample();
 }
 
+/* Of the threads that find a sample due, one takes it. */
+static void take(uint64_t now)
+{
+    uint64_t due = __atomic_load_n(&emit_due, __ATOMIC_RELAXED);
+    if (now >= due && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED))
+        sample_force();
+}
+
 void sample_init(void)
 {
-    sample_due = clock_before() + interval_ticks();
+    emit_when_due = take;
+    emit_due = clock_before() + interval_ticks();
     sample_force();
 }
 
-void sample_take(uint64_t now)
+void sample_stop(void)
 {
-    uint64_t due = __atomic_load_n(&sample_due, __ATOMIC_RELAXED);
-    if (now >= due && __atomic_compare_exchange_n(&sample_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
-                                                  __ATOMIC_RELAXED))
-        sample_force();
+    emit_due = UINT64_MAX;
 }

@@ -6,13 +6,10 @@
 #ifndef STRAY_PRELOAD_SAMPLE_H
 #define STRAY_PRELOAD_SAMPLE_H
 
-#include <stdint.h>
-
-extern uint64_t sample_due; /* event time of the next sample */
-
+/* Takes the first sample; further ones follow by themselves. */
 void sample_init(void);
-/* Takes a sample unless another thread is faster. */
-void sample_take(uint64_t now);
+/* No more of them: the end has begun. */
+void sample_stop(void);
 /* Takes one whatever the time: at the start and before the end. */
 void sample_force(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A store of definitions that stands in for the shim's, so that the capture of Python frames can be tried alone. */
+/* A store of definitions that stands in for the shim's, so that the capture of Python frames can be tried
+ * alone. */
 #ifndef STRAY_TESTS_DEFS_ARENA_H
 #define STRAY_TESTS_DEFS_ARENA_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Loaded into an interpreter by scenarios.py, preloaded or by ctypes: says what the capture of Python frames sees there.
+ * Loaded into an interpreter by scenarios.py, preloaded or by ctypes: says what the capture of Python frames
+ * sees there.
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -19,6 +20,8 @@
 #define MAX_FRAMES 1024
 
 EXPORT int probe_active(void);
+EXPORT void probe_detect(void);
+EXPORT void probe_suspend(void);
 EXPORT const char *probe_note(void);
 EXPORT int probe_finalizing(void);
 EXPORT int probe_text(char *text, size_t size, uint64_t *keys, size_t capacity);
@@ -29,9 +32,14 @@ EXPORT void probe_forget(void);
 EXPORT double probe_cost(unsigned rounds);
 EXPORT const char *probe_merge(void);
 
-static __attribute__((constructor)) void detect(void)
+__attribute__((constructor)) void probe_detect(void)
 {
     python_detect();
+}
+
+void probe_suspend(void)
+{
+    python_suspend();
 }
 
 int probe_active(void)
@@ -185,8 +193,11 @@ const char *probe_merge(void)
         runs += python[i].entry;
     if (truncated || runs == 0 || !python[python_count - 1].entry)
         return "the last frame ends no run";
-    struct merge_input input = {.native = native, .python = python, .python_count = python_count,
-                                .evaluator = python_evaluator(), .stack = (uint64_t)__builtin_frame_address(0)};
+    struct merge_input input = {.native = native,
+                                .python = python,
+                                .python_count = python_count,
+                                .evaluator = python_evaluator(),
+                                .stack = (uint64_t)__builtin_frame_address(0)};
     input.native_count = unwind(native, 4 * MAX_FRAMES);
     size_t count = merge_frames(&input, merged, 5 * MAX_FRAMES);
     if (count - python_count != count_native(merged, count) ||

@@ -275,6 +275,16 @@ def forked():
         failures.append("the forked child's frames differ")
 
 
+def detected_again():
+    """As after every object that is loaded or unloaded."""
+    for _ in range(3):
+        probe.probe_suspend()
+        if probe.probe_active() or probe.probe_truncates(1) != -1:
+            failures.append("active while suspended")
+        probe.probe_detect()
+        check("detected again")
+
+
 def truncated(depth):
     if depth:
         return truncated(depth - 1)
@@ -310,7 +320,7 @@ def main():
     for depth in (0, 1, 10, 100, 300):
         recursion(depth)
     for scenario in (callbacks, executed, exceptions, reuse_of_addresses, recompiled, finalizers, suspended, threads,
-                     forked):
+                     forked, detected_again):
         scenario()
     Body().method()
     Body.static()

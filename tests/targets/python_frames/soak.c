@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Preloaded into an interpreter: captures the Python frames in every malloc, calloc, realloc, free and close, and asks for
- * the definition of each. At the end it adds a line to the file named by STRAY_SOAK: captures, frames, frames without
- * a definition, definitions.
+ * Preloaded into an interpreter: captures the Python frames in every malloc, calloc, realloc, free and close,
+ * and asks for the definition of each. At the end it adds a line to the file named by STRAY_SOAK: captures,
+ * frames, frames without a definition, definitions.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "defs_arena.h"
-#include "raw_syscall.h"
+#include "sys.h"
 #include "stack/python.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -69,7 +69,7 @@ EXPORT void free(void *block)
 EXPORT int close(int descriptor)
 {
     capture();
-    long result = raw_syscall4(SYS_close, descriptor, 0, 0, 0);
+    long result = sys_close(descriptor);
     if (result < 0)
         errno = (int)-result;
     return result < 0 ? -1 : 0;

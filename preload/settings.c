@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "state/settings.h"
+#include "settings.h"
 
 #include "text.h"
 #include "stray/hooks.h"
@@ -100,6 +100,8 @@ static void parse_variable(const char *variable)
         parse_depth(value);
     else if ((value = value_of(variable, "STRAY_HEAP=")))
         settings.heap = *value != '0';
+    else if ((value = value_of(variable, "STRAY_FULL=")))
+        settings.full = *value != '0' && *value;
     else if ((value = value_of(variable, "STRAY_FOLLOW=")))
         settings.follow = *value != '0';
     else if ((value = value_of(variable, "STRAY_ONLY=")))

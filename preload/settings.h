@@ -20,6 +20,7 @@ struct settings {
     uint32_t depth;         /* native frames of a stack */
     uint64_t only;          /* bit per enum stray_resource; all ones: everything */
     bool heap, follow;
+    bool full; /* no short life is told in sum only */
     uint8_t previous_id[16]; /* trace that executed this program; zero: none */
     uint64_t previous_pid;   /* of the process that executed or spawned it; 0: none */
     char previous_spool[PATH_MAX]; /* its spool; empty: none */

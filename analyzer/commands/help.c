@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray help: the overview, or what `stray VERB --help` says. Each verb's text stands in its own file. */
+#include <string.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/verbs.h"
+
+const struct verb verbs[] = {
+    {"run", command_run, "[-o DIR] [options] -- CMD [ARG...]", "trace a command from its start"},
+    {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
+    {"info", command_info, "[TRACE...]", "say what a trace holds"},
+    {"verify", command_verify, "[TRACE...]", "check every frame of a trace"},
+    {"dump", command_dump, "[TRACE...]", "write every event as a line"},
+    {"hooks", command_hooks, "", "list the functions that are intercepted"},
+    {"help", command_help, "[VERB]", "say this, or how a verb is used"},
+    {0},
+};
+
+const struct verb *verb_find(const char *name)
+{
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        if (strcmp(verb->name, name) == 0)
+            return verb;
+    }
+    return NULL;
+}
+
+static int overview(void)
+{
+    puts("stray finds what a service opened and never closed.\n");
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        char call[80];
+        snprintf(call, sizeof(call), "stray %s %s", verb->name, verb->arguments);
+        printf("  %-48s %s\n", call, verb->summary);
+    }
+    puts("\nTRACE is a trace file or a folder of them; without it, the newest folder stray.* here.\n"
+         "stray VERB --help says more. stray --version says which version this is.");
+    return output_finish();
+}
+
+int command_help(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0)
+        return overview();
+    const struct verb *verb = verb_find(argv[1]);
+    if (!verb)
+        return fail("%s: no such verb (see stray help)", argv[1]);
+    if (verb->run == command_help)
+        return overview();
+    char option[] = "--help";
+    char *arguments[] = {argv[1], option, NULL};
+    return verb->run(2, arguments);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray report: what was opened and never closed, and where. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "views/json.h"
+#include "views/report.h"
+#include "views/text.h"
+
+#define GLOBS_MAX 64
+
+static const char usage[] =
+    "usage: stray report [TRACE...] [options]\n"
+    "\n"
+    "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the "
+    "end.\n"
+    "\n"
+    "  --format text|json   json: schema \"stray-report/1\"\n"
+    "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
+    "  --all                every place that acquired something, leak or not\n"
+    "  -v, --verbose        whole stacks and all evidence\n"
+    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
+    "  --mine GLOB          code in files that match is yours; may be repeated\n"
+    "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
+
+struct globs {
+    const char *items[GLOBS_MAX + 1];
+    size_t count;
+};
+
+struct options {
+    bool json, all, verbose, help;
+    bool color;
+    const char *output; /* NULL: standard output */
+    struct globs library, mine;
+};
+
+enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT };
+
+static const struct option long_options[] = {
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"output", required_argument, NULL, 'o'},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"verbose", no_argument, NULL, 'v'},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"color", optional_argument, NULL, OPTION_COLOR},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int set_format(struct options *options, const char *format)
+{
+    if (strcmp(format, "json") == 0)
+        options->json = true;
+    else if (strcmp(format, "html") == 0)
+        return fail("--format html: not available yet");
+    else if (strcmp(format, "text") != 0)
+        return fail("--format %s: must be text, json or html", format);
+    else
+        options->json = false;
+    return STATUS_DONE;
+}
+
+static int set_color(struct options *options, const char *when)
+{
+    if (!when || strcmp(when, "always") == 0)
+        options->color = true;
+    else if (strcmp(when, "never") == 0)
+        options->color = false;
+    else if (strcmp(when, "auto") != 0)
+        return fail("--color=%s: must be always, never or auto", when);
+    return STATUS_DONE;
+}
+
+static int add_glob(struct globs *globs, const char *glob)
+{
+    if (globs->count == GLOBS_MAX)
+        return fail("%s: more than %d patterns", glob, GLOBS_MAX);
+    globs->items[globs->count++] = glob;
+    return STATUS_DONE;
+}
+
+static int set_option(struct options *options, int code, char **argv)
+{
+    switch (code) {
+    case OPTION_FORMAT:
+        return set_format(options, optarg);
+    case 'o':
+        options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
+        return STATUS_DONE;
+    case OPTION_ALL:
+        options->all = true;
+        return STATUS_DONE;
+    case 'v':
+        options->verbose = true;
+        return STATUS_DONE;
+    case OPTION_LIBRARY:
+        return add_glob(&options->library, optarg);
+    case OPTION_MINE:
+        return add_glob(&options->mine, optarg);
+    case OPTION_COLOR:
+        return set_color(options, optarg);
+    case OPTION_HELP:
+        options->help = true;
+        return STATUS_DONE;
+    case ':':
+        return fail("%s: needs a value", argv[optind - 1]);
+    default:
+        return fail("%s: unknown option (see stray report --help)", argv[optind - 1]);
+    }
+}
+
+static bool colored_by_default(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    int code;
+    options->color = colored_by_default();
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while ((code = getopt_long(argc, argv, ":o:v", long_options, NULL)) != -1) {
+        int status = set_option(options, code, argv);
+        if (status != STATUS_DONE)
+            return status;
+    }
+    return STATUS_DONE;
+}
+
+/* Private like the trace: it names the service's code, peers and commands. */
+static FILE *open_output(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!out && fd >= 0)
+        close(fd);
+    return out;
+}
+
+static int write_report(const struct report *report, const struct options *options, FILE *out)
+{
+    struct text_options text = {
+        .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
+    return options->json ? report_write_json(report, options->all, out)
+                         : report_write_text(report, &text, out);
+}
+
+static int show(const struct report *report, const struct options *options)
+{
+    if (!options->output) {
+        if (write_report(report, options, stdout) == -ENOMEM)
+            return fail("standard output: %s", strerror(ENOMEM));
+        return output_finish();
+    }
+    FILE *out = open_output(options->output);
+    if (!out)
+        return fail("%s: %s", options->output, strerror(errno));
+    int result = write_report(report, options, out);
+    errno = 0;
+    if (fclose(out) != 0 || result < 0)
+        return fail("%s: %s", options->output, strerror(errno ? errno : result < 0 ? -result : EIO));
+    return STATUS_DONE;
+}
+
+/* What the user called the traces, to stand in the report. Freed by the caller; NULL without memory. */
+static char *call_of(char *const *arguments, size_t count, const struct inputs *inputs)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < count; i++)
+        size += strlen(arguments[i]) + 1;
+    if (count == 0) {
+        const char *slash = inputs->count ? strrchr(inputs->paths[0], '/') : NULL;
+        return slash ? strndup(inputs->paths[0], (size_t)(slash - inputs->paths[0])) : strdup("");
+    }
+    char *joined = calloc(1, size), *out = joined;
+    for (size_t i = 0; joined && i < count; i++) {
+        if (i > 0)
+            *out++ = ' ';
+        out = stpcpy(out, arguments[i]);
+    }
+    return joined;
+}
+
+static int report_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
+                         const struct options *options)
+{
+    struct report_options how = {
+        .library = options->library.items, .mine = options->mine.items, .all = options->all};
+    struct report *report;
+    struct error error = {.text = ""};
+    char *given = call_of(arguments, count, inputs);
+    if (!given)
+        return fail("%s", strerror(ENOMEM));
+    int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
+    free(given);
+    if (result < 0)
+        return fail("%s", error.text);
+    int status = show(report, options);
+    report_free(report);
+    return status;
+}
+
+int command_report(int argc, char **argv)
+{
+    struct options options = {0};
+    struct inputs inputs;
+    int status = parse(argc, argv, &options);
+    if (status != STATUS_DONE)
+        return status;
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
+    size_t count = (size_t)(argc - optind);
+    status = inputs_find(argv + optind, count, &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    status = report_inputs(&inputs, argv + argc - count, count, &options);
+    inputs_free(&inputs);
+    return status;
+}

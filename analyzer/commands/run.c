@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray run: sets the environment that traces a command, and becomes it. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/target.h"
+#include "read/words.h"
+
+#define SHIM "libstray.so"
+
+enum { STATUS_REFUSED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
+
+static const char usage[] =
+    "usage: stray run [-o DIR] [options] -- CMD [ARG...]\n"
+    "\n"
+    "Puts tracing in front of a command and becomes it: same pid, signals and exit status.\n"
+    "\n"
+    "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
+    "  --force              also into a folder that holds traces, and for commands that cannot be traced\n"
+    "  --full               record every block, however short its life\n"
+    "  --depth N            frames of a stack that are kept, 1 to 1024\n"
+    "  --no-heap            leave memory out\n"
+    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
+    "  --max-size SIZE      largest size of a trace: K, M, G\n"
+    "  --interval TIME      time between two samples: s, m, h; default 1s\n"
+    "  --no-follow          leave child processes out (--follow: trace them, the default)\n"
+    "  --spool DIR          folder for what is not yet in the trace\n"
+    "  --sql off            nothing of statements is stored (nor is it with \"normalised\", so far)\n"
+    "\n"
+    "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
+    "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
+
+enum {
+    OPTION_FORCE = 256,
+    OPTION_FULL,
+    OPTION_DEPTH,
+    OPTION_NO_HEAP,
+    OPTION_ONLY,
+    OPTION_MAX_SIZE,
+    OPTION_INTERVAL,
+    OPTION_FOLLOW,
+    OPTION_NO_FOLLOW,
+    OPTION_SPOOL,
+    OPTION_SQL,
+    OPTION_SAMPLE,
+    OPTION_PYTHON,
+    OPTION_PAIR,
+    OPTION_HELP
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"force", no_argument, NULL, OPTION_FORCE},
+    {"full", no_argument, NULL, OPTION_FULL},
+    {"depth", required_argument, NULL, OPTION_DEPTH},
+    {"no-heap", no_argument, NULL, OPTION_NO_HEAP},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"follow", no_argument, NULL, OPTION_FOLLOW},
+    {"no-follow", no_argument, NULL, OPTION_NO_FOLLOW},
+    {"spool", required_argument, NULL, OPTION_SPOOL},
+    {"sql", required_argument, NULL, OPTION_SQL},
+    {"sample", required_argument, NULL, OPTION_SAMPLE},
+    {"python-memory", required_argument, NULL, OPTION_PYTHON},
+    {"pair", required_argument, NULL, OPTION_PAIR},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+struct options {
+    const char *output;
+    bool force, help;
+};
+
+/* ---- options: each becomes its environment twin ---- */
+
+static int set(const char *name, const char *value)
+{
+    return setenv(name, value, 1) == 0 ? STATUS_DONE : fail("%s: %s", name, strerror(errno));
+}
+
+static int set_number(const char *name, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    return set(name, text);
+}
+
+/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. */
+static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *ret_number = strtoull(text, &end, 10);
+    *ret_end = end;
+    return errno == 0;
+}
+
+static int set_depth(const char *text)
+{
+    const char *end;
+    uint64_t depth;
+    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > 1024)
+        return fail("--depth %s: must be a number from 1 to 1024", text);
+    return set_number("STRAY_DEPTH", depth);
+}
+
+static int set_size(const char *text)
+{
+    static const char units[] = "KMG";
+    const char *end, *unit;
+    uint64_t size;
+    bool valid = digits(text, &end, &size) && size > 0;
+    unsigned shift = 0;
+    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (!valid || *end || size > UINT64_MAX >> shift)
+        return fail("--max-size %s: must be a size like 500M", text);
+    return set_number("STRAY_MAX_SIZE", size << shift);
+}
+
+static int set_interval(const char *text)
+{
+    const char *end, *unit;
+    static const char units[] = "smhd";
+    static const unsigned seconds[] = {1, 60, 3600, 86400};
+    uint64_t time, factor = 1;
+    bool valid = digits(text, &end, &time) && time > 0 && time <= UINT32_MAX;
+    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
+        factor = seconds[unit - units];
+        end++;
+    }
+    if (!valid || *end)
+        return fail("--interval %s: must be a time like 1s or 5m", text);
+    return set_number("STRAY_INTERVAL", time * factor);
+}
+
+static bool is_resource(const char *word, size_t length)
+{
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
+        const char *label = resource_label(i);
+        if (label && strlen(label) == length && strncmp(label, word, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int set_only(const char *list)
+{
+    for (const char *word = list; word;) {
+        size_t length = strcspn(word, ",");
+        if (!is_resource(word, length))
+            return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return set("STRAY_ONLY", list);
+}
+
+static int set_sql(const char *mode)
+{
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0)
+        return set("STRAY_SQL", mode);
+    if (strcmp(mode, "text") != 0)
+        return fail("--sql %s: must be normalised, text or off", mode);
+    fail("--sql text: not available yet");
+    return STATUS_REFUSED;
+}
+
+static int refuse_option(const char *name)
+{
+    fail("%s: not available yet", name);
+    return STATUS_REFUSED;
+}
+
+static int set_spool(const char *folder)
+{
+    char *path = realpath(folder, NULL);
+    if (!path) {
+        fail("%s: %s", folder, strerror(errno));
+        return STATUS_REFUSED;
+    }
+    int status = set("STRAY_SPOOL", path);
+    free(path);
+    return status;
+}
+
+static int set_tracing(int code)
+{
+    switch (code) {
+    case OPTION_FULL:
+        return set("STRAY_FULL", "1");
+    case OPTION_DEPTH:
+        return set_depth(optarg);
+    case OPTION_NO_HEAP:
+        return set("STRAY_HEAP", "0");
+    case OPTION_ONLY:
+        return set_only(optarg);
+    case OPTION_MAX_SIZE:
+        return set_size(optarg);
+    case OPTION_INTERVAL:
+        return set_interval(optarg);
+    case OPTION_FOLLOW:
+        return set("STRAY_FOLLOW", "1");
+    case OPTION_NO_FOLLOW:
+        return set("STRAY_FOLLOW", "0");
+    case OPTION_SPOOL:
+        return set_spool(optarg);
+    case OPTION_SQL:
+        return set_sql(optarg);
+    case OPTION_SAMPLE:
+        return refuse_option("--sample");
+    case OPTION_PYTHON:
+        return strcmp(optarg, "off") == 0 ? STATUS_DONE : refuse_option("--python-memory");
+    default:
+        return refuse_option("--pair");
+    }
+}
+
+static int set_option(struct options *options, int code, char **argv)
+{
+    switch (code) {
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    case OPTION_FORCE:
+        options->force = true;
+        return STATUS_DONE;
+    case OPTION_HELP:
+        options->help = true;
+        return STATUS_DONE;
+    case ':':
+        return fail("%s: needs a value", argv[optind - 1]);
+    case '?':
+        return fail("%s: unknown option (see stray run --help)", argv[optind - 1]);
+    default:
+        return set_tracing(code);
+    }
+}
+
+/* "+": the command's own options are not ours. */
+static int parse(int argc, char **argv, struct options *options)
+{
+    int code, status = STATUS_DONE;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (status == STATUS_DONE && !options->help &&
+           (code = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1)
+        status = set_option(options, code, argv);
+    return status;
+}
+
+/* ---- the folder ---- */
+
+static int refuse(const char *what, const char *why)
+{
+    fail("%s: %s", what, why);
+    return STATUS_REFUSED;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Makes `path` and what is missing above it. -errno. */
+static int make_folder(char *path)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return 0;
+    char *slash = strrchr(path, '/');
+    if (errno != ENOENT || !slash || slash == path)
+        return -errno;
+    *slash = '\0';
+    int result = make_folder(path);
+    *slash = '/';
+    if (result < 0)
+        return result;
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+    return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+/* 1: it holds traces or spools; 0: it does not; negative errno. */
+static int holds_traces(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return -errno;
+    int found = 0;
+    for (const struct dirent *entry; !found && (entry = readdir(folder)) != NULL;)
+        found = ends_with(entry->d_name, STRAY_TRACE_SUFFIX) || ends_with(entry->d_name, STRAY_SPOOL_SUFFIX);
+    closedir(folder);
+    return found;
+}
+
+/* Makes the folder and says where it is: *ret_path is freed by the caller. An exit status. */
+static int prepare_folder(const struct options *options, const char *command, char **ret_path)
+{
+    char *folder;
+    if (options->output ? (folder = strdup(options->output)) == NULL
+                        : asprintf(&folder, "stray.%s.%d", base_name(command), (int)getpid()) < 0)
+        return refuse(command, strerror(ENOMEM));
+    int result = make_folder(folder);
+    int holds = result == 0 ? holds_traces(folder) : result;
+    char *path = holds >= 0 ? realpath(folder, NULL) : NULL;
+    int status = STATUS_DONE;
+    if (holds < 0 || !path)
+        status = refuse(folder, strerror(holds < 0 ? -holds : errno));
+    else if (access(path, W_OK | X_OK) < 0)
+        status = refuse(folder, strerror(errno));
+    else if (holds > 0 && !options->force)
+        status = refuse(folder, "already holds traces (--force: use it all the same)");
+    free(folder);
+    if (status != STATUS_DONE)
+        free(path);
+    else
+        *ret_path = path;
+    return status;
+}
+
+/* ---- the shim ---- */
+
+/* Freed by the caller; NULL: not found. */
+static char *find_shim(void)
+{
+    static const char *const places[] = {SHIM, "preload/" SHIM, "../lib/stray/" SHIM,
+                                         "../" STRAY_LIBDIR "/stray/" SHIM};
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (length <= 0)
+        return NULL;
+    self[length] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        char *candidate, *path;
+        if (asprintf(&candidate, "%s/%s", self, places[i]) < 0)
+            return NULL;
+        path = realpath(candidate, NULL);
+        free(candidate);
+        if (path)
+            return path;
+    }
+    return NULL;
+}
+
+/* First in LD_PRELOAD, before what is there already: our malloc must be the one that is called. */
+static int set_preload(const char *shim)
+{
+    const char *others = getenv("LD_PRELOAD");
+    char *list;
+    if (strpbrk(shim, " :"))
+        return refuse(shim, "LD_PRELOAD cannot hold a path with a blank or a colon");
+    if (asprintf(&list, "%s%s%s", shim, others && *others ? ":" : "", others ? others : "") < 0)
+        return refuse("LD_PRELOAD", strerror(ENOMEM));
+    int status = set("LD_PRELOAD", list);
+    free(list);
+    return status == STATUS_DONE ? status : STATUS_REFUSED;
+}
+
+static int prepare_environment(const struct options *options, const char *command)
+{
+    char *shim = find_shim(), *folder = NULL;
+    if (!shim)
+        return refuse(SHIM, "not found beside this program");
+    int status = set_preload(shim);
+    free(shim);
+    if (status != STATUS_DONE)
+        return status;
+    status = prepare_folder(options, command, &folder);
+    if (status != STATUS_DONE)
+        return status;
+    status = set("STRAY_OUTPUT", folder);
+    free(folder);
+    return status == STATUS_DONE ? status : STATUS_REFUSED;
+}
+
+/* ---- becoming it ---- */
+
+static int become(const struct options *options, char **argv)
+{
+    struct error error = {.text = ""};
+    char *path = NULL;
+    int result = target_find(argv[0], &path, &error);
+    if (result < 0) {
+        fail("%s", error.text);
+        return result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+    }
+    int status = STATUS_DONE;
+    if (!options->force && target_check(path, &error) < 0) {
+        fail("%s (--force: run it untraced)", error.text);
+        status = STATUS_REFUSED;
+    }
+    if (status == STATUS_DONE)
+        status = prepare_environment(options, argv[0]);
+    if (status == STATUS_DONE) {
+        execvpe(path, argv,
+                environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
+        status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+        fail("%s: %s", argv[0], strerror(errno));
+    }
+    free(path);
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct options options = {0};
+    int status = parse(argc, argv, &options);
+    if (status != STATUS_DONE)
+        return status;
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
+    if (optind >= argc)
+        return fail("run: no command (see stray run --help)");
+    return become(&options, argv + optind);
+}

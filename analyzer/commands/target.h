@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a command would execute, and whether a preloaded library would get into it. */
+#ifndef STRAY_COMMANDS_TARGET_H
+#define STRAY_COMMANDS_TARGET_H
+
+#include "error.h"
+
+/* The file that `name` means, searched in PATH like execvp: *ret_path is freed by the caller. -ENOENT;
+ * -EACCES where something is found that cannot be executed; -ENOMEM. */
+int target_find(const char *name, char **ret_path, struct error *error);
+
+/* 0 if the program at `path`, or the interpreter of the script there, can be traced; else -ENOTSUP and the
+ * reason: static, setuid, 32-bit, musl, of another machine. What cannot be read is not refused. */
+int target_check(const char *path, struct error *error);
+
+#endif

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Descriptors and PGconns: resources whose every lifetime is kept. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lives/internal.h"
+
+#define FD_LIMIT        (1u << 22) /* a larger number in a trace is damage */
+#define TCP_CLOSE_WAIT  8
+#define SAMPLE_STATE(v) ((unsigned)((v) >> 56))
+#define SAMPLE_USES(v)  ((uint32_t)((v) >> 32) & 0xffffff)
+#define SAMPLE_IDLE(v)  ((uint32_t)(v))
+
+bool is_descriptor(unsigned resource)
+{
+    return resource == STRAY_SOCKET || resource == STRAY_CONNECTION || resource == STRAY_FILE;
+}
+
+bool is_statement(unsigned hook)
+{
+    switch (hook) {
+    case STRAY_HOOK_PQconnectPoll:
+    case STRAY_HOOK_PQreset:
+    case STRAY_HOOK_PQresetStart:
+    case STRAY_HOOK_PQresetPoll:
+    case STRAY_HOOK_PQgetResult:
+    case STRAY_HOOK_PQmakeEmptyPGresult:
+    case STRAY_HOOK_PQcopyResult:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* ---- peers ---- */
+
+static int peer_add(struct lives *lives, const char *text, bool server, uint32_t *ret_peer)
+{
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        if (lives->peers[i].server == server && strcmp(lives->peers[i].text, text) == 0) {
+            *ret_peer = (uint32_t)i;
+            return 0;
+        }
+    }
+    int result = room_for(&lives->peers, &lives->peer_room, lives->peer_count + 1, sizeof(struct peer));
+    if (result < 0)
+        return result;
+    char *copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    lives->peers[lives->peer_count] = (struct peer){.text = copy, .server = server};
+    *ret_peer = (uint32_t)lives->peer_count++;
+    return 0;
+}
+
+/* Definitions with the same text are the same peer. */
+static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32_t *ret_peer)
+{
+    uint64_t key = endpoint << 1 | server;
+    if (map_get(&lives->peer_map, key, ret_peer))
+        return 0;
+    const char *text = endpoint ? lives->source.endpoint(lives->source.data, endpoint) : NULL;
+    uint32_t peer;
+    int result = peer_add(lives, text ? text : "unknown", server, &peer);
+    if (result == 0)
+        result = map_put(&lives->peer_map, key, peer);
+    if (result == 0)
+        *ret_peer = peer;
+    return result;
+}
+
+/* ---- lives ---- */
+
+static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                    struct life **ret_life)
+{
+    int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
+    if (result < 0)
+        return result;
+    struct life *life = &lives->lives[lives->life_count++];
+    *life = (struct life){
+        .handle = event->handle,
+        .birth = event->time,
+        .last_use = event->time,
+        .resource = event->resource,
+        .site = LIVES_NONE,
+        .peer = LIVES_NONE,
+        .partner = LIVES_NONE,
+        .thread = thread,
+        .mark = lives->marks.current,
+        .born_late = lives->ended,
+    };
+    *ret_life = life;
+    return 0;
+}
+
+static int life_count(struct lives *lives, struct life *life, uint32_t stack)
+{
+    int result = site_find(lives, life->resource, stack, life->peer, &life->site);
+    if (result == 0)
+        count_open(lives, life->site, 0, life->birth);
+    return result;
+}
+
+static void life_end(struct lives *lives, struct life *life, enum life_end how,
+                     const struct stray_event *event)
+{
+    life->end = (uint8_t)how;
+    life->death = event->time;
+    life->ended_late = lives->ended;
+    life->closing_stack = how == LIFE_CLOSED ? event->stack : 0;
+    if (life->site != LIVES_NONE)
+        count_close(lives, life->site, 0);
+}
+
+/* What happens to it once the end has begun (a farewell to the server, say) is no use. */
+static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint32_t uses)
+{
+    if (lives->ended && time > lives->tc)
+        return;
+    if (time > life->last_use)
+        life->last_use = time;
+    life->uses += uses;
+    life->used_known = true;
+}
+
+/* ---- descriptors ---- */
+
+static struct life *fd_life(struct lives *lives, uint64_t fd)
+{
+    if (fd >= lives->fd_count || lives->fds[fd] == 0)
+        return NULL;
+    return &lives->lives[lives->fds[fd] - 1];
+}
+
+static int fd_set_life(struct lives *lives, uint64_t fd, const struct life *life)
+{
+    if (fd >= FD_LIMIT) {
+        lives->strange++;
+        return 0;
+    }
+    int result = room_for(&lives->fds, &lives->fd_count, (size_t)fd + 1, sizeof(*lives->fds));
+    if (result == 0)
+        lives->fds[fd] = life ? (uint32_t)(life - lives->lives) + 1 : 0;
+    return result;
+}
+
+static void fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
+{
+    struct life *life = fd_life(lives, event->handle);
+    if (!life) {
+        lives->books[event->resource].unknown += how == LIFE_CLOSED;
+        return;
+    }
+    lives->fds[event->handle] = 0;
+    life_end(lives, life, how, event);
+}
+
+/* A new life on the descriptor; what was open there ended without a hook seeing it. */
+static int fd_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                  struct life **ret_life)
+{
+    if (fd_life(lives, event->handle))
+        fd_end(lives, event, LIFE_IMPLICIT);
+    struct life *life;
+    int result = life_add(lives, event, thread, &life);
+    if (result == 0)
+        result = fd_set_life(lives, event->handle, life);
+    if (result == 0)
+        *ret_life = life;
+    return result;
+}
+
+static int fd_open(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *life;
+    int result = fd_add(lives, event, thread, &life);
+    if (result == 0 && event->resource == STRAY_CONNECTION) {
+        life->server = true;
+        result = peer_find(lives, event->value, true, &life->peer);
+    }
+    return result < 0 ? result : life_count(lives, life, event->stack);
+}
+
+static int fd_inherited(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *life;
+    int result = fd_add(lives, event, thread, &life);
+    if (result < 0)
+        return result;
+    life->inherited = true;
+    lives->books[event->resource].inherited++;
+    return 0;
+}
+
+/* A copy has its original's kind and peer, and is an acquire of its own. */
+static int fd_dup(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    const struct life *original = fd_life(lives, event->value);
+    struct life seed = {.resource = event->resource, .peer = LIVES_NONE};
+    if (original)
+        seed = *original;
+    struct life *life;
+    int result = fd_add(lives, event, thread, &life);
+    if (result < 0)
+        return result;
+    life->resource = seed.resource;
+    life->peer = seed.peer;
+    life->server = seed.server;
+    if (life->resource == STRAY_CONNECTION && life->peer == LIVES_NONE)
+        result = peer_find(lives, 0, false, &life->peer);
+    return result < 0 ? result : life_count(lives, life, event->stack);
+}
+
+/* The life moves to the site it now belongs to: it was a socket, or had another peer. */
+static int life_recount(struct lives *lives, struct life *life, uint32_t stack)
+{
+    if (life->site != LIVES_NONE)
+        count_retract(lives, life->site);
+    return life_count(lives, life, stack);
+}
+
+/* A descriptor that was open before anything was recorded becomes known by its connect. */
+static int fd_of_connect(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                         struct life **ret_life)
+{
+    *ret_life = fd_life(lives, event->handle);
+    return *ret_life ? 0 : fd_add(lives, event, thread, ret_life);
+}
+
+static int fd_connecting(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *life = fd_life(lives, event->handle);
+    if (!life) {
+        lives->books[event->resource].unknown++;
+        return 0;
+    }
+    life->definition = event->value;
+    life->connecting_stack = event->stack;
+    return 0;
+}
+
+static int fd_connected(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *life;
+    int result = fd_of_connect(lives, event, thread, &life);
+    if (result < 0 || life->inherited)
+        return result;
+    uint64_t endpoint = event->value ? event->value : life->definition;
+    uint32_t stack = event->stack ? event->stack : life->connecting_stack;
+    uint32_t peer;
+    result = peer_find(lives, endpoint, false, &peer);
+    if (result < 0)
+        return result;
+    life->definition = 0;
+    bool again = life->resource == STRAY_CONNECTION && life->site != LIVES_NONE;
+    if (again)
+        stack = lives->sites[life->site].stack;
+    else if (!stack && life->site != LIVES_NONE)
+        stack = lives->sites[life->site].stack;
+    life->resource = STRAY_CONNECTION;
+    life->peer = peer;
+    if (event->time > life->last_use)
+        life->last_use = event->time;
+    return life_recount(lives, life, stack);
+}
+
+static int fd_endpoint(struct lives *lives, const struct stray_event *event)
+{
+    struct life *life = fd_life(lives, event->handle);
+    if (!life || life->inherited || life->resource != STRAY_CONNECTION)
+        return 0;
+    int result = peer_find(lives, event->value, life->server, &life->peer);
+    return result < 0 ? result : life_recount(lives, life, lives->sites[life->site].stack);
+}
+
+static void close_wait_sample(struct life *life, uint64_t time, bool waiting)
+{
+    if (!waiting) {
+        life->close_wait = 0;
+        return;
+    }
+    if (life->close_wait++ == 0)
+        life->close_wait_first = time;
+    life->close_wait_last = time;
+}
+
+static void fd_sample(struct lives *lives, const struct stray_event *event)
+{
+    struct life *life = fd_life(lives, event->handle);
+    if (!life)
+        return;
+    double second = lives->mark_ticks * 1000.0;
+    uint64_t idle = (uint64_t)(SAMPLE_IDLE(event->value) / 1000.0 * second);
+    uint64_t used = idle < event->time ? event->time - idle : 0;
+    life_used(lives, life, used, 0);
+    if (SAMPLE_USES(event->value) > life->uses)
+        life->uses = SAMPLE_USES(event->value);
+    close_wait_sample(life, event->time, SAMPLE_STATE(event->value) == TCP_CLOSE_WAIT);
+}
+
+static void fd_used(struct lives *lives, const struct stray_event *event)
+{
+    struct life *life = fd_life(lives, event->handle);
+    if (!life)
+        return;
+    if (event->action == STRAY_DURATION) {
+        life->connect += event->value;
+    } else {
+        life_used(lives, life, event->time, 1);
+        life->busy += event->value;
+    }
+}
+
+int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *life;
+    switch (event->action) {
+    case STRAY_OPEN:
+        return fd_open(lives, event, thread);
+    case STRAY_DUP:
+        return fd_dup(lives, event, thread);
+    case STRAY_INHERITED:
+        return fd_inherited(lives, event, thread);
+    case STRAY_CONNECTING:
+        return fd_connecting(lives, event, thread);
+    case STRAY_CONNECTED:
+        return fd_connected(lives, event, thread);
+    case STRAY_ENDPOINT:
+        return fd_endpoint(lives, event);
+    case STRAY_REFUSED:
+        life = fd_life(lives, event->handle);
+        if (life)
+            life->definition = 0;
+        return 0;
+    case STRAY_CLOSE:
+        fd_end(lives, event, LIFE_CLOSED);
+        return 0;
+    case STRAY_IMPLICIT:
+        fd_end(lives, event, LIFE_IMPLICIT);
+        return 0;
+    case STRAY_RECONCILED:
+        fd_end(lives, event, LIFE_RECONCILED);
+        return 0;
+    case STRAY_EXEC_CLOSED:
+        fd_end(lives, event, LIFE_EXEC);
+        return 0;
+    case STRAY_SAMPLE:
+        fd_sample(lives, event);
+        return 0;
+    case STRAY_USE:
+    case STRAY_DURATION:
+        fd_used(lives, event);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* ---- PGconns ---- */
+
+static struct life *conn_life(struct lives *lives, uint64_t handle)
+{
+    uint32_t index;
+    if (!map_get(&lives->conn_map, handle, &index) || index == LIVES_NONE)
+        return NULL;
+    return &lives->lives[index];
+}
+
+static void conn_end(struct lives *lives, const struct stray_event *event, enum life_end how)
+{
+    struct life *life = conn_life(lives, event->handle);
+    if (!life) {
+        lives->books[STRAY_PGCONN].unknown += how == LIFE_CLOSED;
+        return;
+    }
+    life_end(lives, life, how, event);
+    map_put(&lives->conn_map, event->handle, LIVES_NONE); /* replaces: cannot fail */
+}
+
+static int conn_open(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    if (conn_life(lives, event->handle))
+        conn_end(lives, event, LIFE_IMPLICIT);
+    struct life *life;
+    int result = life_add(lives, event, thread, &life);
+    if (result == 0)
+        result = map_put(&lives->conn_map, event->handle, (uint32_t)(life - lives->lives));
+    if (result == 0)
+        result = life_count(lives, life, event->stack);
+    return result;
+}
+
+static void conn_link(struct lives *lives, struct life *conn, const struct stray_event *event)
+{
+    struct life *connection = event->value == UINT64_MAX ? NULL : fd_life(lives, event->value);
+    uint32_t self = (uint32_t)(conn - lives->lives);
+    if (conn->partner != LIVES_NONE && lives->lives[conn->partner].partner == self)
+        lives->lives[conn->partner].partner = LIVES_NONE;
+    conn->partner = LIVES_NONE;
+    if (!connection || connection->inherited)
+        return;
+    conn->partner = (uint32_t)(connection - lives->lives);
+    connection->partner = self;
+}
+
+static void conn_used(struct lives *lives, struct life *conn, const struct stray_event *event)
+{
+    uint32_t uses = is_statement(event->hook);
+    life_used(lives, conn, event->time, uses);
+    conn->busy += event->value;
+    if (conn->partner == LIVES_NONE)
+        return;
+    struct life *connection = &lives->lives[conn->partner];
+    life_used(lives, connection, event->time, uses);
+    connection->busy += event->value;
+}
+
+static void conn_duration(struct lives *lives, struct life *conn, const struct stray_event *event)
+{
+    conn->connect += event->value;
+    if (conn->partner != LIVES_NONE)
+        lives->lives[conn->partner].connect += event->value;
+}
+
+int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    struct life *conn = conn_life(lives, event->handle);
+    switch (event->action) {
+    case STRAY_OPEN:
+        return event->handle ? conn_open(lives, event, thread) : 0;
+    case STRAY_CLOSE:
+        conn_end(lives, event, LIFE_CLOSED);
+        return 0;
+    case STRAY_INHERITED:
+        lives->books[STRAY_PGCONN].inherited++;
+        return 0;
+    default:
+        break;
+    }
+    if (!conn)
+        return 0;
+    if (event->action == STRAY_LINK)
+        conn_link(lives, conn, event);
+    else if (event->action == STRAY_USE)
+        conn_used(lives, conn, event);
+    else if (event->action == STRAY_DURATION)
+        conn_duration(lives, conn, event);
+    else if (event->action == STRAY_FAILED)
+        conn->failed = true;
+    else if (event->action == STRAY_ENDPOINT)
+        conn->definition = event->value;
+    return 0;
+}

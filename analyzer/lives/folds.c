@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lives/folds.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lives/internal.h"
+
+#define PILED_UP 8 /* survivors from which a place is worth naming */
+
+struct folding {
+    const struct lives *lives;
+    struct fold *items;
+    size_t count, room;
+    const struct frame **frames; /* of each fold; NULL: unknown */
+    size_t frame_room;
+    uint64_t *hashes;
+    size_t hash_room;
+    struct map first; /* hash to the first fold that has it */
+};
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    while (size-- > 0)
+        hash = (hash ^ *p++) * 0x100000001b3u;
+    return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    return text ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
+}
+
+static uint64_t hash_of(const struct site *site, const struct frame *frame)
+{
+    uint64_t hash = mix(0xcbf29ce484222325u, &site->resource, sizeof(site->resource));
+    hash = mix(hash, &site->peer, sizeof(site->peer));
+    if (!frame)
+        return hash;
+    hash = mix_text(mix_text(hash, frame->function), frame->file);
+    hash = mix_text(mix(hash, &frame->line, sizeof(frame->line)), frame->module);
+    return frame->function || frame->line ? hash : mix(hash, &frame->offset, sizeof(frame->offset));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_frame(const struct frame *a, const struct frame *b)
+{
+    if (a == b || !a || !b)
+        return a == b;
+    return a->line == b->line && same_text(a->function, b->function) && same_text(a->file, b->file) &&
+           same_text(a->module, b->module) && (a->function || a->line || a->offset == b->offset);
+}
+
+static bool fits(const struct folding *folding, size_t index, const struct site *site,
+                 const struct frame *frame)
+{
+    const struct fold *fold = &folding->items[index];
+    return fold->resource == site->resource && fold->peer == site->peer &&
+           same_frame(folding->frames[index], frame);
+}
+
+static int fold_add(struct folding *folding, const struct site *site, const struct frame *frame,
+                    uint64_t hash)
+{
+    size_t wanted = folding->count + 1;
+    if (room_for(&folding->items, &folding->room, wanted, sizeof(*folding->items)) < 0 ||
+        room_for(&folding->frames, &folding->frame_room, wanted, sizeof(*folding->frames)) < 0 ||
+        room_for(&folding->hashes, &folding->hash_room, wanted, sizeof(*folding->hashes)) < 0)
+        return -ENOMEM;
+    folding->items[folding->count] = (struct fold){
+        .resource = site->resource, .peer = site->peer, .stack = site->stack, .first = site->first};
+    folding->frames[folding->count] = frame;
+    folding->hashes[folding->count] = hash;
+    return map_put(&folding->first, hash, (uint32_t)folding->count++);
+}
+
+/* Different places with one hash are possible; the next hash is tried then. */
+static int fold_find(struct folding *folding, const struct site *site, const struct frame *frame,
+                     uint32_t *ret_fold)
+{
+    for (uint64_t hash = hash_of(site, frame);; hash++) {
+        if (!map_get(&folding->first, hash, ret_fold)) {
+            *ret_fold = (uint32_t)folding->count;
+            return fold_add(folding, site, frame, hash);
+        }
+        if (fits(folding, *ret_fold, site, frame))
+            return 0;
+    }
+}
+
+static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
+{
+    struct fold *fold = &folding->items[which];
+    const struct site *site = &folding->lives->sites[index];
+    if (room_for(&fold->sites, &fold->site_room, fold->site_count + 1, sizeof(*fold->sites)) < 0)
+        return -ENOMEM;
+    fold->sites[fold->site_count++] = index;
+    fold->opened += site->opened;
+    fold->closed += site->closed;
+    fold->open += site->open;
+    fold->bytes_open += site->bytes_open;
+    fold->alive += site->alive;
+    fold->alive_bytes += site->alive_bytes;
+    if (site->first < fold->first)
+        fold->first = site->first;
+    if (site->last > fold->last)
+        fold->last = site->last;
+    return 0;
+}
+
+static bool worth_naming(const struct site *site, bool all)
+{
+    if (site->opened == 0)
+        return false;
+    return all || site->growth || site->alive >= PILED_UP || is_descriptor(site->resource) ||
+           site->resource == STRAY_PGCONN;
+}
+
+static int fold_sites(struct folding *folding, blame_of *blame, void *data, bool all, uint32_t *fold_of)
+{
+    for (uint32_t i = 0; i < folding->lives->site_count; i++) {
+        const struct site *site = &folding->lives->sites[i];
+        fold_of[i] = LIVES_NONE;
+        if (!worth_naming(site, all))
+            continue;
+        int result = fold_find(folding, site, blame(data, site->stack), &fold_of[i]);
+        if (result == 0)
+            result = fold_site(folding, i, fold_of[i]);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int fold_lives(struct folding *folding, const uint32_t *fold_of)
+{
+    const struct lives *lives = folding->lives;
+    for (uint32_t i = 0; i < lives->life_count; i++) {
+        if (lives->lives[i].site == LIVES_NONE)
+            continue;
+        uint32_t which = fold_of[lives->lives[i].site];
+        struct fold *fold = &folding->items[which];
+        if (room_for(&fold->lives, &fold->life_room, fold->life_count + 1, sizeof(*fold->lives)) < 0)
+            return -ENOMEM;
+        fold->lives[fold->life_count++] = i;
+    }
+    return 0;
+}
+
+/* The stack to show is that of the site that holds most, then that of the busiest. */
+static void choose_stacks(struct folding *folding)
+{
+    const struct site *sites = folding->lives->sites;
+    for (size_t i = 0; i < folding->count; i++) {
+        struct fold *fold = &folding->items[i];
+        const struct site *best = &sites[fold->sites[0]];
+        for (size_t k = 1; k < fold->site_count; k++) {
+            const struct site *site = &sites[fold->sites[k]];
+            if (site->alive_bytes != best->alive_bytes) {
+                best = site->alive_bytes > best->alive_bytes ? site : best;
+            } else if (site->alive != best->alive) {
+                best = site->alive > best->alive ? site : best;
+            } else if (site->opened > best->opened) {
+                best = site;
+            }
+        }
+        fold->stack = best->stack;
+    }
+}
+
+int folds_build(const struct lives *lives, blame_of *blame, void *data, bool all, struct folds *ret_folds)
+{
+    struct folding folding = {.lives = lives};
+    uint32_t *fold_of = calloc(lives->site_count + 1, sizeof(*fold_of));
+    int result = fold_of ? fold_sites(&folding, blame, data, all, fold_of) : -ENOMEM;
+    if (result == 0)
+        result = fold_lives(&folding, fold_of);
+    if (result == 0)
+        choose_stacks(&folding);
+    free(fold_of);
+    free(folding.frames);
+    free(folding.hashes);
+    map_clear(&folding.first);
+    struct folds folds = {folding.items, folding.count};
+    if (result < 0)
+        folds_clear(&folds);
+    else
+        *ret_folds = folds;
+    return result;
+}
+
+void folds_clear(struct folds *folds)
+{
+    for (size_t i = 0; i < folds->count; i++) {
+        free(folds->items[i].sites);
+        free(folds->items[i].lives);
+    }
+    free(folds->items);
+    *folds = (struct folds){0};
+}
+
+const struct frame *folds_blame(void *names, uint32_t node)
+{
+    const struct stack *stack = names_stack(names, node);
+    return stack->count ? &stack->frames[stack->blame] : NULL;
+}

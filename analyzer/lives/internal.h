@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of lives/ share among themselves. */
+#ifndef STRAY_LIVES_INTERNAL_H
+#define STRAY_LIVES_INTERNAL_H
+
+#include "lives/lifetimes.h"
+
+struct moving {
+    struct block block; /* handle 0: none under way, or of unknown origin */
+};
+
+/* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the
+ * pointer to it. -ENOMEM leaves it as it was. */
+int room_for(void *array, size_t *room, size_t wanted, size_t size);
+
+/* The site of (resource, stack, peer), made if new. */
+int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site);
+/* Book-keeping of one acquire, one release, and one acquire that turns out not to have been one. */
+void count_open(struct lives *lives, uint32_t site, uint64_t size, uint64_t time);
+void count_close(struct lives *lives, uint32_t site, uint64_t size);
+void count_retract(struct lives *lives, uint32_t site);
+void count_resize(struct lives *lives, uint32_t site, uint64_t old_size, uint64_t new_size);
+
+/* Descriptors and PGconns (descriptors.c). */
+int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
+int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
+bool is_descriptor(unsigned resource);
+/* Whether a USE by this hook sends a statement (a connect or a poll does not). */
+bool is_statement(unsigned hook);
+
+/* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
+int survivors_note(struct lives *lives);
+void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
+
+/* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */
+void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count);
+
+#endif

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lives/lifetimes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lives/internal.h"
+
+#define MARK_EVENTS  256   /* a mark is made at least every so many events */
+#define MARK_SECONDS 0.001 /* ... and every so many seconds that see an event */
+#define LANE_LIMIT   (1u << 20)
+#define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
+#define GROWN_BYTES  65536
+#define GROWN_OTHERS 8 /* the same for what is not heap: rarer, and dearer */
+
+int room_for(void *array, size_t *room, size_t wanted, size_t size)
+{
+    void *items;
+    if (wanted <= *room)
+        return 0;
+    size_t bigger = *room ? *room : 64;
+    while (bigger < wanted)
+        bigger *= 2;
+    memcpy(&items, array, sizeof(items));
+    char *moved = reallocarray(items, bigger, size);
+    if (!moved)
+        return -ENOMEM;
+    memset(moved + *room * size, 0, (bigger - *room) * size);
+    memcpy(array, &moved, sizeof(moved));
+    *room = bigger;
+    return 0;
+}
+
+static int site_add(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site)
+{
+    int result = room_for(&lives->sites, &lives->site_room, lives->site_count + 1, sizeof(struct site));
+    if (result < 0)
+        return result;
+    lives->sites[lives->site_count] = (struct site){
+        .resource = (uint8_t)resource, .stack = stack, .peer = peer, .first_mark = lives->marks.current};
+    *ret_site = (uint32_t)lives->site_count++;
+    return 0;
+}
+
+/* Heap sites are asked for once an allocation: an array by node, no hashing. Entries are the site plus one.
+ */
+static int heap_site_find(struct lives *lives, uint32_t stack, uint32_t *ret_site)
+{
+    if (stack >= lives->node_site_count) {
+        int result = room_for(&lives->node_sites, &lives->node_site_count, (size_t)stack + 1,
+                              sizeof(*lives->node_sites));
+        if (result < 0)
+            return result;
+    }
+    if (lives->node_sites[stack] == 0) {
+        uint32_t site;
+        int result = site_add(lives, STRAY_HEAP, stack, LIVES_NONE, &site);
+        if (result < 0)
+            return result;
+        lives->node_sites[stack] = site + 1;
+    }
+    *ret_site = lives->node_sites[stack] - 1;
+    return 0;
+}
+
+int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site)
+{
+    if (resource == STRAY_HEAP && stack < (1u << 26))
+        return heap_site_find(lives, stack, ret_site);
+    uint64_t key = (uint64_t)stack | (uint64_t)resource << 32 | (uint64_t)(peer + 1) << 40;
+    if (map_get(&lives->site_map, key, ret_site))
+        return 0;
+    uint32_t site;
+    int result = site_add(lives, resource, stack, peer, &site);
+    if (result == 0)
+        result = map_put(&lives->site_map, key, site);
+    if (result == 0)
+        *ret_site = site;
+    return result;
+}
+
+static void peer_count(struct lives *lives, uint32_t index, int opened, int open)
+{
+    if (index == LIVES_NONE)
+        return;
+    struct peer *peer = &lives->peers[index];
+    peer->opened += (uint64_t)opened;
+    peer->closed += open < 0 && opened == 0;
+    peer->open += (uint64_t)open;
+    if (peer->open > peer->peak)
+        peer->peak = peer->open;
+}
+
+static void grown(struct site *site)
+{
+    uint64_t count = site->resource == STRAY_HEAP ? GROWN_COUNT : GROWN_OTHERS;
+    if (!site->growth && (site->open >= count || site->bytes_open >= GROWN_BYTES))
+        site->growth = calloc(1, sizeof(*site->growth));
+}
+
+void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
+{
+    struct site *site = &lives->sites[index];
+    struct book *book = &lives->books[site->resource];
+    if (site->opened++ == 0) {
+        site->first = time;
+        site->first_mark = lives->marks.current;
+    }
+    site->last = time;
+    site->open++;
+    site->opened_by_tc += !lives->ended;
+    site->bytes_open += size;
+    if (site->open > site->peak)
+        site->peak = site->open;
+    if (site->bytes_open > site->peak_bytes)
+        site->peak_bytes = site->bytes_open;
+    if (site->growth)
+        site->growth->run = 0;
+    else
+        grown(site);
+    book->opened++;
+    book->bytes_open += size;
+    if (++book->open > book->peak)
+        book->peak = book->open;
+    if (book->bytes_open > book->peak_bytes)
+        book->peak_bytes = book->bytes_open;
+    peer_count(lives, site->peer, 1, 1);
+}
+
+void count_close(struct lives *lives, uint32_t index, uint64_t size)
+{
+    struct site *site = &lives->sites[index];
+    struct book *book = &lives->books[site->resource];
+    site->closed++;
+    site->open--;
+    site->bytes_open -= size;
+    book->closed++;
+    book->open--;
+    book->bytes_open -= size;
+    peer_count(lives, site->peer, 0, -1);
+}
+
+void count_retract(struct lives *lives, uint32_t index)
+{
+    struct site *site = &lives->sites[index];
+    struct book *book = &lives->books[site->resource];
+    site->opened--;
+    site->open--;
+    site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
+    book->opened--;
+    book->open--;
+    peer_count(lives, site->peer, -1, -1);
+}
+
+void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64_t new_size)
+{
+    struct site *site = &lives->sites[index];
+    struct book *book = &lives->books[site->resource];
+    site->bytes_open += new_size - old_size;
+    if (site->bytes_open > site->peak_bytes)
+        site->peak_bytes = site->bytes_open;
+    grown(site);
+    book->bytes_open += new_size - old_size;
+    if (book->bytes_open > book->peak_bytes)
+        book->peak_bytes = book->bytes_open;
+}
+
+/* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
+
+static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
+{
+    struct site *site = &lives->sites[block->site];
+    if (site->growth && !lives->ended)
+        growth_release(lives, site, block->mark, time);
+    count_close(lives, block->site, block->size);
+    blocks_remove(blocks, block);
+}
+
+static int block_open(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *old = blocks_find(blocks, event->handle);
+    if (old)
+        block_end(lives, blocks, old, event->time);
+    struct block block = {.handle = event->handle, .mark = lives->marks.current};
+    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
+    if (result == 0)
+        result = blocks_insert(blocks, block);
+    if (result == 0)
+        count_open(lives, block.site, block.size, event->time);
+    return result;
+}
+
+static void block_close(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = blocks_find(blocks, event->handle);
+    if (block)
+        block_end(lives, blocks, block, event->time);
+    else
+        lives->books[event->resource].unknown++;
+}
+
+/* NULL without memory. */
+static struct moving *moving_of(struct lives *lives, uint32_t lane)
+{
+    size_t index = lane < LANE_LIMIT ? (size_t)lane + 1 : 0;
+    if (room_for(&lives->moving, &lives->moving_count, index + 1, sizeof(*lives->moving)) < 0)
+        return NULL;
+    return &lives->moving[index];
+}
+
+/* The block leaves the table at once, since its address may be handed to another thread before MOVE_TO; in
+ * the books it stays open all the while. */
+static int block_move_from(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct block *block = blocks_find(blocks, event->handle);
+    moving->block = (struct block){0};
+    if (block) {
+        moving->block = *block;
+        blocks_remove(blocks, block);
+    } else {
+        lives->books[STRAY_HEAP].unknown++;
+    }
+    return 0;
+}
+
+static int block_move_to(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->block.handle == 0)
+        return 0;
+    struct block block = moving->block;
+    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct block *old = blocks_find(blocks, event->handle);
+    if (old)
+        block_end(lives, blocks, old, event->time);
+    count_resize(lives, block.site, block.size, event->value);
+    block.handle = event->handle;
+    block.size = event->value;
+    moving->block.handle = 0;
+    return blocks_insert(blocks, block);
+}
+
+static void block_resize(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[STRAY_HEAP], event->handle);
+    if (!block) {
+        lives->books[STRAY_HEAP].unknown++;
+        return;
+    }
+    count_resize(lives, block->site, block->size, event->value);
+    block->size = event->value;
+}
+
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
+static int block_elided(struct lives *lives, const struct stray_event *event)
+{
+    uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
+    unsigned octave = (unsigned)(event->handle >> 56);
+    uint32_t index;
+    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &index);
+    if (result < 0)
+        return result;
+    struct site *site = &lives->sites[index];
+    if (site->opened == 0) {
+        site->first = event->time;
+        site->first_mark = lives->marks.current;
+    }
+    if (event->time > site->last)
+        site->last = event->time;
+    site->opened += count;
+    site->closed += count;
+    site->opened_by_tc += lives->ended ? 0 : count;
+    lives->books[event->resource].opened += count;
+    lives->books[event->resource].closed += count;
+    if (site->growth && octave < 64 && !lives->ended)
+        growth_elided(lives, site, octave, count);
+    return 0;
+}
+
+static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    switch (event->action) {
+    case STRAY_OPEN:
+        return event->handle ? block_open(lives, event) : 0;
+    case STRAY_CLOSE:
+    case STRAY_IMPLICIT:
+    case STRAY_RECONCILED:
+        block_close(lives, event);
+        return 0;
+    case STRAY_MOVE_FROM:
+        return block_move_from(lives, event, lane);
+    case STRAY_MOVE_TO:
+        return event->handle ? block_move_to(lives, event, lane) : 0;
+    case STRAY_RESIZE:
+        block_resize(lives, event);
+        return 0;
+    case STRAY_INHERITED:
+        lives->books[event->resource].inherited++;
+        return 0;
+    case STRAY_ELIDED:
+        return block_elided(lives, event);
+    default:
+        return 0;
+    }
+}
+
+/* ---- the process ---- */
+
+static int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool voluntary)
+{
+    if (lives->ended)
+        return 0;
+    lives->ended = true;
+    lives->tc = time;
+    lives->tc_thread = thread;
+    lives->voluntary = voluntary;
+    return survivors_note(lives);
+}
+
+static void memory_sample(struct lives *lives, const struct stray_event *event)
+{
+    struct memory *memory = &lives->memory;
+    uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
+    if (memory->samples++ == 0) {
+        memory->first_rss = event->handle;
+        memory->first_tracer = event->value;
+        memory->first_heap = heap;
+    }
+    memory->last_rss = event->handle;
+    memory->last_tracer = event->value;
+    memory->last_heap = heap;
+}
+
+static int ended(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    static const enum ending endings[] = {
+        [STRAY_ENDING_EXIT] = ENDING_EXIT,     [STRAY_ENDING_QUICK] = ENDING_EXIT,
+        [STRAY_ENDING_PYTHON] = ENDING_EXIT,   [STRAY_ENDING_EXEC] = ENDING_EXEC,
+        [STRAY_ENDING_SIGNAL] = ENDING_SIGNAL, [STRAY_ENDING_DETACH] = ENDING_DETACHED,
+    };
+    if (event->value < sizeof(endings) / sizeof(*endings))
+        lives->ending = endings[event->value];
+    if (lives->ending == ENDING_EXIT || lives->ending == ENDING_SIGNAL) {
+        lives->exit_known = true;
+        lives->exit_status = (uint32_t)event->handle;
+    }
+    return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
+}
+
+static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    switch (event->action) {
+    case STRAY_MEMORY:
+        memory_sample(lives, event);
+        return 0;
+    case STRAY_END_BEGINS:
+        return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
+    case STRAY_SIGNAL:
+        lives->signalled = true;
+        return end_begins(lives, event->time, thread, false);
+    case STRAY_END:
+        return ended(lives, event, thread);
+    case STRAY_EXEC:
+        lives->exec_pending = true;
+        lives->exec_time = event->time;
+        return 0;
+    case STRAY_EXEC_FAILED:
+        lives->exec_pending = false;
+        return 0;
+    case STRAY_LOST:
+        lives->lost += event->value;
+        return 0;
+    default:
+        lives->strange += event->action > STRAY_SIGNAL || event->action < STRAY_OWNER;
+        return 0;
+    }
+}
+
+/* ---- the pass ---- */
+
+static uint64_t allocations_of(const struct stray_event *event)
+{
+    if (event->resource != STRAY_HEAP)
+        return 0;
+    if (event->action == STRAY_ELIDED)
+        return event->handle & ((UINT64_C(1) << 56) - 1);
+    return event->action == STRAY_OPEN;
+}
+
+static void advance(struct lives *lives, const struct stray_event *event)
+{
+    bool request = event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
+    bool statement =
+        event->action == STRAY_USE && event->resource == STRAY_PGCONN && is_statement(event->hook);
+    if (lives->marks.count == 0) {
+        lives->first_time = event->time;
+        lives->now.at[AXIS_TIME] = event->time;
+        marks_add(&lives->marks, &lives->now);
+    }
+    bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
+    lives->now.at[AXIS_REQUESTS] += request;
+    lives->now.at[AXIS_STATEMENTS] += statement;
+    lives->now.at[AXIS_ALLOCATIONS] += allocations_of(event);
+    if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
+        lives->now.at[AXIS_TIME] = event->time;
+        marks_add(&lives->marks, &lives->now);
+        lives->since_mark = 0;
+    }
+    lives->last_time = event->time;
+    lives->events++;
+}
+
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+{
+    advance(lives, event);
+    if (event->action >= STRAY_OWNER)
+        return process_event(lives, event, thread);
+    if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
+        event->action > STRAY_ELIDED || event->action < STRAY_OPEN) {
+        lives->strange++;
+        return 0;
+    }
+    if (event->resource == STRAY_PGCONN)
+        return pgconn_event(lives, event, thread);
+    if (is_descriptor(event->resource))
+        return descriptor_event(lives, event, thread);
+    return block_event(lives, event, lane);
+}
+
+int lives_open(const struct lives_source *source, struct lives **ret_lives)
+{
+    struct lives *lives = calloc(1, sizeof(*lives));
+    if (!lives)
+        return -ENOMEM;
+    lives->source = *source;
+    double second = 1e9 / source->span(source->data, 1000000000);
+    lives->mark_ticks = second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
+    if (marks_open(&lives->marks) < 0) {
+        free(lives);
+        return -ENOMEM;
+    }
+    *ret_lives = lives;
+    return 0;
+}
+
+void lives_close(struct lives *lives)
+{
+    if (!lives)
+        return;
+    for (size_t i = 0; i < lives->site_count; i++)
+        free(lives->sites[i].growth);
+    for (size_t i = 0; i < lives->peer_count; i++)
+        free(lives->peers[i].text);
+    for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
+        blocks_clear(&lives->blocks[i]);
+    map_clear(&lives->site_map);
+    map_clear(&lives->peer_map);
+    map_clear(&lives->conn_map);
+    marks_clear(&lives->marks);
+    free(lives->sites);
+    free(lives->lives);
+    free(lives->peers);
+    free(lives->moving);
+    free(lives->node_sites);
+    free(lives->fds);
+    free(lives->owned);
+    free(lives);
+}
+
+static void settle_closers(struct lives *lives)
+{
+    for (size_t i = 0; i < lives->life_count; i++) {
+        struct life *life = &lives->lives[i];
+        if (life->inherited)
+            continue;
+        if (life->end == LIFE_CLOSED)
+            life->closer = (uint8_t)lives->source.closer(lives->source.data, life->closing_stack);
+        if (life->closer == CLOSER_EXIT)
+            life->ended_late = true;
+        bool finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR;
+        if (life->peer != LIVES_NONE && life->resource == STRAY_CONNECTION) {
+            lives->peers[life->peer].closed_by_finalizer += finalizer && !life->ended_late;
+            lives->peers[life->peer].close_wait += life->end == LIFE_OPEN && life->close_wait > 0;
+        }
+    }
+}
+
+/* Survivors of the kinds whose lives are all kept are counted here; for the block tables survivors_note()
+ * did. */
+static void settle_survivors(struct lives *lives)
+{
+    for (size_t i = 0; i < lives->life_count; i++) {
+        if (life_open_at_tc(&lives->lives[i]))
+            lives->sites[lives->lives[i].site].alive++;
+    }
+}
+
+int lives_finish(struct lives *lives)
+{
+    if (lives->exec_pending && lives->ending == ENDING_UNSEEN)
+        lives->ending = ENDING_EXEC;
+    uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
+    int result = end_begins(lives, end, 0, false);
+    settle_closers(lives);
+    settle_survivors(lives);
+    return result;
+}
+
+bool life_open_at_tc(const struct life *life)
+{
+    if (life->inherited || life->born_late)
+        return false;
+    return life->end == LIFE_OPEN || life->end == LIFE_EXEC || life->ended_late;
+}

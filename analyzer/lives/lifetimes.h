@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From time-ordered events to figures: per resource (books), per place of birth (sites), and, for
+ * connections, sockets, files and PGconns, per lifetime. One pass; memory grows with what is open, with sites
+ * and with the lifetimes of descriptors and PGconns, never with events.
+ *
+ * Counting rules, each with its test in tests/unit/test_lifetimes.c:
+ *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of
+ * END_BEGINS, SIGNAL, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
+ * is that of an exit handler, is open at Tc.
+ *  - A realloc keeps its block: one chain, counted once, with the place and time of its birth.
+ *  - A release of what is not known to be open changes nothing but `unknown`. A block acquired at the address
+ *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
+ *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
+ *  - What was inherited is counted as `inherited`; closing it changes nothing.
+ *
+ * Ownership: a struct lives owns everything reachable from it. Not thread safe.
+ */
+#ifndef STRAY_LIVES_LIFETIMES_H
+#define STRAY_LIVES_LIFETIMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lives/blocks.h"
+#include "lives/map.h"
+#include "lives/marks.h"
+#include "names/stacks.h"
+#include "stray/format.h"
+#include "stray/hooks.h"
+
+#define LIVES_NONE    UINT32_MAX
+#define LIVES_WINDOWS 64
+#define AGE_BUCKETS   160 /* four an octave from one microsecond: to 12 days */
+
+/* What the pass must ask of others. All callbacks are required. */
+struct lives_source {
+    void *data;
+    const char *(*endpoint)(void *data, uint64_t id); /* NULL: unknown */
+    enum closer (*closer)(void *data, uint32_t node);
+    double (*seconds)(void *data, uint64_t time); /* since the process began */
+    double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
+};
+
+struct book {
+    uint64_t opened, closed, open, peak;
+    uint64_t bytes_open, peak_bytes; /* sizes asked for */
+    uint64_t inherited;
+    uint64_t unknown; /* releases of what was not known to be open */
+};
+
+enum life_end { LIFE_OPEN, LIFE_CLOSED, LIFE_IMPLICIT, LIFE_RECONCILED, LIFE_EXEC };
+
+/* One descriptor or PGconn, from acquire to release. */
+struct life {
+    uint64_t handle;
+    uint64_t birth, death; /* event times; death counts unless end is LIFE_OPEN */
+    uint64_t last_use;     /* at least birth */
+    uint64_t busy;         /* ticks spent in timed calls */
+    uint64_t connect;      /* ticks spent connecting */
+    uint64_t definition;   /* descriptor: endpoint of a connect under way; PGconn: its database; 0: none */
+    uint64_t close_wait_first, close_wait_last; /* samples that saw CLOSE_WAIT */
+    uint32_t close_wait;                        /* how many in a row, up to the last sample */
+    uint32_t connecting_stack;
+    uint32_t site;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint32_t closing_stack;
+    uint32_t thread; /* that acquired it */
+    uint32_t mark;
+    uint32_t partner; /* PGconn: its connection; connection: its PGconn; index of a life, or LIVES_NONE */
+    uint32_t uses;
+    uint8_t resource; /* enum stray_resource */
+    uint8_t end;      /* enum life_end */
+    uint8_t closer;   /* enum closer, after lives_finish() */
+    bool born_late;   /* acquired after Tc */
+    bool ended_late;  /* released after Tc, or by an exit handler (after lives_finish()) */
+    bool failed;      /* PGconn whose attempt to connect failed */
+    bool used_known;  /* uses and last_use were observed, not merely presumed */
+    bool inherited;   /* stands for a descriptor open from the start: not counted */
+    bool server;      /* accepted */
+};
+
+/* What the releases and the survivors of a site that ever had 32 resources or 64 KiB open look like. */
+struct growth {
+    uint32_t released[AGE_BUCKETS];  /* ages at release */
+    uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
+    uint32_t
+        by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
+    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time */
+    uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
+    uint32_t run;                    /* length of the run under way */
+};
+
+/* A place where resources of one kind are born: a stack and, for connections, a peer. */
+struct site {
+    uint8_t resource;
+    uint32_t stack;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint32_t first_mark;
+    uint64_t opened, closed, open, peak;
+    uint64_t bytes_open, peak_bytes;
+    uint64_t first, last;        /* times of the first and last birth */
+    uint64_t alive, alive_bytes; /* open at Tc */
+    uint64_t opened_by_tc;
+    uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    struct growth *growth; /* NULL: never grew so far */
+};
+
+struct peer {
+    char *text;
+    bool server; /* `text` is the local listening address */
+    uint64_t opened, closed, open, peak;
+    uint64_t closed_by_finalizer, close_wait;
+};
+
+/* How the process ended, as far as its events say. */
+enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DETACHED };
+
+struct memory {
+    uint64_t samples;
+    uint64_t first_rss, last_rss, first_tracer, last_tracer;
+    uint64_t first_heap, last_heap; /* bytes open when the sample was taken */
+};
+
+struct lives {
+    struct lives_source source;
+    void *owned; /* freed with the lives */
+    struct book books[STRAY_RESOURCE_END];
+    struct site *sites;
+    size_t site_count;
+    struct life *lives;
+    size_t life_count;
+    struct peer *peers;
+    size_t peer_count;
+    struct marks marks;
+    struct memory memory;
+
+    uint64_t events, strange; /* strange: of an unknown kind, skipped */
+    uint64_t lost;            /* as the events say */
+    uint64_t first_time, last_time;
+    uint64_t tc;        /* after lives_finish() */
+    uint32_t tc_thread; /* thread that began the end; 0: unknown */
+    bool voluntary;     /* the end was begun by the program itself, not by a signal */
+    enum ending ending;
+    bool signalled; /* a termination signal was seen */
+    bool exit_known;
+    uint32_t exit_status;
+    enum axis axis;    /* after lives_finish(): the work axis of the process */
+    struct mark at_tc; /* ... and how far each axis had come at Tc */
+
+    /* private to lifetimes.c, descriptors.c and survivors.c */
+    struct mark now;     /* how far each axis has come */
+    uint64_t since_mark; /* events since the latest mark */
+    uint64_t mark_ticks; /* a mark is made at least this often */
+    struct blocks blocks[STRAY_RESOURCE_END];
+    struct moving *moving; /* by lane: realloc between its two events */
+    size_t moving_count;
+    uint32_t *node_sites; /* heap site by node */
+    size_t node_site_count;
+    struct map site_map, peer_map, conn_map;
+    uint32_t *fds; /* life by descriptor */
+    size_t fd_count;
+    size_t site_room, life_room, peer_room;
+    bool ended; /* Tc was reached */
+    bool exec_pending;
+    uint64_t exec_time;
+};
+
+/* `source` is copied; what its data points to must outlive the lives. */
+int lives_open(const struct lives_source *source, struct lives **ret_lives);
+/* NULL is accepted. */
+void lives_close(struct lives *lives);
+/* The next event in time order. Events that make no sense are counted, not refused; fails with -ENOMEM only.
+ */
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+/* After the last event: settles Tc, survivors and closers. Nothing may be fed afterwards. */
+int lives_finish(struct lives *lives);
+
+/* Opens, feeds all events of `trace` and finishes. `trace` and `names` must outlive the lives. */
+int lives_read(struct trace *trace, struct names *names, struct lives **ret_lives, struct error *error);
+
+/* Open when the end began: what verdicts are about. */
+bool life_open_at_tc(const struct life *life);
+/* Lower bound of an age bucket, in seconds, and the bucket of an age. */
+double age_of_bucket(unsigned bucket);
+unsigned bucket_of_age(double seconds);
+/* The work done by `mark` on the process's axis. */
+double lives_work(const struct lives *lives, uint32_t mark);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The axes of a process's life: how much time, how many requests, statements and allocations had passed at
+ * each of at most MARKS_LIMIT moments. A resource remembers the mark of its birth, four bytes, and from it
+ * every axis can be told at the end, when it is known which one is worth having. When the marks run out,
+ * neighbours merge, so that memory is bounded however long the run.
+ */
+#ifndef STRAY_LIVES_MARKS_H
+#define STRAY_LIVES_MARKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MARKS_LIMIT 65536u
+
+enum axis { AXIS_REQUESTS, AXIS_STATEMENTS, AXIS_ALLOCATIONS, AXIS_TIME, AXIS_COUNT };
+
+struct mark {
+    uint64_t at[AXIS_COUNT]; /* how far each axis had come; AXIS_TIME: event time */
+};
+
+struct marks {
+    struct mark *items; /* MARKS_LIMIT of them */
+    size_t count;
+    unsigned shift;   /* a mark's number, shifted right by this, is its index */
+    uint32_t current; /* number of the latest mark */
+};
+
+int marks_open(struct marks *marks);
+void marks_clear(struct marks *marks);
+/* Begins a new mark at `now`. */
+void marks_add(struct marks *marks, const struct mark *now);
+/* The moment a mark was made, as exactly as is still known. There must be a mark. */
+const struct mark *marks_at(const struct marks *marks, uint32_t number);
+/* Event time at which `axis` came to `value`. */
+uint64_t marks_time_at(const struct marks *marks, enum axis axis, double value);
+
+#endif

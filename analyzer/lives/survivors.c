@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is still open at Tc, spread over the axes: the cohorts that the verdicts on heap sites look at. */
+#include <math.h>
+
+#include "lives/internal.h"
+
+#define ENOUGH_WORK 30 /* fewer requests (or statements) are no axis */
+#define RUN_LENGTH  32
+#define WARM_UP     0.1
+
+double age_of_bucket(unsigned bucket)
+{
+    return 1e-6 * exp2(bucket / 4.0);
+}
+
+unsigned bucket_of_age(double seconds)
+{
+    double bucket = seconds > 1e-6 ? 4 * log2(seconds * 1e6) : 0;
+    return bucket < AGE_BUCKETS - 1 ? (unsigned)bucket : AGE_BUCKETS - 1;
+}
+
+static unsigned bucket_of(const struct lives *lives, uint32_t mark, uint64_t time)
+{
+    uint64_t birth = marks_at(&lives->marks, mark)->at[AXIS_TIME];
+    return bucket_of_age(lives->source.span(lives->source.data, time > birth ? time - birth : 0));
+}
+
+void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time)
+{
+    struct growth *growth = site->growth;
+    growth->released[bucket_of(lives, mark, time)]++;
+    if (++growth->run == RUN_LENGTH)
+        growth->in_runs += RUN_LENGTH;
+    else if (growth->run > RUN_LENGTH)
+        growth->in_runs++;
+}
+
+void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
+{
+    uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
+    uint32_t *released =
+        &site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))];
+    *released = count < UINT32_MAX - *released ? *released + (uint32_t)count : UINT32_MAX;
+}
+
+static enum axis work_axis(const struct lives *lives)
+{
+    if (lives->now.at[AXIS_REQUESTS] >= ENOUGH_WORK)
+        return AXIS_REQUESTS;
+    if (lives->now.at[AXIS_STATEMENTS] >= ENOUGH_WORK)
+        return AXIS_STATEMENTS;
+    return lives->now.at[AXIS_ALLOCATIONS] > 0 ? AXIS_ALLOCATIONS : AXIS_TIME;
+}
+
+double lives_work(const struct lives *lives, uint32_t mark)
+{
+    return (double)marks_at(&lives->marks, mark)->at[lives->axis];
+}
+
+static unsigned window(const struct lives *lives, enum axis axis, uint32_t first_mark, uint32_t mark)
+{
+    uint64_t from = marks_at(&lives->marks, first_mark)->at[axis];
+    uint64_t at = marks_at(&lives->marks, mark)->at[axis];
+    uint64_t to = lives->at_tc.at[axis];
+    if (at <= from || to <= from)
+        return 0;
+    double place = (double)(at - from) / (double)(to - from) * LIVES_WINDOWS;
+    return place < LIVES_WINDOWS ? (unsigned)place : LIVES_WINDOWS - 1;
+}
+
+static void note(struct lives *lives, const struct block *block)
+{
+    struct site *site = &lives->sites[block->site];
+    const struct mark *birth = marks_at(&lives->marks, block->mark);
+    site->alive++;
+    site->alive_bytes += block->size;
+    site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
+    if (!site->growth)
+        return;
+    site->growth->by_work[window(lives, lives->axis, site->first_mark, block->mark)]++;
+    site->growth->by_time[window(lives, AXIS_TIME, site->first_mark, block->mark)]++;
+    site->growth->surviving[bucket_of(lives, block->mark, lives->tc)]++;
+}
+
+int survivors_note(struct lives *lives)
+{
+    lives->now.at[AXIS_TIME] = lives->tc;
+    lives->at_tc = lives->now;
+    lives->axis = work_axis(lives);
+    for (unsigned resource = 0; resource < STRAY_RESOURCE_END; resource++) {
+        const struct blocks *blocks = &lives->blocks[resource];
+        for (size_t i = 0; i < blocks->capacity; i++) {
+            if (blocks->slots[i].handle)
+                note(lives, &blocks->slots[i]);
+        }
+    }
+    for (size_t i = 0; i < lives->moving_count; i++) {
+        if (lives->moving[i].block.handle)
+            note(lives, &lives->moving[i].block);
+    }
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/verbs.h"
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return fail("no verb (see stray help)");
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("stray " STRAY_VERSION);
+        return output_finish();
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return command_help(1, argv);
+    const struct verb *verb = verb_find(argv[1]);
+    if (!verb)
+        return fail("%s: no such verb (see stray help)", argv[1]);
+    return verb->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdicts/connections.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define NEVER_CLOSED_MIN   5 /* leaked ones, where the place never closes */
+#define USUALLY_CLOSED_MIN 3 /* ... where it usually does */
+#define FAILED_MIN         3
+#define CERTAIN            10  /* from so many on, a place that opens one by one and never closes leaks */
+#define START_UP           0.1 /* share of time and work that counts as start-up */
+#define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
+#define LONGER             2.0 /* times the usual life that make a life long */
+#define LONGER_IDLE        5.0 /* times the usual silence before a close that make a silence long */
+#define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
+#define POOL_USES          10
+#define JITTER_S           0.001
+#define FINALIZER_MIN      10
+#define FINALIZER_SHARE    0.2
+#define CHURN_MIN          20
+#define CHURN_PER_WORK     0.8
+#define CHURN_LIFE_S       1.0
+#define CHURN_EXCHANGES    5
+#define CHURN_COSTLY       0.1
+#define CLOSE_WAIT_SAMPLES 3
+#define CLOSE_WAIT_S       60.0
+
+/* What the lifetimes of a place have in common. */
+struct habits {
+    size_t open, closed;
+    double last_birth;
+    double usual_life; /* 95 % of the closed ones live no longer */
+    double usual_idle; /* ... and are silent no longer before they are closed */
+    double median_life;
+    bool one_at_a_time; /* closed ones of one thread never overlap */
+    size_t known;       /* open ones whose use was observed */
+    double median_uses; /* of the open ones */
+};
+
+static double life_of(const struct usage *usage)
+{
+    return usage->end - usage->birth;
+}
+
+static double idle_of(const struct usage_figures *figures, const struct usage *usage)
+{
+    double idle = figures->tc - usage->last_use;
+    return idle > 0 ? idle : 0;
+}
+
+/* The usage must have ended before any later one of its thread begins. Only the nearest later one is looked
+ * at: if any overlaps, a nearest one does. */
+static bool one_at_a_time(const struct usage_figures *figures)
+{
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (usage->open)
+            continue;
+        for (size_t k = i + 1; k < figures->count && k < i + 64; k++) {
+            if (figures->usage[k].thread != usage->thread)
+                continue;
+            if (figures->usage[k].birth < usage->end)
+                return false;
+            break;
+        }
+    }
+    return true;
+}
+
+static int habits_find(const struct usage_figures *figures, struct habits *ret_habits)
+{
+    struct habits habits = {.one_at_a_time = one_at_a_time(figures)};
+    double *values = calloc(3 * figures->count + 1, sizeof(*values));
+    if (!values)
+        return -ENOMEM;
+    double *uses = values + figures->count, *idle = uses + figures->count;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        habits.last_birth = fmax(habits.last_birth, usage->birth);
+        if (usage->open) {
+            habits.known += usage->used_known;
+            uses[habits.open++] = usage->uses;
+        } else {
+            idle[habits.closed] = usage->end - usage->last_use;
+            values[habits.closed++] = life_of(usage);
+        }
+    }
+    habits.usual_idle = stats_quantile(idle, habits.closed, 0.95);
+    habits.usual_life = stats_quantile(values, habits.closed, 0.95);
+    habits.median_life = stats_quantile(values, habits.closed, 0.5);
+    habits.median_uses = stats_quantile(uses, habits.open, 0.5);
+    free(values);
+    *ret_habits = habits;
+    return 0;
+}
+
+/* Silent since a later one was opened at the same place. */
+static bool superseded(const struct habits *habits, const struct usage *usage)
+{
+    return usage->last_use < habits->last_birth;
+}
+
+/* Silent since the same thread came by again: whoever held it had let go of it. */
+static bool thread_came_again(const struct usage_figures *figures, size_t index)
+{
+    const struct usage *usage = &figures->usage[index];
+    for (size_t i = index + 1; i < figures->count; i++) {
+        if (figures->usage[i].thread == usage->thread)
+            return usage->last_use <= figures->usage[i].birth;
+    }
+    return false;
+}
+
+/* At a place that usually closes. */
+static bool left_behind(const struct usage_figures *figures, const struct habits *habits, size_t index)
+{
+    const struct usage *usage = &figures->usage[index];
+    double idle = idle_of(figures, usage), age = figures->tc - usage->birth;
+    if (habits->one_at_a_time && thread_came_again(figures, index))
+        return true;
+    return age > LONGER * habits->usual_life + JITTER_S && idle > LONGER_IDLE * habits->usual_idle &&
+           idle >= IDLE_SHARE * age;
+}
+
+static size_t mark_left_behind(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        marks[i] = figures->usage[i].open && left_behind(figures, habits, i);
+        count += marks[i];
+    }
+    return count;
+}
+
+/* One that was opened last and shows nothing yet goes with the others if its thread has come to the end of
+ * the program: nobody is left who could still be using it. */
+static size_t mark_last(const struct usage_figures *figures, bool *marks)
+{
+    size_t last = figures->count - 1;
+    const struct usage *usage = &figures->usage[last];
+    if (marks[last] || !usage->open || !usage->by_ender || !figures->exits)
+        return 0;
+    marks[last] = true;
+    return 1;
+}
+
+/* At a place that never closes all open ones go together, those last opened included. */
+static size_t mark_never_closed(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+{
+    size_t silent = 0;
+    for (size_t i = 0; i < figures->count; i++)
+        silent += figures->usage[i].open && superseded(habits, &figures->usage[i]);
+    size_t others = habits->open > 0 ? habits->open - 1 : 0;
+    if (others == 0 || (double)(others - silent) > IN_USE_SHARE * (double)others + (others >= 4 ? 1 : 0))
+        return 0;
+    for (size_t i = 0; i < figures->count; i++)
+        marks[i] = figures->usage[i].open;
+    return habits->open;
+}
+
+static double place(double from, double at, double to)
+{
+    return to > from ? fmin(1, fmax(0, (at - from) / (to - from))) : 1;
+}
+
+static void measure(const struct usage_figures *figures, const bool *marks, struct usage_judgement *judgement)
+{
+    const struct usage *first = NULL, *last = NULL;
+    for (size_t i = 0; i < figures->count; i++) {
+        if (!marks[i])
+            continue;
+        first = first ? first : &figures->usage[i];
+        last = &figures->usage[i];
+    }
+    if (!first)
+        return;
+    judgement->first = first->birth;
+    judgement->last = last->birth;
+    judgement->spread_time = place(figures->usage[0].birth, last->birth, figures->tc);
+    judgement->spread_work = place(figures->usage[0].work, last->work, figures->work);
+}
+
+static int median_idle(const struct usage_figures *figures, const bool *marks, double *ret_idle)
+{
+    double *values = calloc(figures->count + 1, sizeof(*values));
+    if (!values)
+        return -ENOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        if (marks[i])
+            values[count++] = idle_of(figures, &figures->usage[i]);
+    }
+    *ret_idle = stats_quantile(values, count, 0.5);
+    free(values);
+    return 0;
+}
+
+/* Each was done with before the next was opened, but for a third of them: a loop or a caller, not a pool that
+ * is being filled by many at once. */
+static bool one_by_one(const struct usage_figures *figures, const bool *marks, size_t count)
+{
+    size_t overlaps = 0;
+    const struct usage *before = NULL;
+    for (size_t i = 0; i < figures->count; i++) {
+        if (!marks[i])
+            continue;
+        overlaps += before && before->last_use > figures->usage[i].birth;
+        before = &figures->usage[i];
+    }
+    return 3 * overlaps <= count;
+}
+
+/* Opened at the start and never again: what pools and singletons do. */
+static bool start_up(const struct usage_figures *figures, const struct usage_judgement *judgement,
+                     const struct habits *habits, const bool *marks, size_t count)
+{
+    bool early_time = judgement->spread_time <= START_UP, early_work = judgement->spread_work <= START_UP;
+    if (early_time && early_work)
+        return true;
+    if (!early_time && !(early_work && figures->work_is_load))
+        return false;
+    bool used = habits->known > 0 && habits->median_uses >= 1;
+    return !one_by_one(figures, marks, count) || (!used && (count < CERTAIN || early_work));
+}
+
+static bool enough(const struct habits *habits, size_t count)
+{
+    if (habits->closed >= USUALLY_CLOSED_MIN && habits->closed >= habits->open / 4)
+        return count >= USUALLY_CLOSED_MIN;
+    return count >= NEVER_CLOSED_MIN;
+}
+
+static enum confidence how_sure(const struct habits *habits, const struct usage_judgement *judgement)
+{
+    if (judgement->count >= CERTAIN && judgement->spread_time > 0.5)
+        return CONFIDENCE_HIGH;
+    return judgement->count >= CERTAIN || habits->known > 0 || habits->closed > 0 ? CONFIDENCE_MEDIUM
+                                                                                  : CONFIDENCE_LOW;
+}
+
+static int say_leaked(const struct usage_figures *figures, const struct habits *habits, const bool *marks,
+                      struct usage_judgement *judgement)
+{
+    judgement->verdict = VERDICT_LEAKED;
+    judgement->severity = SEVERITY_ERROR;
+    judgement->confidence = how_sure(habits, judgement);
+    judgement->never_released = stats_share(judgement->count, figures->count);
+    if (figures->tc > 0)
+        judgement->per_second = stats_rate(judgement->count, figures->tc);
+    return median_idle(figures, marks, &judgement->median_idle_s);
+}
+
+/* Open, and no leak: say what it is. */
+static int say_harmless(const struct usage_figures *figures, const struct habits *habits, bool early,
+                        bool *marks, struct usage_judgement *judgement)
+{
+    for (size_t i = 0; i < figures->count; i++)
+        marks[i] = figures->usage[i].open;
+    measure(figures, marks, judgement);
+    int result = median_idle(figures, marks, &judgement->median_idle_s);
+    judgement->count = habits->open;
+    judgement->severity = SEVERITY_NONE;
+    judgement->confidence = CONFIDENCE_MEDIUM;
+    bool accepted = figures->count > 0 && figures->usage[0].server;
+    if (habits->open > 0 && figures->exits && figures->connection && !accepted) {
+        judgement->verdict = VERDICT_OPEN_AT_EXIT;
+        judgement->severity = SEVERITY_NOTE;
+    } else if (habits->open > 0 && habits->median_uses >= POOL_USES) {
+        judgement->verdict = VERDICT_PLATEAU;
+    } else if (early) {
+        judgement->verdict = VERDICT_STATIC;
+    } else {
+        judgement->verdict = figures->count < NEVER_CLOSED_MIN ? VERDICT_FEW : VERDICT_STEADY;
+    }
+    for (size_t i = 0; i < figures->count; i++)
+        marks[i] = false;
+    return result;
+}
+
+/* A connection that was accepted is open because its client keeps it: only one whose client hung up, as the
+ * samples saw, is left behind. Where nothing was sampled the habit of the place must do: one at a time, each
+ * closed before the next, but for these. */
+static size_t mark_hung_up(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        bool left = habits->known > 0 ? usage->close_wait > 0
+                                      : habits->closed >= USUALLY_CLOSED_MIN && habits->one_at_a_time &&
+                                            thread_came_again(figures, i);
+        marks[i] = usage->open && left;
+        count += marks[i];
+    }
+    return count;
+}
+
+static size_t mark_failed(const struct usage_figures *figures, bool *marks)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        marks[i] = figures->usage[i].open && figures->usage[i].failed;
+        count += marks[i];
+    }
+    return count;
+}
+
+static size_t mark_leaked(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+{
+    if (figures->usage[0].server)
+        return mark_hung_up(figures, habits, marks);
+    if (habits->closed == 0)
+        return mark_never_closed(figures, habits, marks);
+    size_t count = mark_left_behind(figures, habits, marks);
+    if (count + 1 >= USUALLY_CLOSED_MIN)
+        count += mark_last(figures, marks);
+    return count;
+}
+
+int usage_judge_open(const struct usage_figures *figures, struct usage_judgement *ret_judgement, bool *marks)
+{
+    struct usage_judgement judgement = {0};
+    struct habits habits;
+    int result = habits_find(figures, &habits);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < figures->count; i++)
+        marks[i] = false;
+    judgement.median_life_s = habits.median_life;
+    bool early = false;
+    size_t failed = mark_failed(figures, marks);
+    judgement.count = failed;
+    if (failed < FAILED_MIN)
+        judgement.count = habits.open > 0 ? mark_leaked(figures, &habits, marks) : 0;
+    measure(figures, marks, &judgement);
+    if (failed < FAILED_MIN && judgement.count > 0)
+        early = start_up(figures, &judgement, &habits, marks, judgement.count);
+    if (failed >= FAILED_MIN || (!early && enough(&habits, judgement.count)))
+        result = say_leaked(figures, &habits, marks, &judgement);
+    else
+        result = say_harmless(figures, &habits, early, marks, &judgement);
+    if (result == 0)
+        *ret_judgement = judgement;
+    return result;
+}
+
+bool usage_judge_finalizers(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
+{
+    struct usage_judgement judgement = {.verdict = VERDICT_FINALIZER_CLOSED, .severity = SEVERITY_WARNING};
+    uint64_t closed = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        closed += !usage->open;
+        if (usage->open || !usage->finalizer || usage->failed)
+            continue;
+        if (judgement.count++ == 0)
+            judgement.first = usage->birth;
+        judgement.last = usage->birth;
+    }
+    if (judgement.count < FINALIZER_MIN || (double)judgement.count < FINALIZER_SHARE * (double)closed)
+        return false;
+    judgement.share = (double)judgement.count / (double)closed;
+    judgement.confidence = CONFIDENCE_HIGH;
+    if (figures->tc > 0)
+        judgement.per_second = stats_rate(judgement.count, figures->tc);
+    *ret_judgement = judgement;
+    return true;
+}
+
+static double exchanges(const struct usage_figures *figures)
+{
+    double uses = 0;
+    for (size_t i = 0; i < figures->count; i++)
+        uses += figures->usage[i].uses;
+    return uses / (double)figures->count;
+}
+
+bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
+{
+    struct habits habits;
+    if (!figures->connection || figures->count < CHURN_MIN || figures->usage[0].server ||
+        habits_find(figures, &habits) < 0)
+        return false;
+    double span = figures->tc - figures->usage[0].birth, work = figures->work - figures->usage[0].work;
+    double count = (double)figures->count, connecting = 0;
+    bool per_work = figures->work_is_load && work > 0 && count >= CHURN_PER_WORK * work;
+    bool brief = habits.median_life < CHURN_LIFE_S && span > 0 && count >= span;
+    if (2 * habits.closed < figures->count || (!per_work && !brief) || exchanges(figures) > CHURN_EXCHANGES)
+        return false;
+    for (size_t i = 0; i < figures->count; i++)
+        connecting += figures->usage[i].connect_s;
+    struct usage_judgement judgement = {.verdict = VERDICT_CHURN, .count = figures->count};
+    judgement.share = figures->tc > 0 ? connecting / figures->tc : 0;
+    judgement.severity = judgement.share > CHURN_COSTLY ? SEVERITY_WARNING : SEVERITY_NOTE;
+    judgement.confidence = CONFIDENCE_MEDIUM;
+    judgement.median_life_s = habits.median_life;
+    judgement.first = figures->usage[0].birth;
+    judgement.last = habits.last_birth;
+    judgement.per_second = span > 0 ? stats_rate(figures->count, span) : (struct interval){0};
+    *ret_judgement = judgement;
+    return true;
+}
+
+bool usage_judge_close_wait(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
+{
+    struct usage_judgement judgement = {.verdict = VERDICT_CLOSE_WAIT, .severity = SEVERITY_WARNING};
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        bool long_enough = usage->close_wait_s >= fmin(CLOSE_WAIT_S, 0.5 * (figures->tc - usage->birth));
+        if (!usage->open || usage->close_wait < CLOSE_WAIT_SAMPLES || !long_enough)
+            continue;
+        if (judgement.count++ == 0)
+            judgement.first = usage->birth;
+        judgement.last = usage->birth;
+    }
+    judgement.confidence = CONFIDENCE_HIGH;
+    if (judgement.count > 0)
+        *ret_judgement = judgement;
+    return judgement.count > 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Verdicts on resources whose every lifetime is known: connections, sockets, files, PGconns. Pure functions
+ * from the lifetimes of one place to a judgement; no trace, no clock, no names.
+ *
+ * What tells a leaked connection from a pool's: it is silent since a later one of the same place was opened,
+ * where a pool's members are used again; its place opens them as the work goes on, where a pool fills at the
+ * start or in one peak. Where a place usually closes, what stays behind far longer than its usual life is
+ * leaked. What cannot be told either way is not called a leak.
+ */
+#ifndef STRAY_VERDICTS_CONNECTIONS_H
+#define STRAY_VERDICTS_CONNECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "verdicts/stats.h"
+#include "verdicts/verdict.h"
+
+/* One lifetime. Times are seconds since the process began. */
+struct usage {
+    double birth, last_use;
+    double end;          /* if not open */
+    double work;         /* done by the process when it was born */
+    double connect_s;    /* time spent connecting */
+    double close_wait_s; /* seconds from the first to the last sample that saw CLOSE_WAIT, if it still was */
+    uint32_t close_wait; /* such samples */
+    uint32_t uses;
+    uint32_t thread;
+    bool open;       /* at Tc */
+    bool used_known; /* last_use was observed */
+    bool by_ender;   /* acquired by the thread that then began the end */
+    bool finalizer;  /* closed by a destructor or the garbage collector */
+    bool server;     /* accepted */
+    bool failed;     /* a PGconn that never connected */
+};
+
+struct usage_figures {
+    const struct usage *usage; /* in the order of birth, none born after Tc */
+    size_t count;
+    double tc;         /* seconds since the process began */
+    double work;       /* done by Tc */
+    bool work_is_load; /* requests or statements; else allocations: a weak axis */
+    bool exits;        /* the process ended by itself */
+    bool connection;   /* a connection or PGconn: open-at-exit and churn apply */
+};
+
+struct usage_judgement {
+    enum verdict verdict;
+    enum severity severity;
+    enum confidence confidence;
+    uint64_t count;       /* resources the verdict is about */
+    double first, last;   /* births of these */
+    double median_idle_s; /* leaked, open-at-exit */
+    double median_life_s; /* of the closed ones */
+    double spread_time;   /* share of the time, from the first birth on, over which these were born */
+    double spread_work;
+    struct interval never_released; /* leaked: of those opened */
+    struct interval per_second;     /* leaked: count over the time observed */
+    double share; /* finalizer-closed: of the closes; churn: of the time that goes into connecting */
+};
+
+/* What becomes of those still open: leaked, open-at-exit, plateau (a pool), static, steady or few. marks[i]
+ * is set for each usage the verdict counts (leaked only). `marks` has room for figures->count. -ENOMEM. */
+int usage_judge_open(const struct usage_figures *figures, struct usage_judgement *ret_judgement, bool *marks);
+/* True if the place leaves its closing to destructors. */
+bool usage_judge_finalizers(const struct usage_figures *figures, struct usage_judgement *ret_judgement);
+/* True if the place opens a connection for each bit of work. */
+bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgement *ret_judgement);
+/* True if peers hung up and this side never closed. */
+bool usage_judge_close_wait(const struct usage_figures *figures, struct usage_judgement *ret_judgement);
+
+#endif

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdicts/judge.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdicts/connections.h"
+#include "verdicts/heap.h"
+
+#define FEW_BLOCKS 30 /* heap */
+#define FEW_OTHERS 10 /* PGresults and other blocks */
+#define HOUR_S     3600.0
+
+_Static_assert(HEAP_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
+
+struct court {
+    const struct lives *lives;
+    const struct folds *folds;
+    blame_of *blame;
+    void *data;
+    struct judged judged;
+    size_t room;
+    bool *leaked; /* lives that a finding counts as leaked */
+    double tc, work;
+    double bucket_age[AGE_BUCKETS + 1];
+};
+
+static struct finding *finding_add(struct court *court, uint32_t fold)
+{
+    struct judged *judged = &court->judged;
+    if (judged->count == court->room) {
+        size_t room = court->room ? 2 * court->room : 16;
+        struct finding *moved = reallocarray(judged->findings, room, sizeof(*moved));
+        if (!moved)
+            return NULL;
+        judged->findings = moved;
+        court->room = room;
+    }
+    struct finding *finding = &judged->findings[judged->count++];
+    *finding = (struct finding){.fold = fold, .stack = court->folds->items[fold].stack, .cause = LIVES_NONE};
+    return finding;
+}
+
+static void fact_add(struct finding *finding, const char *name, double value, bool count)
+{
+    if (finding->fact_count < FACTS_MAX)
+        finding->facts[finding->fact_count++] = (struct fact){name, value, count};
+}
+
+/* ---- lives ---- */
+
+static double seconds(const struct court *court, uint64_t time)
+{
+    return court->lives->source.seconds(court->lives->source.data, time);
+}
+
+static double span(const struct court *court, uint64_t ticks)
+{
+    return court->lives->source.span(court->lives->source.data, ticks);
+}
+
+static struct usage usage_of(const struct court *court, const struct life *life)
+{
+    const struct lives *lives = court->lives;
+    return (struct usage){
+        .birth = seconds(court, life->birth),
+        .last_use = fmin(seconds(court, life->last_use), court->tc),
+        .end = life->end == LIFE_OPEN ? court->tc : seconds(court, life->death),
+        .work = lives_work(lives, life->mark),
+        .connect_s = span(court, life->connect),
+        .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
+        .close_wait = life->close_wait,
+        .uses = life->uses,
+        .thread = life->thread,
+        .open = life_open_at_tc(life),
+        .used_known = life->used_known,
+        .by_ender = lives->tc_thread != 0 && life->thread == lives->tc_thread,
+        .finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR,
+        .server = life->server,
+        .failed = life->failed,
+    };
+}
+
+static bool keeps_lives(const struct fold *fold)
+{
+    return fold->life_count > 0;
+}
+
+/* The lives of a fold as the rules want them; *ret_indexes says which is which. */
+static int usages_of(const struct court *court, const struct fold *fold, struct usage **ret_usages,
+                     uint32_t **ret_indexes, size_t *ret_count)
+{
+    struct usage *usages = calloc(fold->life_count + 1, sizeof(*usages));
+    uint32_t *indexes = calloc(fold->life_count + 1, sizeof(*indexes));
+    size_t count = 0;
+    if (!usages || !indexes) {
+        free(usages);
+        free(indexes);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct life *life = &court->lives->lives[fold->lives[i]];
+        if (life->born_late)
+            continue;
+        indexes[count] = fold->lives[i];
+        usages[count++] = usage_of(court, life);
+    }
+    *ret_usages = usages;
+    *ret_indexes = indexes;
+    *ret_count = count;
+    return 0;
+}
+
+static void life_facts(const struct court *court, struct finding *finding,
+                       const struct usage_judgement *judgement, const struct fold *fold)
+{
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    if (judgement->verdict == VERDICT_LEAKED || judgement->verdict == VERDICT_OPEN_AT_EXIT) {
+        fact_add(finding, "median_idle_s", judgement->median_idle_s, false);
+        fact_add(finding, "spread_over_time", judgement->spread_time, false);
+        fact_add(finding, "spread_over_work", judgement->spread_work, false);
+    }
+    if (fold->closed > 0)
+        fact_add(finding, "median_life_s", judgement->median_life_s, false);
+    if (judgement->verdict == VERDICT_LEAKED) {
+        fact_add(finding, "never_released", judgement->never_released.estimate, false);
+        fact_add(finding, "never_released_low", judgement->never_released.low, false);
+        fact_add(finding, "never_released_high", judgement->never_released.high, false);
+    }
+    if (judgement->verdict == VERDICT_FINALIZER_CLOSED)
+        fact_add(finding, "share_of_closes", judgement->share, false);
+    if (judgement->verdict == VERDICT_CHURN)
+        fact_add(finding, "share_of_time_connecting", judgement->share, false);
+    fact_add(finding, "observed_s", court->tc, false);
+}
+
+static int say(struct court *court, uint32_t fold, const struct usage_judgement *judgement)
+{
+    struct finding *finding = finding_add(court, fold);
+    if (!finding)
+        return -ENOMEM;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = judgement->count;
+    finding->first_s = judgement->first;
+    finding->last_s = judgement->last;
+    const struct interval *rate = &judgement->per_second;
+    finding->rated = rate->estimate > 0;
+    finding->rate_per_hour =
+        (struct interval){rate->estimate * HOUR_S, rate->low * HOUR_S, rate->high * HOUR_S};
+    life_facts(court, finding, judgement, &court->folds->items[fold]);
+    return 0;
+}
+
+static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
+                        const uint32_t *indexes)
+{
+    struct usage_judgement judgement;
+    int result = usage_judge_open(figures, &judgement, marks);
+    if (result < 0)
+        return result;
+    court->judged.verdicts[which] = judgement.verdict;
+    for (size_t i = 0; i < figures->count; i++)
+        court->leaked[indexes[i]] = marks[i];
+    if (judgement.severity != SEVERITY_NONE)
+        result = say(court, which, &judgement);
+    bool leaked = judgement.verdict == VERDICT_LEAKED;
+    if (result == 0 && !leaked && usage_judge_close_wait(figures, &judgement))
+        result = say(court, which, &judgement);
+    if (result == 0 && usage_judge_finalizers(figures, &judgement))
+        result = say(court, which, &judgement);
+    else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))
+        result = say(court, which, &judgement);
+    return result;
+}
+
+static int judge_lives(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct usage *usages;
+    uint32_t *indexes;
+    size_t count;
+    int result = usages_of(court, fold, &usages, &indexes, &count);
+    if (result < 0)
+        return result;
+    struct usage_figures figures = {
+        .usage = usages,
+        .count = count,
+        .tc = court->tc,
+        .work = court->work,
+        .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
+        .exits = court->lives->ending == ENDING_EXIT && court->lives->voluntary,
+        .connection = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN,
+    };
+    bool *marks = calloc(count + 1, sizeof(*marks));
+    court->judged.verdicts[which] = VERDICT_FEW;
+    if (!marks)
+        result = -ENOMEM;
+    else if (count > 0)
+        result = judge_usages(court, which, &figures, marks, indexes);
+    free(marks);
+    free(usages);
+    free(indexes);
+    return result;
+}
+
+/* ---- blocks ---- */
+
+static struct heap_judgement judge_site(const struct court *court, const struct site *site)
+{
+    const struct lives *lives = court->lives;
+    double window_end[HEAP_WINDOWS];
+    double from = lives_work(lives, site->first_mark);
+    for (int i = 0; i < HEAP_WINDOWS; i++) {
+        double work = from + (court->work - from) * (i + 1) / HEAP_WINDOWS;
+        window_end[i] = i == HEAP_WINDOWS - 1
+                            ? court->tc
+                            : seconds(court, marks_time_at(&lives->marks, lives->axis, work));
+    }
+    struct heap_figures figures = {
+        .opened = site->opened_by_tc,
+        .closed = site->opened_by_tc - site->alive,
+        .peak = site->peak,
+        .alive = site->alive,
+        .alive_bytes = site->alive_bytes,
+        .warm = site->warm,
+        .few = site->resource == STRAY_HEAP ? FEW_BLOCKS : FEW_OTHERS,
+        .first = seconds(court, site->first),
+        .tc = court->tc,
+        .work_is_load = lives->axis <= AXIS_STATEMENTS,
+        .window_end = window_end,
+        .bucket_age = court->bucket_age,
+        .buckets = AGE_BUCKETS,
+    };
+    if (site->growth) {
+        figures.in_runs = site->growth->in_runs;
+        figures.by_work = site->growth->by_work;
+        figures.by_time = site->growth->by_time;
+        figures.released = site->growth->released;
+        figures.surviving = site->growth->surviving;
+    }
+    return heap_judge(&figures);
+}
+
+/* What the leaking sites of a fold add up to. */
+struct leakage {
+    enum verdict verdict;
+    uint64_t count, bytes;
+    uint64_t first, last;
+    uint32_t stack;
+    uint64_t most;
+    struct heap_judgement worst;
+};
+
+static void add_up(struct leakage *leakage, const struct site *site, const struct heap_judgement *judgement)
+{
+    if (leakage->count == 0 || site->first < leakage->first)
+        leakage->first = site->first;
+    if (site->last > leakage->last)
+        leakage->last = site->last;
+    if (leakage->count == 0 || judgement->verdict < leakage->verdict)
+        leakage->verdict = judgement->verdict;
+    if (leakage->count == 0 || site->alive_bytes > leakage->most) {
+        leakage->most = site->alive_bytes;
+        leakage->stack = site->stack;
+        leakage->worst = *judgement;
+    }
+    leakage->count += site->alive;
+    leakage->bytes += site->alive_bytes;
+}
+
+static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    finding->verdict = leakage->verdict;
+    finding->severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
+    finding->confidence = leakage->worst.confidence;
+    finding->stack = leakage->stack;
+    finding->count = leakage->count;
+    finding->bytes = leakage->bytes;
+    finding->first_s = seconds(court, leakage->first);
+    finding->last_s = fmin(seconds(court, leakage->last), court->tc);
+    finding->rated = court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(leakage->count, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    fact_add(finding, "surviving_generations", leakage->worst.generations, false);
+    fact_add(finding, "growth_order", leakage->worst.order, false);
+    fact_add(finding, "tail_hazard", leakage->worst.hazard, false);
+    fact_add(finding, "never_released", leakage->worst.never_released.estimate, false);
+    fact_add(finding, "never_released_low", leakage->worst.never_released.low, false);
+    fact_add(finding, "never_released_high", leakage->worst.never_released.high, false);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+static double rss_growth(const struct lives *lives)
+{
+    return (double)lives->memory.last_rss - (double)lives->memory.first_rss;
+}
+
+static int judge_blocks(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct leakage leakage = {.verdict = VERDICT_STEADY};
+    enum verdict quiet = VERDICT_FEW;
+    uint64_t busiest = 0;
+    for (size_t i = 0; i < fold->site_count; i++) {
+        const struct site *site = &court->lives->sites[fold->sites[i]];
+        struct heap_judgement judgement = judge_site(court, site);
+        if (judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP) {
+            add_up(&leakage, site, &judgement);
+        } else if (site->opened > busiest) {
+            busiest = site->opened;
+            quiet = judgement.verdict;
+        }
+    }
+    bool loud =
+        leakage.count > 0 && (fold->resource != STRAY_HEAP ||
+                              heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
+    court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
+    return loud ? say_growing(court, which, &leakage) : 0;
+}
+
+/* ---- causes ---- */
+
+static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        if (court->judged.findings[i].fold == fold && court->judged.findings[i].verdict == verdict)
+            return i;
+    }
+    return LIVES_NONE;
+}
+
+static bool counts_life(const struct court *court, const struct finding *finding, uint32_t index)
+{
+    const struct life *life = &court->lives->lives[index];
+    if (finding->verdict == VERDICT_LEAKED)
+        return court->leaked[index];
+    if (finding->verdict == VERDICT_OPEN_AT_EXIT)
+        return life_open_at_tc(life);
+    return !life->born_late;
+}
+
+/* The connection finding with the same verdict to which most of a PGconn finding's lives are tied. */
+static uint32_t connection_behind(const struct court *court, const struct finding *finding,
+                                  const uint32_t *fold_of)
+{
+    const struct fold *fold = &court->folds->items[finding->fold];
+    uint64_t tied = 0, counted = 0;
+    uint32_t cause = LIVES_NONE;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        if (!counts_life(court, finding, fold->lives[i]))
+            continue;
+        counted++;
+        uint32_t partner = court->lives->lives[fold->lives[i]].partner;
+        uint32_t behind =
+            partner == LIVES_NONE ? LIVES_NONE : finding_of(court, fold_of[partner], finding->verdict);
+        if (behind == LIVES_NONE)
+            continue;
+        tied++;
+        cause = behind;
+    }
+    return 2 * tied > counted ? cause : LIVES_NONE;
+}
+
+static bool same_function(const struct frame *a, const struct frame *b)
+{
+    return a && b && a->function && b->function && strcmp(a->function, b->function) == 0 &&
+           (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
+}
+
+/* Memory acquired by the function that leaks connections is held by them. */
+static uint32_t connection_holding(const struct court *court, const struct finding *finding)
+{
+    const struct frame *here = court->blame(court->data, finding->stack);
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        unsigned resource = court->folds->items[other->fold].resource;
+        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN;
+        if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
+            same_function(here, court->blame(court->data, other->stack)))
+            return i;
+    }
+    return LIVES_NONE;
+}
+
+static int find_causes(struct court *court)
+{
+    uint32_t *fold_of = calloc(court->lives->life_count + 1, sizeof(*fold_of));
+    if (!fold_of)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < court->folds->count; i++) {
+        for (size_t k = 0; k < court->folds->items[i].life_count; k++)
+            fold_of[court->folds->items[i].lives[k]] = i;
+    }
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (court->folds->items[finding->fold].resource == STRAY_PGCONN)
+            finding->cause = connection_behind(court, finding, fold_of);
+    }
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (!keeps_lives(&court->folds->items[finding->fold]))
+            finding->cause = connection_holding(court, finding);
+    }
+    free(fold_of);
+    return 0;
+}
+
+static bool peer_leaks(const struct court *court, uint32_t peer)
+{
+    for (size_t i = 0; i < court->judged.count; i++) {
+        const struct finding *finding = &court->judged.findings[i];
+        if (finding->verdict == VERDICT_LEAKED && court->folds->items[finding->fold].peer == peer)
+            return true;
+    }
+    return false;
+}
+
+/* Advice to reuse connections is noise while connections to the same peer leak, and a PGconn's is that of its
+ * connection said twice. */
+static void drop_idle_advice(struct court *court)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < court->judged.count; i++) {
+        const struct finding *finding = &court->judged.findings[i];
+        const struct fold *fold = &court->folds->items[finding->fold];
+        if (finding->verdict == VERDICT_CHURN &&
+            (fold->resource == STRAY_PGCONN || peer_leaks(court, fold->peer)))
+            continue;
+        court->judged.findings[kept++] = *finding;
+    }
+    court->judged.count = kept;
+}
+
+int judge(const struct lives *lives, const struct folds *folds, blame_of *blame, void *data,
+          struct judged *ret_judged)
+{
+    struct court court = {.lives = lives, .folds = folds, .blame = blame, .data = data};
+    court.tc = lives->source.seconds(lives->source.data, lives->tc);
+    court.work = (double)lives->at_tc.at[lives->axis];
+    for (unsigned i = 0; i <= AGE_BUCKETS; i++)
+        court.bucket_age[i] = age_of_bucket(i);
+    court.leaked = calloc(lives->life_count + 1, sizeof(*court.leaked));
+    court.judged.verdicts = calloc(folds->count + 1, sizeof(*court.judged.verdicts));
+    int result = court.leaked && court.judged.verdicts ? 0 : -ENOMEM;
+    for (uint32_t i = 0; result == 0 && i < folds->count; i++)
+        result = keeps_lives(&folds->items[i]) ? judge_lives(&court, i) : judge_blocks(&court, i);
+    if (result == 0)
+        drop_idle_advice(&court);
+    if (result == 0)
+        result = find_causes(&court);
+    free(court.leaked);
+    if (result < 0)
+        judged_clear(&court.judged);
+    else
+        *ret_judged = court.judged;
+    return result;
+}
+
+void judged_clear(struct judged *judged)
+{
+    free(judged->findings);
+    free(judged->verdicts);
+    *judged = (struct judged){0};
+}

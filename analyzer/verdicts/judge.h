@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * All verdicts on one process: from its lives, folded by the frame to blame, to findings. Causes are told
+ * from their consequences: the PGconn of a leaked connection, and memory held by it, are not leaks of their
+ * own.
+ *
+ * Ownership: a struct judged owns its arrays and refers to nothing. Not thread safe.
+ */
+#ifndef STRAY_VERDICTS_JUDGE_H
+#define STRAY_VERDICTS_JUDGE_H
+
+#include "lives/folds.h"
+#include "verdicts/stats.h"
+#include "verdicts/verdict.h"
+
+#define FACTS_MAX 16
+
+/* One piece of evidence. */
+struct fact {
+    const char *name; /* static: as in JSON */
+    double value;
+    bool count; /* an exact number of things; summed over processes */
+};
+
+struct finding {
+    enum verdict verdict;
+    enum severity severity;
+    enum confidence confidence;
+    uint32_t fold;
+    uint32_t stack;
+    uint64_t count, bytes;
+    double first_s, last_s; /* births of what it is about, since the process began */
+    bool rated;
+    struct interval rate_per_hour;
+    struct fact facts[FACTS_MAX];
+    size_t fact_count;
+    uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
+};
+
+struct judged {
+    struct finding *findings; /* in the order of folds */
+    size_t count;
+    enum verdict *verdicts; /* one a fold: the word for lists of sites */
+};
+
+/* `blame` names frames, to group memory under the connection that holds it; `data` is passed to it. -ENOMEM.
+ */
+int judge(const struct lives *lives, const struct folds *folds, blame_of *blame, void *data,
+          struct judged *ret_judged);
+void judged_clear(struct judged *judged);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From trace files to a report: opens each trace in turn, passes over it once, and closes it again. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/report.h"
+
+/* Words of a command that may hold a password are told by the shim already; here they are only pointed to. */
+static void describe(struct trace *trace, const struct lives *lives, struct report_process *ret_process)
+{
+    const struct process *process = trace_process(trace);
+    const struct damage *damage = trace_damage(trace);
+    struct report_process about = {
+        .pid = process->pid,
+        .parent_pid = process->parent_pid,
+        .exe = process->exe,
+        .start_realtime_ns = process->start_realtime_ns,
+        .events = lives->events,
+        .lost_events = damage->lost_events,
+        .complete = damage->complete,
+        .damage = *damage,
+        .exit_known = lives->exit_known,
+        .exit_status = lives->exit_status,
+    };
+    if (lives->events > 0)
+        about.duration_s = trace_seconds(trace, lives->last_time);
+    about.command = (const char **)(uintptr_t)process->command;
+    while (process->command && process->command[about.command_count])
+        about.command_count++;
+    static const char *const words[] = {[ENDING_EXIT] = "exit",
+                                        [ENDING_SIGNAL] = "signal",
+                                        [ENDING_EXEC] = "exec",
+                                        [ENDING_DETACHED] = "detached"};
+    if (lives->ending != ENDING_UNSEEN)
+        about.end = words[lives->ending];
+    else if (process->running)
+        about.end = "running";
+    else
+        about.end = lives->signalled ? "signal" : "killed";
+    *ret_process = about;
+}
+
+static const struct stack *stack_of(void *names, uint32_t node)
+{
+    return names_stack(names, node);
+}
+
+static int add_notes(struct report *report, const struct trace *trace)
+{
+    const char *const *notes;
+    size_t count = trace_notes(trace, &notes);
+    for (size_t i = 0; i < count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < report->note_count; k++)
+            known |= strcmp(report->notes[k], notes[i]) == 0;
+        if (known)
+            continue;
+        const char **moved = reallocarray(report->notes, report->note_count + 1, sizeof(*moved));
+        if (!moved)
+            return -ENOMEM;
+        report->notes = moved;
+        report->notes[report->note_count] = report_keep(report, notes[i]);
+        if (!report->notes[report->note_count])
+            return -ENOMEM;
+        report->note_count++;
+    }
+    return 0;
+}
+
+static int add_trace(struct report *report, struct trace *trace, const struct report_options *options,
+                     struct error *error)
+{
+    struct names *names = NULL;
+    struct lives *lives = NULL;
+    int result = names_open(trace, options->library, options->mine, &names);
+    if (result < 0)
+        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+    result = lives_read(trace, names, &lives, error);
+    if (result == 0) {
+        struct report_process process;
+        struct report_stacks stacks = {names, stack_of};
+        describe(trace, lives, &process);
+        result = report_add(report, &process, lives, &stacks, options->all);
+        if (result == 0)
+            result = add_notes(report, trace);
+        if (result < 0)
+            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+    }
+    lives_close(lives);
+    names_close(names);
+    return result;
+}
+
+int report_build(char *const *paths, size_t count, const char *given, const struct report_options *options,
+                 struct report **ret_report, struct error *error)
+{
+    struct report *report;
+    int result = report_begin(given, &report);
+    if (result < 0)
+        return error_set(error, result, "%s: %s", given, strerror(-result));
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        struct trace *trace;
+        result = trace_open(paths[i], &trace, error);
+        if (result < 0)
+            break;
+        result = add_trace(report, trace, options, error);
+        trace_close(trace);
+    }
+    if (result == 0) {
+        result = report_end(report);
+        if (result < 0)
+            error_set(error, result, "%s: %s", given, strerror(-result));
+    }
+    if (result < 0)
+        report_free(report);
+    else
+        *ret_report = report;
+    return result;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "views/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "read/words.h"
+
+/* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
+static json_t *text(const char *bytes)
+{
+    if (!bytes)
+        return json_null();
+    json_t *string = json_string(bytes);
+    if (string)
+        return string;
+    char plain[4096];
+    size_t used = 0;
+    for (const char *p = bytes; *p && used + 2 < sizeof(plain); p++) {
+        unsigned char byte = (unsigned char)*p;
+        if (byte < 0x80) {
+            plain[used++] = (char)byte;
+        } else {
+            plain[used++] = (char)(0xc0 | byte >> 6);
+            plain[used++] = (char)(0x80 | (byte & 0x3f));
+        }
+    }
+    return json_stringn(plain, used);
+}
+
+static json_t *whole(uint64_t number)
+{
+    return json_integer((json_int_t)number);
+}
+
+/* Six significant decimals are more than any of these figures can bear. */
+static json_t *real(double number)
+{
+    if (!isfinite(number))
+        return json_null();
+    double scale = fabs(number) >= 1e9 ? 1 : 1e6;
+    double rounded = round(number * scale) / scale;
+    return json_real(rounded == 0 ? 0.0 : rounded);
+}
+
+static json_t *frame(const struct report_frame *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "function", text(from ? from->function : NULL));
+    json_object_set_new(object, "file", text(from ? from->file : NULL));
+    json_object_set_new(object, "line", from && from->line ? whole(from->line) : json_null());
+    json_object_set_new(object, "module", text(from ? from->module : NULL));
+    json_object_set_new(object, "language", json_string(from && from->python ? "python" : "native"));
+    if (from && from->offset) {
+        char offset[32];
+        snprintf(offset, sizeof(offset), "0x%" PRIx64, from->offset);
+        json_object_set_new(object, "offset", json_string(offset));
+    }
+    return object;
+}
+
+static json_t *stack(const struct report_stack *from)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < from->count; i++)
+        json_array_append_new(array, frame(&from->frames[i]));
+    return array;
+}
+
+static json_t *pids(const uint32_t *from, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, whole(from[i]));
+    return array;
+}
+
+static json_t *moment(uint64_t realtime_ns)
+{
+    if (!realtime_ns)
+        return json_null();
+    time_t seconds = (time_t)(realtime_ns / 1000000000u);
+    struct tm parts;
+    char date[40], whole_text[64];
+    if (!gmtime_r(&seconds, &parts) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts))
+        return json_null();
+    snprintf(whole_text, sizeof(whole_text), "%s.%06uZ", date, (unsigned)(realtime_ns / 1000 % 1000000));
+    return json_string(whole_text);
+}
+
+static json_t *trace(const struct report *report)
+{
+    static const char *const axes[] = {"requests", "statements", "allocations", "time"};
+    json_t *object = json_object();
+    json_object_set_new(object, "path", text(report->path));
+    json_object_set_new(object, "complete", json_boolean(report->complete));
+    json_object_set_new(object, "events", whole(report->events));
+    json_object_set_new(object, "lost_events", whole(report->lost_events));
+    json_object_set_new(object, "duration_s", real(report->duration_s));
+    json_object_set_new(object, "work_axis", json_string(axes[report->axis]));
+    json_object_set_new(object, "work", whole(report->axis == AXIS_TIME ? 0 : report->work));
+    json_t *notes = json_array();
+    for (size_t i = 0; i < report->note_count; i++)
+        json_array_append_new(notes, text(report->notes[i]));
+    json_object_set_new(object, "notes", notes);
+    return object;
+}
+
+static json_t *book(const struct book *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "opened", whole(from->opened));
+    json_object_set_new(object, "closed", whole(from->closed));
+    json_object_set_new(object, "open", whole(from->open));
+    json_object_set_new(object, "peak", whole(from->peak));
+    json_object_set_new(object, "inherited", whole(from->inherited));
+    json_object_set_new(object, "unknown_closed", whole(from->unknown));
+    json_object_set_new(object, "bytes_open", whole(from->bytes_open));
+    json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
+    return object;
+}
+
+static json_t *damage(const struct damage *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "frames_damaged", whole(from->frames_damaged));
+    json_object_set_new(object, "frames_missing", whole(from->frames_missing));
+    json_object_set_new(object, "bytes_skipped", whole(from->bytes_skipped));
+    json_object_set_new(object, "events_recovered", whole(from->events_recovered));
+    json_object_set_new(object, "truncated", json_boolean(from->truncated));
+    return object;
+}
+
+static json_t *process(const struct report_process *from)
+{
+    json_t *object = json_object(), *command = json_array(), *resources = json_object();
+    json_object_set_new(object, "pid", whole(from->pid));
+    json_object_set_new(object, "parent_pid", whole(from->parent_pid));
+    json_object_set_new(object, "exe", text(from->exe));
+    for (size_t i = 0; i < from->command_count; i++)
+        json_array_append_new(command, text(from->command[i]));
+    json_object_set_new(object, "command", command);
+    json_object_set_new(object, "start", moment(from->start_realtime_ns));
+    json_object_set_new(object, "duration_s", real(from->duration_s));
+    json_object_set_new(object, "end", json_string(from->end));
+    if (from->exit_known)
+        json_object_set_new(object, "exit_status", whole(from->exit_status));
+    json_object_set_new(object, "events", whole(from->events));
+    json_object_set_new(object, "lost_events", whole(from->lost_events));
+    json_object_set_new(object, "complete", json_boolean(from->complete));
+    json_object_set_new(object, "damage", damage(&from->damage));
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+        json_object_set_new(resources, resource_label(i), book(&from->books[i]));
+    json_object_set_new(object, "resources", resources);
+    return object;
+}
+
+static json_t *evidence(const struct report_finding *from)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < from->fact_count; i++) {
+        const struct fact *fact = &from->facts[i];
+        json_object_set_new(object, fact->name,
+                            fact->count ? whole((uint64_t)fact->value) : real(fact->value));
+    }
+    return object;
+}
+
+static json_t *rate(const struct interval *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "estimate", real(from->estimate));
+    json_object_set_new(object, "low", real(from->low));
+    json_object_set_new(object, "high", real(from->high));
+    return object;
+}
+
+static json_t *finding(const struct report *report, const struct report_finding *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "id", json_string(from->id));
+    json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
+    json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
+    json_object_set_new(object, "severity", json_string(severity_name(from->severity)));
+    json_object_set_new(object, "message", text(from->message));
+    json_object_set_new(object, "site", frame(from->site));
+    json_object_set_new(object, "stack", stack(&from->stack));
+    json_object_set_new(object, "stack_truncated", json_boolean(from->stack.truncated));
+    json_object_set_new(object, "count", whole(from->count));
+    json_object_set_new(object, "bytes", whole(from->bytes));
+    if (from->peer)
+        json_object_set_new(object, "peer", text(from->peer));
+    if (from->rated)
+        json_object_set_new(object, "rate_per_hour", rate(&from->rate_per_hour));
+    json_object_set_new(object, "first_s", real(from->first_s));
+    json_object_set_new(object, "last_s", real(from->last_s));
+    json_object_set_new(object, "confidence", json_string(confidence_name(from->confidence)));
+    json_object_set_new(object, "evidence", evidence(from));
+    if (from->cause != REPORT_NONE)
+        json_object_set_new(object, "caused_by", json_string(report->findings[from->cause].id));
+    json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    return object;
+}
+
+static json_t *site(const struct report_site *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
+    json_object_set_new(object, "site", frame(from->known ? &from->site : NULL));
+    json_object_set_new(object, "opened", whole(from->opened));
+    json_object_set_new(object, "closed", whole(from->closed));
+    json_object_set_new(object, "open", whole(from->open));
+    json_object_set_new(object, "bytes_open", whole(from->bytes_open));
+    json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
+    if (from->peer)
+        json_object_set_new(object, "peer", text(from->peer));
+    json_t *handles = json_array();
+    for (size_t i = 0; i < from->handle_count; i++)
+        json_array_append_new(handles, whole(from->handles[i]));
+    json_object_set_new(object, "handles", handles);
+    json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    return object;
+}
+
+static json_t *peer(const struct report_peer *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "peer", text(from->text));
+    json_object_set_new(object, "kind", json_string(from->server ? "server" : "client"));
+    json_object_set_new(object, "open", whole(from->open));
+    json_object_set_new(object, "peak", whole(from->peak));
+    json_object_set_new(object, "opened", whole(from->opened));
+    json_object_set_new(object, "closed", whole(from->closed));
+    json_object_set_new(object, "closed_by_finalizer", whole(from->closed_by_finalizer));
+    json_object_set_new(object, "close_wait", whole(from->close_wait));
+    return object;
+}
+
+/* What is not measured is null, never 0: nobody shall read a guess as a figure. */
+static json_t *memory(const struct report_memory *from)
+{
+    static const char *const unmeasured[] = {"allocator_retained", "python_slack", "mmap", "stacks"};
+    json_t *object = json_object(), *parts = json_object();
+    json_object_set_new(object, "rss_start", from->known ? whole(from->rss_start) : json_null());
+    json_object_set_new(object, "rss_end", from->known ? whole(from->rss_end) : json_null());
+    json_object_set_new(parts, "live_heap", from->known ? json_integer(from->live_heap) : json_null());
+    for (size_t i = 0; i < sizeof(unmeasured) / sizeof(*unmeasured); i++)
+        json_object_set_new(parts, unmeasured[i], json_null());
+    json_object_set_new(parts, "tracer", from->known ? json_integer(from->tracer) : json_null());
+    json_object_set_new(parts, "unexplained", from->known ? json_integer(from->unexplained) : json_null());
+    json_object_set_new(object, "parts", parts);
+    return object;
+}
+
+static json_t *whole_report(const struct report *report, bool with_sites)
+{
+    json_t *object = json_object(), *processes = json_array(), *findings = json_array(),
+           *peers = json_array();
+    json_object_set_new(object, "schema", json_string("stray-report/1"));
+    json_object_set_new(object, "trace", trace(report));
+    for (size_t i = 0; i < report->process_count; i++)
+        json_array_append_new(processes, process(&report->processes[i]));
+    json_object_set_new(object, "processes", processes);
+    for (size_t i = 0; i < report->finding_count; i++)
+        json_array_append_new(findings, finding(report, &report->findings[i]));
+    json_object_set_new(object, "findings", findings);
+    if (with_sites) {
+        json_t *sites = json_array();
+        for (size_t i = 0; i < report->site_count; i++)
+            json_array_append_new(sites, site(&report->sites[i]));
+        json_object_set_new(object, "sites", sites);
+    }
+    for (size_t i = 0; i < report->peer_count; i++)
+        json_array_append_new(peers, peer(&report->peers[i]));
+    json_object_set_new(object, "connections", peers);
+    json_object_set_new(object, "memory", memory(&report->memory));
+    return object;
+}
+
+int report_write_json(const struct report *report, bool sites, FILE *out)
+{
+    json_t *object = whole_report(report, sites);
+    if (!object)
+        return -ENOMEM;
+    int result = json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
+    json_decref(object);
+    return result < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One sentence a finding. */
+#include <stdio.h>
+#include <string.h>
+
+#include "views/report.h"
+#include "read/words.h"
+#include "views/numbers.h"
+
+static const char *thing_of(unsigned resource)
+{
+    switch (resource) {
+    case STRAY_HEAP:
+        return "block";
+    case STRAY_CONNECTION:
+        return "connection";
+    case STRAY_PGCONN:
+        return "PGconn";
+    case STRAY_PGRESULT:
+        return "PGresult";
+    default:
+        return resource_label(resource);
+    }
+}
+
+static void say_where(const struct report_finding *finding, char *text, size_t size)
+{
+    if (finding->site && finding->site->function)
+        snprintf(text, size, "%.200s", finding->site->function);
+    else
+        snprintf(text, size, "an unnamed function");
+}
+
+static double fact(const struct report_finding *finding, const char *name)
+{
+    for (size_t i = 0; i < finding->fact_count; i++) {
+        if (strcmp(finding->facts[i].name, name) == 0)
+            return finding->facts[i].value;
+    }
+    return 0;
+}
+
+static void say_peer(const struct report_finding *finding, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (finding->peer)
+        snprintf(text, size, " to %.200s", finding->peer);
+}
+
+static void say_leaked(const struct report_finding *finding, const char *where, const char *peer, char *text,
+                       size_t size)
+{
+    struct words things, opened, bytes;
+    words_things(&things, finding->count, thing_of(finding->resource));
+    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    words_bytes(&bytes, (double)finding->bytes);
+    const char *never =
+        finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
+    if (finding->bytes > 0)
+        snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
+                 finding->count == 1 ? "was" : "were", never, opened.text);
+    else
+        snprintf(text, size, "%s%s opened by %s %s never closed, of %s opened", things.text, peer, where,
+                 finding->count == 1 ? "was" : "were", opened.text);
+}
+
+const char *report_message(struct report *report, const struct report_finding *finding)
+{
+    char text[1024], where[256], peer[256];
+    struct words things;
+    say_where(finding, where, sizeof(where));
+    say_peer(finding, peer, sizeof(peer));
+    words_things(&things, finding->count, thing_of(finding->resource));
+    switch (finding->verdict) {
+    case VERDICT_FINALIZER_CLOSED:
+        snprintf(text, sizeof(text),
+                 "%s%s opened by %s %s left to a destructor or the garbage collector to close", things.text,
+                 peer, where, finding->count == 1 ? "was" : "were");
+        break;
+    case VERDICT_CHURN:
+        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far: reuse one", where,
+                 peer, things.text);
+        break;
+    case VERDICT_OPEN_AT_EXIT:
+        snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text,
+                 peer, where, finding->count == 1 ? "was" : "were");
+        break;
+    case VERDICT_CLOSE_WAIT:
+        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text,
+                 peer, where);
+        break;
+    default:
+        say_leaked(finding, where, peer, text, sizeof(text));
+        break;
+    }
+    return report_keep(report, text);
+}

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "views/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/words.h"
+
+const char *report_keep(struct report *report, const char *text)
+{
+    return text ? arena_copy(&report->arena, text, strlen(text)) : NULL;
+}
+
+int report_begin(const char *given, struct report **ret_report)
+{
+    struct report *report = calloc(1, sizeof(*report));
+    if (!report)
+        return -ENOMEM;
+    report->complete = true;
+    report->axis = AXIS_TIME;
+    report->path = report_keep(report, given);
+    *ret_report = report;
+    return 0;
+}
+
+void report_free(struct report *report)
+{
+    if (!report)
+        return;
+    arena_free(&report->arena);
+    free(report->processes);
+    free(report->findings);
+    free(report->sites);
+    free(report->peers);
+    free(report->notes);
+    free(report);
+}
+
+/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. Room
+ * is made in powers of two. */
+static void *append(void *array, size_t *count, size_t size)
+{
+    void *items;
+    memcpy(&items, array, sizeof(items));
+    char *moved = items;
+    if ((*count & (*count - 1)) == 0)
+        moved = reallocarray(items, *count ? 2 * *count : 1, size);
+    if (!moved)
+        return NULL;
+    memcpy(array, &moved, sizeof(moved));
+    memset(moved + *count * size, 0, size);
+    return moved + (*count)++ * size;
+}
+
+/* ---- frames ---- */
+
+static struct report_frame frame_copy(struct report *report, const struct frame *frame)
+{
+    return (struct report_frame){
+        .function = report_keep(report, frame->function),
+        .file = report_keep(report, frame->file),
+        .module = report_keep(report, frame->module),
+        .line = frame->line,
+        .offset = frame->offset,
+        .python = frame->language == LANGUAGE_PYTHON,
+        .user = frame->user,
+        .inlined = frame->inlined,
+    };
+}
+
+static int stack_copy(struct report *report, const struct stack *stack, struct report_stack *ret_stack)
+{
+    struct report_stack copy = {.count = stack->count, .blame = stack->blame, .truncated = stack->truncated};
+    copy.frames = arena_alloc(&report->arena, (stack->count + 1) * sizeof(*copy.frames));
+    if (!copy.frames)
+        return -ENOMEM;
+    for (size_t i = 0; i < stack->count; i++)
+        copy.frames[i] = frame_copy(report, &stack->frames[i]);
+    *ret_stack = copy;
+    return 0;
+}
+
+static const struct frame *blame_in(void *data, uint32_t node)
+{
+    const struct report_stacks *stacks = data;
+    const struct stack *stack = stacks->stack(stacks->data, node);
+    return stack->count ? &stack->frames[stack->blame] : NULL;
+}
+
+static int text_order(const char *a, const char *b)
+{
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    return strcmp(a, b);
+}
+
+static int frame_order(const struct report_frame *a, const struct report_frame *b)
+{
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    int order = text_order(a->file, b->file);
+    if (order == 0)
+        order = (a->line > b->line) - (a->line < b->line);
+    if (order == 0)
+        order = text_order(a->function, b->function);
+    if (order == 0)
+        order = text_order(a->module, b->module);
+    if (order == 0 && !a->function && !a->line)
+        order = (a->offset > b->offset) - (a->offset < b->offset);
+    return order;
+}
+
+static int add_pid(struct report *report, uint32_t **pids, size_t *count, uint32_t pid)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if ((*pids)[i] == pid)
+            return 0;
+    }
+    uint32_t *more = arena_alloc(&report->arena, (*count + 1) * sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    if (*count > 0)
+        memcpy(more, *pids, *count * sizeof(*more));
+    more[(*count)++] = pid;
+    *pids = more;
+    return 0;
+}
+
+/* ---- findings ---- */
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    while (size-- > 0)
+        hash = (hash ^ *p++) * 0x100000001b3u;
+    return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    return text ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
+}
+
+/* The same place gives the same id in every trace of the same program. */
+static void name_finding(struct report_finding *finding)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    if (finding->site) {
+        hash = mix_text(mix_text(hash, finding->site->function), finding->site->file);
+        hash = mix(hash, &finding->site->line, sizeof(finding->site->line));
+        hash = mix_text(hash, finding->site->module);
+        if (!finding->site->function && !finding->site->line)
+            hash = mix(hash, &finding->site->offset, sizeof(finding->site->offset));
+    }
+    hash = mix_text(hash, finding->peer);
+    snprintf(finding->id, sizeof(finding->id), "%s-%s-%08x", verdict_name(finding->verdict),
+             resource_label(finding->resource), (unsigned)(hash ^ hash >> 32));
+}
+
+static const char *peer_text(const struct lives *lives, uint32_t peer)
+{
+    return peer == LIVES_NONE ? NULL : lives->peers[peer].text;
+}
+
+/* A PGconn's peer is that of its connection, else what libpq said of itself. */
+static const char *conn_peer(const struct lives *lives, const struct fold *fold)
+{
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct life *life = &lives->lives[fold->lives[i]];
+        if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
+            return lives->peers[lives->lives[life->partner].peer].text;
+    }
+    for (size_t i = 0; i < fold->life_count; i++) {
+        uint64_t database = lives->lives[fold->lives[i]].definition;
+        if (database && lives->source.endpoint(lives->source.data, database))
+            return lives->source.endpoint(lives->source.data, database);
+    }
+    return NULL;
+}
+
+static const char *fold_peer(const struct lives *lives, const struct fold *fold)
+{
+    return fold->resource == STRAY_PGCONN ? conn_peer(lives, fold) : peer_text(lives, fold->peer);
+}
+
+static int finding_copy(struct report *report, const struct lives *lives, const struct fold *fold,
+                        const struct finding *from, const struct report_stacks *stacks,
+                        struct report_finding *ret_finding)
+{
+    struct report_finding copy = {
+        .verdict = from->verdict,
+        .severity = from->severity,
+        .confidence = from->confidence,
+        .resource = fold->resource,
+        .count = from->count,
+        .bytes = from->bytes,
+        .rated = from->rated,
+        .rate_per_hour = from->rate_per_hour,
+        .first_s = from->first_s,
+        .last_s = from->last_s,
+        .fact_count = from->fact_count,
+        .cause = REPORT_NONE,
+    };
+    memcpy(copy.facts, from->facts, sizeof(copy.facts));
+    copy.peer = report_keep(report, fold_peer(lives, fold));
+    int result = stack_copy(report, stacks->stack(stacks->data, from->stack), &copy.stack);
+    if (result < 0)
+        return result;
+    copy.site = copy.stack.count ? &copy.stack.frames[copy.stack.blame] : NULL;
+    name_finding(&copy);
+    *ret_finding = copy;
+    return 0;
+}
+
+static bool same_finding(const struct report_finding *a, const struct report_finding *b)
+{
+    return a->verdict == b->verdict && a->resource == b->resource && text_order(a->peer, b->peer) == 0 &&
+           frame_order(a->site, b->site) == 0;
+}
+
+static void finding_merge(struct report_finding *into, const struct report_finding *from)
+{
+    into->count += from->count;
+    into->bytes += from->bytes;
+    into->first_s = from->first_s < into->first_s ? from->first_s : into->first_s;
+    into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
+    into->severity = from->severity < into->severity ? from->severity : into->severity;
+    into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
+    into->rated |= from->rated;
+    into->rate_per_hour.estimate += from->rate_per_hour.estimate;
+    into->rate_per_hour.low += from->rate_per_hour.low;
+    into->rate_per_hour.high += from->rate_per_hour.high;
+    for (size_t i = 0; i < into->fact_count; i++) {
+        for (size_t k = 0; k < from->fact_count; k++) {
+            if (into->facts[i].count && strcmp(into->facts[i].name, from->facts[k].name) == 0)
+                into->facts[i].value += from->facts[k].value;
+        }
+    }
+}
+
+static int finding_add(struct report *report, const struct report_finding *finding, uint32_t pid,
+                       size_t *ret_index)
+{
+    for (size_t i = 0; i < report->finding_count; i++) {
+        struct report_finding *known = &report->findings[i];
+        if (same_finding(known, finding)) {
+            finding_merge(known, finding);
+            *ret_index = i;
+            return add_pid(report, &known->pids, &known->pid_count, pid);
+        }
+    }
+    struct report_finding *added = append(&report->findings, &report->finding_count, sizeof(*added));
+    if (!added)
+        return -ENOMEM;
+    *added = *finding;
+    *ret_index = report->finding_count - 1;
+    return add_pid(report, &added->pids, &added->pid_count, pid);
+}
+
+static int add_findings(struct report *report, const struct lives *lives, const struct folds *folds,
+                        const struct judged *judged, const struct report_stacks *stacks, uint32_t pid)
+{
+    size_t *place = calloc(judged->count + 1, sizeof(*place));
+    int result = place ? 0 : -ENOMEM;
+    for (size_t i = 0; result == 0 && i < judged->count; i++) {
+        struct report_finding copy;
+        const struct finding *finding = &judged->findings[i];
+        result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
+        if (result == 0)
+            result = finding_add(report, &copy, pid, &place[i]);
+    }
+    for (size_t i = 0; result == 0 && i < judged->count; i++) {
+        if (judged->findings[i].cause != LIVES_NONE)
+            report->findings[place[i]].cause = place[judged->findings[i].cause];
+    }
+    free(place);
+    return result;
+}
+
+/* ---- sites ---- */
+
+static void add_handles(struct report_site *site, const struct lives *lives, const struct fold *fold)
+{
+    for (size_t i = 0; i < fold->life_count && site->handle_count < REPORT_HANDLES; i++) {
+        const struct life *life = &lives->lives[fold->lives[i]];
+        if (life->end == LIFE_OPEN)
+            site->handles[site->handle_count++] = life->handle;
+    }
+}
+
+static struct report_site *site_find(struct report *report, const struct report_site *wanted)
+{
+    for (size_t i = 0; i < report->site_count; i++) {
+        struct report_site *site = &report->sites[i];
+        if (site->resource == wanted->resource && site->known == wanted->known &&
+            text_order(site->peer, wanted->peer) == 0 && frame_order(&site->site, &wanted->site) == 0)
+            return site;
+    }
+    return NULL;
+}
+
+static int site_add(struct report *report, const struct lives *lives, const struct fold *fold,
+                    enum verdict verdict, const struct frame *frame, uint32_t pid)
+{
+    struct report_site wanted = {.resource = fold->resource, .verdict = verdict, .known = frame != NULL};
+    if (frame)
+        wanted.site = frame_copy(report, frame);
+    wanted.peer = report_keep(report, fold_peer(lives, fold));
+    struct report_site *site = report->process_count > 1 ? site_find(report, &wanted) : NULL;
+    if (!site) {
+        site = append(&report->sites, &report->site_count, sizeof(*site));
+        if (!site)
+            return -ENOMEM;
+        *site = wanted;
+    }
+    site->opened += fold->opened;
+    site->closed += fold->closed;
+    site->open += fold->open;
+    site->bytes_open += fold->bytes_open;
+    site->verdict = verdict < site->verdict ? verdict : site->verdict;
+    add_handles(site, lives, fold);
+    return add_pid(report, &site->pids, &site->pid_count, pid);
+}
+
+static int add_sites(struct report *report, const struct lives *lives, const struct folds *folds,
+                     const struct judged *judged, const struct report_stacks *stacks, uint32_t pid, bool all)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < folds->count; i++) {
+        const struct fold *fold = &folds->items[i];
+        enum verdict verdict = judged->verdicts[i];
+        if (fold->opened == 0)
+            continue;
+        if (verdict >= VERDICT_PLATEAU)
+            report->quiet[verdict]++;
+        else if (verdict == VERDICT_CHURN)
+            report->quiet[VERDICT_STEADY]++;
+        if (all)
+            result =
+                site_add(report, lives, fold, verdict, blame_in((void *)(uintptr_t)stacks, fold->stack), pid);
+    }
+    return result;
+}
+
+/* ---- peers, memory, totals ---- */
+
+static int add_peers(struct report *report, const struct lives *lives)
+{
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        const struct peer *from = &lives->peers[i];
+        struct report_peer *peer = NULL;
+        if (from->opened == 0)
+            continue;
+        for (size_t k = 0; k < report->peer_count; k++) {
+            if (report->peers[k].server == from->server && strcmp(report->peers[k].text, from->text) == 0)
+                peer = &report->peers[k];
+        }
+        if (!peer) {
+            peer = append(&report->peers, &report->peer_count, sizeof(*peer));
+            if (!peer)
+                return -ENOMEM;
+            peer->text = report_keep(report, from->text);
+            peer->server = from->server;
+            if (!peer->text)
+                return -ENOMEM;
+        }
+        peer->open += from->open;
+        peer->peak += from->peak;
+        peer->opened += from->opened;
+        peer->closed += from->closed;
+        peer->closed_by_finalizer += from->closed_by_finalizer;
+        peer->close_wait += from->close_wait;
+    }
+    return 0;
+}
+
+/* Of several processes the largest at its end is shown: sums over processes that lived at different times
+ * would mean nothing. */
+static void add_memory(struct report *report, const struct memory *from)
+{
+    struct report_memory *memory = &report->memory;
+    if (from->samples == 0 || (memory->known && from->last_rss <= memory->rss_end))
+        return;
+    memory->known = true;
+    memory->rss_start = from->first_rss;
+    memory->rss_end = from->last_rss;
+    memory->live_heap = (int64_t)(from->last_heap - from->first_heap);
+    memory->tracer = (int64_t)(from->last_tracer - from->first_tracer);
+    memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
+}
+
+static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
+{
+    struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
+    if (!process)
+        return -ENOMEM;
+    *process = *from;
+    process->exe = report_keep(report, from->exe);
+    process->command = arena_alloc(&report->arena, (from->command_count + 1) * sizeof(*process->command));
+    if (!process->command)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->command_count; i++)
+        process->command[i] = report_keep(report, from->command[i]);
+    memcpy(process->books, lives->books, sizeof(process->books));
+    report->complete &= from->complete;
+    report->events += from->events;
+    report->lost_events += from->lost_events;
+    if (lives->axis < report->axis) {
+        report->axis = lives->axis;
+        report->work = 0;
+    }
+    if (lives->axis == report->axis)
+        report->work += lives->at_tc.at[lives->axis];
+    return 0;
+}
+
+int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
+               const struct report_stacks *stacks, bool all)
+{
+    struct folds folds = {0};
+    struct judged judged = {0};
+    void *data = (void *)(uintptr_t)stacks;
+    int result = add_process(report, process, lives);
+    if (result == 0)
+        result = folds_build(lives, blame_in, data, all, &folds);
+    if (result == 0)
+        result = judge(lives, &folds, blame_in, data, &judged);
+    if (result == 0)
+        result = add_findings(report, lives, &folds, &judged, stacks, process->pid);
+    if (result == 0)
+        result = add_sites(report, lives, &folds, &judged, stacks, process->pid, all);
+    if (result == 0)
+        result = add_peers(report, lives);
+    add_memory(report, &lives->memory);
+    judged_clear(&judged);
+    folds_clear(&folds);
+    return result;
+}
+
+/* ---- order ---- */
+
+/* Connections and what belongs to them first: they run out suddenly, memory slowly. */
+static int resource_rank(unsigned resource)
+{
+    switch (resource) {
+    case STRAY_CONNECTION:
+        return 0;
+    case STRAY_PGCONN:
+        return 1;
+    case STRAY_SOCKET:
+        return 2;
+    case STRAY_PGRESULT:
+        return 3;
+    case STRAY_HEAP:
+        return 5;
+    default:
+        return 4;
+    }
+}
+
+static int more_first(uint64_t a, uint64_t b)
+{
+    return (a < b) - (a > b);
+}
+
+static int finding_order(const void *left, const void *right)
+{
+    const struct report_finding *a = left, *b = right;
+    int order = (int)a->severity - (int)b->severity;
+    if (order == 0)
+        order = (a->cause != REPORT_NONE) - (b->cause != REPORT_NONE);
+    if (order == 0)
+        order = (int)a->verdict - (int)b->verdict;
+    if (order == 0)
+        order = resource_rank(a->resource) - resource_rank(b->resource);
+    if (order == 0)
+        order = more_first(a->bytes, b->bytes);
+    if (order == 0)
+        order = more_first(a->count, b->count);
+    if (order == 0)
+        order = frame_order(a->site, b->site);
+    if (order == 0)
+        order = (int)a->resource - (int)b->resource;
+    return order ? order : text_order(a->peer, b->peer);
+}
+
+static int process_order(const void *left, const void *right)
+{
+    const struct report_process *a = left, *b = right;
+    if (a->start_realtime_ns != b->start_realtime_ns)
+        return a->start_realtime_ns < b->start_realtime_ns ? -1 : 1;
+    return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
+static int site_order(const void *left, const void *right)
+{
+    const struct report_site *a = left, *b = right;
+    int order = (int)a->resource - (int)b->resource;
+    if (order == 0)
+        order = more_first(a->bytes_open, b->bytes_open);
+    if (order == 0)
+        order = more_first(a->open, b->open);
+    if (order == 0)
+        order = more_first(a->opened, b->opened);
+    if (order == 0)
+        order = (int)b->known - (int)a->known;
+    if (order == 0)
+        order = frame_order(&a->site, &b->site);
+    return order ? order : text_order(a->peer, b->peer);
+}
+
+static int peer_order(const void *left, const void *right)
+{
+    const struct report_peer *a = left, *b = right;
+    int order = (int)a->server - (int)b->server;
+    if (order == 0)
+        order = more_first(a->open, b->open);
+    if (order == 0)
+        order = more_first(a->opened, b->opened);
+    return order ? order : strcmp(a->text, b->text);
+}
+
+static int pid_order(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+static void sort(void *items, size_t count, size_t size, int (*order)(const void *, const void *))
+{
+    if (count > 1)
+        qsort(items, count, size, order);
+}
+
+/* Sorting moves findings; causes are found again by id. */
+static int sort_findings(struct report *report)
+{
+    char(*causes)[sizeof(report->findings->id)] = calloc(report->finding_count + 1, sizeof(*causes));
+    if (!causes)
+        return -ENOMEM;
+    for (size_t i = 0; i < report->finding_count; i++) {
+        struct report_finding *finding = &report->findings[i];
+        if (finding->cause == REPORT_NONE)
+            continue;
+        memcpy(causes[i], report->findings[finding->cause].id, sizeof(*causes));
+        finding->cause = i;
+    }
+    sort(report->findings, report->finding_count, sizeof(*report->findings), finding_order);
+    for (size_t i = 0; i < report->finding_count; i++) {
+        struct report_finding *finding = &report->findings[i];
+        const char *cause = finding->cause == REPORT_NONE ? NULL : causes[finding->cause];
+        for (size_t k = 0; cause && k < report->finding_count; k++) {
+            if (strcmp(report->findings[k].id, cause) == 0)
+                finding->cause = k;
+        }
+    }
+    free(causes);
+    return 0;
+}
+
+/* Two places may share a hash: the later one by sight gets a number. */
+static void tell_ids_apart(struct report *report)
+{
+    for (size_t i = 0; i < report->finding_count; i++) {
+        unsigned same = 1;
+        for (size_t k = 0; k < i; k++)
+            same +=
+                strncmp(report->findings[k].id, report->findings[i].id, strlen(report->findings[i].id)) == 0;
+        size_t length = strlen(report->findings[i].id);
+        if (same > 1)
+            snprintf(report->findings[i].id + length, sizeof(report->findings[i].id) - length, "-%u", same);
+    }
+}
+
+static double total_duration(const struct report *report)
+{
+    double longest = 0;
+    uint64_t begin = report->process_count ? report->processes[0].start_realtime_ns : 0;
+    for (size_t i = 0; i < report->process_count; i++) {
+        const struct report_process *process = &report->processes[i];
+        double later = begin && process->start_realtime_ns > begin
+                           ? (double)(process->start_realtime_ns - begin) / 1e9
+                           : 0;
+        if (later + process->duration_s > longest)
+            longest = later + process->duration_s;
+    }
+    return longest;
+}
+
+int report_end(struct report *report)
+{
+    sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
+    sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
+    sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
+    report->duration_s = total_duration(report);
+    tell_ids_apart(report);
+    int result = sort_findings(report);
+    for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
+        struct report_finding *finding = &report->findings[i];
+        sort(finding->pids, finding->pid_count, sizeof(*finding->pids), pid_order);
+        finding->message = report_message(report, finding);
+        result = finding->message ? 0 : -ENOMEM;
+    }
+    for (size_t i = 0; i < report->site_count; i++)
+        sort(report->sites[i].pids, report->sites[i].pid_count, sizeof(uint32_t), pid_order);
+    return result;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one in-memory report. Everything that text and JSON show stands here; views only render. Building it
+ * takes the traces one after the other, so memory is that of the largest, not of all.
+ *
+ * Ownership: a struct report owns everything reachable from it. Not thread safe.
+ */
+#ifndef STRAY_VIEWS_REPORT_H
+#define STRAY_VIEWS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "lives/lifetimes.h"
+#include "names/arena.h"
+#include "verdicts/judge.h"
+
+#define REPORT_NONE    SIZE_MAX
+#define REPORT_HANDLES 64
+
+struct report_frame {
+    const char *function, *file, *module; /* NULL: unknown */
+    uint32_t line;                        /* 0: unknown */
+    uint64_t offset;                      /* native: where in the module; else 0 */
+    bool python, user, inlined;
+};
+
+struct report_stack {
+    struct report_frame *frames; /* innermost first */
+    size_t count, blame;
+    bool truncated;
+};
+
+struct report_process {
+    uint32_t pid, parent_pid;
+    const char *exe;
+    const char **command;
+    size_t command_count;
+    uint64_t start_realtime_ns; /* 0: unknown */
+    double duration_s;
+    const char *end; /* as in JSON */
+    bool exit_known;
+    uint32_t exit_status;
+    uint64_t events, lost_events;
+    bool complete;
+    struct damage damage;
+    struct book books[STRAY_RESOURCE_END];
+};
+
+struct report_finding {
+    char id[64];
+    enum verdict verdict;
+    enum severity severity;
+    enum confidence confidence;
+    unsigned resource;
+    const char *message;
+    struct report_stack stack;
+    const struct report_frame *site; /* in the stack; NULL: unknown */
+    uint64_t count, bytes;
+    const char *peer; /* NULL: none */
+    bool rated;
+    struct interval rate_per_hour;
+    double first_s, last_s;
+    struct fact facts[FACTS_MAX];
+    size_t fact_count;
+    size_t cause; /* index of the finding it follows from, or REPORT_NONE */
+    uint32_t *pids;
+    size_t pid_count;
+};
+
+struct report_site {
+    unsigned resource;
+    struct report_frame site;
+    bool known; /* `site` is */
+    const char *peer;
+    uint64_t opened, closed, open, bytes_open;
+    enum verdict verdict;
+    uint64_t handles[REPORT_HANDLES]; /* of open ones, where lifetimes are kept */
+    size_t handle_count;
+    uint32_t *pids;
+    size_t pid_count;
+};
+
+struct report_peer {
+    const char *text;
+    bool server;
+    uint64_t open, peak, opened, closed, closed_by_finalizer, close_wait;
+};
+
+struct report_memory {
+    bool known;
+    uint64_t rss_start, rss_end;
+    int64_t live_heap, tracer, unexplained; /* growth between the first and the last sample */
+};
+
+struct report {
+    const char *path; /* as given; several are joined by a space */
+    bool complete;
+    uint64_t events, lost_events;
+    double duration_s;
+    enum axis axis;
+    uint64_t work; /* done, on that axis */
+    struct report_process *processes;
+    size_t process_count;
+    struct report_finding *findings; /* most severe first, causes before consequences */
+    size_t finding_count;
+    struct report_site *sites; /* all of them only if asked for */
+    size_t site_count;
+    uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
+    struct report_peer *peers;
+    size_t peer_count;
+    struct report_memory memory;
+    const char **notes; /* what the tracer said it could not see */
+    size_t note_count;
+    struct arena arena; /* of all strings and small arrays */
+};
+
+struct report_options {
+    const char *const *library; /* NULL-ended globs; may be NULL */
+    const char *const *mine;
+    bool all; /* sites with nothing to say as well */
+};
+
+/* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
+int report_build(char *const *paths, size_t count, const char *given, const struct report_options *options,
+                 struct report **ret_report, struct error *error);
+/* NULL is accepted. */
+void report_free(struct report *report);
+
+/* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
+struct report_stacks {
+    void *data;
+    const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
+};
+
+/* The steps of report_build(), for one process after the other. */
+int report_begin(const char *given, struct report **ret_report);
+int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
+               const struct report_stacks *stacks, bool all);
+/* Sorts and sums up. Nothing may be added afterwards. */
+int report_end(struct report *report);
+
+/* A copy of `text` that lives as long as the report; NULL for NULL, and without memory. */
+const char *report_keep(struct report *report, const char *text);
+/* The sentence of a finding (message.c). NULL without memory. */
+const char *report_message(struct report *report, const struct report_finding *finding);
+
+#endif

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "views/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/words.h"
+#include "views/numbers.h"
+
+#define FRAMES_SHOWN    4
+#define DAMAGED_SHOWN   3
+#define PROCESSES_SHOWN 8
+#define BOLD_RED        "\033[1;31m"
+#define BOLD_YELLOW     "\033[1;33m"
+#define BOLD            "\033[1m"
+#define PLAIN           "\033[0m"
+
+struct page {
+    const struct report *report;
+    const struct text_options *options;
+    FILE *out;
+};
+
+/* ---- lines ---- */
+
+/* Bytes of `line` that fill at most `columns`; a UTF-8 character counts as one, and is not cut. */
+static size_t fitting(const char *line, size_t columns)
+{
+    size_t bytes = 0, used = 0;
+    while (line[bytes]) {
+        bool continued = ((unsigned char)line[bytes] & 0xc0) == 0x80;
+        if (!continued && used == columns)
+            return bytes;
+        used += !continued;
+        bytes++;
+    }
+    return bytes;
+}
+
+static void put(const struct page *page, const char *style, const char *line)
+{
+    size_t bytes = fitting(line, TEXT_WIDTH);
+    bool cut = line[bytes] != '\0';
+    if (cut)
+        bytes = fitting(line, TEXT_WIDTH - 3);
+    if (page->options->color && style)
+        fputs(style, page->out);
+    /* A name in a trace may hold anything; a terminal shall not obey it. */
+    for (size_t i = 0; i < bytes; i++)
+        fputc((unsigned char)line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i], page->out);
+    fputs(cut ? "..." : "", page->out);
+    if (page->options->color && style)
+        fputs(PLAIN, page->out);
+    fputc('\n', page->out);
+}
+
+__attribute__((format(printf, 3, 4))) static void line(const struct page *page, const char *style,
+                                                       const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    put(page, style, text);
+}
+
+/* Text that grows part by part and is put as one line; a part that would not fit goes to the next one. */
+struct row {
+    const struct page *page;
+    const char *indent;
+    char text[1024];
+};
+
+static void row_begin(struct row *row, const struct page *page, const char *indent, const char *start)
+{
+    row->page = page;
+    row->indent = indent;
+    snprintf(row->text, sizeof(row->text), "%s%s", indent, start);
+}
+
+static size_t columns_of(const char *text)
+{
+    size_t columns = 0;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+static void row_add(struct row *row, const char *separator, const char *part)
+{
+    size_t length = strlen(row->text);
+    bool empty = length == strlen(row->indent);
+    if (!empty && columns_of(row->text) + strlen(separator) + columns_of(part) > TEXT_WIDTH) {
+        put(row->page, NULL, row->text);
+        snprintf(row->text, sizeof(row->text), "%s%s", row->indent, part);
+        return;
+    }
+    snprintf(row->text + length, sizeof(row->text) - length, "%s%s", empty ? "" : separator, part);
+}
+
+static void row_end(struct row *row)
+{
+    if (strlen(row->text) > strlen(row->indent))
+        put(row->page, NULL, row->text);
+}
+
+/* ---- heading ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "?";
+}
+
+static void heading(const struct page *page)
+{
+    static const char *const axes[] = {"request", "statement", "allocation", ""};
+    const struct report *report = page->report;
+    struct words duration, work, events, lost;
+    char who[256];
+    if (report->process_count == 1)
+        snprintf(who, sizeof(who), "%.80s (pid %u)", base_name(report->processes[0].exe),
+                 report->processes[0].pid);
+    else
+        snprintf(who, sizeof(who), "%zu processes", report->process_count);
+    struct row row;
+    row_begin(&row, page, "", "stray report  ");
+    row_add(&row, "", who);
+    row_add(&row, "   ", words_duration(&duration, report->duration_s));
+    if (report->axis != AXIS_TIME)
+        row_add(&row, ", ", words_things(&work, report->work, axes[report->axis]));
+    row_add(&row, ", ", words_things(&events, report->events, "event"));
+    char losses[80];
+    snprintf(losses, sizeof(losses), "%s lost", words_count(&lost, report->lost_events));
+    row_add(&row, ", ", losses);
+    row_end(&row);
+}
+
+static void say_damage(const struct page *page, const struct report_process *process)
+{
+    const struct damage *damage = &process->damage;
+    struct words words;
+    char part[100];
+    struct row row;
+    snprintf(part, sizeof(part), "! not complete (%.40s, pid %u): ", base_name(process->exe), process->pid);
+    row_begin(&row, page, "  ", part);
+    size_t bare = strlen(row.text);
+    const struct {
+        uint64_t count;
+        const char *thing, *what;
+    } parts[] = {{damage->frames_damaged, "frame", "damaged"},
+                 {damage->frames_missing, "frame", "missing"},
+                 {damage->bytes_skipped, "byte", "skipped"},
+                 {process->lost_events, "event", "lost"}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        if (parts[i].count == 0)
+            continue;
+        snprintf(part, sizeof(part), "%s %s", words_things(&words, parts[i].count, parts[i].thing),
+                 parts[i].what);
+        row_add(&row, strlen(row.text) == bare ? "" : ", ", part);
+    }
+    if (damage->truncated)
+        row_add(&row, strlen(row.text) == bare ? "" : ", ", "cut short");
+    if (strlen(row.text) == bare)
+        row_add(&row, "", "its end is missing");
+    row_end(&row);
+}
+
+static void incompleteness(const struct page *page)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < page->report->process_count; i++) {
+        const struct report_process *process = &page->report->processes[i];
+        if (process->complete && process->lost_events == 0)
+            continue;
+        if (count++ < DAMAGED_SHOWN || page->options->verbose)
+            say_damage(page, process);
+    }
+    if (count > DAMAGED_SHOWN && !page->options->verbose)
+        line(page, NULL, "  ! not complete: %zu more (-v)", count - DAMAGED_SHOWN);
+    for (size_t i = 0; i < page->report->note_count; i++)
+        line(page, NULL, "  ! %s", page->report->notes[i]);
+}
+
+static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms,
+                        size_t *ret_creeps, size_t *ret_warnings, size_t *ret_notes)
+{
+    size_t leaks = 0, symptoms = 0, creeps = 0, warnings = 0, notes = 0;
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct report_finding *finding = &report->findings[i];
+        if (finding->cause != REPORT_NONE)
+            symptoms += report->findings[finding->cause].verdict == VERDICT_LEAKED;
+        else if (finding->verdict == VERDICT_LEAKED)
+            leaks++;
+        else if (finding->verdict == VERDICT_CREEP)
+            creeps++;
+        else if (finding->severity == SEVERITY_WARNING)
+            warnings++;
+        else
+            notes++;
+    }
+    *ret_leaks = leaks;
+    *ret_symptoms = symptoms;
+    *ret_creeps = creeps;
+    *ret_warnings = warnings;
+    *ret_notes = notes;
+}
+
+static void answer(const struct page *page)
+{
+    size_t leaks, symptoms, creeps, warnings, notes;
+    count_kinds(page->report, &leaks, &symptoms, &creeps, &warnings, &notes);
+    char text[256];
+    struct words words;
+    struct row row;
+    row_begin(&row, page, "", "");
+    if (leaks > 0 && symptoms > 0)
+        snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, leaks, "leak"), symptoms,
+                 symptoms == 1 ? "" : "s");
+    else
+        snprintf(text, sizeof(text), "%s", leaks > 0 ? words_things(&words, leaks, "leak") : "No leak found");
+    row_add(&row, "", text);
+    if (creeps > 0)
+        row_add(&row, ", ", words_things(&words, creeps, "creep"));
+    if (warnings > 0)
+        row_add(&row, ", ", words_things(&words, warnings, "warning"));
+    if (notes > 0)
+        row_add(&row, ", ", words_things(&words, notes, "note"));
+    put(page, leaks > 0 ? BOLD_RED : BOLD, row.text);
+}
+
+/* ---- findings ---- */
+
+static double fact(const struct report_finding *finding, const char *name)
+{
+    for (size_t i = 0; i < finding->fact_count; i++) {
+        if (strcmp(finding->facts[i].name, name) == 0)
+            return finding->facts[i].value;
+    }
+    return 0;
+}
+
+static void upper(char *text)
+{
+    for (; *text; text++) {
+        if (*text >= 'a' && *text <= 'z')
+            *text = (char)(*text - 'a' + 'A');
+    }
+}
+
+static const char *color_of(enum severity severity)
+{
+    return severity == SEVERITY_ERROR ? BOLD_RED : severity == SEVERITY_WARNING ? BOLD_YELLOW : BOLD;
+}
+
+static void title(const struct page *page, size_t index)
+{
+    const struct report_finding *finding = &page->report->findings[index];
+    char verdict[32], number[24], bytes[80] = "", rest[160] = "";
+    struct words words, size;
+    snprintf(verdict, sizeof(verdict), "%s", verdict_name(finding->verdict));
+    upper(verdict);
+    snprintf(number, sizeof(number), "[%zu]", index + 1);
+    if (finding->bytes > 0)
+        snprintf(bytes, sizeof(bytes), " blocks, %s", words_bytes(&size, (double)finding->bytes));
+    if (finding->cause != REPORT_NONE)
+        snprintf(rest, sizeof(rest),
+                 finding->severity == SEVERITY_NOTE ? "   goes with [%zu]"
+                                                    : "   caused by [%zu]: fix that first",
+                 finding->cause + 1);
+    else
+        snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
+    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
+         resource_label(finding->resource), words_count(&words, finding->count), bytes,
+         finding->peer ? "  ->  " : "", finding->peer ? finding->peer : "", rest);
+}
+
+/* The end of a path says more than its beginning. */
+static const char *tail(const char *path, size_t columns)
+{
+    size_t length = strlen(path);
+    if (length <= columns)
+        return path;
+    const char *from = path + length - columns;
+    const char *slash = strchr(from, '/');
+    return slash && slash[1] ? slash + 1 : from;
+}
+
+static void name_frame(const struct report_frame *frame, char *text, size_t size)
+{
+    if (frame->function && frame->python)
+        snprintf(text, size, "%.160s()", frame->function);
+    else if (frame->function)
+        snprintf(text, size, "%.160s", frame->function);
+    else
+        snprintf(text, size, "%.120s+0x%" PRIx64, base_name(frame->module), frame->offset);
+}
+
+static void where(const struct page *page, const struct report_finding *finding)
+{
+    char name[256];
+    if (!finding->site) {
+        line(page, NULL, "    (no stack)");
+        return;
+    }
+    name_frame(finding->site, name, sizeof(name));
+    if (finding->site->file)
+        line(page, BOLD, "    %s  %s:%u", name, tail(finding->site->file, 60), finding->site->line);
+    else
+        line(page, BOLD, "    %s  %s", name, finding->site->module ? tail(finding->site->module, 60) : "");
+}
+
+static void share_part(const struct report_finding *finding, char *text, size_t size)
+{
+    snprintf(text, size, "never released: %.0f %% (%.0f-%.0f)", 100 * fact(finding, "never_released"),
+             100 * fact(finding, "never_released_low"), 100 * fact(finding, "never_released_high"));
+}
+
+/* In the unit that gives a number a person can imagine. */
+static void rate_part(const struct report_finding *finding, char *text, size_t size)
+{
+    const struct interval *rate = &finding->rate_per_hour;
+    struct words estimate, low, high;
+    double unit = rate->estimate > 7200 ? 3600 : rate->estimate > 1200 ? 60 : 1;
+    snprintf(text, size, "%s/%s (%s-%s)", words_number(&estimate, rate->estimate / unit),
+             unit > 60  ? "s"
+             : unit > 1 ? "min"
+                        : "h",
+             words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
+}
+
+static void figures(const struct page *page, const struct report_finding *finding)
+{
+    char part[200];
+    struct words opened, closed, idle;
+    struct row row;
+    row_begin(&row, page, "    ", "");
+    snprintf(part, sizeof(part), "opened %s, closed %s",
+             words_count(&opened, (uint64_t)fact(finding, "opened")),
+             words_count(&closed, (uint64_t)fact(finding, "closed")));
+    row_add(&row, "", part);
+    if (fact(finding, "median_idle_s") > 0) {
+        snprintf(part, sizeof(part), "idle since last use (median %s)",
+                 words_duration(&idle, fact(finding, "median_idle_s")));
+        row_add(&row, ", ", part);
+    }
+    if (finding->verdict == VERDICT_LEAKED || finding->verdict == VERDICT_CREEP) {
+        share_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
+    if (finding->verdict == VERDICT_CHURN) {
+        snprintf(part, sizeof(part), "%.1f %% of the time goes into connecting",
+                 100 * fact(finding, "share_of_time_connecting"));
+        row_add(&row, "   ", part);
+    }
+    if (finding->rated) {
+        rate_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
+    row_end(&row);
+}
+
+static void frame_part(const struct report_frame *frame, char *text, size_t size)
+{
+    char name[256];
+    name_frame(frame, name, sizeof(name));
+    if (frame->file && frame->line)
+        snprintf(text, size, "%.60s:%u %s", base_name(frame->file), frame->line, name);
+    else
+        snprintf(text, size, "%s", name);
+}
+
+/* The user's own frames, from the blamed one outwards. */
+static void short_stack(const struct page *page, const struct report_finding *finding)
+{
+    const struct report_stack *stack = &finding->stack;
+    struct row row;
+    char part[400];
+    size_t shown = 0;
+    row_begin(&row, page, "      ", "");
+    for (size_t i = stack->blame; i < stack->count; i++) {
+        if (!stack->frames[i].user && i != stack->blame)
+            continue;
+        if (shown == FRAMES_SHOWN)
+            continue;
+        frame_part(&stack->frames[i], part, sizeof(part));
+        row_add(&row, shown++ ? "  <-  " : "", part);
+    }
+    size_t hidden = stack->count - shown;
+    if (hidden > 0) {
+        snprintf(part, sizeof(part), "[%zu more frames: -v]", hidden);
+        row_add(&row, "  ", part);
+    }
+    if (shown > 1)
+        row_end(&row);
+}
+
+static void whole_stack(const struct page *page, const struct report_finding *finding)
+{
+    for (size_t i = 0; i < finding->stack.count; i++) {
+        const struct report_frame *frame = &finding->stack.frames[i];
+        char name[256];
+        name_frame(frame, name, sizeof(name));
+        const char *file = frame->file ? frame->file : frame->module ? frame->module : "";
+        line(page, i == finding->stack.blame ? BOLD : NULL, "      %c %.50s  %s:%u",
+             i == finding->stack.blame ? '>' : ' ', name, tail(file, 50), frame->line);
+    }
+    if (finding->stack.truncated)
+        line(page, NULL, "        (cut here: --depth)");
+}
+
+static void all_facts(const struct page *page, const struct report_finding *finding)
+{
+    struct row row;
+    row_begin(&row, page, "      ", "evidence: ");
+    for (size_t i = 0; i < finding->fact_count; i++) {
+        const struct fact *fact = &finding->facts[i];
+        char part[120];
+        snprintf(part, sizeof(part), fact->count ? "%s %.0f" : "%s %.4g", fact->name, fact->value);
+        row_add(&row, i ? ", " : "", part);
+    }
+    row_end(&row);
+    line(page, NULL, "      id: %s", finding->id);
+}
+
+/* What follows from this finding. */
+static void symptoms(const struct page *page, size_t index)
+{
+    struct row row;
+    size_t count = 0;
+    row_begin(&row, page, "    ", "also holds ");
+    for (size_t i = 0; i < page->report->finding_count; i++) {
+        const struct report_finding *finding = &page->report->findings[i];
+        char part[160];
+        struct words words;
+        if (finding->cause != index)
+            continue;
+        if (finding->bytes > 0)
+            snprintf(part, sizeof(part), "%s of %s [%zu]", words_bytes(&words, (double)finding->bytes),
+                     resource_label(finding->resource), i + 1);
+        else
+            snprintf(part, sizeof(part), "%s %s [%zu]", words_count(&words, finding->count),
+                     resource_label(finding->resource), i + 1);
+        row_add(&row, count++ ? ", " : "", part);
+    }
+    if (count > 0)
+        row_end(&row);
+}
+
+static void show_finding(const struct page *page, size_t index)
+{
+    const struct report_finding *finding = &page->report->findings[index];
+    title(page, index);
+    where(page, finding);
+    if (finding->cause == REPORT_NONE || page->options->verbose) {
+        figures(page, finding);
+        if (page->options->verbose)
+            whole_stack(page, finding);
+        else
+            short_stack(page, finding);
+    }
+    if (page->options->verbose)
+        all_facts(page, finding);
+    symptoms(page, index);
+}
+
+/* ---- tables ---- */
+
+static void show_process(const struct page *page, const struct report_process *process)
+{
+    const struct book *connections = &process->books[STRAY_CONNECTION], *heap = &process->books[STRAY_HEAP];
+    struct words events, bytes;
+    line(page, NULL, "          %8u %8u  %-8s %11s %17" PRIu64 " %11s  %s", process->pid, process->parent_pid,
+         process->end, words_count(&events, process->events), connections->open,
+         words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
+}
+
+/* How many processes recorded more events than this one: the busiest are shown. */
+static size_t busier(const struct report *report, size_t index)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < report->process_count; i++) {
+        uint64_t other = report->processes[i].events, own = report->processes[index].events;
+        count += other > own || (other == own && i < index);
+    }
+    return count;
+}
+
+static void processes(const struct page *page)
+{
+    const struct report *report = page->report;
+    bool all = page->options->verbose || page->options->sites;
+    if (report->process_count < 2)
+        return;
+    line(page, NULL,
+         "PROCESSES      pid   parent  end           events  connections open   heap open  command");
+    for (size_t i = 0; i < report->process_count; i++) {
+        if (all || busier(report, i) < PROCESSES_SHOWN)
+            show_process(page, &report->processes[i]);
+    }
+    if (!all && report->process_count > PROCESSES_SHOWN)
+        line(page, NULL, "          and %zu more (-v)", report->process_count - PROCESSES_SHOWN);
+}
+
+static void signed_bytes(struct words *words, int64_t bytes)
+{
+    struct words size;
+    snprintf(words->text, sizeof(words->text), "%s%s", bytes < 0 ? "-" : "+",
+             words_bytes(&size, bytes < 0 ? -(double)bytes : (double)bytes));
+}
+
+static void memory(const struct page *page)
+{
+    const struct report_memory *memory = &page->report->memory;
+    struct words start, end, heap, tracer, rest;
+    if (!memory->known)
+        return;
+    signed_bytes(&heap, memory->live_heap);
+    signed_bytes(&tracer, memory->tracer);
+    signed_bytes(&rest, memory->unexplained);
+    line(page, NULL, "WHERE RSS WENT  %s -> %s: live heap %s | tracer %s | not told apart %s",
+         words_bytes(&start, (double)memory->rss_start), words_bytes(&end, (double)memory->rss_end),
+         heap.text, tracer.text, rest.text);
+}
+
+static void peer_word(const struct page *page, const struct report_peer *peer, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < page->report->finding_count && !peer->server; i++) {
+        const struct report_finding *finding = &page->report->findings[i];
+        if (finding->resource == STRAY_CONNECTION && finding->peer &&
+            strcmp(finding->peer, peer->text) == 0) {
+            snprintf(text, size, "   %s [%zu]", verdict_name(finding->verdict), i + 1);
+            return;
+        }
+    }
+}
+
+static void connections(const struct page *page)
+{
+    if (page->report->peer_count == 0)
+        return;
+    line(page, NULL, "CONNECTIONS  %-27s %6s %6s %7s %7s %12s %10s", "peer", "open", "peak", "opened",
+         "closed", "by finalizer", "CLOSE_WAIT");
+    for (size_t i = 0; i < page->report->peer_count; i++) {
+        const struct report_peer *peer = &page->report->peers[i];
+        char word[64], name[64];
+        peer_word(page, peer, word, sizeof(word));
+        snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 16 : 27),
+                 peer->server ? " (accepted)" : "");
+        line(page, NULL,
+             "             %-27s %6" PRIu64 " %6" PRIu64 " %7" PRIu64 " %7" PRIu64 " %12" PRIu64 " %10" PRIu64
+             "%s",
+             name, peer->open, peer->peak, peer->opened, peer->closed, peer->closed_by_finalizer,
+             peer->close_wait, word);
+    }
+}
+
+static void sites(const struct page *page)
+{
+    line(page, NULL, "SITES  %-10s %-8s %10s %10s %8s %11s  %s", "resource", "verdict", "opened", "closed",
+         "open", "bytes open", "place");
+    for (size_t i = 0; i < page->report->site_count; i++) {
+        const struct report_site *site = &page->report->sites[i];
+        char place[400] = "(no stack)";
+        struct words bytes;
+        if (site->known)
+            frame_part(&site->site, place, sizeof(place));
+        line(page, NULL, "       %-10s %-8s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %11s  %s%s%s",
+             resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed,
+             site->open, words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "",
+             site->peer ? site->peer : "");
+    }
+}
+
+static void not_leaks(const struct page *page)
+{
+    struct row row;
+    size_t count = 0;
+    row_begin(&row, page, "NOT LEAKS  ", "");
+    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++) {
+        char part[64];
+        struct words words;
+        if (page->report->quiet[verdict] == 0)
+            continue;
+        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]),
+                 verdict_name(verdict));
+        row_add(&row, count++ ? ", " : "", part);
+    }
+    if (count > 0 && !page->options->sites)
+        row_add(&row, " ", "(--all)");
+    row_end(&row);
+}
+
+int report_write_text(const struct report *report, const struct text_options *options, FILE *out)
+{
+    struct page page = {report, options, out};
+    heading(&page);
+    incompleteness(&page);
+    answer(&page);
+    for (size_t i = 0; i < report->finding_count; i++)
+        show_finding(&page, i);
+    processes(&page);
+    memory(&page);
+    connections(&page);
+    if (options->sites)
+        sites(&page);
+    not_leaks(&page);
+    return ferror(out) ? -EIO : 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lives without a trace: events are made here and fed one by one. Times are nanoseconds from 0. Endpoint n is
+ * "peer-n". Node n is a stack of one Python frame, function "f<n>" at app.py:<n>; the nodes below stand for
+ * closing stacks of each kind.
+ */
+#ifndef STRAY_TEST_FEED_H
+#define STRAY_TEST_FEED_H
+
+#include "lives/lifetimes.h"
+#include "views/report.h"
+
+enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
+
+#define MS          UINT64_C(1000000)
+#define MAIN_THREAD 1
+
+struct feed {
+    struct lives *lives;
+    uint64_t now;
+    uint32_t lane, thread;
+};
+
+/* Begins anew. Anything that goes wrong ends the test. */
+void feed_open(struct feed *feed);
+/* Lets time pass. */
+void feed_wait(struct feed *feed, uint64_t nanoseconds);
+/* One event, one microsecond after the last. */
+void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
+                uint32_t stack);
+/* The same by a hook. */
+void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resource, uint64_t handle,
+               uint64_t value, uint32_t stack);
+/* socket() and connect() to endpoint `peer` on `fd` from `stack`, and the end of it. */
+void feed_connect(struct feed *feed, uint64_t fd, uint64_t peer, uint32_t stack);
+void feed_close(struct feed *feed, uint64_t fd, uint32_t closing_stack);
+/* A PGconn on a connection of its own, both acquired at `stack`; closing closes both. */
+void feed_pg_connect(struct feed *feed, uint64_t conn, uint64_t fd, uint32_t stack);
+void feed_pg_use(struct feed *feed, uint64_t conn);
+void feed_pg_close(struct feed *feed, uint64_t conn, uint64_t fd, uint32_t closing_stack);
+/* exit(): END_BEGINS and END. */
+void feed_exit(struct feed *feed);
+void feed_finish(struct feed *feed);
+void feed_close_all(struct feed *feed);
+
+/* Stacks for report_add(). */
+extern const struct report_stacks feed_stacks;
+/* The report of one finished process with pid 100. To be freed. */
+struct report *feed_report(struct feed *feed, bool all);
+/* The finding with this verdict on this resource at node `stack`; NULL: none. */
+const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
+                                          unsigned resource, uint32_t stack);
+/* What life_open_at_tc() counts. */
+size_t feed_open_at_tc(const struct feed *feed, unsigned resource);
+
+#endif

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <criterion/criterion.h>
+
+#include "feed.h"
+
+static struct feed feed;
+
+static void begin(void)
+{
+    feed_open(&feed);
+}
+
+static void end(void)
+{
+    feed_close_all(&feed);
+}
+
+TestSuite(lifetimes, .init = begin, .fini = end);
+
+static const struct book *book(unsigned resource)
+{
+    return &feed.lives->books[resource];
+}
+
+static void expect(unsigned resource, uint64_t opened, uint64_t closed, uint64_t open)
+{
+    cr_expect_eq(book(resource)->opened, opened, "opened %u, not %u", (unsigned)book(resource)->opened,
+                 (unsigned)opened);
+    cr_expect_eq(book(resource)->closed, closed, "closed %u, not %u", (unsigned)book(resource)->closed,
+                 (unsigned)closed);
+    cr_expect_eq(book(resource)->open, open, "open %u, not %u", (unsigned)book(resource)->open,
+                 (unsigned)open);
+}
+
+/* One without anything if there is none. */
+static const struct site *site(unsigned resource, uint32_t stack)
+{
+    for (size_t i = 0; i < feed.lives->site_count; i++) {
+        const struct site *each = &feed.lives->sites[i];
+        if (each->resource == resource && each->stack == stack)
+            return each;
+    }
+    static const struct site none;
+    cr_expect(false, "no site");
+    return &none;
+}
+
+/* ---- heap ---- */
+
+Test(lifetimes, a_block_opens_and_closes)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x2000, 50, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    feed_finish(&feed);
+    expect(STRAY_HEAP, 2, 1, 1);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 50);
+    cr_expect_eq(book(STRAY_HEAP)->peak_bytes, 150);
+    cr_expect_eq(book(STRAY_HEAP)->peak, 2);
+    cr_expect_eq(site(STRAY_HEAP, 1)->open, 0);
+    cr_expect_eq(site(STRAY_HEAP, 2)->alive_bytes, 50);
+}
+
+Test(lifetimes, a_block_of_no_bytes_is_a_block)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 0, 1);
+    expect(STRAY_HEAP, 1, 0, 1);
+}
+
+Test(lifetimes, an_unknown_release_changes_nothing)
+{
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x1000, 8, 1);
+    expect(STRAY_HEAP, 0, 0, 0);
+    cr_expect_eq(book(STRAY_HEAP)->unknown, 2);
+}
+
+Test(lifetimes, an_address_that_is_open_was_freed_unseen)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 30, 2);
+    expect(STRAY_HEAP, 2, 1, 1);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 30);
+}
+
+Test(lifetimes, a_realloc_keeps_its_block)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x1000, 200, 2);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 2);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x2000, 400, 2);
+    expect(STRAY_HEAP, 1, 0, 1);
+    cr_expect_eq(site(STRAY_HEAP, 1)->bytes_open, 400);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x2000, 0, 0);
+    expect(STRAY_HEAP, 1, 1, 0);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 0);
+}
+
+Test(lifetimes, a_moving_blocks_old_address_is_free_for_others)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 1);
+    feed.lane = 1;
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 7, 2);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 2);
+    feed.lane = 0;
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x2000, 200, 1);
+    feed.lane = 1;
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x3000, 14, 2);
+    expect(STRAY_HEAP, 2, 0, 2);
+    cr_expect_eq(site(STRAY_HEAP, 1)->bytes_open, 200);
+    cr_expect_eq(site(STRAY_HEAP, 2)->bytes_open, 14);
+}
+
+Test(lifetimes, a_move_that_never_ends_keeps_the_block_open)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 1);
+    feed_finish(&feed);
+    expect(STRAY_HEAP, 1, 0, 1);
+    cr_expect_eq(site(STRAY_HEAP, 1)->alive, 1);
+}
+
+Test(lifetimes, a_chain_of_unknown_origin_is_not_counted)
+{
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 1);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x2000, 100, 1);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x2000, 0, 0);
+    expect(STRAY_HEAP, 0, 0, 0);
+}
+
+Test(lifetimes, a_result_and_the_block_it_lies_in_share_an_address)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_PGRESULT, 0x1000, 0, 1);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGRESULT, 0x1000, 0, 1);
+    expect(STRAY_HEAP, 1, 0, 1);
+    expect(STRAY_PGRESULT, 1, 1, 0);
+}
+
+Test(lifetimes, short_lives_are_counted_though_told_in_sum)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, UINT64_C(20) << 56 | 300, 9000, 1);
+    feed_event(&feed, STRAY_ELIDED, STRAY_PGRESULT, UINT64_C(20) << 56 | 7, 0, 2);
+    expect(STRAY_HEAP, 301, 300, 1);
+    expect(STRAY_PGRESULT, 7, 7, 0);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 100);
+    cr_expect_eq(site(STRAY_HEAP, 1)->opened, 301);
+    cr_expect_eq(site(STRAY_HEAP, 1)->closed, 300);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 301);
+}
+
+Test(lifetimes, millions_of_blocks_come_and_go)
+{
+    for (uint64_t i = 1; i <= 300000; i++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 16, 1);
+        if (i > 1000 && i % 3)
+            feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, (i - 1000) * 16, 0, 0);
+    }
+    expect(STRAY_HEAP, 300000, 199333, 100667);
+    for (uint64_t i = 1; i <= 300000; i++)
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, i * 16, 0, 0);
+    expect(STRAY_HEAP, 300000, 300000, 0);
+    cr_expect_eq(book(STRAY_HEAP)->unknown, 199333);
+    cr_expect_eq(book(STRAY_HEAP)->bytes_open, 0);
+}
+
+/* ---- descriptors ---- */
+
+Test(lifetimes, a_socket_that_connects_counts_once_as_a_connection)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_SOCKET, 3, 0, 1);
+    expect(STRAY_SOCKET, 1, 0, 1);
+    feed_event(&feed, STRAY_CONNECTED, STRAY_CONNECTION, 3, 5, 2);
+    expect(STRAY_SOCKET, 0, 0, 0);
+    expect(STRAY_CONNECTION, 1, 0, 1);
+    cr_expect_eq(site(STRAY_CONNECTION, 2)->opened, 1);
+    cr_expect_eq(site(STRAY_SOCKET, 1)->opened, 0);
+    cr_expect_str_eq(feed.lives->peers[0].text, "peer-5");
+    feed_close(&feed, 3, BY_CLOSE);
+    expect(STRAY_CONNECTION, 1, 1, 0);
+    cr_expect_eq(feed.lives->peers[0].closed, 1);
+}
+
+Test(lifetimes, a_connect_that_takes_its_time)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_SOCKET, 3, 0, 1);
+    feed_event(&feed, STRAY_CONNECTING, STRAY_CONNECTION, 3, 5, 2);
+    expect(STRAY_SOCKET, 1, 0, 1);
+    feed_event(&feed, STRAY_CONNECTED, STRAY_CONNECTION, 3, 0, 0);
+    expect(STRAY_CONNECTION, 1, 0, 1);
+    cr_expect_eq(site(STRAY_CONNECTION, 2)->opened, 1);
+    cr_expect_str_eq(feed.lives->peers[0].text, "peer-5");
+}
+
+Test(lifetimes, a_connect_that_never_settles_stays_a_socket)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_SOCKET, 3, 0, 1);
+    feed_event(&feed, STRAY_CONNECTING, STRAY_CONNECTION, 3, 5, 2);
+    feed_finish(&feed);
+    expect(STRAY_SOCKET, 1, 0, 1);
+    expect(STRAY_CONNECTION, 0, 0, 0);
+}
+
+Test(lifetimes, a_refused_one_stays_a_socket)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_SOCKET, 3, 0, 1);
+    feed_event(&feed, STRAY_REFUSED, STRAY_CONNECTION, 3, 111, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_SOCKET, 3, 0, BY_CLOSE);
+    expect(STRAY_SOCKET, 1, 1, 0);
+    expect(STRAY_CONNECTION, 0, 0, 0);
+}
+
+Test(lifetimes, an_accepted_one_has_the_listening_address)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 4, 7, 1);
+    expect(STRAY_CONNECTION, 1, 0, 1);
+    cr_expect(feed.lives->peers[0].server);
+    cr_expect_str_eq(feed.lives->peers[0].text, "peer-7");
+}
+
+Test(lifetimes, client_and_server_sides_of_one_address_are_two_peers)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 4, 7, 1);
+    feed_connect(&feed, 5, 7, 2);
+    cr_expect_eq(feed.lives->peer_count, 2);
+}
+
+Test(lifetimes, connecting_again_changes_the_peer)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_event(&feed, STRAY_CONNECTED, STRAY_CONNECTION, 3, 6, 2);
+    expect(STRAY_CONNECTION, 1, 0, 1);
+    cr_expect_eq(feed.lives->peers[0].open, 0);
+    cr_expect_eq(feed.lives->peers[0].opened, 0);
+    cr_expect_str_eq(feed.lives->peers[1].text, "peer-6");
+    cr_expect_eq(feed.lives->peers[1].open, 1);
+}
+
+Test(lifetimes, a_copy_has_its_originals_kind)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_event(&feed, STRAY_DUP, STRAY_SOCKET, 4, 3, 2);
+    expect(STRAY_CONNECTION, 2, 0, 2);
+    cr_expect_eq(site(STRAY_CONNECTION, 2)->opened, 1);
+    cr_expect_eq(feed.lives->peers[0].open, 2);
+    feed_close(&feed, 3, BY_CLOSE);
+    expect(STRAY_CONNECTION, 2, 1, 1);
+}
+
+Test(lifetimes, a_copy_onto_an_open_one_closes_that)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_connect(&feed, 4, 6, 1);
+    feed_event(&feed, STRAY_IMPLICIT, STRAY_CONNECTION, 4, 0, 2);
+    feed_event(&feed, STRAY_DUP, STRAY_CONNECTION, 4, 3, 2);
+    expect(STRAY_CONNECTION, 3, 1, 2);
+    cr_expect_eq(feed.lives->lives[1].end, LIFE_IMPLICIT);
+}
+
+Test(lifetimes, a_number_that_is_open_was_closed_unseen)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_connect(&feed, 3, 5, 1);
+    expect(STRAY_CONNECTION, 2, 1, 1);
+    cr_expect_eq(feed.lives->lives[0].end, LIFE_IMPLICIT);
+}
+
+Test(lifetimes, ends_are_labelled)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_connect(&feed, 4, 5, 1);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CONNECTION, 3, 0, 0);
+    feed_event(&feed, STRAY_EXEC_CLOSED, STRAY_CONNECTION, 4, 0, 0);
+    cr_expect_eq(feed.lives->lives[0].end, LIFE_RECONCILED);
+    cr_expect_eq(feed.lives->lives[1].end, LIFE_EXEC);
+    expect(STRAY_CONNECTION, 2, 2, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1, "what exec closed, the program had not");
+}
+
+Test(lifetimes, what_was_inherited_is_another_process_s)
+{
+    feed_event(&feed, STRAY_INHERITED, STRAY_CONNECTION, 3, 5, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 3, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_INHERITED, STRAY_SOCKET, 4, 0, 0);
+    feed_finish(&feed);
+    expect(STRAY_CONNECTION, 0, 0, 0);
+    cr_expect_eq(book(STRAY_CONNECTION)->inherited, 1);
+    cr_expect_eq(book(STRAY_CONNECTION)->unknown, 0);
+    cr_expect_eq(book(STRAY_SOCKET)->inherited, 1);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_SOCKET), 0);
+}
+
+Test(lifetimes, a_copy_of_an_inherited_one_is_an_acquire)
+{
+    feed_event(&feed, STRAY_INHERITED, STRAY_SOCKET, 3, 0, 0);
+    feed_event(&feed, STRAY_DUP, STRAY_SOCKET, 5, 3, 1);
+    expect(STRAY_SOCKET, 1, 0, 1);
+}
+
+Test(lifetimes, an_impossible_descriptor_is_damage)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_SOCKET, UINT64_MAX, 0, 1);
+    feed_event(&feed, STRAY_CLOSE, STRAY_SOCKET, UINT64_MAX, 0, 1);
+    feed_event(&feed, 55, STRAY_SOCKET, 3, 0, 1);
+    feed_event(&feed, STRAY_OPEN, 200, 3, 0, 1);
+    feed_event(&feed, 200, 0, 0, 0, 0);
+    cr_expect_eq(feed.lives->strange, 4);
+}
+
+Test(lifetimes, samples_tell_use_and_state)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, 5000 * MS);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56 | 7ull << 32 | 2000, 0);
+    const struct life *life = &feed.lives->lives[0];
+    cr_expect_eq(life->uses, 7);
+    cr_expect_float_eq((double)life->last_use / 1e9, 3.0, 0.01);
+    cr_expect_eq(life->close_wait, 1);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 6ull << 32 | 4000, 0);
+    cr_expect_eq(life->uses, 7);
+    cr_expect_eq(life->close_wait, 0);
+}
+
+/* ---- PGconns ---- */
+
+Test(lifetimes, a_pgconn_knows_its_connection)
+{
+    feed_pg_connect(&feed, 0x1000, 3, 1);
+    feed_pg_use(&feed, 0x1000);
+    feed_pg_use(&feed, 0x1000);
+    feed_hook(&feed, STRAY_HOOK_PQconnectPoll, STRAY_USE, STRAY_PGCONN, 0x1000, 500, 0);
+    cr_expect_eq(feed.lives->lives[0].uses, 2, "polls are no exchanges");
+    cr_expect_eq(feed.lives->lives[1].uses, 2);
+    cr_expect_eq(feed.lives->lives[1].partner, 0);
+    cr_expect_eq(feed.lives->lives[0].partner, 1);
+    feed_pg_close(&feed, 0x1000, 3, BY_CLOSE);
+    expect(STRAY_PGCONN, 1, 1, 0);
+}
+
+Test(lifetimes, a_reset_takes_another_socket)
+{
+    feed_pg_connect(&feed, 0x1000, 3, 1);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_connect(&feed, 4, 5, 2);
+    feed_event(&feed, STRAY_LINK, STRAY_PGCONN, 0x1000, 4, 0);
+    feed_pg_use(&feed, 0x1000);
+    cr_expect_eq(feed.lives->lives[0].partner, LIVES_NONE);
+    cr_expect_eq(feed.lives->lives[2].uses, 1);
+    feed_event(&feed, STRAY_LINK, STRAY_PGCONN, 0x1000, UINT64_MAX, 0);
+    cr_expect_eq(feed.lives->lives[2].partner, LIVES_NONE);
+}
+
+Test(lifetimes, a_failed_one_is_marked)
+{
+    feed_hook(&feed, STRAY_HOOK_PQconnectdb, STRAY_OPEN, STRAY_PGCONN, 0x1000, 0, 1);
+    feed_event(&feed, STRAY_FAILED, STRAY_PGCONN, 0x1000, 0, 0);
+    cr_expect(feed.lives->lives[0].failed);
+    expect(STRAY_PGCONN, 1, 0, 1);
+}
+
+Test(lifetimes, durations_are_the_cost_of_connecting)
+{
+    feed_pg_connect(&feed, 0x1000, 3, 1);
+    feed_event(&feed, STRAY_DURATION, STRAY_PGCONN, 0x1000, 700, 0);
+    feed_event(&feed, STRAY_DURATION, STRAY_CONNECTION, 3, 30, 0);
+    cr_expect_eq(feed.lives->lives[0].connect, 730);
+    cr_expect_eq(feed.lives->lives[1].connect, 700);
+}
+
+/* ---- the end ---- */
+
+Test(lifetimes, counts_run_to_the_end_but_verdicts_do_not)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    feed_connect(&feed, 4, 5, 1);
+    feed_event(&feed, STRAY_END, 0, 7, STRAY_ENDING_EXIT, 0);
+    feed_finish(&feed);
+    expect(STRAY_CONNECTION, 2, 1, 1);
+    expect(STRAY_HEAP, 1, 1, 0);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1, "the one that was open then");
+    cr_expect_eq(site(STRAY_HEAP, 1)->alive, 1);
+    cr_expect_eq(feed.lives->ending, ENDING_EXIT);
+    cr_expect(feed.lives->exit_known && feed.lives->exit_status == 7);
+    cr_expect(feed.lives->voluntary);
+    cr_expect_eq(feed.lives->tc_thread, MAIN_THREAD);
+}
+
+Test(lifetimes, what_an_exit_handler_closes_was_open)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_close(&feed, 3, BY_EXIT);
+    feed_finish(&feed);
+    expect(STRAY_CONNECTION, 1, 1, 0);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, a_signal_begins_the_end)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_event(&feed, STRAY_SIGNAL, 0, 0, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_event(&feed, STRAY_END, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+    cr_expect_not(feed.lives->voluntary);
+    cr_expect_eq(feed.lives->ending, ENDING_EXIT);
+}
+
+Test(lifetimes, without_an_end_the_last_event_is_it)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->tc, feed.now);
+    cr_expect_eq(feed.lives->ending, ENDING_UNSEEN);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, an_exec_is_the_end)
+{
+    feed_event(&feed, STRAY_EXEC, 0, 0, 0, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->ending, ENDING_EXEC);
+}
+
+Test(lifetimes, a_failed_exec_is_not)
+{
+    feed_event(&feed, STRAY_EXEC, 0, 0, 0, 0);
+    feed_event(&feed, STRAY_EXEC_FAILED, 0, 0, 0, 0);
+    feed_event(&feed, STRAY_END, 0, 127, STRAY_ENDING_QUICK, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->ending, ENDING_EXIT);
+    cr_expect_eq(feed.lives->exit_status, 127);
+}
+
+Test(lifetimes, closers_are_told_apart)
+{
+    static const uint32_t stacks[] = {BY_CLOSE, BY_DESTRUCTOR, BY_COLLECTOR};
+    for (size_t i = 0; i < 3; i++) {
+        feed_connect(&feed, 3, 5, 1);
+        feed_close(&feed, 3, stacks[i]);
+    }
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->lives[0].closer, CLOSER_EXPLICIT);
+    cr_expect_eq(feed.lives->lives[1].closer, CLOSER_DESTRUCTOR);
+    cr_expect_eq(feed.lives->lives[2].closer, CLOSER_COLLECTOR);
+    cr_expect_eq(feed.lives->peers[0].closed_by_finalizer, 2);
+}
+
+Test(lifetimes, memory_is_sampled_with_the_heap_of_that_moment)
+{
+    feed_event(&feed, STRAY_MEMORY, 0, 1 << 20, 4096, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 500, 1);
+    feed_event(&feed, STRAY_MEMORY, 0, 3 << 20, 8192, 0);
+    cr_expect_eq(feed.lives->memory.first_rss, 1 << 20);
+    cr_expect_eq(feed.lives->memory.last_rss, 3 << 20);
+    cr_expect_eq(feed.lives->memory.last_heap - feed.lives->memory.first_heap, 500);
+    cr_expect_eq(feed.lives->memory.last_tracer, 8192);
+}
+
+/* ---- the axis ---- */
+
+Test(lifetimes, requests_are_the_axis_where_there_are_any)
+{
+    for (uint64_t i = 0; i < 40; i++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 10, 7, 1);
+        feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 10, 0, BY_CLOSE);
+    }
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->axis, AXIS_REQUESTS);
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_REQUESTS], 40);
+}
+
+Test(lifetimes, else_statements_else_allocations)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 1, 1);
+    feed_pg_connect(&feed, 0x1000, 3, 1);
+    for (uint64_t i = 0; i < 40; i++)
+        feed_pg_use(&feed, 0x1000);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->axis, AXIS_STATEMENTS);
+    feed_close_all(&feed);
+    feed_open(&feed);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 1, 1);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->axis, AXIS_ALLOCATIONS);
+}
+
+Test(lifetimes, marks_stay_in_bounds_and_true)
+{
+    for (uint64_t i = 1; i <= 200000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+    }
+    cr_expect_leq(feed.lives->marks.count, MARKS_LIMIT);
+    const struct mark *middle = marks_at(&feed.lives->marks, feed.lives->marks.current / 2);
+    cr_expect_float_eq((double)middle->at[AXIS_ALLOCATIONS], 100000, 10);
+    feed_finish(&feed);
+    cr_expect_eq(site(STRAY_HEAP, 1)->alive, 200000);
+    const struct growth *growth = site(STRAY_HEAP, 1)->growth;
+    cr_assert_not_null(growth);
+    cr_expect_float_eq((double)growth->by_work[32], 3125.0, 10);
+    cr_expect_float_eq((double)growth->by_time[32], 3125.0, 10);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From events to what people and programs read. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "feed.h"
+#include "views/json.h"
+#include "views/text.h"
+
+enum { LEAKY = 10, TWIN = 20, POOL = 30, SERVER = 40, DROPPED = 50, HOARD = 60, WORK = 70 };
+
+static struct feed feed;
+
+static void begin(void)
+{
+    feed_open(&feed);
+}
+
+static void end(void)
+{
+    feed_close_all(&feed);
+}
+
+TestSuite(report, .init = begin, .fini = end);
+
+/* A service with a pool of five, a function that leaks its connection, and one that closes it. */
+static void service(int requests)
+{
+    for (uint64_t i = 0; i < 5; i++)
+        feed_pg_connect(&feed, 0x1000 + 16 * i, 50 + i, POOL);
+    for (int i = 0; i < requests; i++) {
+        uint64_t leaked = 0x10000 + 16 * (uint64_t)i;
+        feed_wait(&feed, 20 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 10, 7, SERVER);
+        feed_pg_use(&feed, 0x1000 + 16 * ((uint64_t)i % 5));
+        feed_pg_connect(&feed, leaked, 100 + (uint64_t)i, LEAKY);
+        feed_pg_use(&feed, leaked);
+        feed_pg_connect(&feed, 0x900000, 11, TWIN);
+        feed_pg_use(&feed, 0x900000);
+        feed_wait(&feed, 2 * MS);
+        feed_pg_close(&feed, 0x900000, 11, BY_CLOSE);
+        feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 10, 0, BY_CLOSE);
+    }
+    feed_wait(&feed, 20 * MS);
+}
+
+Test(report, a_leak_is_told_once_with_its_consequence)
+{
+    service(60);
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
+    const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
+    cr_assert(connection && conn);
+    cr_expect_eq(connection, &report->findings[0]);
+    cr_expect_eq(connection->count, 60);
+    cr_expect_str_eq(connection->peer, "peer-5");
+    cr_expect_eq(connection->cause, REPORT_NONE);
+    cr_expect_eq(conn->count, 60);
+    cr_expect_eq(conn->cause, 0);
+    cr_expect_str_eq(conn->peer, "peer-5");
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct report_finding *finding = &report->findings[i];
+        cr_expect(finding->site->line == LEAKY || (finding->site->line == POOL && finding->severity == SEVERITY_NOTE),
+                  "%s", finding->message);
+    }
+    report_free(report);
+}
+
+Test(report, dropped_connections_are_left_to_finalizers)
+{
+    for (uint64_t i = 0; i < 30; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, 0x1000, 5, DROPPED);
+        feed_pg_use(&feed, 0x1000);
+        feed_pg_close(&feed, 0x1000, 5, BY_DESTRUCTOR);
+    }
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_CONNECTION, DROPPED);
+    cr_assert_not_null(finding);
+    cr_expect_eq(finding->count, 30);
+    const struct report_finding *conn = feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_PGCONN, DROPPED);
+    cr_assert_not_null(conn);
+    cr_expect_eq(conn->cause, (size_t)(finding - report->findings));
+    cr_expect_eq(report->finding_count, 2);
+    report_free(report);
+}
+
+/* Every request allocates `kept` bytes that stay and some that do not. */
+static void allocate(int requests, uint64_t kept)
+{
+    for (int i = 0; i < requests; i++) {
+        feed_wait(&feed, MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 4096 * (uint64_t)i, kept, HOARD);
+        for (int k = 0; k < 10; k++) {
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x80, 100, WORK);
+            feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x80, 0, 0);
+        }
+    }
+}
+
+Test(report, two_hundred_large_blocks)
+{
+    allocate(200, 100000);
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, HOARD);
+    cr_assert_not_null(finding);
+    cr_expect_eq(finding->count, 200);
+    cr_expect_eq(finding->bytes, 20000000);
+    cr_expect_eq(report->finding_count, 1);
+    report_free(report);
+}
+
+Test(report, ten_thousand_small_ones)
+{
+    allocate(10000, 64);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, HOARD);
+    cr_assert_not_null(finding);
+    cr_expect_eq(finding->count, 10000);
+    report_free(report);
+}
+
+Test(report, memory_of_a_leaked_connection_is_its_consequence)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, 0x1000 + 16 * i, 100 + i, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, LEAKY);
+        feed_pg_use(&feed, 0x1000 + 16 * i);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *heap = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, LEAKY);
+    cr_assert_not_null(heap);
+    cr_expect_eq(report->findings[heap->cause].resource, STRAY_CONNECTION);
+    report_free(report);
+}
+
+Test(report, processes_are_merged_by_place)
+{
+    service(60);
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, true);
+    size_t findings = report->finding_count, sites = report->site_count;
+    struct report_process other = {.pid = 101, .exe = "x", .end = "killed", .complete = true, .start_realtime_ns = 1};
+    report->path = NULL;
+    cr_assert_eq(report_add(report, &other, feed.lives, &feed_stacks, true), 0);
+    cr_assert_eq(report_end(report), 0);
+    cr_expect_eq(report->finding_count, findings);
+    cr_expect_eq(report->site_count, sites);
+    cr_expect_eq(report->findings[0].count, 120);
+    cr_expect_eq(report->findings[0].pid_count, 2);
+    cr_expect_eq(report->findings[0].pids[0], 100);
+    cr_expect_eq(report->process_count, 2);
+    cr_expect_eq(report->processes[0].pid, 101, "in the order of their start");
+    report_free(report);
+}
+
+/* ---- rendered ---- */
+
+static char *rendered(const struct report *report, bool json, const struct text_options *options)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    cr_assert_eq(json ? report_write_json(report, true, out) : report_write_text(report, options, out), 0);
+    fclose(out);
+    return text;
+}
+
+static void everything(void)
+{
+    service(60);
+    feed_event(&feed, STRAY_MEMORY, 0, 100 << 20, 1 << 20, 0);
+    allocate(200, 100000);
+    feed_event(&feed, STRAY_MEMORY, 0, 150 << 20, 2 << 20, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x77, 1, 0);
+    feed_exit(&feed);
+}
+
+/* The schema is checked by the library whose business it is. */
+Test(report, json_is_what_the_schema_says)
+{
+    everything();
+    struct report *report = feed_report(&feed, true);
+    char *json = rendered(report, true, NULL);
+    FILE *checker = popen("/usr/bin/python3 -c \"\n"
+                          "import json, sys, jsonschema\n"
+                          "schema = json.load(open('" SOURCE_ROOT "/docs/report.schema.json'))\n"
+                          "jsonschema.Draft202012Validator.check_schema(schema)\n"
+                          "jsonschema.Draft202012Validator(schema).validate(json.load(sys.stdin))\n"
+                          "\"", "w");
+    cr_assert_not_null(checker);
+    fputs(json, checker);
+    cr_expect_eq(pclose(checker), 0);
+    free(json);
+    report_free(report);
+}
+
+Test(report, json_holds_the_figures)
+{
+    everything();
+    struct report *report = feed_report(&feed, true);
+    char *text = rendered(report, true, NULL);
+    json_t *json = json_loads(text, 0, NULL);
+    json_int_t pid, opened, closed, count, live;
+    const char *verdict, *function, *start, *axis;
+    cr_assert_eq(json_unpack(json, "{s:[{s:I, s:s, s:{s:{s:I, s:I}}}], s:{s:s}}", "processes", "pid", &pid, "start",
+                             &start, "resources", "pgconn", "opened", &opened, "closed", &closed, "trace", "work_axis",
+                             &axis), 0);
+    cr_expect_eq(pid, 100);
+    cr_expect_str_eq(start, "2023-11-14T22:13:20.123456Z");
+    cr_expect_str_eq(axis, "requests");
+    cr_expect_eq(opened, 125);
+    cr_expect_eq(closed, 60);
+    cr_assert_eq(json_unpack(json, "{s:[{s:s, s:I, s:{s:s}}], s:{s:{s:I}}}", "findings", "verdict", &verdict, "count",
+                             &count, "site", "function", &function, "memory", "parts", "live_heap", &live), 0);
+    cr_expect_str_eq(verdict, "leaked");
+    cr_expect_str_eq(function, "f10");
+    cr_expect_eq(count, 60);
+    cr_expect_eq(live, 20000000);
+    json_decref(json);
+    free(text);
+    report_free(report);
+}
+
+static size_t columns(const char *line, size_t bytes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++)
+        count += ((unsigned char)line[i] & 0xc0) != 0x80;
+    return count;
+}
+
+Test(report, text_fits_the_page)
+{
+    static const struct text_options all = {.verbose = true, .sites = true};
+    everything();
+    struct report *report = feed_report(&feed, true);
+    char *text = rendered(report, false, &all);
+    for (const char *line = text; *line;) {
+        size_t bytes = strcspn(line, "\n");
+        cr_expect_leq(columns(line, bytes), TEXT_WIDTH);
+        line += bytes + (line[bytes] == '\n');
+    }
+    free(text);
+    report_free(report);
+}
+
+Test(report, text_has_the_answer_first)
+{
+    static const struct text_options plain = {0};
+    everything();
+    struct report *report = feed_report(&feed, false);
+    char *text = rendered(report, false, &plain);
+    const char *answer = strchr(text, '\n') + 1;
+    cr_expect_eq(strncmp(answer, "1 leak (1 symptom), 1 note", 26), 0, "%s", text);
+    const char *first = strstr(text, "[1] LEAKED  connection  60  ->  peer-5");
+    cr_expect_not_null(first, "%s", text);
+    cr_expect_not_null(strstr(text, "f10()  app.py:10"));
+    cr_expect_not_null(strstr(text, "also holds 60 pgconn ["));
+    cr_expect_not_null(strstr(text, "caused by [1]: fix that first"));
+    cr_expect_null(strstr(text, "f20"), "the twin is not named");
+    cr_expect_not_null(strstr(text, "NOT LEAKS"));
+    cr_expect_null(strstr(text, "\033"));
+    free(text);
+    report_free(report);
+}
+
+Test(report, the_same_events_give_the_same_bytes)
+{
+    static const struct text_options options = {.verbose = true, .sites = true};
+    char *texts[2][2];
+    for (int i = 0; i < 2; i++) {
+        if (i > 0) {
+            feed_close_all(&feed);
+            feed_open(&feed);
+        }
+        everything();
+        struct report *report = feed_report(&feed, true);
+        texts[i][0] = rendered(report, true, NULL);
+        texts[i][1] = rendered(report, false, &options);
+        report_free(report);
+    }
+    cr_expect_str_eq(texts[0][0], texts[1][0]);
+    cr_expect_str_eq(texts[0][1], texts[1][1]);
+    for (int i = 0; i < 4; i++)
+        free(texts[i / 2][i % 2]);
+}
+
+Test(report, nothing_to_say_is_said)
+{
+    static const struct text_options plain = {0};
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    char *text = rendered(report, false, &plain);
+    cr_expect_not_null(strstr(text, "No leak found"));
+    free(text);
+    report_free(report);
+}
