@@ -16,6 +16,7 @@
 #include "read/words.h"
 
 #define SHIM "libstray.so"
+#define DEPTH_MAX 200 /* the shim keeps no more */
 
 enum { STATUS_REFUSED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
@@ -27,7 +28,7 @@ static const char usage[] =
     "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
     "  --force              also into a folder that holds traces, and for commands that cannot be traced\n"
     "  --full               record every block, however short its life\n"
-    "  --depth N            frames of a stack that are kept, 1 to 1024\n"
+    "  --depth N            frames of a stack that are kept, 1 to 200\n"
     "  --no-heap            leave memory out\n"
     "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
     "  --max-size SIZE      largest size of a trace: K, M, G\n"
@@ -108,12 +109,19 @@ static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
     return errno == 0;
 }
 
+/* The traced process is this very one: programs it executes in other processes find that they are not the root. */
+static int set_no_follow(void)
+{
+    int status = set("STRAY_FOLLOW", "0");
+    return status == STATUS_DONE ? set_number("STRAY_ROOT", (uint64_t)getpid()) : status;
+}
+
 static int set_depth(const char *text)
 {
     const char *end;
     uint64_t depth;
-    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > 1024)
-        return fail("--depth %s: must be a number from 1 to 1024", text);
+    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+        return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
@@ -216,7 +224,7 @@ static int set_tracing(int code)
     case OPTION_FOLLOW:
         return set("STRAY_FOLLOW", "1");
     case OPTION_NO_FOLLOW:
-        return set("STRAY_FOLLOW", "0");
+        return set_no_follow();
     case OPTION_SPOOL:
         return set_spool(optarg);
     case OPTION_SQL:

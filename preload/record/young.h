@@ -36,6 +36,8 @@ void young_sum_at(struct young *young, const struct stray_event *sum, unsigned s
 /* Frees the slot of an acquire that is no more. */
 void young_free(struct young *young, struct stray_lane *lane, struct stray_event *acquire);
 
+/* No more sums: what is released from now on must be told from what was released before. */
+void young_stop(void);
 /* In a forked child: all anew. */
 void young_forget(void);
 
