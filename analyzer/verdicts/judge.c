@@ -12,6 +12,7 @@
 #define FEW_BLOCKS 30 /* heap */
 #define FEW_OTHERS 10 /* PGresults and other blocks */
 #define HOUR_S     3600.0
+#define SAMPLE_ERROR_S 0.01 /* the kernel's clock ticks may be 10 ms */
 
 _Static_assert(HEAP_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
 
@@ -61,6 +62,12 @@ static double span(const struct court *court, uint64_t ticks)
     return court->lives->source.span(court->lives->source.data, ticks);
 }
 
+/* A PGconn's failure is its connection's as well. */
+static bool failed(const struct lives *lives, const struct life *life)
+{
+    return life->failed || (life->partner != LIVES_NONE && lives->lives[life->partner].failed);
+}
+
 static struct usage usage_of(const struct court *court, const struct life *life)
 {
     const struct lives *lives = court->lives;
@@ -72,14 +79,17 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .connect_s = span(court, life->connect),
         .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
         .close_wait = life->close_wait,
-        .uses = life->uses,
+        .quiet_s = span(court, life->quiet),
+        .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
+        .uses = life->uses ? life->uses : life->sent,
         .thread = life->thread,
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
         .by_ender = lives->tc_thread != 0 && life->thread == lives->tc_thread,
         .finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR,
         .server = life->server,
-        .failed = life->failed,
+        .failed = failed(lives, life),
+        .copy = life->copy,
     };
 }
 
