@@ -69,9 +69,9 @@ struct life {
     uint32_t thread; /* that acquired it */
     uint32_t mark;
     uint32_t partner; /* PGconn: its connection; connection: its PGconn; index of a life, or LIVES_NONE */
-    uint64_t quiet;        /* longest silence between two uses, ticks */
+    uint64_t quiet;   /* longest silence between two uses, ticks */
     uint32_t uses;
-    uint32_t sent;         /* pieces of data sent, by the samples */
+    uint32_t sent;    /* pieces of data sent, by the samples */
     uint8_t resource; /* enum stray_resource */
     uint8_t end;      /* enum life_end */
     uint8_t closer;   /* enum closer, after lives_finish() */

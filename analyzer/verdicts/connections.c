@@ -13,6 +13,7 @@
 #define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
 #define LONGER             2.0 /* times the usual life that make a life long */
 #define LONGER_IDLE        5.0 /* times the usual silence before a close that make a silence long */
+#define KNOWN_IDLE         3.0 /* ... at a place that is known to leak */
 #define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
 #define POOL_USES          10
 #define JITTER_S           0.001
@@ -30,10 +31,11 @@
 struct habits {
     size_t open, closed;
     double last_birth;
-    double usual_life; /* 95 % of the closed ones live no longer */
+    double usual_life;  /* 95 % of the closed ones live no longer */
     double usual_quiet; /* ... and are never silent for longer while they are in use */
     double median_life;
     bool one_at_a_time; /* closed ones of one thread never overlap */
+    bool undisturbed;   /* while one is held its thread acquires none elsewhere either */
     size_t known;       /* open ones whose use was observed */
     double median_uses; /* of the open ones */
 };
@@ -77,7 +79,7 @@ static double quiet_of(const struct usage *usage)
 
 static int habits_find(const struct usage_figures *figures, struct habits *ret_habits)
 {
-    struct habits habits = {.one_at_a_time = one_at_a_time(figures)};
+    struct habits habits = {.one_at_a_time = one_at_a_time(figures), .undisturbed = true};
     double *values = calloc(3 * figures->count + 1, sizeof(*values));
     if (!values)
         return -ENOMEM;
@@ -90,6 +92,7 @@ static int habits_find(const struct usage_figures *figures, struct habits *ret_h
             uses[habits.open++] = usage->uses;
         } else {
             quiet[habits.closed] = quiet_of(usage);
+            habits.undisturbed &= usage->next_s >= usage->end;
             values[habits.closed++] = life_of(usage);
         }
     }
@@ -134,13 +137,17 @@ static bool left_behind(const struct usage_figures *figures, const struct habits
     double age = figures->tc - usage->birth;
     if (habits->one_at_a_time && thread_came_again(figures, index))
         return true;
+    if (habits->undisturbed && isfinite(usage->next_s) && silent_since(usage, usage->next_s))
+        return true;
     return age > LONGER * habits->usual_life + JITTER_S &&
-           idle_of(figures, usage) > LONGER_IDLE * habits->usual_quiet && idle_of(figures, usage) >= IDLE_SHARE * age;
+           idle_of(figures, usage) > LONGER_IDLE * habits->usual_quiet &&
+           idle_of(figures, usage) >= IDLE_SHARE * age;
 }
 
-static bool silent_for_long(const struct usage_figures *figures, const struct habits *habits, size_t index)
+static bool goes_with_them(const struct usage_figures *figures, const struct habits *habits, size_t index)
 {
-    return idle_of(figures, &figures->usage[index]) > LONGER_IDLE * habits->usual_quiet + JITTER_S;
+    const struct usage *usage = &figures->usage[index];
+    return usage->orphan || idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S;
 }
 
 static size_t mark_if(const struct usage_figures *figures, const struct habits *habits, bool *marks,
@@ -158,7 +165,7 @@ static size_t mark_if(const struct usage_figures *figures, const struct habits *
 static size_t mark_left_behind(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     size_t count = mark_if(figures, habits, marks, left_behind);
-    return count >= USUALLY_CLOSED_MIN ? mark_if(figures, habits, marks, silent_for_long) : count;
+    return count >= USUALLY_CLOSED_MIN ? mark_if(figures, habits, marks, goes_with_them) : count;
 }
 
 /* One that was opened last and shows nothing yet goes with the others if its thread has come to the end of
@@ -407,8 +414,7 @@ bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgeme
 {
     struct habits habits;
     if (!figures->connection || figures->count < CHURN_MIN || figures->usage[0].server ||
-        figures->usage[0].copy ||
-        habits_find(figures, &habits) < 0)
+        figures->usage[0].copy || habits_find(figures, &habits) < 0)
         return false;
     double span = figures->tc - figures->usage[0].birth, work = figures->work - figures->usage[0].work;
     double count = (double)figures->count, connecting = 0;
