@@ -88,12 +88,8 @@ static bool print_json(const struct finding *finding)
 static int unreadable(const char *path, const struct error *error, bool json)
 {
     fail("%s", error->text);
-    if (json) {
+    if (json)
         json_print(json_pack("{s:o, s:s}", "path", json_safe(path), "state", "unreadable"), JSON_COMPACT);
-    } else {
-        print_safe(stdout, path);
-        puts(": unreadable");
-    }
     return STATUS_UNREADABLE;
 }
 

@@ -11,9 +11,10 @@
 #define LANES_MAX 65536u /* far above the threads of any real process; bounds the time for a crafted file */
 #define BLOCK     65536u
 
-/* A lane is read in this order; each buffer is wanted twice, see spool.h. */
+/* Copies of one lane, see copy_lane(). */
 struct lane_copy {
     struct stray_lane early, late;
+    unsigned limit[2]; /* one past the last event of each buffer that the very first reading saw */
 };
 
 bool spool_node_written(const void *node)
@@ -124,7 +125,7 @@ static int add_buffer(struct spool *spool, const struct lane_copy *copy, unsigne
         free(buffer.events);
         return -ENOMEM;
     }
-    for (unsigned i = 0; i < STRAY_LANE_EVENTS; i++)
+    for (unsigned i = 0; i < copy->limit[which]; i++)
         if (early[i].action != 0 && late[i].action != 0)
             buffer.events[buffer.count++] = late[i];
     if (buffer.count == 0)
@@ -153,12 +154,26 @@ static int add_lane(struct spool *spool, const struct lane_copy *copy)
     return result;
 }
 
-/* Head, events, events again, head again: what lies between two equal heads belongs to them. */
+static unsigned last_event(const struct stray_event *events)
+{
+    unsigned end = STRAY_LANE_EVENTS;
+    while (end > 0 && events[end - 1].action == 0)
+        end--;
+    return end;
+}
+
+/* Head, events three times, head again. What lies between two equal heads belongs to them. While a reading
+ * goes on, an event may be committed behind it and the next one before it: so the first reading only says how
+ * far the events go, the second which of those are committed, and the third what they are. */
 static int copy_lane(struct spool *spool, const struct source *source, uint64_t offset,
                      struct lane_copy *copy)
 {
     size_t head = offsetof(struct stray_lane, events);
     int result = source_read(source, offset, &copy->early, sizeof(copy->early));
+    for (unsigned which = 0; which < 2 && result == 0; which++)
+        copy->limit[which] = last_event(copy->early.events[which]);
+    if (result == 0)
+        result = source_read(source, offset + head, copy->early.events, sizeof(copy->early.events));
     if (result == 0)
         result = source_read(source, offset + head, copy->late.events, sizeof(copy->late.events));
     if (result == 0)

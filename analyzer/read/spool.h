@@ -3,7 +3,7 @@
  * A copy of the used parts of a spool, which its process may be writing at this moment.
  *
  * What is copied is consistent: an event (a node) is taken only if its commit word had been seen before its
- * other fields were read, and a buffer only if its sequence number did not change meanwhile. A buffer that is
+ * other fields were read, without gaps before the last one seen, and a buffer only if its sequence number did not change meanwhile. A buffer that is
  * emptied during the copy needs no care: its frame is in the trace, which is read after the spool.
  */
 #ifndef STRAY_READ_SPOOL_H

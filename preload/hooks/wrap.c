@@ -24,20 +24,12 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
     errno = kept;
 }
 
-#define CALL_LIBC(name, type, args)  REAL(name) args
-/* A libpq function that needs no connection; NULL from a libpq that lacks it. */
-#define CALL_LIBPQ(name, type, args)                                                                                   \
-    ({                                                                                                                 \
-        __typeof__(&stray_hook_##name) function = real_libpq(STRAY_HOOK_##name, #name, CALLER()).function;             \
-        function ? function args : (type)0;                                                                            \
-    })
-
 #define BODY_HAND(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)
 
 #define BODY_PLAIN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
-        type ret = CALL_##LIBRARY(name, type, args);                                                                   \
+        type ret = REAL(name) args;                                                                                    \
         if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
             record_open(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), (size), CALLER());         \
         return ret;                                                                                                    \
@@ -61,6 +53,9 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
     BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, conn, ret))
 #define BODY_PGUSE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     BODY_TIMED(name, type, args, params, 0, libpq_used(&span, conn))
+
+#define BODY_PGMAKE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, NULL, ret))
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \
     BODY_##BODY(name, RESOURCE, ACTION, LIBRARY, ret, params, args, success, handle, size)

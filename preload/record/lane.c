@@ -107,13 +107,26 @@ void lane_flush_full(struct stray_lane *lane)
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
 }
 
-static bool flush_lane(struct stray_lane *lane)
+/* A buffer that its own thread may be writing is encoded from a copy, which does not change underway. */
+static bool write_copy(const struct stray_lane *lane, unsigned which)
+{
+    size_t size = sizeof(lane->events[which]);
+    struct stray_event *copy = sys_memory(size);
+    if (!copy)
+        return false;
+    __builtin_memcpy(copy, lane->events[which], size);
+    bool written = file_write_events(lane->number, lane->buffer[which].sequence, copy, STRAY_LANE_EVENTS);
+    sys_munmap(copy, size);
+    return written;
+}
+
+static bool flush_lane(const struct stray_lane *lane)
 {
     unsigned older = lane->buffer[0].sequence < lane->buffer[1].sequence ? 0 : 1;
     bool written = true;
     for (unsigned i = 0; i < 2; i++)
         if (lane->buffer[older ^ i].used > 0)
-            written = write_buffer(lane, older ^ i) && written;
+            written = write_copy(lane, older ^ i) && written;
     return written;
 }
 
@@ -124,8 +137,11 @@ bool lane_flush_all(void)
     bool written = true;
     uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
-        written = flush_lane(spool_lane(i)) && written;
+        if (spool_lane(i) != thread_self.lane)
+            written = flush_lane(spool_lane(i)) && written;
     written = file_write_tables() && written;
+    if (thread_self.lane) /* last: whoever finds the last words knows that all is there */
+        written = flush_lane(thread_self.lane) && written;
     thread_self.flags = outer;
     return written;
 }
