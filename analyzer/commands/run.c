@@ -387,16 +387,22 @@ static int set_preload(const char *shim)
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }
 
-static int prepare_environment(const struct options *options, const char *command)
+static int preload_shim(void)
 {
-    char *shim = find_shim(), *folder = NULL;
+    char *shim = find_shim();
     if (!shim)
         return refuse(SHIM, "not found beside this program");
     int status = set_preload(shim);
     free(shim);
-    if (status != STATUS_DONE)
-        return status;
-    status = prepare_folder(options, command, &folder);
+    return status;
+}
+
+static int prepare_environment(const struct options *options, const char *command, bool preload)
+{
+    char *folder = NULL;
+    int status = preload ? preload_shim() : STATUS_DONE;
+    if (status == STATUS_DONE)
+        status = prepare_folder(options, command, &folder);
     if (status != STATUS_DONE)
         return status;
     status = set("STRAY_OUTPUT", folder);
@@ -406,22 +412,36 @@ static int prepare_environment(const struct options *options, const char *comman
 
 /* ---- becoming it ---- */
 
+/* Whether to preload into the program at `path`: forced, a program that would ignore the shim may still have
+ * children that do not, but one whose loader would choke on it goes without. */
+static int decide(const struct options *options, const char *path, bool *ret_preload)
+{
+    struct error error = {.text = ""};
+    int result = target_check(path, &error);
+    *ret_preload = result != -ELIBBAD;
+    if (result == 0)
+        return STATUS_DONE;
+    if (!options->force) {
+        fail("%s (--force: run it untraced)", error.text);
+        return STATUS_REFUSED;
+    }
+    fail("%s: it runs untraced", error.text);
+    return STATUS_DONE;
+}
+
 static int become(const struct options *options, char **argv)
 {
     struct error error = {.text = ""};
     char *path = NULL;
+    bool preload = true;
     int result = target_find(argv[0], &path, &error);
     if (result < 0) {
         fail("%s", error.text);
         return result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
-    int status = STATUS_DONE;
-    if (!options->force && target_check(path, &error) < 0) {
-        fail("%s (--force: run it untraced)", error.text);
-        status = STATUS_REFUSED;
-    }
+    int status = decide(options, path, &preload);
     if (status == STATUS_DONE)
-        status = prepare_environment(options, argv[0]);
+        status = prepare_environment(options, argv[0], preload);
     if (status == STATUS_DONE) {
         execvpe(path, argv,
                 environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
