@@ -327,8 +327,11 @@ static int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool 
     return survivors_note(lives);
 }
 
+/* What is resident once the exit has given back what the service held says nothing of the service. */
 static void memory_sample(struct lives *lives, const struct stray_event *event)
 {
+    if (lives->ended && lives->memory.samples > 0)
+        return;
     struct memory *memory = &lives->memory;
     uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
     if (memory->samples++ == 0) {

@@ -292,6 +292,7 @@ void incarnation_end_begins(unsigned ending)
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
         !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
         young_stop();
+        sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
     }
 }
