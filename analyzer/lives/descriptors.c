@@ -116,7 +116,8 @@ static void life_end(struct lives *lives, struct life *life, enum life_end how,
 
 /* A use that took `took` ticks up to `time`. What happens once the end has begun (a farewell to the server,
  * say) is no use. */
-static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint64_t took, uint32_t uses)
+static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint64_t took,
+                      uint32_t uses)
 {
     if (lives->ended && time > lives->tc)
         return;
