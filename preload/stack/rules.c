@@ -197,16 +197,14 @@ static uint64_t interpret(uint64_t address)
     return pack(cfi_find(&object, address - 1, &rule), &rule);
 }
 
-uint64_t rules_learn(struct rules_view *view, uint64_t address)
+uint64_t rules_learn(uint64_t epoch, uint64_t address)
 {
     if (address >> ADDRESS_BITS != 0)
         return 0;
-    uint64_t key = address | view->epoch, rule = find_in_older(key);
+    uint64_t key = address | epoch, rule = find_in_older(key);
     if (rule == 0)
         rule = interpret(address);
-    if (rule == 0 || view->epoch != epoch_bits())
-        return 0;
-    remember(key, rule);
-    *view = rules_view();
+    if (rule != 0 && epoch == epoch_bits())
+        remember(key, rule);
     return rule;
 }

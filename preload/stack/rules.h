@@ -60,8 +60,9 @@ struct rules_view {
 };
 struct rules_view rules_view(void);
 
-/* The slow way of rules_find(). 0: the address lies in no known module, or it may no longer be what was known. */
-uint64_t rules_learn(struct rules_view *view, uint64_t address);
+/* The slow way, where rules_find() gives 0: interprets, and remembers, perhaps in a newer table. 0: the address lies in
+ * no known module, or it may no longer be what was known. */
+uint64_t rules_learn(uint64_t epoch, uint64_t address);
 
 static inline uint64_t rules_place(uint64_t key, unsigned shift)
 {
@@ -82,13 +83,10 @@ static inline uint64_t rules_lookup(const struct rules_slot *slots, unsigned shi
     return 0;
 }
 
-/* The rule of the call that returns to `address`. */
-static inline uint64_t rules_find(struct rules_view *view, uint64_t address)
+/* The rule of the call that returns to `address`; 0: not there. */
+static inline uint64_t rules_find(const struct rules_view *view, uint64_t address)
 {
-    uint64_t rule = 0;
-    if (__builtin_expect(view->slots != NULL, 1))
-        rule = rules_lookup(view->slots, view->shift, address | view->epoch);
-    return __builtin_expect(rule != 0, 1) ? rule : rules_learn(view, address);
+    return __builtin_expect(view->slots != NULL, 1) ? rules_lookup(view->slots, view->shift, address | view->epoch) : 0;
 }
 
 #endif

@@ -20,7 +20,10 @@ struct walk {
     size_t joined;       /* in unwinder->known: what comes after the fresh ones; `last`: nothing */
 };
 
-static inline uint64_t word(uint64_t address)
+/* What the walk consists of is one function, so that its registers stay in registers. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t word(uint64_t address)
 {
     return *(const volatile uint64_t *)address;
 }
@@ -62,88 +65,79 @@ static bool window_begin(struct unwind_window *window, uint64_t sp)
 
 /* ---- one frame ---- */
 
-static inline bool is_below(struct walk *walk, uint64_t end)
+INLINE bool is_below(struct unwind_window *window, uint64_t sp, uint64_t end)
 {
-    struct unwind_window *window = &walk->unwinder->window;
-    return end >= walk->sp + sizeof(uint64_t) && (end <= window->high || window_reaches(window, end));
+    return end >= sp + sizeof(uint64_t) && (__builtin_expect(end <= window->high, 1) || window_reaches(window, end));
 }
 
-/* Where the word lies that says what the frame pointer of the caller is. */
-static inline bool find_bp(const struct walk *walk, struct unwind_frame *frame, uint64_t base, uint64_t rule, uint64_t cfa)
+/* The CFA that a function which aligned its frame has put down there; 0: nowhere. */
+static uint64_t noted_cfa(struct unwind_window *window, uint64_t sp, uint64_t place, uint64_t rule)
 {
-    frame->bp_slot = base + (uint64_t)rule_bp_offset(rule);
-    return frame->bp_slot >= walk->sp && frame->bp_slot <= cfa - 2 * sizeof(uint64_t);
-}
-
-static bool find_cfa_word(struct walk *walk, uint64_t rule, uint64_t *cfa)
-{
-    if (!is_below(walk, *cfa + sizeof(uint64_t)) || *cfa < walk->sp)
-        return false;
-    *cfa = word(*cfa) + rule_added(rule);
-    return true;
+    bool readable = place >= sp && is_below(window, sp, place + sizeof(uint64_t));
+    return readable ? word(place) + rule_added(rule) : 0;
 }
 
 /* To the frame's caller. */
-static inline bool leave(struct walk *walk, struct unwind_frame *frame, uint64_t rule)
+INLINE bool leave(struct walk *walk, struct unwind_frame *frame, uint64_t rule)
 {
+    struct unwind_window *window = &walk->unwinder->window;
     uint64_t cfa = (rule & RULE_CFA_BP ? walk->bp : walk->sp) + (uint64_t)rule_offset(rule);
-    if (__builtin_expect(rule & RULE_CFA_WORD, 0) && !find_cfa_word(walk, rule, &cfa))
-        return false;
-    if (__builtin_expect(!is_below(walk, cfa), 0))
+    if (__builtin_expect(rule & RULE_CFA_WORD, 0))
+        cfa = noted_cfa(window, walk->sp, cfa, rule);
+    if (!is_below(window, walk->sp, cfa))
         return false;
     if (rule & (RULE_BP_AT_CFA | RULE_BP_AT_BP)) {
-        if (!find_bp(walk, frame, rule & RULE_BP_AT_BP ? walk->bp : cfa, rule, cfa))
+        uint64_t slot = (rule & RULE_BP_AT_BP ? walk->bp : cfa) + (uint64_t)rule_bp_offset(rule);
+        if (slot < walk->sp || slot > cfa - 2 * sizeof(uint64_t))
             return false;
-        walk->bp = word(frame->bp_slot);
+        frame->bp_slot = slot;
+        walk->bp = word(slot);
     }
-    frame->reads_bp = rule & (RULE_CFA_BP | RULE_BP_AT_BP);
-    frame->strange = rule & RULE_RARE;
+    frame->flags = (rule & (RULE_CFA_BP | RULE_BP_AT_BP) ? UNWIND_READS_BP : 0) | (rule & RULE_RARE ? UNWIND_STRANGE : 0);
     walk->ip = word(cfa - sizeof(uint64_t));
     walk->sp = cfa;
     return true;
 }
 
-static inline struct unwind_frame frame_of(const struct walk *walk)
-{
-    return (struct unwind_frame){.ip = walk->ip, .sp = walk->sp, .bp = walk->bp};
-}
-
 enum progress { ON, COMPLETE, UNKNOWN, SLOW };
 
 /* By the ABI, the outermost frame's RBP is zero where nothing else marks it. */
-static enum progress stop(const struct walk *walk, uint64_t rule)
+static enum progress stop(struct unwind_frame *frame, uint64_t rule)
 {
     if (rule == 0)
         return UNKNOWN;
-    return rule & RULE_END || (rule & RULE_MISSING && walk->bp == 0) ? COMPLETE : SLOW;
+    frame->flags = rule & RULE_MISSING ? UNWIND_READS_BP : 0;
+    return rule & RULE_END || (rule & RULE_MISSING && frame->bp == 0) ? COMPLETE : SLOW;
 }
 
-static inline enum progress step(struct walk *walk, struct unwind_frame *frame)
+INLINE enum progress step(struct walk *walk, struct unwind_frame *frame)
 {
     uint64_t rule = rules_find(&walk->rules, walk->ip);
-    if (__builtin_expect(rule == 0 || rule & (RULE_END | RULE_MISSING | RULE_OTHER), 0)) {
-        frame->reads_bp = rule & RULE_MISSING;
-        return stop(walk, rule);
+    if (__builtin_expect(rule == 0, 0)) {
+        rule = rules_learn(walk->rules.epoch, walk->ip);
+        walk->rules = rules_view();
     }
-    if (!leave(walk, frame, rule))
+    if (__builtin_expect(rule == 0 || rule & (RULE_END | RULE_MISSING | RULE_OTHER), 0))
+        return stop(frame, rule);
+    if (__builtin_expect(!leave(walk, frame, rule), 0))
         return SLOW;
     return walk->ip == 0 ? COMPLETE : ON;
 }
 
 /* ---- the last stack ---- */
 
-static inline bool meets_known(struct walk *walk)
+INLINE bool meets_known(struct walk *walk)
 {
     const struct unwinder *unwinder = walk->unwinder;
     while (walk->next < unwinder->last && unwinder->known[walk->next].sp < walk->sp)
         walk->next++;
     const struct unwind_frame *frame = &unwinder->known[walk->next];
     return walk->next < unwinder->last && frame->sp == walk->sp && frame->ip == walk->ip &&
-           (frame->bp == walk->bp || !frame->needs_bp);
+           (frame->bp == walk->bp || !(frame->flags & UNWIND_NEEDS_BP));
 }
 
 /* The outermost of the frames from `at` on, up to `to`, that are still there. */
-static inline size_t follow(const struct unwinder *unwinder, size_t at, size_t to)
+INLINE size_t follow(const struct unwinder *unwinder, size_t at, size_t to)
 {
     const struct unwind_frame *frame = &unwinder->known[at], *outermost = &unwinder->known[to];
     while (frame < outermost && word(frame[1].sp - sizeof(uint64_t)) == frame[1].ip &&
@@ -153,13 +147,17 @@ static inline size_t follow(const struct unwinder *unwinder, size_t at, size_t t
 }
 
 /* Walks over frames known[next .. until), as they are still there; known[until] comes next. */
-static void take_known(struct walk *walk, size_t until)
+INLINE void take_known(struct walk *walk, size_t until)
 {
     struct unwinder *unwinder = walk->unwinder;
     for (; walk->next < until; walk->next++) {
+        const struct unwind_frame *known = &unwinder->known[walk->next];
         struct unwind_frame *frame = &unwinder->fresh[walk->count++];
-        *frame = unwinder->known[walk->next];
+        frame->ip = known->ip;
+        frame->sp = known->sp;
         frame->bp = walk->bp;
+        frame->bp_slot = known->bp_slot;
+        frame->flags = known->flags;
         if (frame->bp_slot != 0)
             walk->bp = word(frame->bp_slot);
     }
@@ -169,14 +167,14 @@ static void take_known(struct walk *walk, size_t until)
 }
 
 /* A stack that ended at a return address of 0 is known only while it does. */
-static inline bool still_ends(const struct unwinder *unwinder)
+INLINE bool still_ends(const struct unwinder *unwinder)
 {
     uint64_t outermost = unwinder->known[unwinder->last].sp;
     return unwinder->end == UNWIND_COMPLETE && (outermost == 0 || word(outermost - sizeof(uint64_t)) == 0);
 }
 
 /* Whether the rest of the walk is the rest of the last stack. If only a part is, walks over it. */
-static inline bool joins_known(struct walk *walk)
+INLINE bool joins_known(struct walk *walk)
 {
     struct unwinder *unwinder = walk->unwinder;
     size_t wanted = walk->goal - walk->count, have = unwinder->last - walk->next;
@@ -189,44 +187,60 @@ static inline bool joins_known(struct walk *walk)
     return false;
 }
 
-/* Puts down what depends on the frame outside of each. */
-static void settle(struct unwinder *unwinder, size_t from, size_t to)
+/* Puts down a frame, and what of it depends on the next outer one. Word by word: what was just written as words would
+ * be slow to read in larger pieces. */
+INLINE void put_down(struct unwind_frame *to, const struct unwind_frame *from, const struct unwind_frame *next)
 {
-    for (size_t i = to; i-- > from;) {
-        struct unwind_frame *frame = &unwinder->known[i], *next = frame + 1;
-        bool outermost = i + 1 == unwinder->last;
-        frame->needs_bp = frame->reads_bp || (outermost ? unwinder->end == UNWIND_CUT : !frame->bp_slot && next->needs_bp);
-        bool by_bp = frame->bp_slot != 0 && !frame->strange && next->needs_bp;
-        frame->check_slot = by_bp ? frame->bp_slot : next->sp - sizeof(uint64_t);
-        frame->check_value = by_bp ? next->bp : frame->strange ? ~next->ip : next->ip;
-        frame->hash = index_mix(next->hash, frame->ip);
-    }
+    uint64_t flags = from->flags & (UNWIND_READS_BP | UNWIND_STRANGE), strange = flags & UNWIND_STRANGE;
+    bool by_bp = from->bp_slot != 0 && next->flags & UNWIND_NEEDS_BP && !strange;
+    to->ip = from->ip;
+    to->sp = from->sp;
+    to->bp = from->bp;
+    to->bp_slot = from->bp_slot;
+    to->check_slot = by_bp ? from->bp_slot : next->sp - sizeof(uint64_t);
+    to->check_value = by_bp ? next->bp : strange ? ~next->ip : next->ip;
+    to->hash = index_mix(next->hash, from->ip);
+    if (flags & UNWIND_READS_BP || (from->bp_slot == 0 && next->flags & UNWIND_NEEDS_BP))
+        flags |= UNWIND_NEEDS_BP;
+    to->flags = flags;
+}
+
+/* What lies outside of the outermost frame. RBP is needed where there is more than was walked. */
+static void begin_anew(struct walk *walk, enum unwind_end end)
+{
+    struct unwinder *unwinder = walk->unwinder;
+    unwinder->end = end;
+    walk->joined = unwinder->last = (UNWIND_KNOWN + walk->count) / 2;
+    unwinder->known[unwinder->last] = (struct unwind_frame){.hash = 1};
+    if (end == UNWIND_CUT)
+        unwinder->known[unwinder->last].flags = UNWIND_NEEDS_BP;
+    else if (walk->ip == 0)
+        unwinder->known[unwinder->last].sp = walk->sp;
 }
 
 /* The fresh frames and, where the walk joined it, the rest of the last stack become the last stack. */
-static void conclude(struct walk *walk, enum unwind_end end)
+INLINE void conclude(struct walk *walk, enum unwind_end end)
 {
     struct unwinder *unwinder = walk->unwinder;
-    if (walk->joined == unwinder->last) {
-        unwinder->end = end;
-        walk->joined = unwinder->last = (UNWIND_KNOWN + walk->count) / 2;
-        unwinder->known[unwinder->last] = (struct unwind_frame){.hash = 1};
-        if (end == UNWIND_COMPLETE && walk->ip == 0)
-            unwinder->known[unwinder->last].sp = walk->sp;
-    }
+    if (walk->joined == unwinder->last)
+        begin_anew(walk, end);
     unwinder->first = walk->joined - walk->count;
-    __builtin_memcpy(&unwinder->known[unwinder->first], unwinder->fresh, walk->count * sizeof(struct unwind_frame));
-    settle(unwinder, unwinder->first, walk->joined);
+    struct unwind_frame *next = &unwinder->known[walk->joined];
+    for (size_t i = walk->count; i-- > 0; next--)
+        put_down(next - 1, &unwinder->fresh[i], next);
 }
 
-static enum unwind_end walk_outwards(struct walk *walk)
+INLINE enum unwind_end walk_outwards(struct walk *walk)
 {
     struct unwinder *unwinder = walk->unwinder;
     for (;;) {
         if (meets_known(walk) && joins_known(walk))
             return unwinder->end;
         struct unwind_frame *frame = &unwinder->fresh[walk->count++];
-        *frame = frame_of(walk);
+        frame->ip = walk->ip;
+        frame->sp = walk->sp;
+        frame->bp = walk->bp;
+        frame->bp_slot = frame->flags = 0;
         if (walk->count == walk->goal)
             return UNWIND_CUT;
         enum progress progress = step(walk, frame);

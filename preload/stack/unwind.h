@@ -30,13 +30,17 @@
 struct unwind_frame {
     uint64_t ip;      /* return address; of the first, the instruction itself and one */
     uint64_t sp;      /* 0, past the outermost: unknown */
-    uint64_t bp;      /* right as long as `needs_bp` */
+    uint64_t bp;      /* right where UNWIND_NEEDS_BP */
     uint64_t bp_slot; /* where the caller's is kept; 0: nowhere, it is the same */
     uint64_t check_slot, check_value; /* a word that must not have changed, besides the return address */
     uint64_t hash;    /* of this frame and all outer ones */
-    bool needs_bp;    /* what lies outwards depends on RBP */
-    bool reads_bp;    /* this very frame does */
-    bool strange;     /* depends on more than can be checked: is always left by its rule */
+    uint64_t flags;   /* enum unwind_flags */
+};
+
+enum unwind_flags {
+    UNWIND_READS_BP = 1, /* where the frame's caller is depends on RBP */
+    UNWIND_NEEDS_BP = 2, /* where it or any outer one is does */
+    UNWIND_STRANGE = 4,  /* depends on more than is checked: always to be left by its rule */
 };
 
 /* Memory of the stack that is known to be readable, and whose thread that is. */
