@@ -25,30 +25,39 @@ static inline void store(struct stray_event *slot, const struct stray_event *eve
     __atomic_store_n((uint64_t *)(void *)&slot->stack, commit, __ATOMIC_RELEASE);
 }
 
+static inline struct stray_event *slot_of(struct stray_lane *lane, unsigned which)
+{
+    uint64_t slot = arch_next(&lane->buffer[which].used);
+    return __builtin_expect(slot < STRAY_LANE_EVENTS, 1) ? &lane->events[which][slot] : NULL;
+}
+
 /* Takes the next slot of the active buffer, or of the other one if a signal handler finds the active one full before the
- * interrupted emitter could flush it. -1: nothing left, and counted. */
-static inline int next_slot(struct stray_lane *lane)
+ * interrupted emitter could flush it. NULL: nothing left, and counted. */
+static inline struct stray_event *next_slot(struct stray_lane *lane)
 {
     unsigned active = lane->active & 1;
-    uint64_t slot = arch_next(&lane->buffer[active].used);
-    if (__builtin_expect(slot < STRAY_LANE_EVENTS, 1))
-        return (int)slot;
-    if (lane->buffer[active ^ 1].used < STRAY_LANE_EVENTS) {
-        lane->active = active ^= 1;
-        slot = arch_next(&lane->buffer[active].used);
-        if (slot < STRAY_LANE_EVENTS)
-            return (int)slot;
+    struct stray_event *slot = slot_of(lane, active);
+    if (__builtin_expect(!slot && lane->buffer[active ^ 1].used < STRAY_LANE_EVENTS, 0)) {
+        lane->active = active ^ 1;
+        slot = slot_of(lane, active ^ 1);
     }
-    spool_count_lost(1);
-    return -1;
+    if (__builtin_expect(!slot, 0))
+        spool_count_lost(1);
+    return slot;
 }
 
 /* One emission: what enter() found, for leave(). */
 struct emission {
     struct stray_lane *lane; /* NULL: recorded already, or lost */
-    struct young *young;     /* NULL: nested in another emission, or no pairs are elided */
+    struct young_buffer buffer; /* .young NULL: nested in another emission, or no pairs are elided */
+    unsigned active;         /* the buffer it works on, whatever handlers do meanwhile */
     bool outermost;
 };
+
+static inline struct young_buffer buffer_of(struct stray_lane *lane, unsigned which)
+{
+    return (struct young_buffer){young_of(lane), lane->events[which], lane->buffer[which].sequence};
+}
 
 static inline struct emission enter(const struct stray_event *event)
 {
@@ -64,15 +73,20 @@ static inline struct emission enter(const struct stray_event *event)
     }
     emission.outermost = !(thread_self.flags & (THREAD_EMITTING | THREAD_FLUSHING));
     thread_self.flags |= THREAD_EMITTING;
-    emission.young = emission.outermost ? young_of(emission.lane) : NULL;
+    emission.active = emission.lane->active & 1;
+    if (emission.outermost)
+        emission.buffer = buffer_of(emission.lane, emission.active);
     return emission;
 }
 
+/* Whether a buffer has no room left; the one it began with has none if a handler has gone on to the other. */
 static inline bool is_full(const struct emission *emission)
 {
     const struct stray_lane *lane = emission->lane;
-    return lane->buffer[lane->active & 1].used >= STRAY_LANE_EVENTS &&
-           !(emission->young && young_has_slot(emission->young, lane));
+    if (lane->active != emission->active)
+        return true;
+    return lane->buffer[emission->active].used >= STRAY_LANE_EVENTS &&
+           !(emission->buffer.young && young_has_slot(&emission->buffer));
 }
 
 static inline void leave(const struct emission *emission, uint64_t time)
@@ -86,15 +100,14 @@ static inline void leave(const struct emission *emission, uint64_t time)
         emit_when_due(time);
 }
 
-/* Returns the slot, -1 if there was none. */
-static inline int put(const struct emission *emission, const struct stray_event *event)
+/* Returns the slot, NULL if there was none. */
+static inline struct stray_event *put(const struct emission *emission, const struct stray_event *event)
 {
-    struct stray_lane *lane = emission->lane;
-    int slot = emission->young ? young_slot(emission->young, lane) : -1;
-    if (slot < 0)
-        slot = next_slot(lane);
-    if (slot >= 0)
-        store(&lane->events[lane->active & 1][slot], event);
+    struct stray_event *slot = emission->buffer.young ? young_slot(&emission->buffer) : NULL;
+    if (!slot)
+        slot = next_slot(emission->lane);
+    if (slot)
+        store(slot, event);
     return slot;
 }
 
@@ -116,6 +129,12 @@ void emit(const struct stray_event *event)
     leave(&emission, event->time);
 }
 
+/* Whether `slot` is one of the buffer that the pairs of this emission are looked for in. */
+static inline bool is_young(const struct emission *emission, const struct stray_event *slot)
+{
+    return emission->buffer.young && slot && (size_t)(slot - emission->buffer.events) < STRAY_LANE_EVENTS;
+}
+
 void emit_acquire(const struct stray_event *event)
 {
     if (!is_wanted(event->resource))
@@ -123,24 +142,31 @@ void emit_acquire(const struct stray_event *event)
     struct emission emission = enter(event);
     if (!emission.lane)
         return;
-    int slot = put(&emission, event);
-    if (emission.young && slot >= 0)
-        young_remember(emission.young, event->handle, (unsigned)slot);
+    struct stray_event *slot = put(&emission, event);
+    if (is_young(&emission, slot))
+        young_remember(&emission.buffer, event->handle, slot);
     leave(&emission, event->time);
 }
 
-/* The sum is in place before the acquire goes: whenever the process is killed, nothing is missing. */
-static void elide(const struct emission *emission, struct stray_event *acquire, uint64_t time)
+/* A place for a sum in the acquire's own buffer: a sum elsewhere could outlive or precede it. NULL: there is no room. */
+static struct stray_event *sum_slot(const struct emission *emission)
 {
-    unsigned active = emission->lane->active;
-    if (young_add(emission->young, emission->lane, acquire, time))
-        return;
-    struct stray_event sum = young_sum(acquire, time);
-    int slot = put(emission, &sum);
-    if (slot < 0 || emission->lane->active != active)
-        return; /* no room for the sum: the acquire stays */
-    young_sum_at(emission->young, &sum, (unsigned)slot);
-    young_free(emission->young, emission->lane, acquire);
+    struct stray_event *slot = young_slot(&emission->buffer);
+    return slot ? slot : slot_of(emission->lane, emission->active);
+}
+
+/* The sum is in place before the acquire goes: whenever the process is killed, nothing is missing. */
+static bool elide(const struct emission *emission, struct stray_event *acquire, uint64_t time)
+{
+    if (young_add(&emission->buffer, acquire, time))
+        return true;
+    struct stray_event sum = young_sum(acquire, time), *slot = sum_slot(emission);
+    if (!slot)
+        return false;
+    store(slot, &sum);
+    young_sum_at(&emission->buffer, &sum, slot);
+    young_free(&emission->buffer, acquire);
+    return true;
 }
 
 void emit_release(const struct stray_event *event)
@@ -149,42 +175,45 @@ void emit_release(const struct stray_event *event)
     if (!emission.lane)
         return;
     struct stray_event *acquire =
-        emission.young ? young_find(emission.young, emission.lane, event->handle, event->resource) : NULL;
-    if (acquire)
-        elide(&emission, acquire, event->time);
-    else
+        emission.buffer.young ? young_find(&emission.buffer, event->handle, event->resource) : NULL;
+    if (!acquire || !elide(&emission, acquire, event->time)) {
+        young_outdate(event->handle, event->time);
         put(&emission, event);
+    }
     leave(&emission, event->time);
 }
 
 /* An acquire that is still in the buffer takes the new size, and where the block moved, the new address from the time of
  * the move on: before it, that address was somebody else's. */
-static void follow(struct young *young, const struct stray_lane *lane, struct stray_event *acquire,
-                   const struct stray_event *to)
+static void follow(const struct young_buffer *buffer, struct stray_event *acquire, const struct stray_event *to)
 {
     acquire->value = to->value;
     if (acquire->handle == to->handle)
         return;
     acquire->time = to->time;
     acquire->handle = to->handle;
-    young_remember(young, to->handle, (unsigned)(acquire - lane->events[lane->active & 1]));
+    young_remember(buffer, to->handle, acquire);
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */
 void emit_move(const struct stray_event *from, const struct stray_event *to)
 {
-    struct stray_lane *lane = thread_self.lane;
-    bool plain = !(thread_self.flags & (THREAD_EMITTING | THREAD_FLUSHING)) &&
-                 !(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE);
-    struct young *young = lane && plain ? young_of(lane) : NULL;
-    struct stray_event *acquire = young ? young_find(young, lane, from->handle, from->resource) : NULL;
-    if (acquire) {
-        thread_self.flags |= THREAD_EMITTING;
-        follow(young, lane, acquire, to);
-        thread_self.flags &= ~(uint32_t)THREAD_EMITTING;
+    bool moved = from->handle != to->handle;
+    struct emission emission = enter(moved ? from : to);
+    if (!emission.lane) {
+        if (moved)
+            emit(to);
         return;
     }
-    if (from->handle != to->handle)
-        emit(from);
-    emit(to);
+    struct stray_event *acquire =
+        emission.buffer.young ? young_find(&emission.buffer, from->handle, from->resource) : NULL;
+    if (acquire) {
+        follow(&emission.buffer, acquire, to);
+    } else {
+        young_outdate(from->handle, from->time);
+        if (moved)
+            put(&emission, from);
+        put(&emission, to);
+    }
+    leave(&emission, to->time);
 }

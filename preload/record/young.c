@@ -9,6 +9,7 @@
 
 #define HANDLES   2048u /* powers of two */
 #define SUMS      512u
+#define OUTDATED  16384u
 #define LANES_MAX 1024u
 
 struct young {
@@ -21,6 +22,7 @@ struct young {
 
 static struct young *youngs[LANES_MAX]; /* by lane number */
 static bool stopped;
+static uint64_t outdated[OUTDATED];     /* by handle: the latest young_outdate() of any like it */
 
 struct young *young_of(struct stray_lane *lane)
 {
@@ -47,19 +49,20 @@ void young_forget(void)
     }
 }
 
-static uint64_t sequence_of(const struct stray_lane *lane)
+bool young_has_slot(const struct young_buffer *buffer)
 {
-    return lane->buffer[lane->active & 1].sequence;
+    return buffer->young->free_count > 0 && buffer->young->sequence == buffer->sequence;
 }
 
-bool young_has_slot(const struct young *young, const struct stray_lane *lane)
+struct stray_event *young_slot(const struct young_buffer *buffer)
 {
-    return young->free_count > 0 && young->sequence == sequence_of(lane);
+    struct young *young = buffer->young;
+    return young_has_slot(buffer) ? buffer->events + young->free_slots[--young->free_count] : NULL;
 }
 
-int young_slot(struct young *young, const struct stray_lane *lane)
+static uint16_t index_of(const struct young_buffer *buffer, const struct stray_event *slot)
 {
-    return young_has_slot(young, lane) ? young->free_slots[--young->free_count] : -1;
+    return (uint16_t)(slot - buffer->events);
 }
 
 static unsigned place_of_handle(uint64_t handle)
@@ -67,26 +70,40 @@ static unsigned place_of_handle(uint64_t handle)
     return (unsigned)((handle >> 4) * 0x9e3779b97f4a7c15u >> 53); /* 11 bits */
 }
 
-void young_remember(struct young *young, uint64_t handle, unsigned slot)
+static uint64_t *outdated_at(uint64_t handle)
 {
-    young->slot_of_handle[place_of_handle(handle)] = (uint16_t)slot;
+    return &outdated[(handle >> 4) * 0x9e3779b97f4a7c15u >> 50]; /* 14 bits */
 }
 
-struct stray_event *young_find(struct young *young, struct stray_lane *lane, uint64_t handle, uint8_t resource)
+void young_outdate(uint64_t handle, uint64_t time)
 {
-    unsigned slot = young->slot_of_handle[place_of_handle(handle)];
-    struct stray_event *event = &lane->events[lane->active & 1][slot];
-    return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource ? event : NULL;
+    uint64_t *at = outdated_at(handle), have = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (have < time && !__atomic_compare_exchange_n(at, &have, time, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
 }
 
-void young_free(struct young *young, struct stray_lane *lane, struct stray_event *acquire)
+void young_remember(const struct young_buffer *buffer, uint64_t handle, const struct stray_event *slot)
 {
-    if (young->sequence != sequence_of(lane)) {
-        young->sequence = sequence_of(lane);
+    buffer->young->slot_of_handle[place_of_handle(handle)] = index_of(buffer, slot);
+}
+
+struct stray_event *young_find(const struct young_buffer *buffer, uint64_t handle, uint8_t resource)
+{
+    struct stray_event *event = &buffer->events[buffer->young->slot_of_handle[place_of_handle(handle)]];
+    if (event->handle != handle || event->action != STRAY_OPEN || event->resource != resource)
+        return NULL;
+    return event->time > __atomic_load_n(outdated_at(handle), __ATOMIC_RELAXED) ? event : NULL;
+}
+
+void young_free(const struct young_buffer *buffer, struct stray_event *acquire)
+{
+    struct young *young = buffer->young;
+    if (young->sequence != buffer->sequence) {
+        young->sequence = buffer->sequence;
         young->free_count = 0;
     }
     __atomic_store_n(&acquire->action, 0, __ATOMIC_RELEASE);
-    young->free_slots[young->free_count++] = (uint16_t)(acquire - lane->events[lane->active & 1]);
+    young->free_slots[young->free_count++] = index_of(buffer, acquire);
 }
 
 static uint64_t age_class(const struct stray_event *acquire, uint64_t time)
@@ -101,17 +118,17 @@ static unsigned place_of_sum(uint32_t stack, uint64_t age)
 }
 
 /* The sum's number is raised first: a kill between the two stores of a pair must not lose it. */
-bool young_add(struct young *young, struct stray_lane *lane, struct stray_event *acquire, uint64_t time)
+bool young_add(const struct young_buffer *buffer, struct stray_event *acquire, uint64_t time)
 {
     uint64_t age = age_class(acquire, time);
-    struct stray_event *sum = &lane->events[lane->active & 1][young->slot_of_sum[place_of_sum(acquire->stack, age)]];
+    struct stray_event *sum = &buffer->events[buffer->young->slot_of_sum[place_of_sum(acquire->stack, age)]];
     if (sum->action != STRAY_ELIDED || sum->stack != acquire->stack || sum->hook != acquire->hook ||
         sum->handle >> 56 != age >> 56)
         return false;
     sum->handle++;
     sum->value += acquire->value;
     sum->time = time;
-    young_free(young, lane, acquire);
+    young_free(buffer, acquire);
     return true;
 }
 
@@ -124,7 +141,7 @@ struct stray_event young_sum(const struct stray_event *acquire, uint64_t time)
     return sum;
 }
 
-void young_sum_at(struct young *young, const struct stray_event *sum, unsigned slot)
+void young_sum_at(const struct young_buffer *buffer, const struct stray_event *sum, const struct stray_event *slot)
 {
-    young->slot_of_sum[place_of_sum(sum->stack, sum->handle & ~(~(uint64_t)0 >> 8))] = (uint16_t)slot;
+    buffer->young->slot_of_sum[place_of_sum(sum->stack, sum->handle & ~(~(uint64_t)0 >> 8))] = index_of(buffer, slot);
 }

@@ -17,6 +17,14 @@ def test_threads(stray, target, threads, options):
 
 
 @ELISION
+@pytest.mark.parametrize("threads", [1, 2, 8])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_addresses_that_pass_between_threads(stray, target, threads, seed, options):
+    """A block is told short-lived only by its own release, not by that of the next block at its address."""
+    stray.run([target("target_exchange"), threads, 20000, seed], options=options).ok().check()
+
+
+@ELISION
 def test_cxx(stray, target, options):
     stray.run([target("target_heap_cxx")], options=options).ok().check()
 
