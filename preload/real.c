@@ -157,6 +157,7 @@ struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
     uint32_t flags = gate_enter();
     struct libpq_call call = {.function = find_libpq_function(name, caller)};
     call.libpq = library_of(call.function);
+    call.inner = call.function && object_of(call.function) == object_of(caller);
     remember(key, call);
     gate_leave(flags);
     return call;

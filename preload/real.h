@@ -43,6 +43,7 @@ struct libpq {
 struct libpq_call {
     void *function;            /* NULL: the caller's libpq has none of that name */
     const struct libpq *libpq; /* never NULL */
+    bool inner;                /* the caller is libpq itself: the outer call may have come by a way that no hook sees */
 };
 
 /* The real function for hook `id`, called `name`, when called from `caller`. Cached by call site. */

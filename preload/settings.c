@@ -64,14 +64,37 @@ static void parse_previous(const char *value)
     copy_text(settings.previous_spool, sizeof(settings.previous_spool), at + (*at == ':'));
 }
 
-static void parse_interval(const char *value)
+/* "1.5K": a number with at most nine decimals and one of the `suffixes`, whose factors are in `factors`; without one, in
+ * `unit`s. */
+static uint64_t parse_scaled(const char *value, const char *suffixes, const uint64_t *factors, uint64_t unit)
 {
-    uint64_t seconds = string_number(value);
+    uint64_t whole = string_number(value), part = 0, scale = 1;
     while (*value >= '0' && *value <= '9')
         value++;
-    uint64_t milliseconds = *value == '.' && value[1] >= '0' && value[1] <= '9' ? (uint64_t)(value[1] - '0') * 100 : 0;
-    if (seconds + milliseconds > 0)
-        settings.interval_ns = seconds * 1000000000u + milliseconds * 1000000u;
+    if (*value == '.')
+        for (value++; *value >= '0' && *value <= '9'; value++)
+            if (scale < 1000000000u) {
+                part = part * 10 + (uint64_t)(*value - '0');
+                scale *= 10;
+            }
+    for (unsigned i = 0; *value && suffixes[i]; i++)
+        if ((*value | 0x20) == suffixes[i])
+            unit = factors[i];
+    return whole * unit + part * (unit / 1000u) / scale * 1000u + part * (unit % 1000u) / scale;
+}
+
+static uint64_t parse_size(const char *value)
+{
+    static const uint64_t factors[] = {1u << 10, 1u << 20, 1u << 30};
+    return parse_scaled(value, "kmg", factors, 1);
+}
+
+static void parse_interval(const char *value)
+{
+    static const uint64_t factors[] = {1000000000u, 60000000000u, 3600000000000u, 86400000000000u};
+    uint64_t interval = parse_scaled(value, "smhd", factors, 1000000000u);
+    if (interval > 0)
+        settings.interval_ns = interval;
 }
 
 static void parse_depth(const char *value)
@@ -93,7 +116,7 @@ static void parse_variable(const char *variable)
     else if ((value = value_of(variable, "STRAY_SPOOL=")))
         copy_text(settings.spool, sizeof(settings.spool), value);
     else if ((value = value_of(variable, "STRAY_MAX_SIZE=")))
-        settings.max_bytes = string_number(value);
+        settings.max_bytes = parse_size(value);
     else if ((value = value_of(variable, "STRAY_INTERVAL=")))
         parse_interval(value);
     else if ((value = value_of(variable, "STRAY_DEPTH=")))

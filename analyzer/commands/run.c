@@ -16,6 +16,7 @@
 #include "read/words.h"
 
 #define SHIM "libstray.so"
+#define DEPTH_MAX 200 /* the shim keeps no more */
 
 enum { STATUS_REFUSED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
@@ -27,7 +28,7 @@ static const char usage[] =
     "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
     "  --force              also into a folder that holds traces, and for commands that cannot be traced\n"
     "  --full               record every block, however short its life\n"
-    "  --depth N            frames of a stack that are kept, 1 to 1024\n"
+    "  --depth N            frames of a stack that are kept, 1 to 200\n"
     "  --no-heap            leave memory out\n"
     "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
     "  --max-size SIZE      largest size of a trace: K, M, G\n"
@@ -108,12 +109,19 @@ static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
     return errno == 0;
 }
 
+/* The traced process is this very one: programs it executes in other processes find that they are not the root. */
+static int set_no_follow(void)
+{
+    int status = set("STRAY_FOLLOW", "0");
+    return status == STATUS_DONE ? set_number("STRAY_ROOT", (uint64_t)getpid()) : status;
+}
+
 static int set_depth(const char *text)
 {
     const char *end;
     uint64_t depth;
-    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > 1024)
-        return fail("--depth %s: must be a number from 1 to 1024", text);
+    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+        return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
@@ -216,7 +224,7 @@ static int set_tracing(int code)
     case OPTION_FOLLOW:
         return set("STRAY_FOLLOW", "1");
     case OPTION_NO_FOLLOW:
-        return set("STRAY_FOLLOW", "0");
+        return set_no_follow();
     case OPTION_SPOOL:
         return set_spool(optarg);
     case OPTION_SQL:
@@ -379,16 +387,22 @@ static int set_preload(const char *shim)
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }
 
-static int prepare_environment(const struct options *options, const char *command)
+static int preload_shim(void)
 {
-    char *shim = find_shim(), *folder = NULL;
+    char *shim = find_shim();
     if (!shim)
         return refuse(SHIM, "not found beside this program");
     int status = set_preload(shim);
     free(shim);
-    if (status != STATUS_DONE)
-        return status;
-    status = prepare_folder(options, command, &folder);
+    return status;
+}
+
+static int prepare_environment(const struct options *options, const char *command, bool preload)
+{
+    char *folder = NULL;
+    int status = preload ? preload_shim() : STATUS_DONE;
+    if (status == STATUS_DONE)
+        status = prepare_folder(options, command, &folder);
     if (status != STATUS_DONE)
         return status;
     status = set("STRAY_OUTPUT", folder);
@@ -398,22 +412,36 @@ static int prepare_environment(const struct options *options, const char *comman
 
 /* ---- becoming it ---- */
 
+/* Whether to preload into the program at `path`: forced, a program that would ignore the shim may still have
+ * children that do not, but one whose loader would choke on it goes without. */
+static int decide(const struct options *options, const char *path, bool *ret_preload)
+{
+    struct error error = {.text = ""};
+    int result = target_check(path, &error);
+    *ret_preload = result != -ELIBBAD;
+    if (result == 0)
+        return STATUS_DONE;
+    if (!options->force) {
+        fail("%s (--force: run it untraced)", error.text);
+        return STATUS_REFUSED;
+    }
+    fail("%s: it runs untraced", error.text);
+    return STATUS_DONE;
+}
+
 static int become(const struct options *options, char **argv)
 {
     struct error error = {.text = ""};
     char *path = NULL;
+    bool preload = true;
     int result = target_find(argv[0], &path, &error);
     if (result < 0) {
         fail("%s", error.text);
         return result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
-    int status = STATUS_DONE;
-    if (!options->force && target_check(path, &error) < 0) {
-        fail("%s (--force: run it untraced)", error.text);
-        status = STATUS_REFUSED;
-    }
+    int status = decide(options, path, &preload);
     if (status == STATUS_DONE)
-        status = prepare_environment(options, argv[0]);
+        status = prepare_environment(options, argv[0], preload);
     if (status == STATUS_DONE) {
         execvpe(path, argv,
                 environ); /* has a slash: nothing is searched, and a script without #! gets its shell */

@@ -105,18 +105,18 @@ static int check_elf(const struct program *program, const char *path, struct err
     Elf64_Ehdr elf;
     char interpreter[HEAD_SIZE];
     if (program->head[EI_CLASS] == ELFCLASS32)
-        return error_set(error, -ENOTSUP, "%s: cannot be traced: a 32-bit program", path);
+        return error_set(error, -ELIBBAD, "%s: cannot be traced: a 32-bit program", path);
     if (program->head_size < sizeof(elf))
         return 0;
     memcpy(&elf, program->head, sizeof(elf));
     if (elf.e_machine != OWN_MACHINE)
-        return error_set(error, -ENOTSUP, "%s: cannot be traced: built for another machine", path);
+        return error_set(error, -ELIBBAD, "%s: cannot be traced: built for another machine", path);
     if (elf.e_phentsize != sizeof(Elf64_Phdr))
         return 0;
     if (!interpreter_of(program, &elf, interpreter, sizeof(interpreter)))
         return error_set(error, -ENOTSUP, "%s: cannot be traced: a static program", path);
     if (strstr(interpreter, "ld-musl"))
-        return error_set(error, -ENOTSUP, "%s: cannot be traced: linked with musl, not glibc", path);
+        return error_set(error, -ELIBBAD, "%s: cannot be traced: linked with musl, not glibc", path);
     return 0;
 }
 

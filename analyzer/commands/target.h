@@ -9,8 +9,9 @@
  * -EACCES where something is found that cannot be executed; -ENOMEM. */
 int target_find(const char *name, char **ret_path, struct error *error);
 
-/* 0 if the program at `path`, or the interpreter of the script there, can be traced; else -ENOTSUP and the
- * reason: static, setuid, 32-bit, musl, of another machine. What cannot be read is not refused. */
+/* 0 if the program at `path`, or the interpreter of the script there, can be traced; else the reason: -ENOTSUP
+ * for one that ignores a preloaded library (static, setuid), -ELIBBAD for one whose loader would choke on it
+ * (32-bit, musl, of another machine). What cannot be read is not refused. */
 int target_check(const char *path, struct error *error);
 
 #endif

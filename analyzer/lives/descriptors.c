@@ -114,15 +114,37 @@ static void life_end(struct lives *lives, struct life *life, enum life_end how,
         count_close(lives, life->site, 0);
 }
 
-/* What happens to it once the end has begun (a farewell to the server, say) is no use. */
-static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint32_t uses)
+/* A use that took `took` ticks up to `time`. What happens once the end has begun (a farewell to the server,
+ * say) is no use. */
+static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint64_t took,
+                      uint32_t uses)
 {
     if (lives->ended && time > lives->tc)
         return;
+    uint64_t began = took < time ? time - took : 0;
+    if (began > life->last_use && began - life->last_use > life->quiet)
+        life->quiet = began - life->last_use;
     if (time > life->last_use)
         life->last_use = time;
+    life->busy += took;
     life->uses += uses;
     life->used_known = true;
+    life->sampled = false;
+}
+
+/* What a sample says of the time is off by a kernel tick; where uses are told exactly it is not wanted. */
+static void life_sampled(const struct lives *lives, struct life *life, uint64_t time, uint32_t sent)
+{
+    if (lives->ended && time > lives->tc)
+        return;
+    if (sent > life->sent)
+        life->sent = sent;
+    if (life->parting || life->copy || (life->used_known && !life->sampled))
+        return;
+    if (time > life->last_use)
+        life->last_use = time;
+    life->used_known = true;
+    life->sampled = true;
 }
 
 /* ---- descriptors ---- */
@@ -208,6 +230,7 @@ static int fd_dup(struct lives *lives, const struct stray_event *event, uint32_t
     life->resource = seed.resource;
     life->peer = seed.peer;
     life->server = seed.server;
+    life->copy = true;
     if (life->resource == STRAY_CONNECTION && life->peer == LIVES_NONE)
         result = peer_find(lives, 0, false, &life->peer);
     return result < 0 ? result : life_count(lives, life, event->stack);
@@ -294,9 +317,7 @@ static void fd_sample(struct lives *lives, const struct stray_event *event)
     double second = lives->mark_ticks * 1000.0;
     uint64_t idle = (uint64_t)(SAMPLE_IDLE(event->value) / 1000.0 * second);
     uint64_t used = idle < event->time ? event->time - idle : 0;
-    life_used(lives, life, used, 0);
-    if (SAMPLE_USES(event->value) > life->uses)
-        life->uses = SAMPLE_USES(event->value);
+    life_sampled(lives, life, used, SAMPLE_USES(event->value));
     close_wait_sample(life, event->time, SAMPLE_STATE(event->value) == TCP_CLOSE_WAIT);
 }
 
@@ -308,8 +329,7 @@ static void fd_used(struct lives *lives, const struct stray_event *event)
     if (event->action == STRAY_DURATION) {
         life->connect += event->value;
     } else {
-        life_used(lives, life, event->time, 1);
-        life->busy += event->value;
+        life_used(lives, life, event->time, event->value, 1);
     }
 }
 
@@ -376,6 +396,8 @@ static void conn_end(struct lives *lives, const struct stray_event *event, enum 
         return;
     }
     life_end(lives, life, how, event);
+    if (life->partner != LIVES_NONE)
+        lives->lives[life->partner].parting = true;
     map_put(&lives->conn_map, event->handle, LIVES_NONE); /* replaces: cannot fail */
 }
 
@@ -408,13 +430,9 @@ static void conn_link(struct lives *lives, struct life *conn, const struct stray
 static void conn_used(struct lives *lives, struct life *conn, const struct stray_event *event)
 {
     uint32_t uses = is_statement(event->hook);
-    life_used(lives, conn, event->time, uses);
-    conn->busy += event->value;
-    if (conn->partner == LIVES_NONE)
-        return;
-    struct life *connection = &lives->lives[conn->partner];
-    life_used(lives, connection, event->time, uses);
-    connection->busy += event->value;
+    life_used(lives, conn, event->time, event->value, uses);
+    if (conn->partner != LIVES_NONE)
+        life_used(lives, &lives->lives[conn->partner], event->time, event->value, uses);
 }
 
 static void conn_duration(struct lives *lives, struct life *conn, const struct stray_event *event)

@@ -327,8 +327,11 @@ static int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool 
     return survivors_note(lives);
 }
 
+/* What is resident once the exit has given back what the service held says nothing of the service. */
 static void memory_sample(struct lives *lives, const struct stray_event *event)
 {
+    if (lives->ended && lives->memory.samples > 0)
+        return;
     struct memory *memory = &lives->memory;
     uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
     if (memory->samples++ == 0) {
@@ -477,6 +480,14 @@ void lives_close(struct lives *lives)
     free(lives);
 }
 
+/* An interpreter may begin to take itself down before anything else says so. */
+static void ended_by_exit(struct lives *lives, struct life *life)
+{
+    life->ended_late = true;
+    if (life->death < lives->tc)
+        lives->tc = life->death;
+}
+
 static void settle_closers(struct lives *lives)
 {
     for (size_t i = 0; i < lives->life_count; i++) {
@@ -486,7 +497,7 @@ static void settle_closers(struct lives *lives)
         if (life->end == LIFE_CLOSED)
             life->closer = (uint8_t)lives->source.closer(lives->source.data, life->closing_stack);
         if (life->closer == CLOSER_EXIT)
-            life->ended_late = true;
+            ended_by_exit(lives, life);
         bool finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR;
         if (life->peer != LIVES_NONE && life->resource == STRAY_CONNECTION) {
             lives->peers[life->peer].closed_by_finalizer += finalizer && !life->ended_late;

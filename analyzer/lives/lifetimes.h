@@ -69,16 +69,21 @@ struct life {
     uint32_t thread; /* that acquired it */
     uint32_t mark;
     uint32_t partner; /* PGconn: its connection; connection: its PGconn; index of a life, or LIVES_NONE */
+    uint64_t quiet;   /* longest silence between two uses, ticks */
     uint32_t uses;
+    uint32_t sent;    /* pieces of data sent, by the samples */
     uint8_t resource; /* enum stray_resource */
     uint8_t end;      /* enum life_end */
     uint8_t closer;   /* enum closer, after lives_finish() */
     bool born_late;   /* acquired after Tc */
     bool ended_late;  /* released after Tc, or by an exit handler (after lives_finish()) */
     bool failed;      /* PGconn whose attempt to connect failed */
-    bool used_known;  /* uses and last_use were observed, not merely presumed */
+    bool used_known;  /* last_use was observed, not merely presumed */
+    bool sampled;     /* ... by a sample, which is no exact clock */
+    bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool server;      /* accepted */
+    bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
 };
 
 /* What the releases and the survivors of a site that ever had 32 resources or 64 KiB open look like. */

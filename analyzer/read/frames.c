@@ -171,10 +171,11 @@ static void note_event(struct trace *trace, const struct stray_event *event)
             trace->last_pair = (struct clock_pair){event->time, event->handle, true};
         break;
     case STRAY_END:
+    case STRAY_EXEC:
     case STRAY_EXEC_FAILED: /* the exec that was the end did not happen */
         if (event->time >= trace->verdict_time) {
             trace->verdict_time = event->time;
-            trace->ended = event->action == STRAY_END;
+            trace->ended = event->action != STRAY_EXEC_FAILED;
         }
         break;
     default:

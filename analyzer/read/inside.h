@@ -42,7 +42,7 @@ struct trace {
     double ns_per_tick;
     uint64_t lost_in_events; /* sum of the LOST events decoded */
     uint64_t verdict_time;   /* of the latest END or EXEC_FAILED decoded */
-    bool ended;              /* it was an END */
+    bool ended;              /* it was an END or an EXEC */
     struct ZSTD_DCtx_s *zstd;
     uint8_t *stored, *plain; /* scratch for one payload */
     size_t stored_room, plain_room;

@@ -22,6 +22,7 @@ static const char *const actions[] = {
     [STRAY_SHUTDOWN] = "shutdown",
     [STRAY_EXEC_CLOSED] = "exec-closed",
     [STRAY_FAILED] = "failed",
+    [STRAY_ELIDED] = "elided",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",
     [STRAY_MEMORY] = "memory",

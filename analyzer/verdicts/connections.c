@@ -13,6 +13,7 @@
 #define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
 #define LONGER             2.0 /* times the usual life that make a life long */
 #define LONGER_IDLE        5.0 /* times the usual silence before a close that make a silence long */
+#define KNOWN_IDLE         3.0 /* ... at a place that is known to leak */
 #define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
 #define POOL_USES          10
 #define JITTER_S           0.001
@@ -30,10 +31,11 @@
 struct habits {
     size_t open, closed;
     double last_birth;
-    double usual_life; /* 95 % of the closed ones live no longer */
-    double usual_idle; /* ... and are silent no longer before they are closed */
+    double usual_life;  /* 95 % of the closed ones live no longer */
+    double usual_quiet; /* ... and are never silent for longer while they are in use */
     double median_life;
     bool one_at_a_time; /* closed ones of one thread never overlap */
+    bool undisturbed;   /* while one is held its thread acquires none elsewhere either */
     size_t known;       /* open ones whose use was observed */
     double median_uses; /* of the open ones */
 };
@@ -68,13 +70,20 @@ static bool one_at_a_time(const struct usage_figures *figures)
     return true;
 }
 
+/* The longest it was silent while somebody held it; where its uses are not known, all its life. */
+static double quiet_of(const struct usage *usage)
+{
+    return usage->used_known && usage->error_s == 0 ? fmax(usage->quiet_s, usage->end - usage->last_use)
+                                                    : life_of(usage);
+}
+
 static int habits_find(const struct usage_figures *figures, struct habits *ret_habits)
 {
-    struct habits habits = {.one_at_a_time = one_at_a_time(figures)};
+    struct habits habits = {.one_at_a_time = one_at_a_time(figures), .undisturbed = true};
     double *values = calloc(3 * figures->count + 1, sizeof(*values));
     if (!values)
         return -ENOMEM;
-    double *uses = values + figures->count, *idle = uses + figures->count;
+    double *uses = values + figures->count, *quiet = uses + figures->count;
     for (size_t i = 0; i < figures->count; i++) {
         const struct usage *usage = &figures->usage[i];
         habits.last_birth = fmax(habits.last_birth, usage->birth);
@@ -82,11 +91,12 @@ static int habits_find(const struct usage_figures *figures, struct habits *ret_h
             habits.known += usage->used_known;
             uses[habits.open++] = usage->uses;
         } else {
-            idle[habits.closed] = usage->end - usage->last_use;
+            quiet[habits.closed] = quiet_of(usage);
+            habits.undisturbed &= usage->next_s >= usage->end;
             values[habits.closed++] = life_of(usage);
         }
     }
-    habits.usual_idle = stats_quantile(idle, habits.closed, 0.95);
+    habits.usual_quiet = stats_quantile(quiet, habits.closed, 0.95);
     habits.usual_life = stats_quantile(values, habits.closed, 0.95);
     habits.median_life = stats_quantile(values, habits.closed, 0.5);
     habits.median_uses = stats_quantile(uses, habits.open, 0.5);
@@ -95,10 +105,18 @@ static int habits_find(const struct usage_figures *figures, struct habits *ret_h
     return 0;
 }
 
+/* Whether it was silent from `time` on. A clock that is off leaves room for doubt, which many uses settle. */
+static bool silent_since(const struct usage *usage, double time)
+{
+    if (usage->last_use <= time)
+        return true;
+    return usage->last_use - usage->error_s <= time && usage->uses < POOL_USES;
+}
+
 /* Silent since a later one was opened at the same place. */
 static bool superseded(const struct habits *habits, const struct usage *usage)
 {
-    return usage->last_use < habits->last_birth;
+    return usage->birth < habits->last_birth && silent_since(usage, habits->last_birth);
 }
 
 /* Silent since the same thread came by again: whoever held it had let go of it. */
@@ -107,30 +125,47 @@ static bool thread_came_again(const struct usage_figures *figures, size_t index)
     const struct usage *usage = &figures->usage[index];
     for (size_t i = index + 1; i < figures->count; i++) {
         if (figures->usage[i].thread == usage->thread)
-            return usage->last_use <= figures->usage[i].birth;
+            return silent_since(usage, figures->usage[i].birth);
     }
     return false;
 }
 
-/* At a place that usually closes. */
+/* At a place that usually closes: far longer than is usual there. */
 static bool left_behind(const struct usage_figures *figures, const struct habits *habits, size_t index)
 {
     const struct usage *usage = &figures->usage[index];
-    double idle = idle_of(figures, usage), age = figures->tc - usage->birth;
+    double age = figures->tc - usage->birth;
     if (habits->one_at_a_time && thread_came_again(figures, index))
         return true;
-    return age > LONGER * habits->usual_life + JITTER_S && idle > LONGER_IDLE * habits->usual_idle &&
-           idle >= IDLE_SHARE * age;
+    if (habits->undisturbed && isfinite(usage->next_s) && silent_since(usage, usage->next_s))
+        return true;
+    return age > LONGER * habits->usual_life + JITTER_S &&
+           idle_of(figures, usage) > LONGER_IDLE * habits->usual_quiet &&
+           idle_of(figures, usage) >= IDLE_SHARE * age;
 }
 
-static size_t mark_left_behind(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+static bool goes_with_them(const struct usage_figures *figures, const struct habits *habits, size_t index)
+{
+    const struct usage *usage = &figures->usage[index];
+    return usage->orphan || idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S;
+}
+
+static size_t mark_if(const struct usage_figures *figures, const struct habits *habits, bool *marks,
+                      bool (*so)(const struct usage_figures *, const struct habits *, size_t))
 {
     size_t count = 0;
     for (size_t i = 0; i < figures->count; i++) {
-        marks[i] = figures->usage[i].open && left_behind(figures, habits, i);
+        marks[i] = marks[i] || (figures->usage[i].open && so(figures, habits, i));
         count += marks[i];
     }
     return count;
+}
+
+/* Once the place is known to leak, the younger ones need less to go with the others. */
+static size_t mark_left_behind(const struct usage_figures *figures, const struct habits *habits, bool *marks)
+{
+    size_t count = mark_if(figures, habits, marks, left_behind);
+    return count >= USUALLY_CLOSED_MIN ? mark_if(figures, habits, marks, goes_with_them) : count;
 }
 
 /* One that was opened last and shows nothing yet goes with the others if its thread has come to the end of
@@ -205,7 +240,7 @@ static bool one_by_one(const struct usage_figures *figures, const bool *marks, s
     for (size_t i = 0; i < figures->count; i++) {
         if (!marks[i])
             continue;
-        overlaps += before && before->last_use > figures->usage[i].birth;
+        overlaps += before && !silent_since(before, figures->usage[i].birth);
         before = &figures->usage[i];
     }
     return 3 * overlaps <= count;
@@ -379,7 +414,7 @@ bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgeme
 {
     struct habits habits;
     if (!figures->connection || figures->count < CHURN_MIN || figures->usage[0].server ||
-        habits_find(figures, &habits) < 0)
+        figures->usage[0].copy || habits_find(figures, &habits) < 0)
         return false;
     double span = figures->tc - figures->usage[0].birth, work = figures->work - figures->usage[0].work;
     double count = (double)figures->count, connecting = 0;

@@ -26,14 +26,19 @@ struct usage {
     double connect_s;    /* time spent connecting */
     double close_wait_s; /* seconds from the first to the last sample that saw CLOSE_WAIT, if it still was */
     uint32_t close_wait; /* such samples */
-    uint32_t uses;
+    double next_s;       /* when its thread next acquired one, at whatever place; INFINITY: never */
+    double quiet_s;      /* longest silence between two uses */
+    double error_s;      /* last_use may have been so much earlier */
+    uint32_t uses;       /* exchanges; where only pieces of data are known, these */
     uint32_t thread;
     bool open;       /* at Tc */
     bool used_known; /* last_use was observed */
     bool by_ender;   /* acquired by the thread that then began the end */
+    bool orphan;     /* closed as the interpreter took itself down: no running function held it */
     bool finalizer;  /* closed by a destructor or the garbage collector */
     bool server;     /* accepted */
-    bool failed;     /* a PGconn that never connected */
+    bool failed;     /* a PGconn that never connected, or its connection */
+    bool copy;       /* a dup */
 };
 
 struct usage_figures {

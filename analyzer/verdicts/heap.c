@@ -195,6 +195,9 @@ static enum verdict quiet(const struct heap_figures *figures, const struct heap_
 {
     if (figures->alive >= STATIC_LIVE && judgement->hazard >= MAX_HAZARD)
         return VERDICT_TURNOVER;
+    if (figures->by_work && figures->alive >= STATIC_LIVE && 2 * figures->alive >= figures->peak &&
+        sum(figures->by_work, 2 * HEAP_WINDOWS / 3, HEAP_WINDOWS) == 0)
+        return VERDICT_PLATEAU;
     if ((double)figures->peak < CHURN_PEAK * (double)figures->opened)
         return VERDICT_CHURN;
     return VERDICT_STEADY;

@@ -9,9 +9,10 @@
 #include "verdicts/connections.h"
 #include "verdicts/heap.h"
 
-#define FEW_BLOCKS 30 /* heap */
-#define FEW_OTHERS 10 /* PGresults and other blocks */
-#define HOUR_S     3600.0
+#define FEW_BLOCKS     30 /* heap */
+#define FEW_OTHERS     10 /* PGresults and other blocks */
+#define HOUR_S         3600.0
+#define SAMPLE_ERROR_S 0.01 /* the kernel's clock ticks may be 10 ms */
 
 _Static_assert(HEAP_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
 
@@ -22,7 +23,8 @@ struct court {
     void *data;
     struct judged judged;
     size_t room;
-    bool *leaked; /* lives that a finding counts as leaked */
+    bool *leaked;   /* lives that a finding counts as leaked */
+    uint32_t *next; /* of each life: the one that its thread acquired next, or LIVES_NONE */
     double tc, work;
     double bucket_age[AGE_BUCKETS + 1];
 };
@@ -61,6 +63,18 @@ static double span(const struct court *court, uint64_t ticks)
     return court->lives->source.span(court->lives->source.data, ticks);
 }
 
+/* A PGconn's failure is its connection's as well. */
+static bool failed(const struct lives *lives, const struct life *life)
+{
+    return life->failed || (life->partner != LIVES_NONE && lives->lives[life->partner].failed);
+}
+
+static double next_birth(const struct court *court, const struct life *life)
+{
+    uint32_t next = court->next[life - court->lives->lives];
+    return next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+}
+
 static struct usage usage_of(const struct court *court, const struct life *life)
 {
     const struct lives *lives = court->lives;
@@ -72,14 +86,19 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .connect_s = span(court, life->connect),
         .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
         .close_wait = life->close_wait,
-        .uses = life->uses,
+        .next_s = next_birth(court, life),
+        .quiet_s = span(court, life->quiet),
+        .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
+        .uses = life->uses ? life->uses : life->sent,
         .thread = life->thread,
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
         .by_ender = lives->tc_thread != 0 && life->thread == lives->tc_thread,
+        .orphan = life->closer == CLOSER_EXIT,
         .finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR,
         .server = life->server,
-        .failed = life->failed,
+        .failed = failed(lives, life),
+        .copy = life->copy,
     };
 }
 
@@ -206,6 +225,24 @@ static int judge_lives(struct court *court, uint32_t which)
     free(marks);
     free(usages);
     free(indexes);
+    return result;
+}
+
+/* From the last life back to the first, by thread and kind. */
+static int find_next(struct court *court)
+{
+    struct map latest = {0};
+    int result = 0;
+    for (size_t i = court->lives->life_count; result == 0 && i-- > 0;) {
+        const struct life *life = &court->lives->lives[i];
+        uint64_t key = (uint64_t)life->thread << 16 | (uint64_t)life->resource << 8 | life->server;
+        court->next[i] = LIVES_NONE;
+        if (life->inherited)
+            continue;
+        map_get(&latest, key, &court->next[i]);
+        result = map_put(&latest, key, (uint32_t)i);
+    }
+    map_clear(&latest);
     return result;
 }
 
@@ -455,7 +492,8 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
         court.bucket_age[i] = age_of_bucket(i);
     court.leaked = calloc(lives->life_count + 1, sizeof(*court.leaked));
     court.judged.verdicts = calloc(folds->count + 1, sizeof(*court.judged.verdicts));
-    int result = court.leaked && court.judged.verdicts ? 0 : -ENOMEM;
+    court.next = calloc(lives->life_count + 1, sizeof(*court.next));
+    int result = court.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
         result = keeps_lives(&folds->items[i]) ? judge_lives(&court, i) : judge_blocks(&court, i);
     if (result == 0)
@@ -463,6 +501,7 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
     if (result == 0)
         result = find_causes(&court);
     free(court.leaked);
+    free(court.next);
     if (result < 0)
         judged_clear(&court.judged);
     else

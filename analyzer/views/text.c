@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,10 +339,11 @@ static void figures(const struct page *page, const struct report_finding *findin
     char part[200];
     struct words opened, closed, idle;
     struct row row;
+    double closed_in_time = fact(finding, "opened") - fact(finding, "open_at_end");
     row_begin(&row, page, "    ", "");
-    snprintf(part, sizeof(part), "opened %s, closed %s",
-             words_count(&opened, (uint64_t)fact(finding, "opened")),
-             words_count(&closed, (uint64_t)fact(finding, "closed")));
+    snprintf(part, sizeof(part), "opened %s, closed %s%s", words_count(&opened, (uint64_t)fact(finding, "opened")),
+             words_count(&closed, (uint64_t)fmax(closed_in_time, 0)),
+             fact(finding, "closed") > closed_in_time ? " before the process ended" : "");
     row_add(&row, "", part);
     if (fact(finding, "median_idle_s") > 0) {
         snprintf(part, sizeof(part), "idle since last use (median %s)",

@@ -25,8 +25,8 @@ static uint64_t key_of(int fd)
 static void opened(uint16_t hook, uint8_t resource, int fd, const void *caller)
 {
     uint64_t time = clock_after();
-    descriptors_opened(fd, resource, PHASE_PLAIN, 0);
-    emit_at(time, STRAY_OPEN, resource, hook, key_of(fd), 0, capture_stack(caller));
+    if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
+        emit_at(time, STRAY_OPEN, resource, hook, key_of(fd), 0, capture_stack(caller));
 }
 
 int stray_hook_socket(int domain, int type, int protocol)
@@ -55,9 +55,9 @@ int stray_hook_socketpair(int domain, int type, int protocol, int pair[2])
 static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, const void *caller)
 {
     struct descriptor *descriptor = descriptors_tracked(fd);
-    if (!descriptor)
-        descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint);
-    else {
+    if (!descriptor && !descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
+        return;
+    if (descriptor) {
         descriptor->resource = STRAY_CONNECTION;
         descriptor->phase = PHASE_CONNECTED;
         descriptor->endpoint = endpoint;
@@ -69,13 +69,11 @@ static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, c
 /* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */
 static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *caller)
 {
-    if (!descriptors_tracked(fd))
-        descriptors_opened(fd, STRAY_SOCKET, PHASE_PLAIN, 0);
+    if (!descriptors_tracked(fd) && !descriptors_opened(fd, STRAY_SOCKET, PHASE_PLAIN, 0))
+        return;
     struct descriptor *descriptor = descriptors_at(fd);
-    if (descriptor) {
-        descriptor->phase = PHASE_CONNECTING;
-        descriptor->endpoint = endpoint;
-    }
+    descriptor->phase = PHASE_CONNECTING;
+    descriptor->endpoint = endpoint;
     emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, key_of(fd), endpoint, capture_stack(caller));
 }
 
@@ -117,8 +115,8 @@ static int accepted(uint16_t hook, int listener, int fd, const void *caller)
         endpoint = descriptors_local_endpoint(listener);
     if (server)
         server->endpoint = endpoint;
-    descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint);
-    emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, key_of(fd), endpoint, capture_stack(caller));
+    if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
+        emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, key_of(fd), endpoint, capture_stack(caller));
     errno = kept;
     return fd;
 }
@@ -205,8 +203,8 @@ static void duplicated(uint16_t hook, int from, int to, const void *caller)
     int kept = errno;
     uint64_t time = clock_after();
     uint8_t resource = original->resource;
-    descriptors_opened(to, resource, original->phase, original->endpoint);
-    emit_at(time, STRAY_DUP, resource, hook, key_of(to), key_of(from), capture_stack(caller));
+    if (descriptors_opened(to, resource, original->phase, original->endpoint))
+        emit_at(time, STRAY_DUP, resource, hook, key_of(to), key_of(from), capture_stack(caller));
     errno = kept;
 }
 

@@ -10,10 +10,16 @@
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
 
-struct libpq_span libpq_enter(uint16_t hook, const struct libpq *libpq, const void *caller)
+/* Whether a call is one that the program made. */
+static bool is_outermost(const struct libpq_call *call)
 {
-    struct libpq_span span = {.libpq = libpq, .caller = caller, .hook = hook};
-    span.recorded = thread_self.libpq_depth++ == 0 && gate_open(GATE_TRACED);
+    return thread_self.libpq_depth++ == 0 && !call->inner && gate_open(GATE_TRACED);
+}
+
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller)
+{
+    struct libpq_span span = {.libpq = call->libpq, .caller = caller, .hook = hook};
+    span.recorded = is_outermost(call);
     span.begin = clock_before();
     return span;
 }
@@ -123,7 +129,7 @@ static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t 
 {
     struct libpq_call call = real_libpq(hook, name, caller);
     int kept = errno;
-    if (thread_self.libpq_depth++ == 0 && handle && gate_open(GATE_TRACED)) {
+    if (is_outermost(&call) && handle) {
         note_finalizing();
         struct stray_event event = {clock_before(), key_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
         event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
@@ -158,7 +164,7 @@ static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *
     struct libpq_call call = real_libpq(hook, name, caller);
     if (UNLIKELY(!call.function))
         return 0;
-    struct libpq_span span = libpq_enter(hook, call.libpq, caller);
+    struct libpq_span span = libpq_enter(hook, &call, caller);
     int status = ((int (*)(PGconn *))call.function)(conn);
     int kept = errno;
     if (span.recorded && conn && (status == POLLING_OK || status == 0))
@@ -183,7 +189,7 @@ void stray_hook_PQreset(PGconn *conn)
     struct libpq_call call = real_libpq(STRAY_HOOK_PQreset, "PQreset", CALLER());
     if (UNLIKELY(!call.function))
         return;
-    struct libpq_span span = libpq_enter(STRAY_HOOK_PQreset, call.libpq, CALLER());
+    struct libpq_span span = libpq_enter(STRAY_HOOK_PQreset, &call, CALLER());
     ((void (*)(PGconn *))call.function)(conn);
     int kept = errno;
     if (span.recorded && conn) {

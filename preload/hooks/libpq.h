@@ -17,7 +17,7 @@ struct libpq_span {
 };
 
 /* Before the real call; one of the functions below must follow it. */
-struct libpq_span libpq_enter(uint16_t hook, const struct libpq *libpq, const void *caller);
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller);
 /* After a call that made `conn` (NULL: out of memory). */
 void libpq_connected(struct libpq_span *span, PGconn *conn);
 /* After a call on `conn` that returned `result`. */

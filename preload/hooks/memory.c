@@ -9,7 +9,8 @@ static uint64_t key_of(const void *block)
     return (uint64_t)(uintptr_t)block;
 }
 
-static void record_close(uint16_t hook, uint64_t handle, uint64_t time)
+/* realloc(p, 0), known to be a release only when it is over. */
+static void record_freed(uint16_t hook, uint64_t handle, uint64_t time)
 {
     struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
     emit_release(&event);
@@ -34,7 +35,7 @@ void stray_hook_free(void *block)
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_close(STRAY_HOOK_free, key_of(block), clock_before());
+        record_close(STRAY_HOOK_free, STRAY_HEAP, key_of(block), CALLER());
     REAL(free)(block);
 }
 
@@ -47,7 +48,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
             record_open(hook, STRAY_HEAP, key_of(new), size, caller);
     } else if (!new) {
         if (size == 0)
-            record_close(hook, key_of(old), before);
+            record_freed(hook, key_of(old), before);
     } else {
         struct stray_event from = {before, key_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
         struct stray_event to = {clock_after(), key_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};

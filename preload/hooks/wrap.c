@@ -24,15 +24,40 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
     errno = kept;
 }
 
+void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller)
+{
+    int kept = errno;
+    struct stray_event event = {clock_before(), handle, 0, 0, hook, STRAY_CLOSE, resource};
+    note_finalizing();
+    if (resource == STRAY_HEAP) {
+        emit_release(&event);
+    } else {
+        event.stack = capture_stack(caller);
+        emit(&event);
+    }
+    errno = kept;
+}
+
 #define BODY_HAND(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)
 
 #define BODY_PLAIN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    PLAIN_##ACTION(name, RESOURCE, type, params, args, success, handle, size)
+
+#define PLAIN_OPEN(name, RESOURCE, type, params, args, success, handle, size)                                          \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         type ret = REAL(name) args;                                                                                    \
         if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
             record_open(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), (size), CALLER());         \
         return ret;                                                                                                    \
+    }
+
+#define PLAIN_CLOSE(name, RESOURCE, type, params, args, success, handle, size)                                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
+            record_close(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), CALLER());                \
+        return REAL(name) args;                                                                                        \
     }
 
 /* Timed libpq calls; only the outermost of nested ones is an event. */
@@ -42,7 +67,7 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
-        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, call.libpq, CALLER());                                 \
+        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, CALLER());                                      \
         type ret = ((type(*) params)call.function)args;                                                                \
         finish;                                                                                                        \
         return ret;                                                                                                    \

@@ -35,5 +35,7 @@ void note_finalizing(void);
 
 /* A handle acquired just now by `hook`, called from `caller`. */
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller);
+/* A handle about to be released. Heap blocks take no stack with them. */
+void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller);
 
 #endif

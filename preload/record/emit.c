@@ -8,6 +8,7 @@
 #include "record/lane.h"
 #include "record/spool.h"
 #include "record/young.h"
+#include "settings.h"
 
 __thread struct thread thread_self;
 uint64_t emit_due = UINT64_MAX;
@@ -110,8 +111,17 @@ static inline struct stray_event *put(const struct emission *emission, const str
     return slot;
 }
 
+/* Of the kinds that the user wants. A connection begins as a socket, which is wanted with it. */
+static bool is_wanted(uint8_t resource)
+{
+    uint64_t wanted = settings.only | (settings.only >> STRAY_CONNECTION & 1) << STRAY_SOCKET;
+    return resource == STRAY_RESOURCE_NONE || wanted >> resource & 1;
+}
+
 void emit(const struct stray_event *event)
 {
+    if (!is_wanted(event->resource))
+        return;
     struct emission emission = enter(event);
     if (!emission.lane)
         return;
@@ -127,6 +137,8 @@ static inline bool is_young(const struct emission *emission, const struct stray_
 
 void emit_acquire(const struct stray_event *event)
 {
+    if (!is_wanted(event->resource))
+        return;
     struct emission emission = enter(event);
     if (!emission.lane)
         return;
@@ -171,14 +183,14 @@ void emit_release(const struct stray_event *event)
     leave(&emission, event->time);
 }
 
-/* An acquire that is still in the buffer becomes that of the new block, from the time of the move on: the old address may
- * be another thread's since. */
+/* An acquire that is still in the buffer takes the new size, and where the block moved, the new address from the time of
+ * the move on: before it, that address was somebody else's. */
 static void follow(const struct young_buffer *buffer, struct stray_event *acquire, const struct stray_event *to)
 {
-    acquire->time = to->time;
     acquire->value = to->value;
     if (acquire->handle == to->handle)
         return;
+    acquire->time = to->time;
     acquire->handle = to->handle;
     young_remember(buffer, to->handle, acquire);
 }

@@ -22,10 +22,11 @@ struct young {
 
 static struct young *youngs[LANES_MAX]; /* by lane number */
 static uint64_t outdated[OUTDATED];     /* by handle: the latest young_outdate() of any like it */
+static bool stopped;
 
 struct young *young_of(struct stray_lane *lane)
 {
-    if (settings.full || lane->number >= LANES_MAX)
+    if (settings.full || __atomic_load_n(&stopped, __ATOMIC_RELAXED) || lane->number >= LANES_MAX)
         return NULL;
     struct young *young = youngs[lane->number];
     if (__builtin_expect(!young, 0))
@@ -33,8 +34,14 @@ struct young *young_of(struct stray_lane *lane)
     return young;
 }
 
+void young_stop(void)
+{
+    __atomic_store_n(&stopped, true, __ATOMIC_RELAXED);
+}
+
 void young_forget(void)
 {
+    stopped = false;
     for (unsigned i = 0; i < LANES_MAX; i++) {
         if (youngs[i])
             sys_munmap(youngs[i], sizeof(struct young));

@@ -45,6 +45,10 @@ void capture_init(void)
         python_detect();
     }
     modules_refresh();
+    if (python_note())
+        defs_string(STRAY_DEF_NOTE, python_note());
+    if (!native_active())
+        defs_string(STRAY_DEF_NOTE, "libunwind could not be loaded: no stacks were taken");
 }
 
 void capture_forget(void)

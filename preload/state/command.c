@@ -76,14 +76,27 @@ static bool make_absolute(char *path, size_t size)
     return !text.cut;
 }
 
+/* The folder and those above it that are missing. */
+static bool make_folders(char *path)
+{
+    for (char *at = path + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = 0;
+        sys_mkdir(path, 0700);
+        *at = '/';
+    }
+    int result = sys_mkdir(path, 0700);
+    return result == 0 || result == -EEXIST;
+}
+
 bool command_find_folder(void)
 {
     if (!make_absolute(settings.folder, sizeof(settings.folder)))
         return false;
     if (settings.spool[0] && !make_absolute(settings.spool, sizeof(settings.spool)))
         return false;
-    int result = sys_mkdir(settings.folder, 0700);
-    return result == 0 || result == -EEXIST;
+    return make_folders(settings.folder);
 }
 
 static bool same_ignoring_case(const char *at, const char *word)

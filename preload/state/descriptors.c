@@ -51,16 +51,17 @@ static void raise_highest(int fd)
         ;
 }
 
-void descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint)
+bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint)
 {
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
-        return;
+        return false;
     descriptor->cookie = read_cookie(fd);
     descriptor->phase = phase;
     descriptor->endpoint = endpoint;
     __atomic_store_n(&descriptor->resource, resource, __ATOMIC_RELEASE);
     raise_highest(fd);
+    return true;
 }
 
 void descriptors_settle(int fd)

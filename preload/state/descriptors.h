@@ -27,8 +27,8 @@ struct descriptor *descriptors_at(int fd);
 /* The row if the descriptor is tracked, else NULL. */
 struct descriptor *descriptors_tracked(int fd);
 
-/* Notes a new descriptor (its cookie is read). */
-void descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
+/* Notes a new descriptor (its cookie is read). False: its number is beyond the table, and it is not to be recorded. */
+bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
 void descriptors_settle(int fd);

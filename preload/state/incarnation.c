@@ -153,7 +153,6 @@ static uint32_t origin_of_program(void)
     __builtin_memcpy(process.parent_id, settings.previous_id, sizeof(process.parent_id));
     if (!settings.previous_pid)
         return STRAY_ORIGIN_START;
-    process.parent_pid = (pid_t)settings.previous_pid;
     return settings.previous_pid == (uint64_t)process.pid ? STRAY_ORIGIN_EXEC : STRAY_ORIGIN_START;
 }
 
@@ -246,7 +245,7 @@ static void begin_program(char **environment)
         stay_shut();
         return;
     }
-    if (process.parent_pid != 0)
+    if (settings.previous_pid != 0)
         remove_previous_spool();
     open_gate();
 }
@@ -291,8 +290,11 @@ void incarnation_set_status(int status)
 void incarnation_end_begins(unsigned ending)
 {
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
-        !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED))
+        !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
+        young_stop();
+        sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
+    }
 }
 
 void incarnation_end(unsigned ending, int status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Leaks and what looks like leaks, each as a program would leave it. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 #include "verdicts/connections.h"
@@ -15,7 +16,8 @@ static struct usage_judgement judgement;
 static void begin(void)
 {
     memset(usages, 0, sizeof(usages));
-    figures = (struct usage_figures){.usage = usages, .exits = true, .connection = true, .work_is_load = true};
+    figures =
+        (struct usage_figures){.usage = usages, .exits = true, .connection = true, .work_is_load = true};
 }
 
 TestSuite(connections, .init = begin);
@@ -25,8 +27,16 @@ static struct usage *add(double birth, double last_use, double end)
 {
     cr_assert(figures.count < MOST);
     struct usage *usage = &usages[figures.count++];
-    *usage = (struct usage){.birth = birth, .last_use = last_use, .end = end, .open = end == 0, .uses = 1,
-                            .used_known = true, .thread = 1, .by_ender = true, .work = birth * 100};
+    *usage = (struct usage){.birth = birth,
+                            .last_use = last_use,
+                            .end = end,
+                            .open = end == 0,
+                            .uses = 1,
+                            .used_known = true,
+                            .thread = 1,
+                            .next_s = INFINITY,
+                            .by_ender = true,
+                            .work = birth * 100};
     return usage;
 }
 
@@ -51,8 +61,8 @@ static void expect_leaked(double tc, uint64_t count)
 
 static void expect_harmless(double tc, enum verdict verdict)
 {
-    cr_expect_eq(judge_at(tc), verdict, "not %s but %s, %u", verdict_name(verdict), verdict_name(judgement.verdict),
-                 (unsigned)judgement.count);
+    cr_expect_eq(judge_at(tc), verdict, "not %s but %s, %u", verdict_name(verdict),
+                 verdict_name(judgement.verdict), (unsigned)judgement.count);
     cr_expect_geq(judgement.severity, SEVERITY_NOTE);
 }
 
@@ -123,6 +133,19 @@ Test(connections, three_where_all_others_are_closed)
     for (int i = 0; i < 100; i++)
         add(1 + i * 0.05, 1 + i * 0.05 + 0.003, i == 20 || i == 50 || i == 70 ? 0 : 1 + i * 0.05 + 0.004);
     expect_leaked(7, 3);
+}
+
+Test(connections, threads_that_went_on_to_something_else)
+{
+    figures.exits = false;
+    for (int i = 0; i < 40; i++) {
+        double birth = 1 + i * 0.05;
+        struct usage *usage = add(birth, birth + 0.04, i % 4 != 3 ? birth + 0.045 : 0);
+        usage->thread = 1 + i % 3;
+        usage->by_ender = false;
+        usage->next_s = birth + 0.06;
+    }
+    expect_leaked(3.02, 10);
 }
 
 Test(connections, an_event_loop_that_closes_most)
@@ -300,7 +323,8 @@ Test(connections, those_in_flight_when_a_signal_came)
     figures.exits = false;
     for (int i = 0; i < 200; i++) {
         double birth = 1 + i * 0.01;
-        add(birth, birth + 0.035 < 3 ? birth + 0.035 : 2.999, birth + 0.04 < 3 ? birth + 0.04 : 0)->by_ender = false;
+        add(birth, birth + 0.035 < 3 ? birth + 0.035 : 2.999, birth + 0.04 < 3 ? birth + 0.04 : 0)->by_ender =
+            false;
     }
     expect_harmless(3, VERDICT_STEADY);
 }

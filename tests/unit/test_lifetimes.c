@@ -317,11 +317,11 @@ Test(lifetimes, samples_tell_use_and_state)
     feed_wait(&feed, 5000 * MS);
     feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56 | 7ull << 32 | 2000, 0);
     const struct life *life = &feed.lives->lives[0];
-    cr_expect_eq(life->uses, 7);
+    cr_expect_eq(life->sent, 7);
     cr_expect_float_eq((double)life->last_use / 1e9, 3.0, 0.01);
     cr_expect_eq(life->close_wait, 1);
     feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 6ull << 32 | 4000, 0);
-    cr_expect_eq(life->uses, 7);
+    cr_expect_eq(life->sent, 7);
     cr_expect_eq(life->close_wait, 0);
 }
 
@@ -352,6 +352,20 @@ Test(lifetimes, a_reset_takes_another_socket)
     cr_expect_eq(feed.lives->lives[2].uses, 1);
     feed_event(&feed, STRAY_LINK, STRAY_PGCONN, 0x1000, UINT64_MAX, 0);
     cr_expect_eq(feed.lives->lives[2].partner, LIVES_NONE);
+}
+
+Test(lifetimes, a_good_bye_is_no_use)
+{
+    feed_pg_connect(&feed, 0x1000, 3, 1);
+    uint64_t used = feed.lives->lives[0].last_use;
+    feed_wait(&feed, 1000 * MS);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x1000, 0, BY_EXIT);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 3ull << 32, 0);
+    feed_close(&feed, 3, BY_EXIT);
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->lives[0].last_use, used);
+    cr_expect_eq(feed.lives->tc, feed.lives->lives[1].death, "the end began when the interpreter closed it");
 }
 
 Test(lifetimes, a_failed_one_is_marked)

@@ -63,7 +63,8 @@ Test(report, a_leak_is_told_once_with_its_consequence)
     cr_expect_str_eq(conn->peer, "peer-5");
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
-        cr_expect(finding->site->line == LEAKY || (finding->site->line == POOL && finding->severity == SEVERITY_NOTE),
+        cr_expect(finding->site->line == LEAKY ||
+                      (finding->site->line == POOL && finding->severity == SEVERITY_NOTE),
                   "%s", finding->message);
     }
     report_free(report);
@@ -78,7 +79,8 @@ Test(report, dropped_connections_are_left_to_finalizers)
         feed_pg_close(&feed, 0x1000, 5, BY_DESTRUCTOR);
     }
     struct report *report = feed_report(&feed, false);
-    const struct report_finding *finding = feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_CONNECTION, DROPPED);
+    const struct report_finding *finding =
+        feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_CONNECTION, DROPPED);
     cr_assert_not_null(finding);
     cr_expect_eq(finding->count, 30);
     const struct report_finding *conn = feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_PGCONN, DROPPED);
@@ -146,7 +148,8 @@ Test(report, processes_are_merged_by_place)
     feed_exit(&feed);
     struct report *report = feed_report(&feed, true);
     size_t findings = report->finding_count, sites = report->site_count;
-    struct report_process other = {.pid = 101, .exe = "x", .end = "killed", .complete = true, .start_realtime_ns = 1};
+    struct report_process other = {
+        .pid = 101, .exe = "x", .end = "killed", .complete = true, .start_realtime_ns = 1};
     report->path = NULL;
     cr_assert_eq(report_add(report, &other, feed.lives, &feed_stacks, true), 0);
     cr_assert_eq(report_end(report), 0);
@@ -194,7 +197,8 @@ Test(report, json_is_what_the_schema_says)
                           "schema = json.load(open('" SOURCE_ROOT "/docs/report.schema.json'))\n"
                           "jsonschema.Draft202012Validator.check_schema(schema)\n"
                           "jsonschema.Draft202012Validator(schema).validate(json.load(sys.stdin))\n"
-                          "\"", "w");
+                          "\"",
+                          "w");
     cr_assert_not_null(checker);
     fputs(json, checker);
     cr_expect_eq(pclose(checker), 0);
@@ -210,16 +214,19 @@ Test(report, json_holds_the_figures)
     json_t *json = json_loads(text, 0, NULL);
     json_int_t pid, opened, closed, count, live;
     const char *verdict, *function, *start, *axis;
-    cr_assert_eq(json_unpack(json, "{s:[{s:I, s:s, s:{s:{s:I, s:I}}}], s:{s:s}}", "processes", "pid", &pid, "start",
-                             &start, "resources", "pgconn", "opened", &opened, "closed", &closed, "trace", "work_axis",
-                             &axis), 0);
+    cr_assert_eq(json_unpack(json, "{s:[{s:I, s:s, s:{s:{s:I, s:I}}}], s:{s:s}}", "processes", "pid", &pid,
+                             "start", &start, "resources", "pgconn", "opened", &opened, "closed", &closed,
+                             "trace", "work_axis", &axis),
+                 0);
     cr_expect_eq(pid, 100);
     cr_expect_str_eq(start, "2023-11-14T22:13:20.123456Z");
     cr_expect_str_eq(axis, "requests");
     cr_expect_eq(opened, 125);
     cr_expect_eq(closed, 60);
-    cr_assert_eq(json_unpack(json, "{s:[{s:s, s:I, s:{s:s}}], s:{s:{s:I}}}", "findings", "verdict", &verdict, "count",
-                             &count, "site", "function", &function, "memory", "parts", "live_heap", &live), 0);
+    cr_assert_eq(json_unpack(json, "{s:[{s:s, s:I, s:{s:s}}], s:{s:{s:I}}}", "findings", "verdict", &verdict,
+                             "count", &count, "site", "function", &function, "memory", "parts", "live_heap",
+                             &live),
+                 0);
     cr_expect_str_eq(verdict, "leaked");
     cr_expect_str_eq(function, "f10");
     cr_expect_eq(count, 60);

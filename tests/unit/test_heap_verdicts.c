@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Blocks that leak, and blocks that only stay: each scenario as births and deaths on an even axis. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "verdicts/heap.h"
+
+#define BUCKETS 160
+#define MOST    20000
+
+static uint32_t by_work[HEAP_WINDOWS], by_time[HEAP_WINDOWS], released[BUCKETS], surviving[BUCKETS];
+static double window_end[HEAP_WINDOWS], bucket_age[BUCKETS + 1];
+static struct heap_figures figures;
+
+/* A run of 1000 s in which work goes evenly with time. */
+static void begin(void)
+{
+    memset(by_work, 0, sizeof(by_work));
+    memset(by_time, 0, sizeof(by_time));
+    memset(released, 0, sizeof(released));
+    memset(surviving, 0, sizeof(surviving));
+    for (int i = 0; i < HEAP_WINDOWS; i++)
+        window_end[i] = 1000.0 * (i + 1) / HEAP_WINDOWS;
+    for (int i = 0; i <= BUCKETS; i++)
+        bucket_age[i] = 1e-6 * exp2(i / 4.0);
+    figures = (struct heap_figures){.few = 30,
+                                    .tc = 1000,
+                                    .work_is_load = true,
+                                    .by_work = by_work,
+                                    .by_time = by_time,
+                                    .window_end = window_end,
+                                    .released = released,
+                                    .surviving = surviving,
+                                    .bucket_age = bucket_age,
+                                    .buckets = BUCKETS};
+}
+
+TestSuite(heap_verdicts, .init = begin);
+
+static unsigned bucket(double age)
+{
+    return age > 1e-6 ? (unsigned)fmin(BUCKETS - 1, 4 * log2(age * 1e6)) : 0;
+}
+
+/* A block of `size` bytes; death 0: it lives on. */
+static void block(double birth, double death, uint64_t size)
+{
+    figures.opened++;
+    if (death > 0 && death <= figures.tc) {
+        figures.closed++;
+        released[bucket(death - birth)]++;
+        return;
+    }
+    unsigned window = (unsigned)fmin(HEAP_WINDOWS - 1, birth / 1000 * HEAP_WINDOWS);
+    figures.alive++;
+    figures.alive_bytes += size;
+    figures.warm += birth <= 100;
+    by_work[window]++;
+    by_time[window]++;
+    surviving[bucket(figures.tc - birth)]++;
+}
+
+static void expect(enum verdict verdict)
+{
+    if (figures.peak < figures.alive)
+        figures.peak = figures.alive;
+    struct heap_judgement judgement = heap_judge(&figures);
+    cr_expect_eq(judgement.verdict, verdict, "not %s but %s: G %.2f, p %.2f (%.2f), h %.2f",
+                 verdict_name(verdict), verdict_name(judgement.verdict), judgement.generations,
+                 judgement.order, judgement.order_sd, judgement.hazard);
+}
+
+/* ---- leaks ---- */
+
+Test(heap_verdicts, everything_stays)
+{
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    expect(VERDICT_LEAKED);
+}
+
+Test(heap_verdicts, one_in_a_hundred_stays)
+{
+    for (int i = 0; i < 10000; i++)
+        block(i * 0.1, i % 100 ? i * 0.1 + 0.01 : 0, 64);
+    expect(VERDICT_LEAKED);
+    cr_expect_float_eq(heap_judge(&figures).never_released.estimate, 0.01, 0.003);
+}
+
+Test(heap_verdicts, it_began_after_a_while)
+{
+    for (int i = 0; i < 1000; i++)
+        block(i, i > 300 ? 0 : i + 0.5, 64);
+    expect(VERDICT_LEAKED);
+}
+
+Test(heap_verdicts, on_the_weak_axis_too)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    expect(VERDICT_LEAKED);
+}
+
+Test(heap_verdicts, growing_like_a_root)
+{
+    for (int i = 1; i <= 2000; i++) {
+        double birth = 1000.0 * i / 2000 * i / 2000;
+        block(birth, 0, 1000);
+    }
+    expect(VERDICT_CREEP);
+}
+
+/* ---- no leaks ---- */
+
+Test(heap_verdicts, a_cache_that_fills_and_stays)
+{
+    for (int i = 0; i < 1000; i++)
+        block(i * 0.3, 0, 1000);
+    expect(VERDICT_PLATEAU);
+}
+
+Test(heap_verdicts, a_cache_that_fills_on_the_weak_axis)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 1000; i++)
+        block(i * 0.999, 0, 1000);
+    memset(by_time, 0, sizeof(by_time));
+    by_time[0] = 1000;
+    expect(VERDICT_PLATEAU);
+}
+
+Test(heap_verdicts, tables_that_are_loaded_at_the_start)
+{
+    for (int i = 0; i < 1000; i++)
+        block(i * 0.05, 0, 1000);
+    expect(VERDICT_STATIC);
+}
+
+Test(heap_verdicts, a_table_that_is_loaded_in_the_middle)
+{
+    for (int i = 0; i < 1000; i++)
+        block(500 + i * 0.01, 0, 1000);
+    expect(VERDICT_STEP);
+}
+
+Test(heap_verdicts, a_bounded_cache_that_turns_over)
+{
+    for (int i = 0; i < 5000; i++)
+        block(i * 0.2, i * 0.2 + 300, 1000);
+    expect(VERDICT_STEADY);
+}
+
+Test(heap_verdicts, what_comes_and_goes)
+{
+    for (int i = 0; i < 10000; i++)
+        block(i * 0.1, i * 0.1 + 0.02, 1000);
+    figures.peak = 3;
+    expect(VERDICT_CHURN);
+}
+
+Test(heap_verdicts, released_in_batches)
+{
+    for (int i = 0; i < 5000; i++)
+        block(i * 0.2, floor(i / 500.0) * 100 + 100, 1000);
+    figures.in_runs = figures.closed;
+    expect(VERDICT_DEFERRED);
+}
+
+Test(heap_verdicts, too_few_to_tell)
+{
+    for (int i = 0; i < 29; i++)
+        block(i * 30, 0, 1 << 20);
+    expect(VERDICT_FEW);
+}
+
+Test(heap_verdicts, a_load_as_the_last_thing)
+{
+    figures.first = 960;
+    for (int i = 0; i < HEAP_WINDOWS; i++)
+        window_end[i] = 960 + 40.0 * (i + 1) / HEAP_WINDOWS;
+    for (int i = 0; i < 640; i++) {
+        figures.opened++;
+        figures.alive++;
+        by_work[i / 10]++;
+        by_time[i / 10]++;
+        surviving[bucket(40 - i / 16.0)]++;
+    }
+    expect(VERDICT_PLATEAU);
+}
+
+/* ---- the floor ---- */
+
+Test(heap_verdicts, little_is_not_worth_a_word)
+{
+    cr_expect(heap_above_floor(200, 20000000, 20e6));
+    cr_expect(heap_above_floor(10000, 640000, 1e6), "many small ones are");
+    cr_expect_not(heap_above_floor(200, 12800, 1e6));
+    cr_expect_not(heap_above_floor(10, 1 << 19, 0));
+    cr_expect_not(heap_above_floor(10, 2 << 20, 1e9), "not one percent of what the process grew");
+}
