@@ -6,6 +6,7 @@
 #define STRAY_PRELOAD_SYS_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -109,6 +110,17 @@ static inline pid_t sys_gettid(void)
 static inline int sys_tgkill(pid_t process, pid_t thread, int signal)
 {
     return (int)SYS3(SYS_tgkill, process, thread, signal);
+}
+/* Holds all signals back from the calling thread; returns the mask to give to sys_signals(). */
+static inline uint64_t sys_no_signals(void)
+{
+    uint64_t all = ~(uint64_t)0, before = 0;
+    SYS6(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all), 0, 0);
+    return before;
+}
+static inline void sys_signals(uint64_t mask)
+{
+    SYS6(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask), 0, 0);
 }
 static inline void sys_yield(void)
 {

@@ -10,7 +10,7 @@
 #define HANDLES   2048u /* powers of two */
 #define SUMS      512u
 #define OUTDATED  16384u
-#define LANES_MAX 1024u
+#define LANES_MAX 4096u
 
 struct young {
     uint64_t sequence; /* of the buffer that the free slots belong to */

@@ -20,7 +20,7 @@
 
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
-    uint32_t taken;
+    const struct thread *taken; /* by whom; NULL: free */
     void *addresses[NATIVE_MAX];
     uint64_t cfa[NATIVE_MAX];
     struct native_frame native[NATIVE_MAX];
@@ -54,22 +54,31 @@ void capture_init(void)
 void capture_forget(void)
 {
     for (unsigned i = 0; scratches && i < SCRATCHES; i++)
-        scratches[i].taken = 0;
+        scratches[i].taken = NULL;
     modules_forget();
     python_forget_definitions();
 }
 
 static struct scratch *scratch_take(void)
 {
-    /* Threads begin at different places, so that they rarely meet. */
+    /* Threads begin at different places, so that they rarely meet. One's own was left behind by a jump. */
     unsigned begin = (unsigned)((uintptr_t)&thread_self >> 12) % SCRATCHES;
     for (unsigned i = 0; scratches && i < SCRATCHES; i++) {
         struct scratch *scratch = &scratches[(begin + i) % SCRATCHES];
-        if (!__atomic_load_n(&scratch->taken, __ATOMIC_RELAXED) &&
-            !__atomic_exchange_n(&scratch->taken, 1, __ATOMIC_ACQUIRE))
+        const struct thread *owner = __atomic_load_n(&scratch->taken, __ATOMIC_RELAXED);
+        if (owner == &thread_self || (!owner && __atomic_compare_exchange_n(&scratch->taken, &owner, &thread_self, false,
+                                                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
             return scratch;
     }
-    return NULL;
+    return sys_memory(sizeof(struct scratch)); /* more threads are at it than there are: one for this time only */
+}
+
+static void scratch_give(struct scratch *scratch)
+{
+    if (scratch >= scratches && scratch < scratches + SCRATCHES)
+        __atomic_store_n(&scratch->taken, NULL, __ATOMIC_RELEASE);
+    else
+        sys_munmap(scratch, sizeof(*scratch));
 }
 
 static void unwind(struct capture *capture, const void *caller)
@@ -179,6 +188,6 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     uint32_t node = capture_with(scratch, caller);
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
     errno = kept;
-    __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
+    scratch_give(scratch);
     return node;
 }
