@@ -87,6 +87,12 @@ static inline int sys_munmap(void *address, size_t size)
 {
     return (int)SYS3(SYS_munmap, address, size, 0);
 }
+/* NULL on failure. */
+static inline void *sys_mremap(void *address, size_t size, size_t new_size, int flags)
+{
+    long result = SYS6(SYS_mremap, address, size, new_size, flags, 0, 0);
+    return result < 0 && result > -4096 ? NULL : (void *)result;
+}
 static inline int sys_madvise(void *address, size_t size, int advice)
 {
     return (int)SYS3(SYS_madvise, address, size, advice);

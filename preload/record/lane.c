@@ -149,7 +149,7 @@ bool lane_flush_all(void)
     bool written = true;
     uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
-        if (spool_lane(i) != thread_self.lane)
+        if (!thread_self.lane || i != thread_self.lane->number)
             written = flush_lane(spool_lane(i)) && written;
     written = file_write_tables() && written;
     if (thread_self.lane) /* last: whoever finds the last words knows that all is there */

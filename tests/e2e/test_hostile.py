@@ -2,7 +2,7 @@
 """Programs that do what few do: the tracer must neither get in their way nor lose count."""
 import pytest
 
-from conftest import bare
+from conftest import PYTHON, bare
 
 
 @pytest.mark.parametrize("round", range(3))
@@ -27,3 +27,10 @@ def test_a_number_that_was_the_tracers(stray, target, tmp_path):
     traced, untraced = stray.run(command, options=["--full"]).ok(), bare(command)
     assert traced.stdout == untraced.stdout
     assert traced.report().trace["lost_events"] == 0
+
+
+def test_address_space(stray):
+    """It may be limited, or locked into memory by mlockall(): tracing takes little of it."""
+    code = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmSize')))"
+    traced, untraced = stray.run([PYTHON, "-c", code]).ok(), bare([PYTHON, "-c", code])
+    assert int(traced.stdout) - int(untraced.stdout) < 32 * 1024
