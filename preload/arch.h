@@ -46,6 +46,23 @@ static inline uint64_t arch_ticks_after(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* Where the calling function's stack ends now. */
+static inline uintptr_t arch_stack_pointer(void)
+{
+    uintptr_t pointer;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(pointer));
+    return pointer;
+}
+
+/* The stack pointer that glibc's setjmp() put into `buffer`, as it keeps it: xored with the guard in the thread's control
+ * block, then rotated. */
+static inline uintptr_t arch_jump_target(const void *buffer)
+{
+    uintptr_t pointer = ((const uintptr_t *)buffer)[6];
+    __asm__("ror $17, %0\n\txor %%fs:0x30, %0" : "+r"(pointer) : : "cc");
+    return pointer;
+}
+
 static inline void arch_cpuid(uint32_t leaf, uint32_t *ret_eax, uint32_t *ret_edx)
 {
     uint32_t ebx, ecx = 0;

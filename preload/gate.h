@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch.h"
 #include "stray/format.h"
 
 enum gate_bits {
@@ -33,6 +34,9 @@ struct thread {
     struct stray_lane *lane; /* NULL until the first event */
     uint32_t flags;
     uint32_t libpq_depth; /* > 0 inside a libpq call: inner ones are its own business */
+    uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
+    uintptr_t libpq_frame; /* ... of the outermost libpq call */
+    uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
@@ -47,6 +51,8 @@ static inline bool gate_open(uint32_t bits)
     uint32_t word = __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
     if (__builtin_expect(!(word & GATE_KNOWN), 0))
         word = gate_open_slow();
+    if (__builtin_expect(thread_self.flags == 0, 1))
+        thread_self.frame = arch_stack_pointer();
     return (word & bits) == bits && __builtin_expect(!(thread_self.flags & THREAD_INSIDE), 1);
 }
 
@@ -60,6 +66,16 @@ static inline uint32_t gate_enter(void)
 static inline void gate_leave(uint32_t flags)
 {
     thread_self.flags = flags;
+}
+
+/* The thread is about to continue at a frame whose stack pointer is `target`: a jump. What it leaves behind is no longer
+ * under way. A signal handler may jump inside itself, too: then `target` lies further in, and nothing is left. */
+static inline void gate_jump(uintptr_t target)
+{
+    if (thread_self.flags != 0 && target > thread_self.frame)
+        thread_self.flags = 0;
+    if (thread_self.libpq_depth != 0 && target > thread_self.libpq_frame)
+        thread_self.libpq_depth = 0;
 }
 
 #endif

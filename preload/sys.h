@@ -6,6 +6,7 @@
 #define STRAY_PRELOAD_SYS_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -86,6 +87,12 @@ static inline int sys_munmap(void *address, size_t size)
 {
     return (int)SYS3(SYS_munmap, address, size, 0);
 }
+/* NULL on failure. */
+static inline void *sys_mremap(void *address, size_t size, size_t new_size, int flags)
+{
+    long result = SYS6(SYS_mremap, address, size, new_size, flags, 0, 0);
+    return result < 0 && result > -4096 ? NULL : (void *)result;
+}
 static inline int sys_madvise(void *address, size_t size, int advice)
 {
     return (int)SYS3(SYS_madvise, address, size, advice);
@@ -109,6 +116,17 @@ static inline pid_t sys_gettid(void)
 static inline int sys_tgkill(pid_t process, pid_t thread, int signal)
 {
     return (int)SYS3(SYS_tgkill, process, thread, signal);
+}
+/* Holds all signals back from the calling thread; returns the mask to give to sys_signals(). */
+static inline uint64_t sys_no_signals(void)
+{
+    uint64_t all = ~(uint64_t)0, before = 0;
+    SYS6(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all), 0, 0);
+    return before;
+}
+static inline void sys_signals(uint64_t mask)
+{
+    SYS6(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask), 0, 0);
 }
 static inline void sys_yield(void)
 {

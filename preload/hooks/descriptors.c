@@ -166,7 +166,7 @@ static void after_close(const struct closing *closing, uint16_t hook, int result
 /* Our own descriptor is not there, as far as the program is concerned. */
 static bool is_hidden(int fd)
 {
-    return UNLIKELY(fd >= 0 && fd == file_descriptor());
+    return file_is_kept(fd);
 }
 
 static int refuse_hidden(void)
@@ -333,7 +333,7 @@ static void range_closed(uint16_t hook, unsigned first, unsigned last, uint64_t 
 static int close_range_around(unsigned first, unsigned last, int flags)
 {
     int own = file_descriptor();
-    if (own < 0 || (unsigned)own < first || (unsigned)own > last || flags & ~(int)CLOSE_RANGE_CLOEXEC)
+    if (!file_is_kept(own) || (unsigned)own < first || (unsigned)own > last || flags & ~(int)CLOSE_RANGE_CLOEXEC)
         return REAL(close_range)(first, last, flags);
     int below = (unsigned)own > first ? REAL(close_range)(first, (unsigned)own - 1, flags) : 0;
     int above = (unsigned)own < last ? REAL(close_range)((unsigned)own + 1, last, flags) : 0;

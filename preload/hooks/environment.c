@@ -8,6 +8,7 @@
 #include "settings.h"
 
 #define ADDED_MAX 40
+#define PRELOAD   "LD_PRELOAD="
 
 static unsigned count_entries(char *const *environment)
 {
@@ -46,44 +47,65 @@ static bool names_library(const char *list)
     return false;
 }
 
-/* LD_PRELOAD with our library first, where the program's own list does not have it. */
-static char *preload_entry(struct environment_store *store, char *given)
+static const char *find(char *const *environment, const char *name)
 {
-    if (given && names_library(given))
-        return given;
-    struct text text = TEXT(store->preload);
-    text_string(&text, "LD_PRELOAD=");
-    text_string(&text, settings_library());
-    if (given && given[sizeof("LD_PRELOAD=") - 1]) {
-        text_byte(&text, ':');
-        text_string(&text, given + sizeof("LD_PRELOAD=") - 1);
-    }
-    return text.cut ? given : store->preload;
+    for (; environment && *environment; environment++)
+        if (string_begins(*environment, name))
+            return *environment + string_length(name);
+    return NULL;
 }
 
-char *const *environment_patch(struct environment_store *store, char **patched, char *const *environment)
+/* LD_PRELOAD's value is NULL where the variable is not set. */
+static bool needs_preload(const char *list)
 {
-    struct text previous = TEXT(store->previous);
-    unsigned used = 0;
-    char *preload = NULL;
-    store->previous[0] = 0;
-    incarnation_describe(&previous);
-    if (!settings.follow || !store->previous[0] || !settings_library()[0])
-        return environment;
-    for (; environment && *environment; environment++) {
-        if (string_begins(*environment, "LD_PRELOAD="))
-            preload = *environment;
-        else if (!string_begins(*environment, "STRAY_PREVIOUS="))
-            patched[used++] = *environment;
+    return !list || !names_library(list);
+}
+
+size_t environment_text_room(char *const *environment)
+{
+    const char *list = find(environment, PRELOAD);
+    size_t preload = string_length(settings_library()) + (list ? string_length(list) : 0) + sizeof(PRELOAD ":");
+    return incarnation_description_room() + (needs_preload(list) ? preload : 0);
+}
+
+/* The text that was put into `store` from `begin` on, ended for good. */
+static char *finish(struct text *store, size_t begin)
+{
+    store->used++; /* the NUL stays */
+    return store->at + begin;
+}
+
+/* LD_PRELOAD with our library first. */
+static char *make_preload(struct text *store, const char *list)
+{
+    size_t begin = store->used;
+    text_string(store, PRELOAD);
+    text_string(store, settings_library());
+    if (list && *list) {
+        text_byte(store, ':');
+        text_string(store, list);
     }
+    return finish(store, begin);
+}
+
+char *const *environment_patch(struct text *store, char **patched, char *const *environment)
+{
+    unsigned used = 0;
+    const char *list = find(environment, PRELOAD);
+    if (!settings.follow || !incarnation_describe(store) || !settings_library()[0])
+        return environment;
+    char *previous = finish(store, 0);
+    for (; environment && *environment; environment++)
+        if (!string_begins(*environment, "STRAY_PREVIOUS=") && !(needs_preload(list) && string_begins(*environment, PRELOAD)))
+            patched[used++] = *environment;
     for (unsigned i = 0; settings_variable(i); i++) {
         patched[used] = NULL;
         if (!has_name(patched, settings_variable(i)))
             patched[used++] = (char *)(uintptr_t)settings_variable(i);
     }
-    if ((preload = preload_entry(store, preload)))
-        patched[used++] = preload;
-    patched[used++] = store->previous;
+    if (needs_preload(list))
+        patched[used++] = make_preload(store, list);
+    patched[used++] = previous;
     patched[used] = NULL;
     return patched;
 }

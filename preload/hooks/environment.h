@@ -6,19 +6,16 @@
 #ifndef STRAY_PRELOAD_HOOKS_ENVIRONMENT_H
 #define STRAY_PRELOAD_HOOKS_ENVIRONMENT_H
 
-#include <limits.h>
-
-/* Where the added variables' text stands until the exec. */
-struct environment_store {
-    char preload[2 * PATH_MAX];
-    char previous[PATH_MAX + 96];
-};
+#include "text.h"
 
 /* Entries that environment_patch() may need. */
 unsigned environment_room(char *const *environment);
+/* Bytes of text that it may need. Exact, for the caller's stack may be small. */
+size_t environment_text_room(char *const *environment);
 
-/* Fills `patched` (of environment_room() entries) and returns it; returns `environment` itself when the program is not
+/* Fills `patched` (of environment_room() entries) and `store` (of environment_text_room() bytes, to stand until the exec)
+ * and returns `patched`; returns `environment` itself when the program is not
  * traced or children are not to be followed. */
-char *const *environment_patch(struct environment_store *store, char **patched, char *const *environment);
+char *const *environment_patch(struct text *store, char **patched, char *const *environment);
 
 #endif

@@ -13,6 +13,8 @@
 /* Whether a call is one that the program made. */
 static bool is_outermost(const struct libpq_call *call)
 {
+    if (thread_self.libpq_depth == 0)
+        thread_self.libpq_frame = arch_stack_pointer();
     return thread_self.libpq_depth++ == 0 && !call->inner && gate_open(GATE_TRACED);
 }
 

@@ -75,6 +75,21 @@ int stray_hook___libc_start_main(stray_main *program, int argc, char **argv, voi
     return REAL(__libc_start_main)(main_then_end, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
+/* ---- jumps ---- */
+
+/* Out of a signal handler that interrupted the tracer, or across a libpq call. */
+#define JUMP(name)                                                                                                     \
+    void stray_hook_##name(void *buffer, int value)                                                                    \
+    {                                                                                                                  \
+        gate_jump(arch_jump_target(buffer));                                                                           \
+        REAL(name)(buffer, value);                                                                                     \
+        __builtin_unreachable();                                                                                       \
+    }
+JUMP(longjmp)
+JUMP(_longjmp)
+JUMP(siglongjmp)
+JUMP(__longjmp_chk)
+
 /* ---- other programs ---- */
 
 /* What every exec has in common: the trace is made whole before, and goes on if the exec fails. In a vfork child only the
@@ -82,7 +97,8 @@ int stray_hook___libc_start_main(stray_main *program, int argc, char **argv, voi
 #define EXEC(environment, call)                                                                                        \
     do {                                                                                                               \
         char *patched[environment_room(environment)];                                                                  \
-        struct environment_store store;                                                                                \
+        char buffer[environment_text_room(environment)];                                                               \
+        struct text store = TEXT(buffer);                                                                              \
         char *const *next = environment_patch(&store, patched, (environment));                                         \
         incarnation_before_exec();                                                                                     \
         int result = (call);                                                                                           \
@@ -163,7 +179,8 @@ int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, co
                            char *const envp[])
 {
     char *patched[environment_room(envp)];
-    struct environment_store store;
+    char buffer[environment_text_room(envp)];
+    struct text store = TEXT(buffer);
     return REAL(posix_spawn)(pid, path, actions, attributes, argv, environment_patch(&store, patched, envp));
 }
 
@@ -171,7 +188,8 @@ int stray_hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, c
                             char *const envp[])
 {
     char *patched[environment_room(envp)];
-    struct environment_store store;
+    char buffer[environment_text_room(envp)];
+    struct text store = TEXT(buffer);
     return REAL(posix_spawnp)(pid, file, actions, attributes, argv, environment_patch(&store, patched, envp));
 }
 

@@ -67,7 +67,7 @@ static inline struct emission enter(const struct stray_event *event)
         emission.lane = NULL;
         return emission;
     }
-    if (__builtin_expect(!emission.lane, 0) && !(emission.lane = lane_take())) {
+    if (__builtin_expect(!emission.lane, 0) && !(emission.lane = lane_take(event->time))) {
         spool_count_lost(1);
         return emission;
     }

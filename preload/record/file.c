@@ -66,9 +66,17 @@ int file_open(const char *path, const struct stray_file_header *header)
     return 0;
 }
 
+/* Whether the number still means our file: a raw system call may have closed or replaced it. */
+static bool still_ours(void)
+{
+    struct stat status;
+    return file.fd >= 0 && sys_fstat(file.fd, &status) == 0 && status.st_dev == file.device &&
+           status.st_ino == file.inode;
+}
+
 void file_forget(void)
 {
-    if (file.fd >= 0)
+    if (still_ours())
         sys_close(file.fd);
     file.fd = -1;
 }
@@ -88,12 +96,9 @@ void file_make_way(int fd)
     __atomic_store_n(&file.fd, moved, __ATOMIC_RELEASE);
 }
 
-/* Whether the number still means our file: a raw system call may have closed or replaced it. */
-static bool still_ours(void)
+bool file_is_kept(int fd)
 {
-    struct stat status;
-    return file.fd >= 0 && sys_fstat(file.fd, &status) == 0 && status.st_dev == file.device &&
-           status.st_ino == file.inode;
+    return __builtin_expect(fd >= 0 && fd == file_descriptor(), 0) && still_ours();
 }
 
 static bool reopen(void)
@@ -212,6 +217,8 @@ bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_even
 
 void file_write_late(const struct stray_event *event)
 {
+    uint64_t mask = sys_no_signals();
     if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
         spool_count_lost(1);
+    sys_signals(mask);
 }

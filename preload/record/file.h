@@ -18,6 +18,8 @@ void file_forget(void);
 
 /* The kept descriptor, -1: none. The program must neither see nor close it. */
 int file_descriptor(void);
+/* Whether `fd` is it. A number that a raw system call has made the program's own is not. */
+bool file_is_kept(int fd);
 /* Moves it away from `fd`, which the program is about to take by dup2. */
 void file_make_way(int fd);
 

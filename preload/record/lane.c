@@ -9,6 +9,8 @@
 #include "record/spool.h"
 #include "sys.h"
 
+#define LOOKS_PER_SECOND 20
+
 static bool owner_is_dead(uint32_t owner)
 {
     return sys_tgkill(sys_getpid(), (pid_t)owner, 0) == -ESRCH;
@@ -60,13 +62,19 @@ static struct stray_lane *take_any(uint32_t self)
     return lane ? lane : take_dead(self);
 }
 
-struct stray_lane *lane_take(void)
+/* To look for a lane costs system calls. Where there is none, a thread does not look again for a while. */
+struct stray_lane *lane_take(uint64_t now)
 {
+    if (now < thread_self.lane_after)
+        return NULL;
+    uint64_t mask = sys_no_signals();
     uint32_t self = (uint32_t)sys_gettid();
     struct stray_lane *lane = take_any(self);
     thread_self.lane = lane;
+    thread_self.lane_after = now + clock_ticks_per_second / LOOKS_PER_SECOND;
     if (lane)
         emit_system(STRAY_OWNER, self, 0);
+    sys_signals(mask);
     return lane;
 }
 
@@ -95,8 +103,10 @@ static void flush_buffer(struct stray_lane *lane, unsigned which)
     clear_buffer(lane, which);
 }
 
+/* No signal handler may jump out of a flush, and leave it half done, or put its frame below ours on a small stack. */
 void lane_flush_full(struct stray_lane *lane)
 {
+    uint64_t mask = sys_no_signals();
     thread_self.flags |= THREAD_FLUSHING;
     for (unsigned round = 0; round < 4; round++) { /* a signal handler may have filled the other one meanwhile */
         unsigned which = lane->active ^ (lane->buffer[lane->active ^ 1].used >= STRAY_LANE_EVENTS);
@@ -105,6 +115,7 @@ void lane_flush_full(struct stray_lane *lane)
         flush_buffer(lane, which);
     }
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
+    sys_signals(mask);
 }
 
 /* A buffer that its own thread may be writing is encoded from a copy, which does not change underway. */
@@ -132,16 +143,18 @@ static bool flush_lane(const struct stray_lane *lane)
 
 bool lane_flush_all(void)
 {
+    uint64_t mask = sys_no_signals();
     uint32_t outer = thread_self.flags;
     thread_self.flags = outer | THREAD_FLUSHING;
     bool written = true;
     uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
-        if (spool_lane(i) != thread_self.lane)
+        if (!thread_self.lane || i != thread_self.lane->number)
             written = flush_lane(spool_lane(i)) && written;
     written = file_write_tables() && written;
     if (thread_self.lane) /* last: whoever finds the last words knows that all is there */
         written = flush_lane(thread_self.lane) && written;
     thread_self.flags = outer;
+    sys_signals(mask);
     return written;
 }

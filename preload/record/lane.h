@@ -8,8 +8,9 @@
 
 #include "gate.h"
 
-/* Finds or makes a lane for the calling thread and sets thread_self.lane; NULL when there is none to be had. */
-struct stray_lane *lane_take(void);
+/* Finds or makes a lane for the calling thread and sets thread_self.lane; NULL when there is none to be had. `now` is the
+ * time of the event that is to go there. */
+struct stray_lane *lane_take(uint64_t now);
 
 /* Writes out this thread's full buffers. Only the outermost emitter calls it. */
 void lane_flush_full(struct stray_lane *lane);

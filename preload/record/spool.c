@@ -13,12 +13,15 @@
 
 #define NODES_MAX (4u << 20)
 #define DEFS_MAX  (64u << 20)
-#define LANES_MAX 1024u
-#define CHUNK     (64u << 10) /* populated at a time */
+#define LANES_MAX 4096u
+#define CHUNK     (64u << 10)  /* populated at a time */
+#define MAPPED    (512u << 10) /* of each area at first */
 
 struct stray_spool_header *spool;
 
 static char path_kept[PATH_MAX];
+char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
+uint32_t spool_level[SPOOL_AREAS];
 static uint64_t reserved[SPOOL_AREAS];
 static bool by_file; /* the kernel cannot populate a mapping: reserve in the file, by path */
 
@@ -44,17 +47,53 @@ static bool populate_by_file(uint64_t begin, uint64_t end)
     return result == 0;
 }
 
-static bool populate(uint64_t begin, uint64_t end)
+static bool populate(char *at, uint64_t offset, uint64_t size)
 {
     if (!by_file) {
-        int result = sys_madvise((char *)spool + begin, end - begin, MADV_POPULATE_WRITE);
+        int result = sys_madvise(at, size, MADV_POPULATE_WRITE);
         if (result == 0)
             return true;
         if (result != -EINVAL)
             return false;
         by_file = true;
     }
-    return populate_by_file(begin, end);
+    return populate_by_file(offset, offset + size);
+}
+
+static uint64_t level_size(enum spool_area area, unsigned level)
+{
+    uint64_t size = (uint64_t)MAPPED << level;
+    return size < area_size(area) ? size : area_size(area);
+}
+
+/* Maps the same pages again, and more behind them. The loser of a race gives its mapping back. */
+static bool map_level(enum spool_area area, unsigned level)
+{
+    char *none = NULL, **place = &spool_bases[area][level];
+    uint64_t size = level_size(area, level);
+    if (__atomic_load_n(place, __ATOMIC_ACQUIRE))
+        return true;
+    char *base = sys_mremap(spool_bases[area][0], 0, size, MREMAP_MAYMOVE);
+    if (!base)
+        return false;
+    sys_madvise(base, size, MADV_DONTFORK);
+    if (!__atomic_compare_exchange_n(place, &none, base, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        sys_munmap(base, size);
+    return true;
+}
+
+static bool map_until(enum spool_area area, uint64_t end)
+{
+    uint32_t have = __atomic_load_n(&spool_level[area], __ATOMIC_ACQUIRE), level = have;
+    while (level_size(area, level) < end)
+        level++;
+    if (level == have)
+        return true;
+    if (level >= SPOOL_LEVELS || !map_level(area, level))
+        return false;
+    while (have < level && !__atomic_compare_exchange_n(&spool_level[area], &have, level, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+    return true;
 }
 
 bool spool_reserve(enum spool_area area, uint64_t end)
@@ -67,7 +106,7 @@ bool spool_reserve(enum spool_area area, uint64_t end)
     uint64_t want = (end + CHUNK - 1) / CHUNK * CHUNK;
     if (want > area_size(area))
         want = area_size(area);
-    if (!populate(area_offset(area) + have, area_offset(area) + want))
+    if (!map_until(area, want) || !populate(spool_at(area) + have, area_offset(area) + have, want - have))
         return false;
     while (have < want && !__atomic_compare_exchange_n(&reserved[area], &have, want, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
         ;
@@ -101,11 +140,31 @@ static int map_file(int fd, struct stray_spool_header *header)
         int result = sys_ftruncate(fd, (off_t)laid_size(header));
         if (result < 0)
             return result;
-        spool = sys_mmap(laid_size(header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (spool)
-            return 0;
+        spool = sys_mmap(STRAY_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return spool ? 0 : -ENOMEM;
     }
-    return -ENOMEM;
+    return -EFBIG;
+}
+
+static bool map_area(int fd, enum spool_area area)
+{
+    uint64_t size = level_size(area, 0);
+    char *base = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)area_offset(area));
+    if (base)
+        sys_madvise(base, size, MADV_DONTFORK);
+    spool_bases[area][0] = base;
+    spool_level[area] = 0;
+    reserved[area] = 0;
+    return base != NULL;
+}
+
+static void unmap_all(void)
+{
+    for (unsigned area = 0; area < SPOOL_AREAS; area++)
+        if (spool_bases[area][0])
+            sys_munmap(spool_bases[area][0], level_size(area, 0));
+    sys_munmap(spool, STRAY_PAGE);
+    spool_forget();
 }
 
 static int prepare(int fd, const uint8_t trace_id[16])
@@ -115,15 +174,18 @@ static int prepare(int fd, const uint8_t trace_id[16])
     int result = map_file(fd, &header);
     if (result < 0)
         return result;
-    sys_madvise(spool, laid_size(&header), MADV_DONTFORK);
+    sys_madvise(spool, STRAY_PAGE, MADV_DONTFORK);
     by_file = false;
-    __builtin_memset(reserved, 0, sizeof(reserved));
-    if (!populate(0, STRAY_PAGE)) {
-        sys_munmap(spool, laid_size(&header));
-        spool = NULL;
+    if (!populate((char *)spool, 0, STRAY_PAGE)) {
+        unmap_all();
         return -ENOSPC;
     }
     *spool = header;
+    for (unsigned area = 0; area < SPOOL_AREAS; area++)
+        if (!map_area(fd, area)) {
+            unmap_all();
+            return -ENOMEM;
+        }
     return 0;
 }
 
@@ -146,6 +208,7 @@ int spool_open(const char *path, const uint8_t trace_id[16])
 void spool_forget(void)
 {
     spool = NULL;
+    __builtin_memset(spool_bases, 0, sizeof(spool_bases));
 }
 
 void spool_remove(void)

@@ -3,8 +3,9 @@
  * The spool: the mapped file in which lanes, stack nodes and definitions live until they are in the trace, so that
  * whatever kills the process, they can be read.
  *
- * The file is as long as everything might ever need, and sparse; each piece is populated before it is used, so that a
- * full disk is a refusal here and never a SIGBUS there. No descriptor is kept. Forked children do not inherit the
+ * The file is as long as everything might ever need, and sparse; what is mapped of it grows with what is used, for the
+ * program's address space may be limited or locked. Each piece is populated before it is used, so that a full disk is a
+ * refusal here and never a SIGBUS there. No descriptor is kept. Forked children do not inherit the
  * mapping. Thread and signal safe but for spool_open().
  */
 #ifndef STRAY_PRELOAD_SPOOL_H
@@ -29,17 +30,27 @@ enum spool_area { SPOOL_NODES, SPOOL_DEFS, SPOOL_LANES, SPOOL_AREAS };
 /* Makes bytes [0, end) of an area writable without risk. False: no room. */
 bool spool_reserve(enum spool_area area, uint64_t end);
 
+/* Where an area begins. Mappings of twice the size are added as it grows; older ones stay, for whoever uses them. So it
+ * is asked for after the number that is to be looked up there is known. */
+#define SPOOL_LEVELS 16
+extern char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
+extern uint32_t spool_level[SPOOL_AREAS]; /* the largest mapping */
+
+static inline char *spool_at(enum spool_area area)
+{
+    return spool_bases[area][__atomic_load_n(&spool_level[area], __ATOMIC_ACQUIRE)];
+}
 static inline struct stray_node *spool_nodes(void)
 {
-    return (struct stray_node *)((char *)spool + spool->nodes_offset);
+    return (struct stray_node *)(void *)spool_at(SPOOL_NODES);
 }
 static inline char *spool_defs(void)
 {
-    return (char *)spool + spool->defs_offset;
+    return spool_at(SPOOL_DEFS);
 }
 static inline struct stray_lane *spool_lane(uint64_t index)
 {
-    return (struct stray_lane *)((char *)spool + spool->lanes_offset) + index;
+    return (struct stray_lane *)(void *)spool_at(SPOOL_LANES) + index;
 }
 
 /* Counts events that could not be recorded. */

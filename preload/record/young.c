@@ -10,7 +10,7 @@
 #define HANDLES   2048u /* powers of two */
 #define SUMS      512u
 #define OUTDATED  16384u
-#define LANES_MAX 1024u
+#define LANES_MAX 4096u
 
 struct young {
     uint64_t sequence; /* of the buffer that the free slots belong to */
@@ -21,8 +21,8 @@ struct young {
 };
 
 static struct young *youngs[LANES_MAX]; /* by lane number */
-static bool stopped;
 static uint64_t outdated[OUTDATED];     /* by handle: the latest young_outdate() of any like it */
+static bool stopped;
 
 struct young *young_of(struct stray_lane *lane)
 {

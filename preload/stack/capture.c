@@ -22,7 +22,7 @@
 
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
-    uint32_t taken;
+    uint64_t taken;  /* by which thread; 0: free */
     uint64_t thread; /* that had it last: the next capture of the same one finds its stack there */
     struct unwinder unwinder;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
@@ -63,20 +63,24 @@ void capture_init(void)
 void capture_forget(void)
 {
     for (unsigned i = 0; scratches && i < SCRATCHES; i++)
-        scratches[i].taken = 0;
+        scratches[i].taken = NULL;
     modules_forget();
     python_forget_definitions();
 }
 
+/* One's own was left behind by a jump out of a signal handler. */
 static bool scratch_try(struct scratch *scratch, uint64_t thread)
 {
-    if (__atomic_load_n(&scratch->taken, __ATOMIC_RELAXED) || __atomic_exchange_n(&scratch->taken, 1, __ATOMIC_ACQUIRE))
+    uint64_t owner = __atomic_load_n(&scratch->taken, __ATOMIC_RELAXED);
+    if (owner != thread && (owner != 0 || !__atomic_compare_exchange_n(&scratch->taken, &owner, thread, false,
+                                                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
         return false;
     scratch->thread = thread;
     return true;
 }
 
-/* The one that the thread had last; else one that nobody had; else any. */
+/* The one that the thread had last; else one that nobody had; else any; else, when more threads are at it than there are,
+ * one for this time only. */
 static struct scratch *scratch_take(void)
 {
     uint64_t thread = arch_thread(), place = index_mix(thread, 0) % SCRATCHES;
@@ -87,7 +91,15 @@ static struct scratch *scratch_take(void)
             if ((owner == (pass == 0 ? thread : 0) || pass == 2) && scratch_try(scratch, thread))
                 return scratch;
         }
-    return NULL;
+    return sys_memory(sizeof(struct scratch));
+}
+
+static void scratch_give(struct scratch *scratch)
+{
+    if (scratch >= scratches && scratch < scratches + SCRATCHES)
+        __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
+    else
+        sys_munmap(scratch, sizeof(*scratch));
 }
 
 /* By libunwind, from here. */
@@ -226,6 +238,6 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     uint32_t node = capture_with(scratch, arch_frame_here(), caller);
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
     errno = kept;
-    __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
+    scratch_give(scratch);
     return node;
 }

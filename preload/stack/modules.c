@@ -272,8 +272,10 @@ bool modules_refresh(void)
 {
     if (__atomic_exchange_n(&refreshing, 1, __ATOMIC_ACQUIRE))
         return false;
+    uint64_t mask = sys_no_signals(); /* a handler that jumped away would leave it so */
     bool done = refresh_alone();
     __atomic_store_n(&refreshing, 0, __ATOMIC_RELEASE);
+    sys_signals(mask);
     return done;
 }
 

@@ -6,11 +6,13 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "record/defs.h"
 #include "record/emit.h"
 #include "state/endpoint.h"
 #include "sys.h"
+#include "text.h"
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu
@@ -135,18 +137,45 @@ void descriptors_before_exec(void)
     }
 }
 
-/* After exec the table is empty: what is open and a socket is found by asking. */
+static void adopt_socket(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    if (fd <= STDERR_FILENO || descriptors_tracked(fd) || read_cookie(fd) == 0)
+        return;
+    bool connected = sys_getpeername(fd, &peer, &length) == 0;
+    descriptors_opened(fd, connected ? STRAY_CONNECTION : STRAY_SOCKET, connected ? PHASE_CONNECTED : PHASE_PLAIN, 0);
+}
+
+/* One entry of what getdents64() fills. */
+struct entry {
+    uint64_t inode, offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+static void adopt_entries(const char *entries, long size)
+{
+    for (long at = 0; at < size;) {
+        const struct entry *entry = (const struct entry *)(const void *)(entries + at);
+        if (entry->name[0] != '.')
+            adopt_socket((int)string_number(entry->name));
+        at += entry->size;
+    }
+}
+
+/* After exec the table is empty: what is open and a socket is found by asking. Most programs begin with three
+ * descriptors, none of them a socket of theirs. */
 static void adopt_sockets(void)
 {
-    for (int fd = 3; fd < 1024; fd++) {
-        struct sockaddr_storage peer;
-        socklen_t length = sizeof(peer);
-        uint64_t cookie = descriptors_tracked(fd) ? 0 : read_cookie(fd);
-        if (cookie == 0)
-            continue;
-        bool connected = sys_getpeername(fd, &peer, &length) == 0;
-        descriptors_opened(fd, connected ? STRAY_CONNECTION : STRAY_SOCKET, connected ? PHASE_CONNECTED : PHASE_PLAIN, 0);
-    }
+    _Alignas(8) char entries[1024];
+    int folder = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
+    long size;
+    while (folder >= 0 && (size = SYS3(SYS_getdents64, folder, entries, sizeof(entries))) > 0)
+        adopt_entries(entries, size);
+    if (folder >= 0)
+        sys_close(folder);
 }
 
 void descriptors_inherited(void)

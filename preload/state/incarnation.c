@@ -37,6 +37,7 @@ static struct {
     pid_t pid, parent_pid; /* 0: not started */
     uint8_t id[16], parent_id[16];
     int status;
+    uint64_t losses_told;
     uint32_t ending, ended, starting;
     bool traced;
 } process;
@@ -174,6 +175,7 @@ static bool start(uint32_t origin)
 {
     make_id(process.id);
     process.ending = process.ended = 0;
+    process.losses_told = 0;
     process.status = 0;
     if (!open_files(origin))
         return false;
@@ -265,10 +267,15 @@ static uint32_t begin(void)
 
 uint32_t gate_open_slow(void)
 {
-    if (thread_self.flags & THREAD_INSIDE || __atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE))
-        return 0; /* the tracer's own doing, or a signal handler while it begins */
-    uint32_t word = begin();
-    __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
+    if (thread_self.flags & THREAD_INSIDE)
+        return 0; /* the tracer's own doing */
+    uint64_t mask = sys_no_signals();
+    uint32_t word = 0;
+    if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {
+        word = begin();
+        __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
+    }
+    sys_signals(mask);
     return word;
 }
 
@@ -297,6 +304,15 @@ void incarnation_end_begins(unsigned ending)
     }
 }
 
+/* The spool knows them, but it goes. */
+static void tell_losses(void)
+{
+    uint64_t lost = __atomic_load_n(&spool->lost_events, __ATOMIC_RELAXED);
+    if (lost > process.losses_told)
+        emit_system(STRAY_LOST, 0, lost - process.losses_told);
+    process.losses_told = lost;
+}
+
 void incarnation_end(unsigned ending, int status)
 {
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
@@ -304,6 +320,7 @@ void incarnation_end(unsigned ending, int status)
     incarnation_end_begins(ending);
     sample_stop();
     sample_force();
+    tell_losses();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
     bool written = lane_flush_all();
@@ -323,6 +340,7 @@ void incarnation_before_exec(void)
     if (!is_traced())
         return;
     sample_force();
+    tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
     descriptors_before_exec();
     if (lane_flush_all())
@@ -337,11 +355,18 @@ void incarnation_exec_failed(void)
     emit_system(STRAY_EXEC_FAILED, 0, 0);
 }
 
-void incarnation_describe(struct text *variable)
+#define PREVIOUS "STRAY_PREVIOUS="
+
+size_t incarnation_description_room(void)
+{
+    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
+}
+
+bool incarnation_describe(struct text *variable)
 {
     if (!process.traced)
-        return;
-    text_string(variable, "STRAY_PREVIOUS=");
+        return false;
+    text_string(variable, PREVIOUS);
     for (unsigned i = 0; i < sizeof(process.id); i++) {
         text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
         text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
@@ -350,4 +375,5 @@ void incarnation_describe(struct text *variable)
     text_number(variable, (uint64_t)process.pid);
     text_byte(variable, ':');
     text_string(variable, spool_path());
+    return true;
 }

@@ -23,7 +23,9 @@ void incarnation_set_status(int status);
 /* Around an exec that may fail. */
 void incarnation_before_exec(void);
 void incarnation_exec_failed(void);
-/* "STRAY_PREVIOUS=..." for the program that is about to be executed or spawned. */
-void incarnation_describe(struct text *variable);
+/* "STRAY_PREVIOUS=..." for the program that is about to be executed or spawned, and the bytes that it takes. False: this
+ * process is not traced. */
+bool incarnation_describe(struct text *variable);
+size_t incarnation_description_room(void);
 
 #endif
