@@ -63,7 +63,7 @@ void capture_init(void)
 void capture_forget(void)
 {
     for (unsigned i = 0; scratches && i < SCRATCHES; i++)
-        scratches[i].taken = NULL;
+        scratches[i].taken = 0;
     modules_forget();
     python_forget_definitions();
 }
