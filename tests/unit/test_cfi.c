@@ -2,6 +2,7 @@
 /* The tables of real objects, as cfi_find() reads them, against libunwind and against readelf; and damaged tables. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,12 +54,12 @@ static struct registers start_registers(void)
 static struct registers by_rule(const struct cfi_rule *rule)
 {
     struct registers from = start_registers();
-    uint64_t cfa = (rule->cfa == CFI_BP || rule->cfa == CFI_AT_BP ? from.bp : from.sp) + (uint64_t)(int64_t)rule->offset;
-    if (rule->cfa == CFI_AT_BP || rule->cfa == CFI_AT_SP)
-        cfa = *(uint64_t *)cfa + rule->added;
-    struct registers to = {.sp = cfa, .bp = from.bp, .ip = *(uint64_t *)(cfa - 8)};
+    uint64_t place = (rule->cfa == CFI_BP || rule->cfa == CFI_AT_BP ? from.bp : from.sp) + (uint64_t)(int64_t)rule->offset;
+    uint64_t cfa = rule->cfa == CFI_AT_BP || rule->cfa == CFI_AT_SP ? *(uint64_t *)place + rule->added : place;
+    uint64_t bp_base = rule->bp == CFI_BP_AT_CFA ? cfa : rule->bp == CFI_BP_AT_BP ? from.bp : from.sp;
+    struct registers to = {.sp = cfa, .bp = from.bp, .ip = *(uint64_t *)(rule->is_signal ? place + 8 : cfa - 8)};
     if (rule->bp != CFI_BP_SAME)
-        to.bp = *(uint64_t *)((rule->bp == CFI_BP_AT_CFA ? cfa : from.bp) + (uint64_t)(int64_t)rule->bp_offset);
+        to.bp = *(uint64_t *)(bp_base + (uint64_t)(int64_t)rule->bp_offset);
     return to;
 }
 
@@ -179,7 +180,7 @@ static void expect_row(struct reading *reading, uint64_t address)
         cr_expect_str_eq(ra, "u", "%s+%#lx", name, address);
         return;
     }
-    if (answer != CFI_RULE || rule.cfa == CFI_AT_BP || rule.cfa == CFI_AT_SP) {
+    if (answer != CFI_RULE || rule.cfa == CFI_AT_BP || rule.cfa == CFI_AT_SP) { /* readelf writes "exp" */
         bool plain = (strncmp(cfa, "rsp", 3) == 0 || strncmp(cfa, "rbp", 3) == 0) && strcmp(ra, "c-8") == 0 &&
                      (!bp || strcmp(bp, "u") == 0 || strncmp(bp, "c-", 2) == 0);
         cr_expect(!plain, "%s+%#lx: no rule for %s %s %s", name, address, cfa, bp, ra);
@@ -307,12 +308,39 @@ Test(cfi, damaged_tables_do_no_harm, .init = prepare, .timeout = 100)
     }
 }
 
+static uint64_t trampoline;
+
+static void on_signal(int number)
+{
+    trampoline = (uint64_t)(uintptr_t)__builtin_return_address(0);
+}
+
+static int compare_trampoline(struct dl_phdr_info *object, size_t size, void *context)
+{
+    struct tally *tally = context;
+    struct cfi_rule rule;
+    if (cfi_find(object, trampoline - 1, &rule) != CFI_RULE)
+        return 0;
+    cr_expect(rule.is_signal);
+    compare_at(object, trampoline - 1, tally);
+    return 1;
+}
+
+Test(cfi, frames_of_signals_are_known, .init = prepare)
+{
+    struct tally tally = {0};
+    signal(SIGUSR1, on_signal);
+    raise(SIGUSR1);
+    cr_assert(dl_iterate_phdr(compare_trampoline, &tally));
+    cr_expect_eq(tally.rules, 1);
+}
+
 Test(cfi, nothing_known_is_said_so)
 {
     struct cfi_rule rule;
     struct dl_phdr_info none = {0};
     ElfW(Phdr) lost = {.p_type = PT_GNU_EH_FRAME, .p_vaddr = 0x1000};
     struct dl_phdr_info outside = {.dlpi_phdr = &lost, .dlpi_phnum = 1};
-    cr_expect_eq(cfi_find(&none, 0x1234, &rule), CFI_OTHER);
+    cr_expect_eq(cfi_find(&none, 0x1234, &rule), CFI_MISSING);
     cr_expect_eq(cfi_find(&outside, 0x1234, &rule), CFI_OTHER);
 }
