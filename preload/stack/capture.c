@@ -58,7 +58,7 @@ void capture_init(void)
     if (python_note())
         defs_string(STRAY_DEF_NOTE, python_note());
     if (!native_active())
-        defs_string(STRAY_DEF_NOTE, "libunwind could not be loaded: no stacks were taken");
+        defs_string(STRAY_DEF_NOTE, "libunwind could not be loaded: some stacks are short");
 }
 
 void capture_forget(void)

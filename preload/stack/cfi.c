@@ -6,7 +6,7 @@
 /* DWARF's numbers of registers. */
 enum { REGISTER_BP = 6, REGISTER_SP = 7, REGISTER_RA = 16 };
 
-/* How a pointer is encoded: a format, what it is relative to, and whether it is the address of the pointer. */
+/* How a pointer is encoded: a format, what it is relative to, and whether it is the address of one. */
 enum {
     ENCODING_ABSOLUTE = 0x00,
     ENCODING_ULEB = 0x01,
@@ -81,7 +81,7 @@ struct row {
     int64_t bp_offset, ra_offset, sp_offset;
 };
 
-/* A common information entry, and the rows that its instructions begin and the frame's instructions remember. */
+/* A common information entry, and the rows that the instructions of it and of a frame make. */
 struct program {
     int64_t data_align;
     uint64_t code_align;
@@ -103,7 +103,8 @@ static struct bytes bytes_at(const struct dl_phdr_info *object, uint64_t address
         const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
         uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
         uint64_t start = object->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && segment->p_flags & PF_R && address - start < size && start + size > start)
+        if (segment->p_type == PT_LOAD && segment->p_flags & PF_R && address - start < size &&
+            start + size > start)
             return (struct bytes){(const uint8_t *)address, (const uint8_t *)(start + size), false};
     }
     return (struct bytes){NULL, NULL, true};
@@ -194,7 +195,8 @@ static uint64_t take_format(struct bytes *bytes, uint8_t encoding)
     }
 }
 
-/* A pointer; `data` is what those relative to data are relative to. Indirect ones occur for personalities only. */
+/* A pointer; `data` is what those relative to data are relative to. Indirect ones occur for personalities
+ * only. */
 static uint64_t take_pointer(struct bytes *bytes, uint8_t encoding, uint64_t data)
 {
     uint64_t place = (uint64_t)(uintptr_t)bytes->at, value = take_format(bytes, encoding);
@@ -432,7 +434,8 @@ static void execute(struct program *program, struct bytes code)
 
 /* ---- entries ---- */
 
-/* Takes an entry's length, and gives its content. Lengths of 64 bits occur in objects of more than 4 GiB only. */
+/* Takes an entry's length, and gives its content. Lengths of 64 bits occur in objects of more than 4 GiB
+ * only. */
 static struct bytes take_entry(struct bytes *section)
 {
     uint64_t size = take_number(section, 4);
@@ -505,7 +508,16 @@ static bool is_plain_signal(const struct row *row)
 
 static enum cfi_bp bp_of(enum place place)
 {
-    return place == SAME ? CFI_BP_SAME : place == AT_CFA ? CFI_BP_AT_CFA : place == AT_BP ? CFI_BP_AT_BP : CFI_BP_AT_SP;
+    switch (place) {
+    case AT_CFA:
+        return CFI_BP_AT_CFA;
+    case AT_BP:
+        return CFI_BP_AT_BP;
+    case AT_SP:
+        return CFI_BP_AT_SP;
+    default:
+        return CFI_BP_SAME;
+    }
 }
 
 static enum cfi_answer conclude(const struct program *program, struct cfi_rule *ret_rule)

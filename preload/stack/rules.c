@@ -4,11 +4,9 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 
-#include "record/defs.h"
 #include "stack/cfi.h"
 #include "stack/modules.h"
 #include "sys.h"
-#include "stray/format.h"
 
 #define RULES_BITS_MIN 11 /* 32 KiB */
 #define RULES_BITS_MAX 18 /* 4 MiB */
@@ -20,7 +18,8 @@ struct rules_table *rules_newest;
 
 static size_t bytes_of(unsigned index)
 {
-    return sizeof(struct rules_table) + (((size_t)1 << (RULES_BITS_MIN + index)) + RULES_WINDOW) * sizeof(struct rules_slot);
+    return sizeof(struct rules_table) +
+           (((size_t)1 << (RULES_BITS_MIN + index)) + RULES_WINDOW) * sizeof(struct rules_slot);
 }
 
 static unsigned index_of(const struct rules_table *table)
@@ -35,19 +34,20 @@ static struct rules_slot *slot_of(struct rules_table *table, uint64_t key)
 
 static bool write_slot(struct rules_slot *slot, uint64_t have, uint64_t key, uint64_t rule)
 {
-    if (!__atomic_compare_exchange_n(&slot->key, &have, RULES_BUSY, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&slot->key, &have, RULES_BUSY, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
         return false;
     __atomic_store_n(&slot->rule, rule, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->key, key, __ATOMIC_RELEASE);
     return true;
 }
 
-static bool same_epoch(uint64_t a, uint64_t b)
+static bool same_generation(uint64_t a, uint64_t b)
 {
     return a >> RULES_ADDRESS_BITS == b >> RULES_ADDRESS_BITS;
 }
 
-/* Into a free place, or that of an address of another epoch. */
+/* Into a free place, or that of an address of another generation. */
 static bool put(struct rules_table *table, uint64_t key, uint64_t rule)
 {
     struct rules_slot *slot = slot_of(table, key);
@@ -55,7 +55,8 @@ static bool put(struct rules_table *table, uint64_t key, uint64_t rule)
         uint64_t have = __atomic_load_n(&slot[i].key, __ATOMIC_RELAXED);
         if (have == key)
             return true;
-        if (have != RULES_BUSY && (have == 0 || !same_epoch(have, key)) && write_slot(&slot[i], have, key, rule))
+        if (have != RULES_BUSY && (have == 0 || !same_generation(have, key)) &&
+            write_slot(&slot[i], have, key, rule))
             return true;
     }
     return false;
@@ -77,7 +78,8 @@ static struct rules_table *add_table(unsigned index)
     if (!table)
         return NULL;
     table->shift = 64 - RULES_BITS_MIN - index;
-    if (!__atomic_compare_exchange_n(&tables[index], &none, table, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_compare_exchange_n(&tables[index], &none, table, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
         sys_munmap(table, bytes_of(index));
         table = none;
     }
@@ -102,11 +104,11 @@ static void remember(uint64_t key, uint64_t rule)
 }
 
 /* What filled smaller tables stays there until it is asked for. */
-static uint64_t find_anywhere(uint32_t epoch, uint64_t address)
+static uint64_t find_anywhere(uint32_t generation, uint64_t address)
 {
     uint64_t rule = 0;
     for (unsigned index = TABLES; rule == 0 && index-- > 0;)
-        rule = rules_find(__atomic_load_n(&tables[index], __ATOMIC_ACQUIRE), epoch, address);
+        rule = rules_find(__atomic_load_n(&tables[index], __ATOMIC_ACQUIRE), generation, address);
     return rule;
 }
 
@@ -170,20 +172,21 @@ static uint64_t table_of(const struct dl_phdr_info *object)
     return 0;
 }
 
-/* Whether the table of what we take for the object is there to be read. Objects also come and go without a word to us
- * (modules of iconv and of name services), and files that look like objects are mapped by others than the linker. */
+/* Whether the table of what we take for the object is there to be read. Objects also come and go without a
+ * word to us (modules of iconv and of name services), and files that look like objects are mapped by others
+ * than the linker. */
 static bool is_there(uint64_t table, uint64_t address)
 {
     if (can_ask() && linked_table(address) != table) {
         modules_unloaded(); /* look again; if nothing comes of it, the answer is remembered like any other */
         return false;
     }
-    return table == 0 || sys_readable(table & ~(uint64_t)(STRAY_PAGE - 1), 1) == 1;
+    return table == 0 || sys_readable(table);
 }
 
-/* The row that matters is that of the call, which may be the last instruction of its function. But where nothing is
- * described up to the return address and a function begins there, no call was made: it is the bottom of a stack that was
- * laid out by hand (makecontext). */
+/* The row that matters is that of the call, which may be the last instruction of its function. But where
+ * nothing is described up to the return address and a function begins there, no call was made: it is the
+ * bottom of a stack that was laid out by hand (makecontext). */
 static uint64_t rule_of(const struct dl_phdr_info *object, uint64_t address)
 {
     struct cfi_rule rule = {0};
@@ -203,14 +206,14 @@ static uint64_t interpret(uint64_t address)
     return is_there(table_of(&object), address - 1) ? rule_of(&object, address) : pack_none(RULE_OTHER);
 }
 
-uint64_t rules_learn(uint32_t epoch, uint64_t address)
+uint64_t rules_learn(uint32_t generation, uint64_t address)
 {
     if (address >> RULES_ADDRESS_BITS != 0)
         return 0;
-    uint64_t rule = find_anywhere(epoch, address);
+    uint64_t rule = find_anywhere(generation, address);
     if (rule == 0)
         rule = interpret(address);
-    if (rule != 0 && epoch == defs_epoch())
-        remember(rules_key(epoch, address), rule);
+    if (rule != 0 && generation == modules_generation())
+        remember(rules_key(generation, address), rule);
     return rule;
 }

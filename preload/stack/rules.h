@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the unwind tables say of return addresses, remembered: the tables are interpreted once for an address, and then a
- * frame costs two loads.
+ * What the unwind tables say of return addresses, remembered: the tables are interpreted once for an address,
+ * and then a frame costs two loads.
  *
- * A lock-free table in private memory that doubles as it fills, up to RULES_BITS_MAX; from then on, new addresses take the
- * places of old ones. Addresses are kept together with the epoch of modules in which they were met, so that nothing
- * said of a module that went is believed of the next one at its addresses. (65536 epochs later it would be; by then its
- * place has been taken.)
+ * A lock-free table in private memory that doubles as it fills, up to RULES_BITS_MAX; from then on, new
+ * addresses take the places of old ones. Addresses are kept together with the generation of modules in which they
+ * were met, so that nothing said of a module that went is believed of the next one at its addresses. (65536
+ * generations later it would be; by then its place has been taken.)
  *
  * Thread and signal safe, allocates by mmap only. What a forked child inherits holds there, too.
  */
@@ -16,15 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A rule is one word, never 0:  offset (32, signed) | bp_offset (16, signed) | added (8) | flags (8), see cfi.h. */
+/* A rule is one word, never 0:  offset (32, signed) | bp_offset (16, signed) | added (8) | flags (8), see
+ * cfi.h. */
 enum rule_flags {
-    RULE_ANY = 1,        /* set in all, so that no rule is 0 */
-    RULE_CFA_BP = 2,     /* CFA = RBP + offset instead of RSP + offset */
-    RULE_CFA_WORD = 4,   /* CFA = the word there + added */
-    RULE_BP_AT_CFA = 8,  /* the caller's RBP is at CFA + bp_offset */
-    RULE_BP_AT_BP = 16,  /* the caller's RBP is at RBP + bp_offset */
-    RULE_SIGNAL = 32,    /* of a signal: RBP is at RSP + bp_offset, RIP behind the word of the CFA */
-    RULE_NONE = 64,      /* there is no rule; `added` is an enum rule_none */
+    RULE_ANY = 1,       /* set in all, so that no rule is 0 */
+    RULE_CFA_BP = 2,    /* CFA = RBP + offset instead of RSP + offset */
+    RULE_CFA_WORD = 4,  /* CFA = the word there + added */
+    RULE_BP_AT_CFA = 8, /* the caller's RBP is at CFA + bp_offset */
+    RULE_BP_AT_BP = 16, /* the caller's RBP is at RBP + bp_offset */
+    RULE_SIGNAL = 32,   /* of a signal: RBP is at RSP + bp_offset, RIP behind the word of the CFA */
+    RULE_NONE = 64,     /* there is no rule; `added` is an enum rule_none */
     RULE_RARE = RULE_CFA_WORD | RULE_BP_AT_BP | RULE_SIGNAL,
 };
 
@@ -69,15 +70,15 @@ static inline const struct rules_table *rules_table(void)
     return __atomic_load_n(&rules_newest, __ATOMIC_ACQUIRE);
 }
 
-/* The slow way, where rules_find() gives 0: interprets, and remembers, perhaps in a newer table. 0: the address lies in
- * no known module, or it may no longer be what was known. */
-uint64_t rules_learn(uint32_t epoch, uint64_t address);
+/* The slow way, where rules_find() gives 0: interprets, and remembers, perhaps in a newer table. 0: the
+ * address lies in no known module, or it may no longer be what was known. */
+uint64_t rules_learn(uint32_t generation, uint64_t address);
 
-#define RULES_ADDRESS_BITS 48 /* of a user's address; the rest of a key is of the epoch */
+#define RULES_ADDRESS_BITS 48 /* of a user's address; the rest of a key is of the generation */
 
-static inline uint64_t rules_key(uint32_t epoch, uint64_t address)
+static inline uint64_t rules_key(uint32_t generation, uint64_t address)
 {
-    return address | (uint64_t)epoch << RULES_ADDRESS_BITS;
+    return address | (uint64_t)generation << RULES_ADDRESS_BITS;
 }
 
 static inline uint64_t rules_place(const struct rules_table *table, uint64_t key)
@@ -86,11 +87,11 @@ static inline uint64_t rules_place(const struct rules_table *table, uint64_t key
 }
 
 /* The rule of the call that returns to `address`; 0: not there. */
-static inline uint64_t rules_find(const struct rules_table *table, uint32_t epoch, uint64_t address)
+static inline uint64_t rules_find(const struct rules_table *table, uint32_t generation, uint64_t address)
 {
     if (__builtin_expect(table == NULL, 0))
         return 0;
-    uint64_t key = rules_key(epoch, address);
+    uint64_t key = rules_key(generation, address);
     const struct rules_slot *slot = table->slots + rules_place(table, key);
     for (unsigned i = 0; i < RULES_WINDOW; i++, slot++) {
         if (__atomic_load_n(&slot->key, __ATOMIC_ACQUIRE) != key)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/unwind.h"
 
-#include "record/defs.h"
 #include "record/index.h"
+#include "stack/modules.h"
 #include "stack/rules.h"
 #include "sys.h"
 #include "stray/format.h"
 
-#define PAGES_AT_ONCE SYS_READABLE_MAX
-#define FRAME_MAX     ((uint64_t)1 << 20) /* bytes of a frame that we look for the end of */
-#define GUESS_MAX     0x4000u             /* bytes of a frame that is guessed, as in libunwind */
+#define FRAME_MAX  ((uint64_t)1 << 20) /* bytes of a frame that we look for the end of */
+#define GUESS_MAX  0x4000u             /* bytes of a frame that is guessed, as in libunwind */
+#define GROWTH_MAX 0x4000u             /* bytes between two stack pointers that may be in one stack */
 
 struct walk {
     struct unwind_window *window;
@@ -18,11 +18,11 @@ struct walk {
     const struct rules_table *rules;
     uint64_t start_bp;
     uint64_t ip, sp, bp; /* of the frame that comes next */
-    size_t count;        /* frames walked over: first `same` that are where they were, then those in fresh[] */
+    size_t count; /* frames walked over: first `same` that are where they were, then those in fresh[] */
     size_t same;
-    size_t goal;         /* frames wanted; the outermost of so many is not left */
-    size_t next;         /* of the known frames, the first that may be met from here */
-    size_t joined;       /* of the known frames, what comes after the fresh ones; `last`: nothing */
+    size_t goal;   /* frames wanted; the outermost of so many is not left */
+    size_t next;   /* of the known frames, the first that may be met from here */
+    size_t joined; /* of the known frames, what comes after the fresh ones; `last`: nothing */
 };
 
 /* What the walk consists of is one function, so that its registers stay in registers. */
@@ -36,34 +36,48 @@ INLINE uint64_t word(uint64_t address)
 /* ---- what may be read ---- */
 
 /*
- * All reads are between the stack pointer and the end of the window. A thread's stack does not shrink while it runs in
- * it, so that a page of it, once seen readable, stays so. Stacks that a program makes itself (coroutines) may go
- * and leave a window behind; a wrong table would then have to lead to just there.
+ * All reads are between the stack pointer and the end of the window, whose pages were read by a call that cannot
+ * fault. A thread's stack does not shrink while it runs in it, so that a page of it, once seen readable, stays
+ * so. Stacks that a program makes itself (coroutines) may go, and a smaller one may come to their place; then a
+ * wrong table would have to lead to just where the old one was to do harm.
  */
-static bool window_reaches(struct unwind_window *window, uint64_t end)
+
+static bool page_known(struct unwind_window *window, uint64_t page)
 {
-    while (window->high < end) {
-        uint64_t pages = (end - window->high + STRAY_PAGE - 1) / STRAY_PAGE;
-        if (pages > FRAME_MAX / STRAY_PAGE)
-            return false;
-        size_t wanted = pages < PAGES_AT_ONCE ? pages : PAGES_AT_ONCE, readable = sys_readable(window->high, wanted);
-        window->high += readable * STRAY_PAGE;
-        if (readable < wanted)
-            return false;
-    }
-    return true;
+    uint64_t *seen = &window->pages[page / STRAY_PAGE % UNWIND_PAGES];
+    if (*seen != page && sys_readable(page))
+        *seen = page;
+    return *seen == page;
 }
 
-/* Lets the window begin at `sp`, as another one if need be. */
+/* How far the pages are readable from `from` on, up to `to` at most. */
+static uint64_t readable_until(struct unwind_window *window, uint64_t from, uint64_t to)
+{
+    while (from < to && page_known(window, from))
+        from += STRAY_PAGE;
+    return from;
+}
+
+static bool window_reaches(struct unwind_window *window, uint64_t end)
+{
+    if (end > window->high && end - window->high <= FRAME_MAX)
+        window->high = readable_until(window, window->high, end);
+    return end <= window->high;
+}
+
+/* Lets the window begin at `sp`, as another one unless it is a little below. */
 static void window_move(struct unwind_window *window, uint64_t thread, uint64_t sp)
 {
-    uint64_t page = sp & ~(uint64_t)(STRAY_PAGE - 1);
-    struct unwind_window grown = {thread, page, page + STRAY_PAGE, window->number}; /* the page that we stand on */
-    if (window->thread == thread && sp < window->low && window_reaches(&grown, window->low))
-        grown.high = window->high;
-    else
-        grown.number++;
-    *window = grown;
+    uint64_t page = sp & ~(uint64_t)(STRAY_PAGE - 1), next = page + STRAY_PAGE;
+    if (window->thread != thread)
+        __builtin_memset(window->pages, 0, sizeof(window->pages));
+    if (window->thread != thread || sp >= window->low || window->low - sp > GROWTH_MAX ||
+        readable_until(window, next, window->low) < window->low) {
+        window->high = next;
+        window->number++;
+    }
+    window->thread = thread;
+    window->low = page;
 }
 
 INLINE void window_begin(struct unwind_window *window, uint64_t sp)
@@ -84,11 +98,13 @@ struct way_out {
 
 INLINE bool is_below(struct unwind_window *window, uint64_t sp, uint64_t end)
 {
-    return end >= sp + sizeof(uint64_t) && (__builtin_expect(end <= window->high, 1) || window_reaches(window, end));
+    return end >= sp + sizeof(uint64_t) &&
+           (__builtin_expect(end <= window->high, 1) || window_reaches(window, end));
 }
 
 /* Frames that were aligned and put down their CFA somewhere, and those of signals. */
-static __attribute__((noinline)) struct way_out rare_way_out(struct unwind_window *window, uint64_t sp, uint64_t bp, uint64_t rule)
+static __attribute__((noinline)) struct way_out rare_way_out(struct unwind_window *window, uint64_t sp,
+                                                             uint64_t bp, uint64_t rule)
 {
     struct way_out none = {0}, way;
     way.cfa = (rule & RULE_CFA_BP ? bp : sp) + (uint64_t)rule_offset(rule);
@@ -126,7 +142,8 @@ INLINE bool leave(struct walk *walk, struct unwind_frame *frame, uint64_t rule)
         frame->bp_slot = way.bp_slot;
         walk->bp = word(way.bp_slot);
     }
-    frame->flags = (rule & (RULE_CFA_BP | RULE_BP_AT_BP) ? UNWIND_READS_BP : 0) | (rule & RULE_RARE ? UNWIND_STRANGE : 0);
+    frame->flags = (rule & (RULE_CFA_BP | RULE_BP_AT_BP) ? UNWIND_READS_BP : 0) |
+                   (rule & RULE_RARE ? UNWIND_STRANGE : 0);
     /* What a signal interrupted is not behind a call: with one added, the call and it are looked up alike. */
     walk->ip = word(way.ip_slot) + (rule & RULE_SIGNAL ? 1 : 0);
     walk->sp = way.cfa;
@@ -134,23 +151,25 @@ INLINE bool leave(struct walk *walk, struct unwind_frame *frame, uint64_t rule)
 }
 
 /* The rule of code that keeps frame pointers. */
-#define BY_FRAME_POINTER \
+#define BY_FRAME_POINTER                                                                                     \
     (RULE_ANY | RULE_CFA_BP | RULE_BP_AT_CFA | (uint64_t)16 << 32 | (uint64_t)(uint16_t)-16 << 16)
 
 /* Whether RBP looks like the frame pointer of code that nothing describes, and its caller like code. */
-static __attribute__((noinline)) bool has_frame_pointer(struct unwind_window *window, uint64_t sp, uint64_t bp, uint32_t epoch)
+static __attribute__((noinline)) bool has_frame_pointer(struct unwind_window *window, uint64_t sp,
+                                                        uint64_t bp, uint32_t generation)
 {
     if (bp % sizeof(uint64_t) != 0 || bp < sp || !is_below(window, sp, bp + 2 * sizeof(uint64_t)))
         return false;
     uint64_t outer = word(bp), ip = word(bp + sizeof(uint64_t));
     if (outer != 0 && (outer <= bp || outer - bp > GUESS_MAX))
         return false;
-    return ip != 0 && (rules_find(rules_table(), epoch, ip) != 0 || rules_learn(epoch, ip) != 0);
+    return ip != 0 && (rules_find(rules_table(), generation, ip) != 0 || rules_learn(generation, ip) != 0);
 }
 
 enum progress { ON, COMPLETE, UNKNOWN, SLOW };
 
-/* Where no rule says where the frame is left to. By the ABI, RBP of the outermost frame is zero if nothing else marks it. */
+/* Where no rule says where the frame is left to. By the ABI, RBP of the outermost frame is zero if nothing
+ * else marks it. */
 INLINE enum progress step_without(struct walk *walk, struct unwind_frame *frame, uint64_t rule)
 {
     if (rule == 0)
@@ -162,16 +181,16 @@ INLINE enum progress step_without(struct walk *walk, struct unwind_frame *frame,
         return SLOW;
     if (walk->bp == 0)
         return COMPLETE;
-    bool guessed = has_frame_pointer(walk->window, walk->sp, walk->bp, walk->known->epoch);
+    bool guessed = has_frame_pointer(walk->window, walk->sp, walk->bp, walk->known->generation);
     return guessed && leave(walk, frame, BY_FRAME_POINTER) ? ON : SLOW;
 }
 
 INLINE enum progress step(struct walk *walk, struct unwind_frame *frame)
 {
-    uint32_t epoch = walk->known->epoch;
-    uint64_t rule = rules_find(walk->rules, epoch, walk->ip);
+    uint32_t generation = walk->known->generation;
+    uint64_t rule = rules_find(walk->rules, generation, walk->ip);
     if (__builtin_expect(rule == 0, 0)) {
-        rule = rules_learn(epoch, walk->ip);
+        rule = rules_learn(generation, walk->ip);
         walk->rules = rules_table();
     }
     if (__builtin_expect(rule == 0 || rule & RULE_NONE, 0))
@@ -210,8 +229,8 @@ INLINE void move_to(struct walk *walk, size_t place)
     walk->next = place + 1;
 }
 
-/* Makes fresh ones of `count` known frames, with what RBP is now: where it did not matter, it may have changed. Returns
- * RBP past them. Word by word: see put_down(). */
+/* Makes fresh ones of `count` known frames, with what RBP is now: where it did not matter, it may have
+ * changed. Returns RBP past them. Word by word: see put_down(). */
 INLINE uint64_t copy_known(const struct walk *walk, size_t from, size_t to, size_t count, uint64_t bp)
 {
     for (size_t i = 0; i < count; i++) {
@@ -235,7 +254,8 @@ INLINE bool still_ends(const struct unwind_stack *known)
     return known->end == UNWIND_COMPLETE && (outermost == 0 || word(outermost - sizeof(uint64_t)) == 0);
 }
 
-/* The known frame, from `next` outwards, up to which nothing changed; *ret_rest: nothing at all, as far as wanted. */
+/* The known frame, from `next` outwards, up to which nothing changed; *ret_rest: nothing at all, as far as
+ * wanted. */
 INLINE size_t follow_known(const struct walk *walk, bool *ret_rest)
 {
     const struct unwind_stack *known = walk->known;
@@ -260,8 +280,8 @@ INLINE bool joins_known(struct walk *walk)
     return false;
 }
 
-/* The same at the start of the walk, where it is often only the tracer's own frames that did not change. They stay where
- * they are. */
+/* The same at the start of the walk, where it is often only the tracer's own frames that did not change. They
+ * stay where they are. */
 INLINE bool starts_as_known(struct walk *walk)
 {
     const struct unwind_frame *frames = walk->known->frames;
@@ -279,14 +299,15 @@ INLINE bool starts_as_known(struct walk *walk)
     return false;
 }
 
-/* Sums of these, one a frame, are the hashes: each is multiplied on its own, so that the processor need not wait. */
+/* Sums of these, one a frame, are the hashes: each is multiplied on its own, so that the processor need not
+ * wait. */
 INLINE uint64_t hash_of(uint64_t ip, size_t place)
 {
     return index_mix(ip, place * 0xa0761d6478bd642fu);
 }
 
-/* Puts down a frame, and what of it depends on the next outer one. Word by word: what was just written as words would
- * be slow to read in larger pieces. */
+/* Puts down a frame, and what of it depends on the next outer one. Word by word: what was just written as
+ * words would be slow to read in larger pieces. */
 INLINE void put_down(struct unwind_stack *known, size_t place, const struct unwind_frame *from)
 {
     struct unwind_frame *to = &known->frames[place];
@@ -312,8 +333,8 @@ INLINE void put_down_all(const struct walk *walk, size_t first, size_t from, siz
         put_down(walk->known, first + i, &walk->fresh[i]);
 }
 
-/* The frames that the walk began with, which did not change, are where they have to be. Their hashes grow by as much as
- * that of the next one. False: more of them changes than that. */
+/* The frames that the walk began with, which did not change, are where they have to be. Their hashes grow by
+ * as much as that of the next one. False: more of them changes than that. */
 INLINE bool keeps_same(const struct walk *walk)
 {
     struct unwind_frame *first = &walk->known->frames[walk->known->first], *next = first + walk->same;
@@ -326,8 +347,8 @@ INLINE bool keeps_same(const struct walk *walk)
     return true;
 }
 
-/* Makes room for `count` frames, with as much of it inwards as outwards. What lies outwards needs RBP if there is more
- * than was walked. */
+/* Makes room for `count` frames, with as much of it inwards as outwards. What lies outwards needs RBP if
+ * there is more than was walked. */
 static void begin_anew(struct unwind_stack *known, size_t count, enum unwind_end end, uint64_t outermost_cfa)
 {
     known->end = end;
@@ -371,7 +392,9 @@ INLINE enum unwind_end walk_outwards(struct walk *walk)
             return UNWIND_CUT;
         enum progress progress = step(walk, frame);
         if (__builtin_expect(progress != ON, 0))
-            return progress == COMPLETE ? UNWIND_COMPLETE : progress == UNKNOWN ? UNWIND_UNKNOWN : UNWIND_SLOW;
+            return progress == COMPLETE  ? UNWIND_COMPLETE
+                   : progress == UNKNOWN ? UNWIND_UNKNOWN
+                                         : UNWIND_SLOW;
     }
 }
 
@@ -379,11 +402,11 @@ INLINE enum unwind_end walk_outwards(struct walk *walk)
 INLINE struct unwind_stack *stack_of(struct unwinder *unwinder, uint64_t hint)
 {
     struct unwind_stack *known = &unwinder->stacks[(hint * 0x9e3779b97f4a7c15u >> 32) % UNWIND_STACKS];
-    uint32_t epoch = defs_epoch();
-    if (__builtin_expect(known->window != unwinder->window.number || known->epoch != epoch, 0))
+    uint32_t generation = modules_generation();
+    if (__builtin_expect(known->window != unwinder->window.number || known->generation != generation, 0))
         known->first = known->last = 0;
     known->window = unwinder->window.number;
-    known->epoch = epoch;
+    known->generation = generation;
     return known;
 }
 
@@ -393,8 +416,16 @@ size_t unwind_frames(struct unwinder *unwinder, const struct arch_frame *start, 
     window_begin(&unwinder->window, start->sp);
     struct unwind_stack *known = stack_of(unwinder, hint);
     struct walk walk = {
-        .window = &unwinder->window, .known = known, .fresh = unwinder->fresh, .start_bp = start->bp, .goal = limit + 1,
-        .ip = start->ip + 1, .sp = start->sp, .bp = start->bp, .next = known->first, .joined = known->last,
+        .window = &unwinder->window,
+        .known = known,
+        .fresh = unwinder->fresh,
+        .start_bp = start->bp,
+        .goal = limit + 1,
+        .ip = start->ip + 1,
+        .sp = start->sp,
+        .bp = start->bp,
+        .next = known->first,
+        .joined = known->last,
     };
     enum unwind_end end = walk_outwards(&walk);
     *ret_end = end;
