@@ -20,10 +20,11 @@
 #define PYTHON_MAX 128
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
+enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
+
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
-    uint64_t taken;  /* by which thread; 0: free */
-    uint64_t thread; /* that had it last: the next capture of the same one finds its stack there */
+    uint32_t taken; /* enum scratch_use, of those that are no lane's own */
     struct unwinder unwinder;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
@@ -35,20 +36,22 @@ struct scratch {
 
 struct capture {
     struct scratch *scratch;
-    struct arch_frame start;
+    const struct arch_frame *start;
     const struct unwind_frame *frames; /* of the program; one more element is there */
     size_t skipped, native_count, python_count;
-    bool slow, truncated;
+    bool slow, whole, truncated; /* whole: the frames reach to the end of the stack */
 };
 
-#define SCRATCHES     256
-#define SCRATCHES_TRY 16 /* places where a thread's may be */
-static struct scratch *scratches; /* SCRATCHES of them; each is taken for the time of one capture */
+/* A thread that has a lane has the scratch of that number, too, and finds its last stack there. */
+#define SCRATCHES 1024
+#define SHARED    16
+static struct scratch *scratches[SCRATCHES];
+static struct scratch *shared; /* SHARED of them, for threads without; each is taken for the time of one capture */
 
 void capture_init(void)
 {
-    if (!scratches) {
-        scratches = sys_memory(SCRATCHES * sizeof(struct scratch));
+    if (!shared) {
+        shared = sys_memory(SHARED * sizeof(struct scratch));
         native_init();
         rules_init();
         python_detect();
@@ -57,49 +60,50 @@ void capture_init(void)
     if (python_note())
         defs_string(STRAY_DEF_NOTE, python_note());
     if (!native_active())
-        defs_string(STRAY_DEF_NOTE, "libunwind could not be loaded: no stacks were taken");
+        defs_string(STRAY_DEF_NOTE, "libunwind could not be loaded: some stacks are short");
 }
 
 void capture_forget(void)
 {
-    for (unsigned i = 0; scratches && i < SCRATCHES; i++)
-        scratches[i].taken = 0;
+    for (unsigned i = 0; shared && i < SHARED; i++)
+        shared[i].taken = 0;
+    for (unsigned i = 0; i < SCRATCHES; i++) {
+        if (scratches[i])
+            sys_munmap(scratches[i], sizeof(struct scratch));
+        scratches[i] = NULL;
+    }
     modules_forget();
     python_forget_definitions();
 }
 
-/* One's own was left behind by a jump out of a signal handler. */
-static bool scratch_try(struct scratch *scratch, uint64_t thread)
+static struct scratch *scratch_share(void)
 {
-    uint64_t owner = __atomic_load_n(&scratch->taken, __ATOMIC_RELAXED);
-    if (owner != thread && (owner != 0 || !__atomic_compare_exchange_n(&scratch->taken, &owner, thread, false,
-                                                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-        return false;
-    scratch->thread = thread;
-    return true;
+    for (unsigned i = 0; shared && i < SHARED; i++)
+        if (!__atomic_load_n(&shared[i].taken, __ATOMIC_RELAXED) &&
+            !__atomic_exchange_n(&shared[i].taken, SCRATCH_SHARED, __ATOMIC_ACQUIRE))
+            return &shared[i];
+    struct scratch *scratch = sys_memory(sizeof(*scratch)); /* more threads are at it than there are */
+    if (scratch)
+        scratch->taken = SCRATCH_TEMPORARY;
+    return scratch;
 }
 
-/* The one that the thread had last; else one that nobody had; else any; else, when more threads are at it than there are,
- * one for this time only. */
 static struct scratch *scratch_take(void)
 {
-    uint64_t thread = arch_thread(), place = index_mix(thread, 0) % SCRATCHES;
-    for (unsigned pass = 0; scratches && pass < 3; pass++)
-        for (unsigned i = 0; i < SCRATCHES_TRY; i++) {
-            struct scratch *scratch = &scratches[(place + i) % SCRATCHES];
-            uint64_t owner = __atomic_load_n(&scratch->thread, __ATOMIC_RELAXED);
-            if ((owner == (pass == 0 ? thread : 0) || pass == 2) && scratch_try(scratch, thread))
-                return scratch;
-        }
-    return sys_memory(sizeof(struct scratch));
+    const struct stray_lane *lane = thread_self.lane;
+    if (!lane || lane->number >= SCRATCHES)
+        return scratch_share();
+    if (__builtin_expect(!scratches[lane->number], 0))
+        scratches[lane->number] = sys_memory(sizeof(struct scratch));
+    return scratches[lane->number];
 }
 
 static void scratch_give(struct scratch *scratch)
 {
-    if (scratch >= scratches && scratch < scratches + SCRATCHES)
-        __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
-    else
+    if (scratch->taken == SCRATCH_TEMPORARY)
         sys_munmap(scratch, sizeof(*scratch));
+    else if (scratch->taken)
+        __atomic_store_n(&scratch->taken, SCRATCH_FREE, __ATOMIC_RELEASE);
 }
 
 /* By libunwind, from here. */
@@ -121,7 +125,8 @@ static void unwind(struct capture *capture, const void *caller)
     size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
     enum unwind_end end;
     capture->slow = false;
-    size_t count = unwind_frames(&capture->scratch->unwinder, capture->start, limit, &capture->frames, &end);
+    size_t count = unwind_frames(&capture->scratch->unwinder, capture->start, (uint64_t)(uintptr_t)caller, limit,
+                                 &capture->frames, &end);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
         count = unwind_slowly(capture, limit);
     while (skip < count && skip < OWN_FRAMES && capture->frames[skip].ip != (uint64_t)(uintptr_t)caller)
@@ -138,11 +143,12 @@ static void unwind(struct capture *capture, const void *caller)
     capture->frames += skip;
     capture->skipped = skip;
     capture->native_count = count - skip < settings.depth ? count - skip : settings.depth;
+    capture->whole = !capture->slow && end == UNWIND_COMPLETE && capture->native_count == count - skip;
 }
 
 static uint64_t hash(const struct capture *capture)
 {
-    uint64_t hash = unwind_hash(&capture->scratch->unwinder, capture->frames, capture->native_count);
+    uint64_t hash = capture->whole ? capture->frames->hash : unwind_hash(capture->frames, capture->native_count);
     hash = index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
     for (size_t i = 0; i < capture->python_count; i++)
         hash = index_mix(hash, capture->scratch->python[i].key << 1 | capture->scratch->python[i].entry);
@@ -204,7 +210,7 @@ static uint32_t intern(const struct capture *capture)
     return node;
 }
 
-static uint32_t capture_with(struct scratch *scratch, struct arch_frame start, const void *caller)
+static uint32_t capture_with(struct scratch *scratch, const struct arch_frame *start, const void *caller)
 {
     struct capture capture = {.scratch = scratch, .start = start};
     bool python_truncated = false;
@@ -230,14 +236,16 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
     if (thread_self.flags & THREAD_UNWINDING)
         return 0;
-    struct scratch *scratch = scratch_take();
-    if (!scratch)
-        return 0;
-    int kept = errno;
     thread_self.flags |= THREAD_UNWINDING;
-    uint32_t node = capture_with(scratch, arch_frame_here(), caller);
+    int kept = errno;
+    uint32_t node = 0;
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        struct arch_frame start = arch_frame_here();
+        node = capture_with(scratch, &start, caller);
+        scratch_give(scratch);
+    }
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
     errno = kept;
-    scratch_give(scratch);
     return node;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/cfi.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* DWARF's numbers of registers. */
 enum { REGISTER_BP = 6, REGISTER_SP = 7, REGISTER_RA = 16 };
 
-/* How a pointer is encoded: a format, what it is relative to, and whether it is the address of the pointer. */
+/* How a pointer is encoded: a format, what it is relative to, and whether it is the address of one. */
 enum {
     ENCODING_ABSOLUTE = 0x00,
     ENCODING_ULEB = 0x01,
@@ -71,7 +70,7 @@ struct bytes {
 };
 
 /* Where a register of the caller is. */
-enum place { SAME, NOWHERE, AT_CFA, AT_BP, ELSEWHERE };
+enum place { SAME, NOWHERE, AT_CFA, AT_BP, AT_SP, ELSEWHERE };
 
 /* One row of the table that the instructions describe, as far as a rule could hold it. */
 struct row {
@@ -79,15 +78,15 @@ struct row {
     enum cfi_cfa cfa;
     int64_t offset, added;
     enum place bp, ra, sp;
-    int64_t bp_offset, ra_offset;
+    int64_t bp_offset, ra_offset, sp_offset;
 };
 
-/* A common information entry, and the rows that its instructions begin and the frame's instructions remember. */
+/* A common information entry, and the rows that the instructions of it and of a frame make. */
 struct program {
     int64_t data_align;
     uint64_t code_align;
     uint8_t encoding;
-    bool augmented;
+    bool augmented, is_signal;
     struct bytes initial_code;
     uint64_t location, target;
     struct row row, initial, remembered[STATES_MAX];
@@ -104,7 +103,8 @@ static struct bytes bytes_at(const struct dl_phdr_info *object, uint64_t address
         const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
         uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
         uint64_t start = object->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && segment->p_flags & PF_R && address - start < size && start + size > start)
+        if (segment->p_type == PT_LOAD && segment->p_flags & PF_R && address - start < size &&
+            start + size > start)
             return (struct bytes){(const uint8_t *)address, (const uint8_t *)(start + size), false};
     }
     return (struct bytes){NULL, NULL, true};
@@ -195,7 +195,8 @@ static uint64_t take_format(struct bytes *bytes, uint8_t encoding)
     }
 }
 
-/* A pointer; `data` is what those relative to data are relative to. Indirect ones occur for personalities only. */
+/* A pointer; `data` is what those relative to data are relative to. Indirect ones occur for personalities
+ * only. */
 static uint64_t take_pointer(struct bytes *bytes, uint8_t encoding, uint64_t data)
 {
     uint64_t place = (uint64_t)(uintptr_t)bytes->at, value = take_format(bytes, encoding);
@@ -225,6 +226,7 @@ static void set_place(struct row *row, uint64_t number, enum place place, int64_
         row->ra_offset = offset;
     } else if (number == REGISTER_SP) {
         row->sp = place;
+        row->sp_offset = offset;
     }
 }
 
@@ -236,7 +238,7 @@ static void restore(struct program *program, uint64_t number)
     else if (number == REGISTER_RA)
         set_place(&program->row, number, initial->ra, initial->ra_offset);
     else if (number == REGISTER_SP)
-        set_place(&program->row, number, initial->sp, 0);
+        set_place(&program->row, number, initial->sp, initial->sp_offset);
 }
 
 static void set_cfa_register(struct row *row, uint64_t number)
@@ -272,8 +274,8 @@ static void set_expression(struct row *row, uint64_t number, struct bytes code)
 {
     bool bp = false;
     int64_t offset = 0;
-    bool known = take_base(&code, &bp, &offset) && bp && left(&code) == 0;
-    set_place(row, number, known && number == REGISTER_BP ? AT_BP : ELSEWHERE, offset);
+    bool known = take_base(&code, &bp, &offset) && left(&code) == 0;
+    set_place(row, number, !known ? ELSEWHERE : bp ? AT_BP : AT_SP, offset);
 }
 
 static void push(struct program *program)
@@ -432,7 +434,8 @@ static void execute(struct program *program, struct bytes code)
 
 /* ---- entries ---- */
 
-/* Takes an entry's length, and gives its content. Lengths of 64 bits occur in objects of more than 4 GiB only. */
+/* Takes an entry's length, and gives its content. Lengths of 64 bits occur in objects of more than 4 GiB
+ * only. */
 static struct bytes take_entry(struct bytes *section)
 {
     uint64_t size = take_number(section, 4);
@@ -455,8 +458,10 @@ static void take_augmentation(struct program *program, const uint8_t *letters, s
             take_format(&data, take_byte(&data));
         else if (*letters == 'L')
             take_byte(&data);
+        else if (*letters == 'S')
+            program->is_signal = true;
         else
-            program->other = true; /* 'S': a signal's frame */
+            program->other = true;
     }
     program->other |= data.failed;
 }
@@ -487,6 +492,34 @@ static bool fits(const struct row *row)
            row->bp_offset == (int16_t)row->bp_offset;
 }
 
+/* As every function's frame is, but for what the rule has room for. */
+static bool is_plain(const struct row *row)
+{
+    return row->sp == SAME && row->ra == AT_CFA && row->ra_offset == -8 &&
+           (row->bp == SAME || row->bp == AT_CFA || row->bp == AT_BP);
+}
+
+/* The kernel notes the registers of what it interrupts, RIP right behind RSP. */
+static bool is_plain_signal(const struct row *row)
+{
+    return row->cfa == CFI_AT_SP && row->added == 0 && row->sp == AT_SP && row->sp_offset == row->offset &&
+           row->ra == AT_SP && row->ra_offset == row->offset + 8 && row->bp == AT_SP;
+}
+
+static enum cfi_bp bp_of(enum place place)
+{
+    switch (place) {
+    case AT_CFA:
+        return CFI_BP_AT_CFA;
+    case AT_BP:
+        return CFI_BP_AT_BP;
+    case AT_SP:
+        return CFI_BP_AT_SP;
+    default:
+        return CFI_BP_SAME;
+    }
+}
+
 static enum cfi_answer conclude(const struct program *program, struct cfi_rule *ret_rule)
 {
     const struct row *row = &program->row;
@@ -494,15 +527,15 @@ static enum cfi_answer conclude(const struct program *program, struct cfi_rule *
         return CFI_OTHER;
     if (row->ra == NOWHERE)
         return CFI_END;
-    if (row->cfa_other || row->sp != SAME || row->ra != AT_CFA || row->ra_offset != -8 || !fits(row) ||
-        row->bp == NOWHERE || row->bp == ELSEWHERE)
+    if (row->cfa_other || !fits(row) || !(program->is_signal ? is_plain_signal(row) : is_plain(row)))
         return CFI_OTHER;
     *ret_rule = (struct cfi_rule){
         .cfa = row->cfa,
         .offset = (int32_t)row->offset,
         .added = row->cfa == CFI_AT_SP || row->cfa == CFI_AT_BP ? (uint8_t)row->added : 0,
-        .bp = row->bp == SAME ? CFI_BP_SAME : row->bp == AT_CFA ? CFI_BP_AT_CFA : CFI_BP_AT_BP,
+        .bp = bp_of(row->bp),
         .bp_offset = (int16_t)row->bp_offset,
+        .is_signal = program->is_signal,
     };
     return CFI_RULE;
 }
@@ -588,5 +621,5 @@ enum cfi_answer cfi_find(const struct dl_phdr_info *object, uint64_t address, st
     for (unsigned i = 0; i < object->dlpi_phnum; i++)
         if (object->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
             return find_by_table(object, object->dlpi_addr + object->dlpi_phdr[i].p_vaddr, address, ret_rule);
-    return CFI_OTHER;
+    return CFI_MISSING;
 }

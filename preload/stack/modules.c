@@ -28,7 +28,7 @@ struct module {
 
 static struct module *modules; /* MODULES_MAX of them, append-only */
 static uint32_t module_count;  /* published after its row is complete */
-static uint32_t refreshing, refreshes, stale;
+static uint32_t refreshing, refreshes, stale, generation;
 
 /* One line of the maps file. */
 struct mapping {
@@ -241,12 +241,22 @@ static void retire_unseen(void)
         struct module *module = &modules[i];
         if (module->gone || module->seen == refreshes)
             continue;
-        if (!any)
+        if (!any) {
             defs_next_epoch();
+            __atomic_fetch_add(&generation, 1, __ATOMIC_RELEASE);
+        }
         any = module->gone = true;
         if (module->path_hash != 0)
             define(module, "");
     }
+}
+
+/* The list is stale until all that went is taken out of it. */
+enum { STALE = 1, LOOKING = 2 };
+
+static void replace_stale(uint32_t from, uint32_t to)
+{
+    __atomic_compare_exchange_n(&stale, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static bool refresh_alone(void)
@@ -259,12 +269,13 @@ static bool refresh_alone(void)
     if (!modules || !scratch)
         return false;
     refreshes++;
-    bool dropped = __atomic_exchange_n(&stale, 0, __ATOMIC_ACQ_REL);
+    replace_stale(STALE, LOOKING);
     if (!read_maps(scratch)) {
-        stale |= dropped;
+        replace_stale(LOOKING, STALE);
         return false;
     }
     retire_unseen();
+    replace_stale(LOOKING, 0); /* unless more was unloaded meanwhile */
     return true;
 }
 
@@ -295,7 +306,12 @@ bool modules_know(uint64_t address)
 
 void modules_unloaded(void)
 {
-    __atomic_store_n(&stale, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&stale, STALE, __ATOMIC_RELEASE);
+}
+
+uint32_t modules_generation(void)
+{
+    return __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
 }
 
 bool modules_stale(void)
@@ -337,4 +353,5 @@ void modules_forget(void)
 {
     refreshing = 0;
     module_count = 0;
+    generation++; /* what has gone since the last refresh will not be missed from an empty list */
 }

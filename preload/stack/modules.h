@@ -20,6 +20,9 @@ bool modules_find(uint64_t address, struct dl_phdr_info *ret_object);
 /* Says that something was unloaded: the next capture of a new stack looks again. */
 void modules_unloaded(void);
 bool modules_stale(void);
+/* Changes when what was learnt of an address may no longer hold: with the epoch, and in a forked child, where epochs begin
+ * anew. Never returns to what it was. */
+uint32_t modules_generation(void);
 /* dl_iterate_phdr() over the private list. */
 int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data);
 /* Makes a forked child define all anew. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tables of real objects, as cfi_find() reads them, against libunwind and against readelf; and damaged tables. */
+/* The tables of real objects, as cfi_find() reads them, against libunwind and against readelf; and damaged
+ * tables. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +16,11 @@
 #define STACK_WORDS (1u << 18)
 #define PER_OBJECT  4000
 
-static const char *const libraries[] = {"libstdc++.so.6", "libpq.so.5", "libcrypto.so.3", "libpython3.11.so.1.0", "libgcc_s.so.1"};
+static const char *const libraries[] = {"libstdc++.so.6", "libpq.so.5", "libcrypto.so.3",
+                                        "libpython3.11.so.1.0", "libgcc_s.so.1"};
 
-static uint64_t stack[STACK_WORDS]; /* every word holds its own address, so that a value tells where it was read */
+static uint64_t
+    stack[STACK_WORDS]; /* every word holds its own address, so that a value tells where it was read */
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t next_random(void)
@@ -47,18 +51,22 @@ struct tally {
 
 static struct registers start_registers(void)
 {
-    return (struct registers){.sp = (uint64_t)(uintptr_t)&stack[STACK_WORDS / 4], .bp = (uint64_t)(uintptr_t)&stack[STACK_WORDS / 2]};
+    return (struct registers){.sp = (uint64_t)(uintptr_t)&stack[STACK_WORDS / 4],
+                              .bp = (uint64_t)(uintptr_t)&stack[STACK_WORDS / 2]};
 }
 
 static struct registers by_rule(const struct cfi_rule *rule)
 {
     struct registers from = start_registers();
-    uint64_t cfa = (rule->cfa == CFI_BP || rule->cfa == CFI_AT_BP ? from.bp : from.sp) + (uint64_t)(int64_t)rule->offset;
-    if (rule->cfa == CFI_AT_BP || rule->cfa == CFI_AT_SP)
-        cfa = *(uint64_t *)cfa + rule->added;
-    struct registers to = {.sp = cfa, .bp = from.bp, .ip = *(uint64_t *)(cfa - 8)};
+    uint64_t place =
+        (rule->cfa == CFI_BP || rule->cfa == CFI_AT_BP ? from.bp : from.sp) + (uint64_t)(int64_t)rule->offset;
+    uint64_t cfa =
+        rule->cfa == CFI_AT_BP || rule->cfa == CFI_AT_SP ? *(uint64_t *)place + rule->added : place;
+    uint64_t bp_base = rule->bp == CFI_BP_AT_CFA ? cfa : rule->bp == CFI_BP_AT_BP ? from.bp : from.sp;
+    struct registers to = {
+        .sp = cfa, .bp = from.bp, .ip = *(uint64_t *)(rule->is_signal ? place + 8 : cfa - 8)};
     if (rule->bp != CFI_BP_SAME)
-        to.bp = *(uint64_t *)((rule->bp == CFI_BP_AT_CFA ? cfa : from.bp) + (uint64_t)(int64_t)rule->bp_offset);
+        to.bp = *(uint64_t *)(bp_base + (uint64_t)(int64_t)rule->bp_offset);
     return to;
 }
 
@@ -68,7 +76,8 @@ static unw_cursor_t cursor_at(uint64_t address)
     struct registers from = start_registers();
     unw_cursor_t cursor;
     unw_getcontext(&context);
-    context.uc_mcontext.gregs[REG_RIP] = (long long)(address + 1); /* a return address: the call is before it */
+    context.uc_mcontext.gregs[REG_RIP] =
+        (long long)(address + 1); /* a return address: the call is before it */
     context.uc_mcontext.gregs[REG_RSP] = (long long)from.sp;
     context.uc_mcontext.gregs[REG_RBP] = (long long)from.bp;
     unw_init_local(&cursor, &context);
@@ -103,8 +112,9 @@ static void compare_at(const struct dl_phdr_info *object, uint64_t address, stru
         unw_get_reg(&cursor, UNW_REG_SP, &sp);
         unw_get_reg(&cursor, UNW_X86_64_RBP, &bp);
         unw_get_reg(&cursor, UNW_REG_IP, &ip);
-        cr_expect(to.sp == sp && to.bp == bp && to.ip == ip, "%s+%#lx: sp %#lx %#lx bp %#lx %#lx ip %#lx %#lx", name, offset,
-                  to.sp, sp, to.bp, bp, to.ip, ip);
+        cr_expect(to.sp == sp && to.bp == bp && to.ip == ip,
+                  "%s+%#lx: sp %#lx %#lx bp %#lx %#lx ip %#lx %#lx", name, offset, to.sp, sp, to.bp, bp,
+                  to.ip, ip);
     }
 }
 
@@ -116,7 +126,8 @@ static int compare_object(struct dl_phdr_info *object, size_t size, void *contex
         if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
             continue;
         for (unsigned n = 0; n < PER_OBJECT; n++)
-            compare_at(object, object->dlpi_addr + segment->p_vaddr + next_random() % segment->p_memsz, tally);
+            compare_at(object, object->dlpi_addr + segment->p_vaddr + next_random() % segment->p_memsz,
+                       tally);
     }
     return 0;
 }
@@ -128,7 +139,8 @@ Test(cfi, says_what_libunwind_says, .init = prepare, .timeout = 100)
     unsigned all = tally.rules + tally.others + tally.missing + tally.ends;
     cr_expect_geq(all, 3 * PER_OBJECT);
     cr_expect_gt(tally.rules, all / 2, "%u rules of %u", tally.rules, all);
-    cr_expect_lt(tally.others, all / 20, "%u others of %u", tally.others, all); /* procedure linkage tables, mostly */
+    cr_expect_lt(tally.others, all / 20, "%u others of %u", tally.others,
+                 all); /* procedure linkage tables, mostly */
     cr_expect_lt(tally.further, all / 1000, "libunwind fails for %u of %u", tally.further, all);
 }
 
@@ -146,7 +158,7 @@ struct reading {
     const struct dl_phdr_info *object;
     char names[COLUMNS][24]; /* of the columns */
     unsigned names_count, rows, rules;
-    struct row row;          /* the one before */
+    struct row row; /* the one before */
     bool has_row;
 };
 
@@ -179,7 +191,7 @@ static void expect_row(struct reading *reading, uint64_t address)
         cr_expect_str_eq(ra, "u", "%s+%#lx", name, address);
         return;
     }
-    if (answer != CFI_RULE || rule.cfa == CFI_AT_BP || rule.cfa == CFI_AT_SP) {
+    if (answer != CFI_RULE || rule.cfa == CFI_AT_BP || rule.cfa == CFI_AT_SP) { /* readelf writes "exp" */
         bool plain = (strncmp(cfa, "rsp", 3) == 0 || strncmp(cfa, "rbp", 3) == 0) && strcmp(ra, "c-8") == 0 &&
                      (!bp || strcmp(bp, "u") == 0 || strncmp(bp, "c-", 2) == 0);
         cr_expect(!plain, "%s+%#lx: no rule for %s %s %s", name, address, cfa, bp, ra);
@@ -190,7 +202,8 @@ static void expect_row(struct reading *reading, uint64_t address)
     if (rule.bp == CFI_BP_AT_CFA)
         snprintf(bp_text, sizeof(bp_text), "c%+d", rule.bp_offset);
     cr_expect_str_eq(cfa_text, cfa, "%s+%#lx", name, address);
-    cr_expect(strcmp(bp_text, bp ? bp : "u") == 0 || (rule.bp == CFI_BP_AT_BP && strcmp(bp, "exp") == 0), "%s+%#lx", name, address);
+    cr_expect(strcmp(bp_text, bp ? bp : "u") == 0 || (rule.bp == CFI_BP_AT_BP && strcmp(bp, "exp") == 0),
+              "%s+%#lx", name, address);
     cr_expect_str_eq(ra, "c-8", "%s+%#lx", name, address);
 }
 
@@ -198,7 +211,8 @@ static void expect_row(struct reading *reading, uint64_t address)
 static void read_line(struct reading *reading, char *line)
 {
     struct row next = {0};
-    bool is_names = strstr(line, "   LOC") != NULL, is_row = line[0] != ' ' && line[0] != '\n' && !strstr(line, "IE ") && !strstr(line, "pc=");
+    bool is_names = strstr(line, "   LOC") != NULL,
+         is_row = line[0] != ' ' && line[0] != '\n' && !strstr(line, "IE ") && !strstr(line, "pc=");
     if (is_names) {
         reading->names_count = split(line, reading->names);
         reading->has_row = false;
@@ -222,7 +236,8 @@ static int read_object(struct dl_phdr_info *object, size_t size, void *context)
     struct reading *reading = context;
     if (object->dlpi_name[0] != '/')
         return 0;
-    snprintf(command, sizeof(command), "readelf --debug-dump=frames-interp --wide '%s' 2>&1", object->dlpi_name);
+    snprintf(command, sizeof(command), "readelf --debug-dump=frames-interp --wide '%s' 2>&1",
+             object->dlpi_name);
     FILE *output = popen(command, "r");
     cr_assert_not_null(output);
     reading->object = object;
@@ -259,7 +274,8 @@ static int copy_object(struct dl_phdr_info *object, size_t size, void *context)
         if (object->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
             table = &object->dlpi_phdr[i];
     for (unsigned i = 0; table && i < object->dlpi_phnum; i++)
-        if (object->dlpi_phdr[i].p_type == PT_LOAD && table->p_vaddr - object->dlpi_phdr[i].p_vaddr < object->dlpi_phdr[i].p_filesz)
+        if (object->dlpi_phdr[i].p_type == PT_LOAD &&
+            table->p_vaddr - object->dlpi_phdr[i].p_vaddr < object->dlpi_phdr[i].p_filesz)
             holder = &object->dlpi_phdr[i];
     if (!holder || !strstr(object->dlpi_name, "libgcc_s"))
         return 0;
@@ -295,7 +311,8 @@ Test(cfi, damaged_tables_do_no_harm, .init = prepare, .timeout = 100)
     memcpy(whole, copy.bytes, copy.size);
     for (unsigned round = 0; round < 20000; round++) {
         for (unsigned n = 1 + next_random() % 200; n > 0; n--) {
-            size_t place = round % 4 == 0 ? copy.table + next_random() % 16 : copy.table + next_random() % (copy.size - copy.table);
+            size_t place = round % 4 == 0 ? copy.table + next_random() % 16
+                                          : copy.table + next_random() % (copy.size - copy.table);
             copy.bytes[place % copy.size] = (uint8_t)(next_random() >> 32);
         }
         look_everywhere(&copy);
@@ -307,12 +324,39 @@ Test(cfi, damaged_tables_do_no_harm, .init = prepare, .timeout = 100)
     }
 }
 
+static uint64_t trampoline;
+
+static void on_signal(int number)
+{
+    trampoline = (uint64_t)(uintptr_t)__builtin_return_address(0);
+}
+
+static int compare_trampoline(struct dl_phdr_info *object, size_t size, void *context)
+{
+    struct tally *tally = context;
+    struct cfi_rule rule;
+    if (cfi_find(object, trampoline - 1, &rule) != CFI_RULE)
+        return 0;
+    cr_expect(rule.is_signal);
+    compare_at(object, trampoline - 1, tally);
+    return 1;
+}
+
+Test(cfi, frames_of_signals_are_known, .init = prepare)
+{
+    struct tally tally = {0};
+    signal(SIGUSR1, on_signal);
+    raise(SIGUSR1);
+    cr_assert(dl_iterate_phdr(compare_trampoline, &tally));
+    cr_expect_eq(tally.rules, 1);
+}
+
 Test(cfi, nothing_known_is_said_so)
 {
     struct cfi_rule rule;
     struct dl_phdr_info none = {0};
     ElfW(Phdr) lost = {.p_type = PT_GNU_EH_FRAME, .p_vaddr = 0x1000};
     struct dl_phdr_info outside = {.dlpi_phdr = &lost, .dlpi_phnum = 1};
-    cr_expect_eq(cfi_find(&none, 0x1234, &rule), CFI_OTHER);
+    cr_expect_eq(cfi_find(&none, 0x1234, &rule), CFI_MISSING);
     cr_expect_eq(cfi_find(&outside, 0x1234, &rule), CFI_OTHER);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Preloaded into any program by tests/e2e/test_unwind.py: in every n-th call of malloc, calloc, realloc and free
- * (STRAY_CHECK_EVERY, 1 if unset) takes the stack as the shim does and by libunwind, and compares. Where they differ,
- * libunwind is asked again, step by step: unw_backtrace() has shortcuts of its own that fail now and then.
+ * Preloaded into any program by tests/e2e/test_unwind.py: in every n-th call of malloc, calloc, realloc and
+ * free (STRAY_CHECK_EVERY, 1 if unset) takes the stack as the shim does and by libunwind, and compares. Where
+ * they differ, libunwind is asked again, step by step: unw_backtrace() has shortcuts of its own that fail now
+ * and then.
  *
- * Appends lines to the file STRAY_CHECK_REPORT: each kind of difference, and at the end of the process the counts.
+ * Appends lines to the file STRAY_CHECK_REPORT: each kind of difference, and at the end of the process the
+ * counts.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,7 +50,8 @@ static __thread unsigned calls __attribute__((tls_model("initial-exec")));
 static __thread bool busy __attribute__((tls_model("initial-exec")));
 
 static struct {
-    unsigned long captures, frames, slow, lost, unknown, equal, further, shortcut, differ, cfas, cfa_differ;
+    unsigned long captures, frames, slow, lost, unknown, equal, further, shortcut, differ, cfas, cfa_differ,
+        hash_differ;
 } counts;
 static unsigned every, reported, ready, epoch;
 static char report_path[4096];
@@ -94,8 +97,8 @@ static void report_address(const char *who, size_t index, uint64_t ip, uint64_t 
            ip - (uint64_t)(uintptr_t)info.dli_fbase, info.dli_sname ? info.dli_sname : "");
 }
 
-static void report_stacks(const char *what, const struct unwind_frame *frames, size_t count, void *const *others,
-                          size_t other_count, size_t from)
+static void report_stacks(const char *what, const struct unwind_frame *frames, size_t count,
+                          void *const *others, size_t other_count, size_t from)
 {
     if (__atomic_fetch_add(&reported, 1, __ATOMIC_RELAXED) >= REPORTED)
         return;
@@ -158,10 +161,18 @@ static size_t skip_to(void *const *addresses, size_t count, const void *caller)
     return skip;
 }
 
+/* Of what a signal interrupted, libunwind gives the instruction, and we one more. */
+static bool interrupted(const struct unwind_frame *frames, size_t index)
+{
+    static const unsigned char sigreturn[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    return index > 0 && memcmp((void *)frames[index - 1].ip, sigreturn, sizeof(sigreturn)) == 0;
+}
+
 static size_t common(const struct unwind_frame *frames, size_t count, void *const *others, size_t other_count)
 {
     size_t same = 0;
-    while (same < count && same < other_count && frames[same].ip == (uint64_t)(uintptr_t)others[same])
+    while (same < count && same < other_count &&
+           frames[same].ip == (uint64_t)(uintptr_t)others[same] + interrupted(frames, same))
         same++;
     return same;
 }
@@ -188,9 +199,11 @@ static void judge(const struct unwind_frame *frames, size_t count, size_t limit,
 
 static void compare_cfas(const struct unwind_frame *frames, size_t count, const void *caller)
 {
-    size_t total = native_steps(state->stepped, state->cfas, UNWIND_MAX), skip = skip_to(state->stepped, total, caller);
+    size_t total = native_steps(state->stepped, state->cfas, UNWIND_MAX),
+           skip = skip_to(state->stepped, total, caller);
     for (size_t i = 0; i < count && skip + i < total; i++) {
-        if (state->stepped[skip + i] != (void *)frames[i].ip || frames[i + 1].sp == 0 || state->cfas[skip + i] == 0)
+        if (state->stepped[skip + i] != (void *)(frames[i].ip - interrupted(frames, i)) ||
+            frames[i + 1].sp == 0 || state->cfas[skip + i] == 0)
             return;
         ADD(cfas, 1);
         if (frames[i + 1].sp == state->cfas[skip + i])
@@ -205,13 +218,15 @@ static __attribute__((noinline)) void compare(const void *caller)
 {
     const struct unwind_frame *frames = NULL;
     enum unwind_end end;
-    size_t count = unwind_frames(&state->unwinder, arch_frame_here(), LIMIT, &frames, &end), skip = 0;
+    struct arch_frame start = arch_frame_here();
+    size_t count = unwind_frames(&state->unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end),
+           skip = 0;
     if (modules_stale() || end == UNWIND_UNKNOWN) {
         if (end == UNWIND_UNKNOWN)
             ADD(unknown, 1);
         modules_refresh();
         native_flush();
-        count = unwind_frames(&state->unwinder, arch_frame_here(), LIMIT, &frames, &end);
+        count = unwind_frames(&state->unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end);
     }
     ADD(captures, 1);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT) {
@@ -225,7 +240,10 @@ static __attribute__((noinline)) void compare(const void *caller)
     frames += skip;
     count -= skip;
     ADD(frames, count);
-    size_t total = native_backtrace(state->addresses, LIMIT), other_skip = skip_to(state->addresses, total, caller);
+    if (end == UNWIND_COMPLETE && count > 0 && frames->hash != unwind_hash(frames, count))
+        ADD(hash_differ, 1);
+    size_t total = native_backtrace(state->addresses, LIMIT),
+           other_skip = skip_to(state->addresses, total, caller);
     size_t limit = end == UNWIND_CUT && count < total - other_skip ? count : total - other_skip;
     if (end == UNWIND_CUT && limit < count)
         count = limit; /* our own frames are not as many as libunwind's */
@@ -270,9 +288,12 @@ static __attribute__((constructor)) void begin(void)
 static __attribute__((destructor)) void finish(void)
 {
     busy = true;
-    report("captures %lu frames %lu slow %lu lost %lu unknown %lu equal %lu shortcut %lu further %lu differ %lu cfas %lu "
-           "cfa_differ %lu\n", counts.captures, counts.frames, counts.slow, counts.lost, counts.unknown, counts.equal, counts.shortcut,
-           counts.further, counts.differ, counts.cfas, counts.cfa_differ);
+    report("captures %lu frames %lu slow %lu lost %lu unknown %lu equal %lu shortcut %lu further %lu differ "
+           "%lu cfas %lu "
+           "cfa_differ %lu hash_differ %lu\n",
+           counts.captures, counts.frames, counts.slow, counts.lost, counts.unknown, counts.equal,
+           counts.shortcut, counts.further, counts.differ, counts.cfas, counts.cfa_differ,
+           counts.hash_differ);
 }
 
 /* ---- the hooks ---- */

@@ -212,7 +212,8 @@ static NOINLINE void threads(int round)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 65536);
     for (intptr_t i = 0; i < 4; i++)
-        pthread_create(&ids[i], i % 2 ? &attributes : nullptr, thread, reinterpret_cast<void *>(i * 7 + round % 3));
+        pthread_create(&ids[i], i % 2 ? &attributes : nullptr, thread,
+                       reinterpret_cast<void *>(i * 7 + round % 3));
     for (auto id : ids)
         pthread_join(id, nullptr);
 }
@@ -277,9 +278,12 @@ static NOINLINE void unloading(int round)
 int main(int argc, char **argv)
 {
     static const std::map<std::string, void (*)(int)> cases = {
-        {"alloca", with_alloca}, {"aligned", aligned},       {"large", large},     {"deep", deep},
-        {"jump", jump},          {"exceptions", exceptions}, {"callbacks", callbacks}, {"signals", signals},
-        {"timers", timers},      {"coroutines", coroutines}, {"threads", threads}, {"undescribed", undescribed},
+        {"alloca", with_alloca},  {"aligned", aligned},
+        {"large", large},         {"deep", deep},
+        {"jump", jump},           {"exceptions", exceptions},
+        {"callbacks", callbacks}, {"signals", signals},
+        {"timers", timers},       {"coroutines", coroutines},
+        {"threads", threads},     {"undescribed", undescribed},
         {"generated", generated}, {"unloading", unloading},
     };
     plugins = argc > 2 ? argv[2] : ".";
