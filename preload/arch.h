@@ -83,6 +83,27 @@ static inline bool arch_ticks_invariant(void)
     return edx & (1u << 8);
 }
 
+/* The thread's control block: where glibc makes the stack, it lies above. */
+static inline uint64_t arch_thread(void)
+{
+    uint64_t pointer;
+    __asm__("movq %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+
+/* What an unwinder begins with: registers as they are at the instruction `ip`. */
+struct arch_frame {
+    uint64_t ip, sp, bp;
+};
+
+static inline __attribute__((always_inline)) struct arch_frame arch_frame_here(void)
+{
+    struct arch_frame frame;
+    __asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
+                     : "=&r"(frame.ip), "=&r"(frame.sp), "=&r"(frame.bp));
+    return frame;
+}
+
 /* `*counter += 1` as one instruction: atomic against signal handlers of the same thread, and nothing more. Returns
  * the old value. */
 static inline uint64_t arch_next(uint64_t *counter)

@@ -159,6 +159,17 @@ static inline ssize_t sys_peek(void *to, const void *from, size_t size)
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
     return SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
 }
+#define SYS_READABLE_MAX 16u
+/* How many of the `count` <= SYS_READABLE_MAX pages of 4 KiB from `page` on can be read, up to the first that cannot. */
+static inline size_t sys_readable(uint64_t page, size_t count)
+{
+    char bytes[SYS_READABLE_MAX];
+    struct iovec local = {.iov_base = bytes, .iov_len = count}, remote[SYS_READABLE_MAX];
+    for (size_t i = 0; i < count; i++)
+        remote[i] = (struct iovec){.iov_base = (void *)(uintptr_t)(page + 4096 * i), .iov_len = 1};
+    long result = SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, remote, count, 0);
+    return result > 0 ? (size_t)result : 0;
+}
 static inline uint64_t sys_nanoseconds(clockid_t clock)
 {
     struct timespec now = {0};

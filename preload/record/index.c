@@ -8,7 +8,7 @@
 
 #define TABLES     14
 #define FIRST_BITS 12
-#define WINDOW     16u
+#define WINDOW     64u /* long enough for tables to become three quarters full */
 
 struct slot {
     uint64_t key; /* 0: free; written once */

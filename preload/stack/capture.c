@@ -11,16 +11,21 @@
 #include "stack/modules.h"
 #include "stack/native.h"
 #include "stack/python.h"
+#include "stack/rules.h"
+#include "stack/unwind.h"
 #include "settings.h"
 #include "sys.h"
 
-#define NATIVE_MAX 256
+#define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
-    const struct thread *taken; /* by whom; NULL: free */
+    uint64_t taken;  /* by which thread; 0: free */
+    uint64_t thread; /* that had it last: the next capture of the same one finds its stack there */
+    struct unwinder unwinder;
+    struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
     uint64_t cfa[NATIVE_MAX];
     struct native_frame native[NATIVE_MAX];
@@ -30,11 +35,14 @@ struct scratch {
 
 struct capture {
     struct scratch *scratch;
-    size_t skip, native_count, python_count; /* addresses[skip .. skip + native_count) are the program's */
-    bool truncated;
+    struct arch_frame start;
+    const struct unwind_frame *frames; /* of the program; one more element is there */
+    size_t skipped, native_count, python_count;
+    bool slow, truncated;
 };
 
-#define SCRATCHES 64
+#define SCRATCHES     256
+#define SCRATCHES_TRY 16 /* places where a thread's may be */
 static struct scratch *scratches; /* SCRATCHES of them; each is taken for the time of one capture */
 
 void capture_init(void)
@@ -42,6 +50,7 @@ void capture_init(void)
     if (!scratches) {
         scratches = sys_memory(SCRATCHES * sizeof(struct scratch));
         native_init();
+        rules_init();
         python_detect();
     }
     modules_refresh();
@@ -54,55 +63,87 @@ void capture_init(void)
 void capture_forget(void)
 {
     for (unsigned i = 0; scratches && i < SCRATCHES; i++)
-        scratches[i].taken = NULL;
+        scratches[i].taken = 0;
     modules_forget();
     python_forget_definitions();
 }
 
+/* One's own was left behind by a jump out of a signal handler. */
+static bool scratch_try(struct scratch *scratch, uint64_t thread)
+{
+    uint64_t owner = __atomic_load_n(&scratch->taken, __ATOMIC_RELAXED);
+    if (owner != thread && (owner != 0 || !__atomic_compare_exchange_n(&scratch->taken, &owner, thread, false,
+                                                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+        return false;
+    scratch->thread = thread;
+    return true;
+}
+
+/* The one that the thread had last; else one that nobody had; else any; else, when more threads are at it than there are,
+ * one for this time only. */
 static struct scratch *scratch_take(void)
 {
-    /* Threads begin at different places, so that they rarely meet. One's own was left behind by a jump. */
-    unsigned begin = (unsigned)((uintptr_t)&thread_self >> 12) % SCRATCHES;
-    for (unsigned i = 0; scratches && i < SCRATCHES; i++) {
-        struct scratch *scratch = &scratches[(begin + i) % SCRATCHES];
-        const struct thread *owner = __atomic_load_n(&scratch->taken, __ATOMIC_RELAXED);
-        if (owner == &thread_self || (!owner && __atomic_compare_exchange_n(&scratch->taken, &owner, &thread_self, false,
-                                                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-            return scratch;
-    }
-    return sys_memory(sizeof(struct scratch)); /* more threads are at it than there are: one for this time only */
+    uint64_t thread = arch_thread(), place = index_mix(thread, 0) % SCRATCHES;
+    for (unsigned pass = 0; scratches && pass < 3; pass++)
+        for (unsigned i = 0; i < SCRATCHES_TRY; i++) {
+            struct scratch *scratch = &scratches[(place + i) % SCRATCHES];
+            uint64_t owner = __atomic_load_n(&scratch->thread, __ATOMIC_RELAXED);
+            if ((owner == (pass == 0 ? thread : 0) || pass == 2) && scratch_try(scratch, thread))
+                return scratch;
+        }
+    return sys_memory(sizeof(struct scratch));
 }
 
 static void scratch_give(struct scratch *scratch)
 {
     if (scratch >= scratches && scratch < scratches + SCRATCHES)
-        __atomic_store_n(&scratch->taken, NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&scratch->taken, 0, __ATOMIC_RELEASE);
     else
         sys_munmap(scratch, sizeof(*scratch));
 }
 
+/* By libunwind, from here. */
+static size_t unwind_slowly(struct capture *capture, size_t limit)
+{
+    struct scratch *scratch = capture->scratch;
+    errno = 0; /* libunwind repeats a read for as long as it finds EINTR there, whoever put it */
+    size_t count = native_backtrace(scratch->addresses, limit);
+    for (size_t i = 0; i < count; i++)
+        scratch->slow[i] = (struct unwind_frame){.ip = (uint64_t)(uintptr_t)scratch->addresses[i]};
+    scratch->slow[count] = (struct unwind_frame){0};
+    capture->frames = scratch->slow;
+    capture->slow = true;
+    return count;
+}
+
 static void unwind(struct capture *capture, const void *caller)
 {
-    void **addresses = capture->scratch->addresses;
-    size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX;
-    size_t count = native_backtrace(addresses, limit), skip = 0;
-    while (skip < count && skip < OWN_FRAMES && addresses[skip] != caller)
+    size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
+    enum unwind_end end;
+    capture->slow = false;
+    size_t count = unwind_frames(&capture->scratch->unwinder, capture->start, limit, &capture->frames, &end);
+    if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
+        count = unwind_slowly(capture, limit);
+    while (skip < count && skip < OWN_FRAMES && capture->frames[skip].ip != (uint64_t)(uintptr_t)caller)
         skip++;
     if (skip == count || skip == OWN_FRAMES) { /* not to be unwound from here: the caller alone is certain */
-        addresses[0] = (void *)(uintptr_t)caller;
+        capture->scratch->slow[0] = (struct unwind_frame){.ip = (uint64_t)(uintptr_t)caller};
+        capture->scratch->slow[1] = (struct unwind_frame){0};
+        capture->frames = capture->scratch->slow;
+        capture->slow = true;
         skip = 0;
         count = 1;
     }
     capture->truncated = count - skip > settings.depth || count == limit;
-    capture->skip = skip;
+    capture->frames += skip;
+    capture->skipped = skip;
     capture->native_count = count - skip < settings.depth ? count - skip : settings.depth;
 }
 
 static uint64_t hash(const struct capture *capture)
 {
-    uint64_t hash = index_mix(defs_epoch(), capture->truncated);
-    for (size_t i = 0; i < capture->native_count; i++)
-        hash = index_mix(hash, (uint64_t)(uintptr_t)capture->scratch->addresses[capture->skip + i]);
+    uint64_t hash = unwind_hash(&capture->scratch->unwinder, capture->frames, capture->native_count);
+    hash = index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
     for (size_t i = 0; i < capture->python_count; i++)
         hash = index_mix(hash, capture->scratch->python[i].key << 1 | capture->scratch->python[i].entry);
     return hash;
@@ -114,19 +155,29 @@ static bool meets_unknown_module(const struct capture *capture)
     if (modules_stale())
         return true;
     for (size_t i = 0; i < capture->native_count; i++)
-        if (!modules_know((uint64_t)(uintptr_t)capture->scratch->addresses[capture->skip + i] - 1))
+        if (!modules_know(capture->frames[i].ip - 1))
             return true;
     return false;
+}
+
+/* Where frames are matters to the order among Python's only; libunwind has to walk again for it. */
+static size_t find_slow_cfas(const struct capture *capture)
+{
+    struct scratch *scratch = capture->scratch;
+    if (capture->python_count == 0)
+        return 0;
+    return native_frame_addresses(scratch->addresses, capture->skipped + capture->native_count, scratch->cfa);
 }
 
 static void fill_native(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
-    size_t total = capture->skip + capture->native_count;
-    size_t known = capture->python_count > 0 ? native_frame_addresses(scratch->addresses, total, scratch->cfa) : 0;
+    size_t known = capture->slow ? find_slow_cfas(capture) : 0;
     for (size_t i = 0; i < capture->native_count; i++) {
-        scratch->native[i].ip = (uint64_t)(uintptr_t)scratch->addresses[capture->skip + i];
-        scratch->native[i].cfa = capture->skip + i < known ? scratch->cfa[capture->skip + i] : 0;
+        size_t place = capture->skipped + i;
+        uint64_t slow_cfa = place < known ? scratch->cfa[place] : 0;
+        scratch->native[i].ip = capture->frames[i].ip;
+        scratch->native[i].cfa = capture->slow ? slow_cfa : capture->frames[i + 1].sp;
     }
 }
 
@@ -153,9 +204,9 @@ static uint32_t intern(const struct capture *capture)
     return node;
 }
 
-static uint32_t capture_with(struct scratch *scratch, const void *caller)
+static uint32_t capture_with(struct scratch *scratch, struct arch_frame start, const void *caller)
 {
-    struct capture capture = {.scratch = scratch};
+    struct capture capture = {.scratch = scratch, .start = start};
     bool python_truncated = false;
     unwind(&capture, caller);
     capture.python_count = python_active() ? python_capture(scratch->python, PYTHON_MAX, &python_truncated) : 0;
@@ -177,15 +228,14 @@ static uint32_t capture_with(struct scratch *scratch, const void *caller)
 
 __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
-    if (!native_active() || thread_self.flags & THREAD_UNWINDING)
+    if (thread_self.flags & THREAD_UNWINDING)
         return 0;
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return 0;
     int kept = errno;
-    errno = 0; /* libunwind repeats a read for as long as it finds EINTR there, whoever put it */
     thread_self.flags |= THREAD_UNWINDING;
-    uint32_t node = capture_with(scratch, caller);
+    uint32_t node = capture_with(scratch, arch_frame_here(), caller);
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
     errno = kept;
     scratch_give(scratch);

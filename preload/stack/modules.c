@@ -110,6 +110,19 @@ static void read_notes(struct module *module)
     }
 }
 
+/* By the segment that begins the file. Without one, no address of the object can be known. */
+static bool find_bias(struct module *module, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const ElfW(Phdr) *segment = &module->phdrs[i];
+        if (segment->p_type != PT_LOAD || segment->p_offset >= STRAY_PAGE)
+            continue;
+        module->bias = module->base + segment->p_offset - segment->p_vaddr;
+        return true;
+    }
+    return false;
+}
+
 /* Program headers are read from memory, by a call that fails instead of faulting: the object may be on its way out, and
  * its file may have been replaced. */
 static void read_headers(struct module *module)
@@ -122,9 +135,8 @@ static void read_headers(struct module *module)
     ssize_t size = (ssize_t)(count * sizeof(ElfW(Phdr)));
     if (sys_peek(module->phdrs, (const void *)(uintptr_t)(module->base + header.e_phoff), (size_t)size) != size)
         return;
-    for (unsigned i = 0; i < count; i++)
-        if (module->phdrs[i].p_type == PT_LOAD && module->phdrs[i].p_offset == 0)
-            module->bias = module->base - module->phdrs[i].p_vaddr;
+    if (!find_bias(module, count))
+        return;
     module->phdr_count = (uint16_t)count;
     read_notes(module);
 }
@@ -267,13 +279,18 @@ bool modules_refresh(void)
     return done;
 }
 
-bool modules_know(uint64_t address)
+static const struct module *module_of(uint64_t address)
 {
     uint32_t count = __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
     for (uint32_t i = count; i-- > 0;)
         if (address >= modules[i].start && address < modules[i].end && !modules[i].gone)
-            return true;
-    return false;
+            return &modules[i];
+    return NULL;
+}
+
+bool modules_know(uint64_t address)
+{
+    return module_of(address) != NULL;
 }
 
 void modules_unloaded(void)
@@ -286,6 +303,20 @@ bool modules_stale(void)
     return __atomic_load_n(&stale, __ATOMIC_ACQUIRE);
 }
 
+static struct dl_phdr_info describe(const struct module *module)
+{
+    return (struct dl_phdr_info){.dlpi_addr = module->bias, .dlpi_name = "", .dlpi_phdr = module->phdrs,
+                                 .dlpi_phnum = module->phdr_count, .dlpi_adds = module_count, .dlpi_subs = defs_epoch()};
+}
+
+bool modules_find(uint64_t address, struct dl_phdr_info *ret_object)
+{
+    const struct module *module = module_of(address);
+    if (module)
+        *ret_object = describe(module);
+    return module != NULL;
+}
+
 int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data)
 {
     uint32_t count = __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
@@ -294,8 +325,7 @@ int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void
         const struct module *module = &modules[i];
         if (module->gone || module->phdr_count == 0)
             continue;
-        struct dl_phdr_info info = {.dlpi_addr = module->bias, .dlpi_name = "", .dlpi_phdr = module->phdrs,
-                                    .dlpi_phnum = module->phdr_count, .dlpi_adds = count, .dlpi_subs = defs_epoch()};
+        struct dl_phdr_info info = describe(module);
         result = callback(&info, sizeof(info), data);
     }
     return result;

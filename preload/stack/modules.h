@@ -15,6 +15,8 @@
 bool modules_refresh(void);
 /* Whether `address` lies in a mapping known to be executable. */
 bool modules_know(uint64_t address);
+/* The object whose known mapping holds `address`, with its program headers (none: it is not an object). */
+bool modules_find(uint64_t address, struct dl_phdr_info *ret_object);
 /* Says that something was unloaded: the next capture of a new stack looks again. */
 void modules_unloaded(void);
 bool modules_stale(void);

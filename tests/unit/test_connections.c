@@ -360,8 +360,10 @@ Test(connections, left_to_finalizers)
 
 Test(connections, failed_attempts_are_not_left_to_finalizers)
 {
-    for (int i = 0; i < 12; i++)
-        add(1 + i, 1.1 + i, 1.2 + i)->finalizer = usages[i].failed = true;
+    for (int i = 0; i < 12; i++) {
+        struct usage *usage = add(1 + i, 1.1 + i, 1.2 + i);
+        usage->finalizer = usage->failed = true;
+    }
     figures.tc = 100;
     cr_expect_not(usage_judge_finalizers(&figures, &judgement));
 }
