@@ -37,6 +37,9 @@ void command_put_name(struct text *text)
 {
     static char line[LINE_MAX_SIZE];
     read_file("/proc/self/cmdline", line, sizeof(line));
+    for (char *at = line; *at; at++)
+        if (*at == ' ' || *at == ':') /* a title that the program has put there: "nginx: worker process" */
+            *at = 0;
     const char *name = string_base(line);
     if (!*name)
         name = "process";

@@ -23,6 +23,7 @@ TARGETS = BUILD / "tests" / "targets" / "traced"
 SOURCES = ROOT / "tests" / "targets"
 PYTHON = "/usr/bin/python3"
 TIMEOUT = 120
+SOAK = int(os.environ.get("STRAY_SOAK") or 1)  # so many times as long, for what depends on luck: scripts/soak.sh
 
 # The system's programs, and nothing of the tool's settings that the caller may have.
 for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:

@@ -2,6 +2,8 @@
 """Heap: every allocator function, exact to the block and the byte, whatever was elided."""
 import pytest
 
+from conftest import SOAK
+
 ELISION = pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
 
 
@@ -18,7 +20,7 @@ def test_threads(stray, target, threads, options):
 
 @ELISION
 @pytest.mark.parametrize("threads", [1, 2, 8])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + 2 * SOAK))
 def test_addresses_that_pass_between_threads(stray, target, threads, seed, options):
     """A block is told short-lived only by its own release, not by that of the next block at its address."""
     stray.run([target("target_exchange"), threads, 20000, seed], options=options).ok().check()

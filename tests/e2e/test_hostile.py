@@ -2,10 +2,10 @@
 """Programs that do what few do: the tracer must neither get in their way nor lose count."""
 import pytest
 
-from conftest import PYTHON, bare
+from conftest import PYTHON, SOAK, bare
 
 
-@pytest.mark.parametrize("round", range(3))
+@pytest.mark.parametrize("round", range(3 * SOAK))
 def test_handlers_that_jump_away(stray, target, round):
     """A jump out of a handler may leave the tracer in the middle of its work; the next event finds it ready."""
     result = stray.run([target("target_jumps")]).ok().check()

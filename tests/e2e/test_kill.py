@@ -8,14 +8,17 @@ import time
 
 import pytest
 
+from conftest import SOAK
+
 BATCH = 64
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("round", range(10))
-def test_nothing_that_returned_is_lost(stray, target, threads, round):
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+@pytest.mark.parametrize("threads", [1, 4, 8])
+@pytest.mark.parametrize("round", range(5 * SOAK))
+def test_nothing_that_returned_is_lost(stray, target, threads, options, round):
     moment = random.Random(1000 * threads + round).uniform(0.0, 0.4)
-    process = stray.start([target("target_acks"), threads], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = stray.start([target("target_acks"), threads], options=options, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         os.set_blocking(process.stdout.fileno(), True)
         said = process.stdout.readline()  # it runs

@@ -24,12 +24,17 @@ SITES(0)
 SITES(1)
 SITES(2)
 SITES(3)
+SITES(4)
+SITES(5)
+SITES(6)
+SITES(7)
 
 static const struct sites {
     void *(*keep)(void);
     int (*open)(void);
     void (*young)(void);
-} sites[] = {{kept_0, socket_0, young_0}, {kept_1, socket_1, young_1}, {kept_2, socket_2, young_2}, {kept_3, socket_3, young_3}};
+} sites[] = {{kept_0, socket_0, young_0}, {kept_1, socket_1, young_1}, {kept_2, socket_2, young_2}, {kept_3, socket_3, young_3},
+             {kept_4, socket_4, young_4}, {kept_5, socket_5, young_5}, {kept_6, socket_6, young_6}, {kept_7, socket_7, young_7}};
 
 static void *work(void *argument)
 {
@@ -57,7 +62,7 @@ int main(int argc, char **argv)
 {
     long threads = argc > 1 ? atol(argv[1]) : 1;
     struct rlimit limit = {4096, 4096};
-    MUST(threads >= 1 && threads <= 4);
+    MUST(threads >= 1 && threads <= (long)(sizeof(sites) / sizeof(*sites)));
     pause_us = argc > 2 ? (useconds_t)atol(argv[2]) : 0;
     MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
