@@ -188,44 +188,62 @@ static bool stands_out(const struct habits *habits, const struct usage *usage, d
     return usage->uses >= times * fmax(1, habits->median_uses);
 }
 
-/* The last one opened does the work while the others wait: for longer than it took to open them all, or more
- * than they all did. A pool that hands out what came back last. */
-static bool last_one_works(const struct usage_figures *figures, const struct habits *habits)
+/* The last one opened did more than all others. */
+static bool last_did_most(const struct usage_figures *figures, const struct habits *habits)
 {
     const struct usage *last = &figures->usage[figures->count - 1];
     double by_others = 0;
     for (size_t i = 0; i + 1 < figures->count; i++)
         by_others += figures->usage[i].uses;
-    if (!last->open || !stands_out(habits, last, WORKS_TIMES))
-        return false;
-    return last->last_use - last->birth >= habits->last_birth - figures->usage[0].birth ||
-           (stands_out(habits, last, ALONE_TIMES) && last->uses > by_others);
+    return last->open && stands_out(habits, last, ALONE_TIMES) && last->uses > by_others;
 }
 
-/* Opened by the same line as those that leak, and in use all the while: a helper that many call. */
-static bool works_among_leaked(const struct usage_figures *figures, const struct habits *habits,
+/* All were opened, and then one did the work for longer than that took, while the others waited: a pool that
+ * hands out what came back last. */
+static bool one_works(const struct usage_figures *figures, const struct habits *habits)
+{
+    double filling = habits->last_birth - figures->usage[0].birth;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (usage->open && usage->last_use - habits->last_birth >= filling &&
+            stands_out(habits, usage, WORKS_TIMES))
+            return true;
+    }
+    return last_did_most(figures, habits);
+}
+
+/* Opened by the same line as those that leak, and in use all the while, far more than any of these was: a helper
+ * that many call. */
+static bool works_among_leaked(const struct usage_figures *figures, const struct habits *habits, double most,
                                const struct usage *usage)
 {
     double span = habits->last_birth - figures->usage[0].birth;
     return usage->birth < habits->last_birth && !superseded(habits, usage) &&
-           stands_out(habits, usage, ALONE_TIMES) && 2 * (usage->last_use - usage->birth) >= span;
+           usage->uses >= WORKS_TIMES * most && stands_out(habits, usage, ALONE_TIMES) &&
+           2 * (usage->last_use - usage->birth) >= span;
 }
 
 /* At a place that never closes all open ones go together, those last opened included. */
 static size_t mark_never_closed(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     size_t silent = 0;
-    for (size_t i = 0; i < figures->count; i++)
-        silent += figures->usage[i].open && superseded(habits, &figures->usage[i]);
+    double most = 0; /* uses of one that is silent */
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (!usage->open || !superseded(habits, usage))
+            continue;
+        silent++;
+        most = fmax(most, usage->uses);
+    }
     size_t others = habits->open > 0 ? habits->open - 1 : 0;
     if (others == 0 || (double)(others - silent) > IN_USE_SHARE * (double)others + (others >= 4 ? 1 : 0))
         return 0;
-    if (last_one_works(figures, habits))
+    if (one_works(figures, habits))
         return 0;
     size_t count = 0;
     for (size_t i = 0; i < figures->count; i++) {
         const struct usage *usage = &figures->usage[i];
-        marks[i] = usage->open && !works_among_leaked(figures, habits, usage);
+        marks[i] = usage->open && !works_among_leaked(figures, habits, most, usage);
         count += marks[i];
     }
     return count;

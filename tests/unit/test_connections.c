@@ -260,6 +260,16 @@ Test(connections, leaks_of_a_helper_that_serves_a_singleton_as_well)
     expect_leaked(10, 20);
 }
 
+Test(connections, leaks_of_threads_whose_work_varies)
+{
+    for (int i = 0; i < 30; i++) {
+        struct usage *usage = add(1 + i * 0.01, 1 + i * 0.01 + (i % 5 ? 0.01 : 0.16), 0);
+        usage->uses = i % 5 ? 1 : 20;
+        usage->thread = (uint32_t)(i % 6) + 2;
+    }
+    expect_leaked(1.5, 30);
+}
+
 /* ---- what is none ---- */
 
 Test(connections, what_each_thread_keeps_for_itself)
@@ -279,6 +289,20 @@ Test(connections, a_pool_that_hands_out_the_last)
         usage->work = i;
     }
     expect_harmless(2.1, VERDICT_STEADY);
+}
+
+Test(connections, a_pool_filled_by_a_rush_then_used_by_one)
+{
+    figures.exits = false;
+    figures.work_is_load = false;
+    for (int i = 0; i < 8; i++) {
+        struct usage *usage = add(1 + i * 0.001, i == 3 ? 3 : 1.01, 0);
+        usage->uses = i == 3 ? 150 : 1;
+        usage->thread = i == 3 ? 1 : (uint32_t)i + 2;
+        usage->error_s = 0.01;
+        usage->work = i * 20;
+    }
+    expect_harmless(3.01, VERDICT_STEADY);
 }
 
 Test(connections, a_pool_that_took_long_to_fill)
