@@ -355,6 +355,9 @@ int descriptor_event(struct lives *lives, const struct stray_event *event, uint3
             life->definition = 0;
         return 0;
     case STRAY_CLOSE:
+        life = fd_life(lives, event->handle);
+        if (life)
+            life->handed_on = life->thread != thread;
         fd_end(lives, event, LIFE_CLOSED);
         return 0;
     case STRAY_IMPLICIT:

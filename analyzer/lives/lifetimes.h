@@ -83,6 +83,7 @@ struct life {
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool server;      /* accepted */
+    bool handed_on;   /* released by another thread than acquired it */
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
 };
 

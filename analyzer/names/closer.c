@@ -34,6 +34,7 @@ static const char *const collectors[] = {
 static const char *const finalizers[] = {
     "Py_FinalizeEx",     "Py_Finalize",      "_Py_Finalize",     "Py_Exit",
     "Py_EndInterpreter", "finalize_modules", "atexit_callfuncs", "_PyAtExit_Call",
+    "perl_destruct",
 };
 /* Only in the C library and its loader: other programs may use such names for other things. */
 static const char *const exits[] = {"exit", "__run_exit_handlers", "_dl_fini", "quick_exit"};

@@ -78,13 +78,14 @@ static void learn_program(struct names *names)
     names->rules.prefix = names->prefix;
 }
 
-int names_open(struct trace *trace, const char *const *library, const char *const *mine,
-               struct names **ret_names)
+int names_open(struct trace *trace, struct symbols *symbols, const char *const *library,
+               const char *const *mine, struct names **ret_names)
 {
     struct names *names = calloc(1, sizeof(*names));
     if (!names)
         return -ENOMEM;
     names->trace = trace;
+    names->symbols = symbols;
     names->rules.library = library;
     names->rules.mine = mine;
     names->module_count = trace_modules(trace, &names->modules);
@@ -92,7 +93,7 @@ int names_open(struct trace *trace, const char *const *library, const char *cons
     names->objects = calloc(names->module_count + 1, sizeof(struct object *));
     names->stacks = calloc((size_t)names->node_count + 1, sizeof(struct stack *));
     names->closers = calloc((size_t)names->node_count + 1, 1);
-    if (!names->objects || !names->stacks || !names->closers || symbols_open(&names->symbols) != 0) {
+    if (!names->objects || !names->stacks || !names->closers) {
         names_close(names);
         return -ENOMEM;
     }
@@ -105,7 +106,6 @@ void names_close(struct names *names)
 {
     if (!names)
         return;
-    symbols_close(names->symbols);
     arena_free(&names->arena);
     free(names->objects);
     free(names->stacks);

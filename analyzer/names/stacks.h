@@ -2,13 +2,15 @@
 /*
  * From node ids to functions, files and lines. Native frames by elfutils (build-id checked where the trace
  * has one; inlined functions expanded; symbol table names where there is no debug information), Python frames
- * by the code definitions of the trace. Names are cached per trace.
+ * by the code definitions of the trace. Names are cached per trace, what is read of object files as long as
+ * the `struct symbols` lives.
  *
- * Ownership: all strings belong to the `struct names`. Not thread safe.
+ * Ownership: all strings belong to the `struct names`, or to its `struct symbols`. Not thread safe.
  */
 #ifndef STRAY_NAMES_STACKS_H
 #define STRAY_NAMES_STACKS_H
 
+#include "names/symbols.h"
 #include "read/trace.h"
 
 enum language { LANGUAGE_NATIVE, LANGUAGE_PYTHON };
@@ -36,15 +38,16 @@ struct stack {
 
 struct names;
 
-/* `library` and `mine`: NULL-ended glob lists from --library and --mine that move the line; may be NULL.
+/* `symbols` may serve the names of several traces, one after the other: an object file is read once. It must
+ * outlive the names. `library` and `mine`: NULL-ended glob lists from --library and --mine that move the line; may be NULL.
  * They, and the trace, must outlive the names. -ENOMEM. Python: user code is what does not lie below
  * lib/python3.x, site-packages, dist-packages, nor is frozen or generated. Native: what does not lie in a
  * system library (below /lib, /usr/lib, /lib64 ...), nor in headers below /usr/include, nor in the
  * interpreter; a program in /usr/bin only if it is the one that ran. The rules stand in names/ownership.h.
  * Where a stack has no user frame, an installed application is blamed before the framework or driver it uses,
  * these before the standard library, Python before native code, and the C library last. */
-int names_open(struct trace *trace, const char *const *library, const char *const *mine,
-               struct names **ret_names);
+int names_open(struct trace *trace, struct symbols *symbols, const char *const *library,
+               const char *const *mine, struct names **ret_names);
 void names_close(struct names *names);
 
 /* The resolved stack of a node; never NULL (an empty stack for node 0). Valid until names_close(). */

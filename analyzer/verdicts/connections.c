@@ -16,6 +16,8 @@
 #define KNOWN_IDLE         3.0 /* ... at a place that is known to leak */
 #define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
 #define POOL_USES          10
+#define WORKS_TIMES        3  /* times the others' uses that make one of them the one that works */
+#define ALONE_TIMES        10 /* ... where its being used is the only sign */
 #define JITTER_S           0.001
 #define FINALIZER_MIN      10
 #define FINALIZER_SHARE    0.2
@@ -180,18 +182,71 @@ static size_t mark_last(const struct usage_figures *figures, bool *marks)
     return 1;
 }
 
+/* Used so many times more than the others that it does not do what they did. */
+static bool stands_out(const struct habits *habits, const struct usage *usage, double times)
+{
+    return usage->uses >= times * fmax(1, habits->median_uses);
+}
+
+/* The last one opened did more than all others. */
+static bool last_did_most(const struct usage_figures *figures, const struct habits *habits)
+{
+    const struct usage *last = &figures->usage[figures->count - 1];
+    double by_others = 0;
+    for (size_t i = 0; i + 1 < figures->count; i++)
+        by_others += figures->usage[i].uses;
+    return last->open && stands_out(habits, last, ALONE_TIMES) && last->uses > by_others;
+}
+
+/* All were opened, and then one did the work for longer than that took, while the others waited: a pool that
+ * hands out what came back last. */
+static bool one_works(const struct usage_figures *figures, const struct habits *habits)
+{
+    double filling = habits->last_birth - figures->usage[0].birth;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (usage->open && usage->last_use - habits->last_birth >= filling &&
+            stands_out(habits, usage, WORKS_TIMES))
+            return true;
+    }
+    return last_did_most(figures, habits);
+}
+
+/* Opened by the same line as those that leak, and in use all the while, far more than any of these was: a helper
+ * that many call. */
+static bool works_among_leaked(const struct usage_figures *figures, const struct habits *habits, double most,
+                               const struct usage *usage)
+{
+    double span = habits->last_birth - figures->usage[0].birth;
+    return usage->birth < habits->last_birth && !superseded(habits, usage) &&
+           usage->uses >= WORKS_TIMES * most && stands_out(habits, usage, ALONE_TIMES) &&
+           2 * (usage->last_use - usage->birth) >= span;
+}
+
 /* At a place that never closes all open ones go together, those last opened included. */
 static size_t mark_never_closed(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     size_t silent = 0;
-    for (size_t i = 0; i < figures->count; i++)
-        silent += figures->usage[i].open && superseded(habits, &figures->usage[i]);
+    double most = 0; /* uses of one that is silent */
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (!usage->open || !superseded(habits, usage))
+            continue;
+        silent++;
+        most = fmax(most, usage->uses);
+    }
     size_t others = habits->open > 0 ? habits->open - 1 : 0;
     if (others == 0 || (double)(others - silent) > IN_USE_SHARE * (double)others + (others >= 4 ? 1 : 0))
         return 0;
-    for (size_t i = 0; i < figures->count; i++)
-        marks[i] = figures->usage[i].open;
-    return habits->open;
+    if (one_works(figures, habits))
+        return 0;
+    size_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        marks[i] = usage->open && !works_among_leaked(figures, habits, most, usage);
+        count += marks[i];
+    }
+    return count;
 }
 
 static double place(double from, double at, double to)
@@ -246,16 +301,27 @@ static bool one_by_one(const struct usage_figures *figures, const bool *marks, s
     return 3 * overlaps <= count;
 }
 
-/* Opened at the start and never again: what pools and singletons do. */
+/* Threads came back and opened another. Where each opened just one, they may be theirs to keep. */
+static bool threads_came_again(const struct usage_figures *figures, const bool *marks, size_t count)
+{
+    size_t again = 0;
+    for (size_t i = 0; i < figures->count; i++)
+        again += marks[i] && thread_came_again(figures, i);
+    return 2 * again >= count;
+}
+
+/* Opened at the start and never again: what pools and singletons do. But each used once, one by one, and never
+ * again is a burst of leaks; what does so where nothing else tells must not be each thread's own. */
 static bool start_up(const struct usage_figures *figures, const struct usage_judgement *judgement,
                      const struct habits *habits, const bool *marks, size_t count)
 {
     bool early_time = judgement->spread_time <= START_UP, early_work = judgement->spread_work <= START_UP;
+    bool used = habits->known > 0 && habits->median_uses >= 1;
     if (early_time && early_work)
-        return true;
+        return !used || !one_by_one(figures, marks, count) ||
+               (count < CERTAIN && !threads_came_again(figures, marks, count));
     if (!early_time && !(early_work && figures->work_is_load))
         return false;
-    bool used = habits->known > 0 && habits->median_uses >= 1;
     return !one_by_one(figures, marks, count) || (!used && (count < CERTAIN || early_work));
 }
 
@@ -313,17 +379,26 @@ static int say_harmless(const struct usage_figures *figures, const struct habits
     return result;
 }
 
+/* One thread accepts, serves and closes. */
+static bool serves_alone(const struct usage_figures *figures, const struct habits *habits)
+{
+    for (size_t i = 0; i < figures->count; i++) {
+        if (!figures->usage[i].open && figures->usage[i].handed_on)
+            return false;
+    }
+    return habits->closed >= USUALLY_CLOSED_MIN && habits->one_at_a_time;
+}
+
 /* A connection that was accepted is open because its client keeps it: only one whose client hung up, as the
  * samples saw, is left behind. Where nothing was sampled the habit of the place must do: one at a time, each
- * closed before the next, but for these. */
+ * closed before the next by the thread that accepted it, but for these. */
 static size_t mark_hung_up(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
     size_t count = 0;
+    bool alone = habits->known == 0 && serves_alone(figures, habits);
     for (size_t i = 0; i < figures->count; i++) {
         const struct usage *usage = &figures->usage[i];
-        bool left = habits->known > 0 ? usage->close_wait > 0
-                                      : habits->closed >= USUALLY_CLOSED_MIN && habits->one_at_a_time &&
-                                            thread_came_again(figures, i);
+        bool left = habits->known > 0 ? usage->close_wait > 0 : alone && thread_came_again(figures, i);
         marks[i] = usage->open && left;
         count += marks[i];
     }

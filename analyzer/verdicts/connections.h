@@ -39,6 +39,7 @@ struct usage {
     bool server;     /* accepted */
     bool failed;     /* a PGconn that never connected, or its connection */
     bool copy;       /* a dup */
+    bool handed_on;  /* closed by another thread than acquired it */
 };
 
 struct usage_figures {

@@ -99,6 +99,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .server = life->server,
         .failed = failed(lives, life),
         .copy = life->copy,
+        .handed_on = life->handed_on,
     };
 }
 

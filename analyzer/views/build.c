@@ -68,12 +68,12 @@ static int add_notes(struct report *report, const struct trace *trace)
     return 0;
 }
 
-static int add_trace(struct report *report, struct trace *trace, const struct report_options *options,
-                     struct error *error)
+static int add_trace(struct report *report, struct trace *trace, struct symbols *symbols,
+                     const struct report_options *options, struct error *error)
 {
     struct names *names = NULL;
     struct lives *lives = NULL;
-    int result = names_open(trace, options->library, options->mine, &names);
+    int result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
     result = lives_read(trace, names, &lives, error);
@@ -96,17 +96,24 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
                  struct report **ret_report, struct error *error)
 {
     struct report *report;
+    struct symbols *symbols;
     int result = report_begin(given, &report);
     if (result < 0)
         return error_set(error, result, "%s: %s", given, strerror(-result));
+    result = symbols_open(&symbols);
+    if (result < 0) {
+        report_free(report);
+        return error_set(error, result, "%s: %s", given, strerror(-result));
+    }
     for (size_t i = 0; result == 0 && i < count; i++) {
         struct trace *trace;
         result = trace_open(paths[i], &trace, error);
         if (result < 0)
             break;
-        result = add_trace(report, trace, options, error);
+        result = add_trace(report, trace, symbols, options, error);
         trace_close(trace);
     }
+    symbols_close(symbols);
     if (result == 0) {
         result = report_end(report);
         if (result < 0)

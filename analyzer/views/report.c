@@ -220,6 +220,27 @@ static bool same_finding(const struct report_finding *a, const struct report_fin
            frame_order(a->site, b->site) == 0;
 }
 
+/* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */
+static void share_again(struct report_finding *finding)
+{
+    double *values[3] = {NULL}, opened = 0;
+    static const char *const names[] = {"never_released", "never_released_low", "never_released_high"};
+    for (size_t i = 0; i < finding->fact_count; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            if (strcmp(finding->facts[i].name, names[k]) == 0)
+                values[k] = &finding->facts[i].value;
+        }
+        if (strcmp(finding->facts[i].name, "opened") == 0)
+            opened = finding->facts[i].value;
+    }
+    if (!values[0] || !values[1] || !values[2] || finding->bytes > 0 || finding->count > opened)
+        return;
+    struct interval share = stats_share(finding->count, (uint64_t)opened);
+    *values[0] = share.estimate;
+    *values[1] = share.low;
+    *values[2] = share.high;
+}
+
 static void finding_merge(struct report_finding *into, const struct report_finding *from)
 {
     into->count += from->count;
@@ -238,6 +259,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
                 into->facts[i].value += from->facts[k].value;
         }
     }
+    share_again(into);
 }
 
 static int finding_add(struct report *report, const struct report_finding *finding, uint32_t pid,

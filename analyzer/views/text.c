@@ -536,7 +536,7 @@ static void peer_word(const struct page *page, const struct report_peer *peer, c
         const struct report_finding *finding = &page->report->findings[i];
         if (finding->resource == STRAY_CONNECTION && finding->peer &&
             strcmp(finding->peer, peer->text) == 0) {
-            snprintf(text, size, "   %s [%zu]", verdict_name(finding->verdict), i + 1);
+            snprintf(text, size, "  %s [%zu]", verdict_name(finding->verdict), i + 1);
             return;
         }
     }
@@ -546,16 +546,16 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-27s %6s %6s %7s %7s %12s %10s", "peer", "open", "peak", "opened",
-         "closed", "by finalizer", "CLOSE_WAIT");
+    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "opened",
+         "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
         char word[64], name[64];
         peer_word(page, peer, word, sizeof(word));
-        snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 16 : 27),
+        snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 15 : 26),
                  peer->server ? " (accepted)" : "");
         line(page, NULL,
-             "             %-27s %6" PRIu64 " %6" PRIu64 " %7" PRIu64 " %7" PRIu64 " %12" PRIu64 " %10" PRIu64
+             "             %-26s %5" PRIu64 " %5" PRIu64 " %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
              name, peer->open, peer->peak, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);

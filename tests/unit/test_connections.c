@@ -236,7 +236,96 @@ Test(connections, accepted_ones_in_a_run_too_short_for_samples)
     expect_leaked(1.05, 10);
 }
 
+Test(connections, a_burst_followed_by_other_work)
+{
+    add_loop(5, 0.01, 0.005);
+    expect_leaked(20, 5);
+    figures.count = 0;
+    add_loop(7, 0.01, 0.005);
+    figures.work_is_load = false;
+    expect_leaked(20, 7);
+}
+
+Test(connections, a_burst_of_many_threads)
+{
+    for (int i = 0; i < 10; i++)
+        add(1 + i * 0.01, 1 + i * 0.01 + 0.005, 0)->thread = (uint32_t)i + 2;
+    expect_leaked(20, 10);
+}
+
+Test(connections, leaks_of_a_helper_that_serves_a_singleton_as_well)
+{
+    add(0.5, 9.9, 0)->uses = 500;
+    add_loop(20, 0.4, 0.01);
+    expect_leaked(10, 20);
+}
+
+Test(connections, leaks_of_threads_whose_work_varies)
+{
+    for (int i = 0; i < 30; i++) {
+        struct usage *usage = add(1 + i * 0.01, 1 + i * 0.01 + (i % 5 ? 0.01 : 0.16), 0);
+        usage->uses = i % 5 ? 1 : 20;
+        usage->thread = (uint32_t)(i % 6) + 2;
+    }
+    expect_leaked(1.5, 30);
+}
+
 /* ---- what is none ---- */
+
+Test(connections, what_each_thread_keeps_for_itself)
+{
+    figures.exits = false;
+    for (int i = 0; i < 6; i++)
+        add(1 + i * 0.01, 1 + i * 0.01 + 0.005, 0)->thread = (uint32_t)i + 2;
+    expect_harmless(20, VERDICT_STATIC);
+}
+
+Test(connections, a_pool_that_hands_out_the_last)
+{
+    figures.exits = false;
+    for (int i = 0; i < 5; i++) {
+        struct usage *usage = add(1 + i * 0.1, 1 + i * 0.1 + (i < 4 ? 0.05 : 0.7), 0);
+        usage->uses = i < 4 ? 1 : 8;
+        usage->work = i;
+    }
+    expect_harmless(2.1, VERDICT_STEADY);
+}
+
+Test(connections, a_pool_filled_by_a_rush_then_used_by_one)
+{
+    figures.exits = false;
+    figures.work_is_load = false;
+    for (int i = 0; i < 8; i++) {
+        struct usage *usage = add(1 + i * 0.001, i == 3 ? 3 : 1.01, 0);
+        usage->uses = i == 3 ? 150 : 1;
+        usage->thread = i == 3 ? 1 : (uint32_t)i + 2;
+        usage->error_s = 0.01;
+        usage->work = i * 20;
+    }
+    expect_harmless(3.01, VERDICT_STEADY);
+}
+
+Test(connections, a_pool_that_took_long_to_fill)
+{
+    for (int i = 0; i < 5; i++) {
+        struct usage *usage = add(1 + i * 0.1, i < 4 ? 1 + i * 0.1 : 1.6, 0);
+        usage->uses = i < 4 ? 0 : 300;
+        usage->work = 0;
+    }
+    expect_harmless(1.61, VERDICT_OPEN_AT_EXIT);
+}
+
+Test(connections, accepted_ones_that_other_threads_serve)
+{
+    figures.exits = false;
+    for (int i = 0; i < 40; i++) {
+        struct usage *usage = add(1 + i * 0.001, 1 + i * 0.001, i % 4 ? 1.0005 + i * 0.001 : 0);
+        usage->server = true;
+        usage->handed_on = true;
+        usage->used_known = false;
+    }
+    expect_harmless(1.05, VERDICT_STEADY);
+}
 
 Test(connections, the_correct_twin)
 {

@@ -12,6 +12,7 @@
 #include "../targets/named/named.h"
 #include "names/python_code.h"
 #include "names/stacks.h"
+#include "names/symbols.h"
 
 #define MAX_ITEMS 64
 
@@ -27,6 +28,7 @@ struct trace {
 
 static struct trace trace;
 static struct names *names;
+static struct symbols *symbols;
 
 const struct process *trace_process(const struct trace *from)
 {
@@ -91,7 +93,8 @@ static struct module *add_module(uint64_t start, uint32_t epoch, const char *pat
 
 static void open_names(const char *const *library, const char *const *mine)
 {
-    cr_assert_eq(names_open(&trace, library, mine, &names), 0);
+    cr_assert_eq(symbols_open(&symbols), 0);
+    cr_assert_eq(names_open(&trace, symbols, library, mine, &names), 0);
 }
 
 static void start_python(void)
@@ -107,7 +110,9 @@ static void start_python(void)
 static void teardown(void)
 {
     names_close(names);
+    symbols_close(symbols);
     names = NULL;
+    symbols = NULL;
 }
 
 TestSuite(stacks, .init = start_python, .fini = teardown);
