@@ -69,6 +69,9 @@ struct bytes {
     bool failed;
 };
 
+static const uint8_t nothing[1];
+static const struct bytes no_bytes = {nothing, nothing, true};
+
 /* Where a register of the caller is. */
 enum place { SAME, NOWHERE, AT_CFA, AT_BP, AT_SP, ELSEWHERE };
 
@@ -107,7 +110,7 @@ static struct bytes bytes_at(const struct dl_phdr_info *object, uint64_t address
             start + size > start)
             return (struct bytes){(const uint8_t *)address, (const uint8_t *)(start + size), false};
     }
-    return (struct bytes){NULL, NULL, true};
+    return no_bytes;
 }
 
 static uint64_t left(const struct bytes *bytes)
@@ -117,8 +120,8 @@ static uint64_t left(const struct bytes *bytes)
 
 static struct bytes take(struct bytes *bytes, uint64_t size)
 {
-    if (size > left(bytes)) {
-        *bytes = (struct bytes){NULL, NULL, true};
+    if (bytes->failed || size > left(bytes)) {
+        *bytes = no_bytes;
         return *bytes;
     }
     struct bytes part = {bytes->at, bytes->at + size, bytes->failed};
@@ -439,7 +442,7 @@ static void execute(struct program *program, struct bytes code)
 static struct bytes take_entry(struct bytes *section)
 {
     uint64_t size = take_number(section, 4);
-    return size == 0 || size == UINT32_MAX ? (struct bytes){NULL, NULL, true} : take(section, size);
+    return size == 0 || size == UINT32_MAX ? no_bytes : take(section, size);
 }
 
 /* What "zPLR" and the like announce. Says through `other` when the frames are not of the common kind. */
@@ -598,10 +601,10 @@ static struct bytes table_rows(struct bytes header, uint64_t address)
     uint8_t table = take_byte(&header);
     if (version != 1 || frame == ENCODING_OMIT || count == ENCODING_OMIT ||
         table != (ENCODING_DATAREL | ENCODING_S4))
-        return (struct bytes){NULL, NULL, true};
+        return no_bytes;
     take_pointer(&header, frame, address);
     uint64_t rows = take_pointer(&header, count, address);
-    return rows > left(&header) / 8 ? (struct bytes){NULL, NULL, true} : take(&header, rows * 8);
+    return rows > left(&header) / 8 ? no_bytes : take(&header, rows * 8);
 }
 
 static enum cfi_answer find_by_table(const struct dl_phdr_info *object, uint64_t table, uint64_t address,

@@ -177,11 +177,12 @@ static uint64_t table_of(const struct dl_phdr_info *object)
  * than the linker. */
 static bool is_there(uint64_t table, uint64_t address)
 {
-    if (can_ask() && linked_table(address) != table) {
-        modules_unloaded(); /* look again; if nothing comes of it, the answer is remembered like any other */
-        return false;
-    }
-    return table == 0 || sys_readable(table);
+    if (!can_ask())
+        return table == 0 || sys_readable(table);
+    if (linked_table(address) == table)
+        return true;
+    modules_unloaded(); /* look again; if nothing comes of it, the answer is remembered like any other */
+    return false;
 }
 
 /* The row that matters is that of the call, which may be the last instruction of its function. But where

@@ -4,9 +4,9 @@
  * and then a frame costs two loads.
  *
  * A lock-free table in private memory that doubles as it fills, up to RULES_BITS_MAX; from then on, new
- * addresses take the places of old ones. Addresses are kept together with the generation of modules in which they
- * were met, so that nothing said of a module that went is believed of the next one at its addresses. (65536
- * generations later it would be; by then its place has been taken.)
+ * addresses take the places of old ones. Addresses are kept together with the generation of modules in which
+ * they were met, so that nothing said of a module that went is believed of the next one at its addresses.
+ * (65536 generations later it would be; by then its place has been taken.)
  *
  * Thread and signal safe, allocates by mmap only. What a forked child inherits holds there, too.
  */
@@ -51,7 +51,7 @@ static inline uint64_t rule_added(uint64_t rule)
 /* Before the first rule. Not signal safe. */
 void rules_init(void);
 
-#define RULES_WINDOW 4u /* places where an address may be */
+#define RULES_WINDOW 8u /* places where an address may be */
 
 struct rules_slot {
     uint64_t key; /* 0: free; RULES_BUSY: being written */

@@ -36,10 +36,10 @@ INLINE uint64_t word(uint64_t address)
 /* ---- what may be read ---- */
 
 /*
- * All reads are between the stack pointer and the end of the window, whose pages were read by a call that cannot
- * fault. A thread's stack does not shrink while it runs in it, so that a page of it, once seen readable, stays
- * so. Stacks that a program makes itself (coroutines) may go, and a smaller one may come to their place; then a
- * wrong table would have to lead to just where the old one was to do harm.
+ * All reads are between the stack pointer and the end of the window, whose pages were read by a call that
+ * cannot fault. A thread's stack does not shrink while it runs in it, so that a page of it, once seen
+ * readable, stays so. Stacks that a program makes itself (coroutines) may go, and a smaller one may come to
+ * their place; then a wrong table would have to lead to just where the old one was to do harm.
  */
 
 static bool page_known(struct unwind_window *window, uint64_t page)

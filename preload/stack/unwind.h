@@ -26,7 +26,7 @@
 #define UNWIND_MAX    256 /* frames of one stack */
 #define UNWIND_KNOWN  512 /* places for the last one and for what it grew by */
 #define UNWIND_PAGES  256
-#define UNWIND_STACKS 4   /* last stacks: programs allocate in turns at a few places */
+#define UNWIND_STACKS 4 /* last stacks: programs allocate in turns at a few places */
 
 /* Frames are in an array, innermost first. The frame address (CFA) of one is the stack pointer of the next;
  * past the outermost frame is one more element for that. */

@@ -105,8 +105,9 @@ def test_signals(checked):
     expect_odd(checked, "signals", 600, slow=0.3)  # those on a stack of their own
 
 
-def test_wild_frame_pointers(checked):
+def test_wild_code(checked):
     expect_odd(checked, "undescribed", 600, slow=0.6)
+    expect_odd(checked, "lying", 600, slow=0.6)
 
 
 def test_objects_that_go(checked):

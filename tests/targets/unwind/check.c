@@ -205,6 +205,9 @@ static void compare_cfas(const struct unwind_frame *frames, size_t count, const 
         if (state->stepped[skip + i] != (void *)(frames[i].ip - interrupted(frames, i)) ||
             frames[i + 1].sp == 0 || state->cfas[skip + i] == 0)
             return;
+        /* Of a frame that it guesses, libunwind knows no CFA, nor of those outwards. */
+        if (rules_find(rules_table(), modules_generation(), frames[i].ip) & RULE_NONE)
+            return;
         ADD(cfas, 1);
         if (frames[i + 1].sp == state->cfas[skip + i])
             continue;

@@ -249,6 +249,34 @@ static NOINLINE void undescribed(int round)
     by_frame_pointer(round % 5);
 }
 
+extern "C" void call_liar(void (*function)(void));
+
+/* Says that its frame is half a megabyte. */
+__asm__(".text\n"
+        ".globl call_liar\n"
+        "call_liar:\n"
+        "    .cfi_startproc\n    push %rbp\n    .cfi_def_cfa_offset 0x80000\n"
+        "    call *%rdi\n    pop %rbp\n    .cfi_def_cfa_offset 8\n    ret\n"
+        "    .cfi_endproc\n");
+
+static void *lie(void *)
+{
+    for (int i = 0; i < 3; i++)
+        call_liar(allocate);
+    return nullptr;
+}
+
+static NOINLINE void lying(int)
+{
+    pthread_t id;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 65536);
+    pthread_create(&id, &attributes, lie, nullptr);
+    pthread_join(id, nullptr);
+    lie(nullptr);
+}
+
 static NOINLINE void generated(int round)
 {
     static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3}; /* call_bare() */
@@ -284,7 +312,8 @@ int main(int argc, char **argv)
         {"callbacks", callbacks}, {"signals", signals},
         {"timers", timers},       {"coroutines", coroutines},
         {"threads", threads},     {"undescribed", undescribed},
-        {"generated", generated}, {"unloading", unloading},
+        {"generated", generated}, {"lying", lying},
+        {"unloading", unloading},
     };
     plugins = argc > 2 ? argv[2] : ".";
     if (argc < 2 || cases.count(argv[1]) == 0)
