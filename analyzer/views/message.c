@@ -44,7 +44,7 @@ static void say_peer(const struct report_finding *finding, char *text, size_t si
 {
     text[0] = '\0';
     if (finding->peer)
-        snprintf(text, size, " to %.200s", finding->peer);
+        snprintf(text, size, " %s %.200s", finding->server ? "at" : "to", finding->peer);
 }
 
 static void say_leaked(const struct report_finding *finding, const char *where, const char *peer, char *text,
@@ -54,14 +54,15 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
     words_things(&things, finding->count, thing_of(finding->resource));
     words_count(&opened, (uint64_t)fact(finding, "opened"));
     words_bytes(&bytes, (double)finding->bytes);
+    const char *verb = finding->server ? "accepted" : "opened";
     const char *never =
         finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
     if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
     else
-        snprintf(text, size, "%s%s opened by %s %s never closed, of %s opened", things.text, peer, where,
-                 finding->count == 1 ? "was" : "were", opened.text);
+        snprintf(text, size, "%s%s %s by %s %s never closed, of %s %s", things.text, peer, verb, where,
+                 finding->count == 1 ? "was" : "were", opened.text, verb);
 }
 
 const char *report_message(struct report *report, const struct report_finding *finding)

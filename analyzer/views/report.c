@@ -205,6 +205,7 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     };
     memcpy(copy.facts, from->facts, sizeof(copy.facts));
     copy.peer = report_keep(report, fold_peer(lives, fold));
+    copy.server = fold->peer != LIVES_NONE && lives->peers[fold->peer].server;
     int result = stack_copy(report, stacks->stack(stacks->data, from->stack), &copy.stack);
     if (result < 0)
         return result;
@@ -216,8 +217,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
 
 static bool same_finding(const struct report_finding *a, const struct report_finding *b)
 {
-    return a->verdict == b->verdict && a->resource == b->resource && text_order(a->peer, b->peer) == 0 &&
-           frame_order(a->site, b->site) == 0;
+    return a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
+           text_order(a->peer, b->peer) == 0 && frame_order(a->site, b->site) == 0;
 }
 
 /* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */

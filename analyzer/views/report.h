@@ -60,6 +60,7 @@ struct report_finding {
     const struct report_frame *site; /* in the stack; NULL: unknown */
     uint64_t count, bytes;
     const char *peer; /* NULL: none */
+    bool server;      /* accepted: the peer is the local listening address */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;

@@ -277,7 +277,7 @@ static void title(const struct page *page, size_t index)
         snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
     line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
          resource_label(finding->resource), words_count(&words, finding->count), bytes,
-         finding->peer ? "  ->  " : "", finding->peer ? finding->peer : "", rest);
+         finding->peer ? finding->server ? "  accepted at  " : "  ->  " : "", finding->peer ? finding->peer : "", rest);
 }
 
 /* The end of a path says more than its beginning. */
@@ -532,9 +532,9 @@ static void memory(const struct page *page)
 static void peer_word(const struct page *page, const struct report_peer *peer, char *text, size_t size)
 {
     text[0] = '\0';
-    for (size_t i = 0; i < page->report->finding_count && !peer->server; i++) {
+    for (size_t i = 0; i < page->report->finding_count; i++) {
         const struct report_finding *finding = &page->report->findings[i];
-        if (finding->resource == STRAY_CONNECTION && finding->peer &&
+        if (finding->resource == STRAY_CONNECTION && finding->peer && finding->server == peer->server &&
             strcmp(finding->peer, peer->text) == 0) {
             snprintf(text, size, "  %s [%zu]", verdict_name(finding->verdict), i + 1);
             return;
@@ -564,7 +564,7 @@ static void connections(const struct page *page)
 
 static void sites(const struct page *page)
 {
-    line(page, NULL, "SITES  %-10s %-8s %10s %10s %8s %11s  %s", "resource", "verdict", "opened", "closed",
+    line(page, NULL, "SITES  %-10s %-12s %9s %9s %7s %10s  %s", "resource", "verdict", "opened", "closed",
          "open", "bytes open", "place");
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
@@ -572,7 +572,7 @@ static void sites(const struct page *page)
         struct words bytes;
         if (site->known)
             frame_part(&site->site, place, sizeof(place));
-        line(page, NULL, "       %-10s %-8s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %11s  %s%s%s",
+        line(page, NULL, "       %-10s %-12s %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %10s  %s%s%s",
              resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed,
              site->open, words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "",
              site->peer ? site->peer : "");

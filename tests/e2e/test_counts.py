@@ -82,6 +82,16 @@ def test_python_sockets_closed(sockets):
     sockets("closes_all").nothing_about("closes", "churn")
 
 
+def test_leaks_before_other_work(sockets):
+    report = sockets("called_first")
+    assert report.finding("connects", "connection", "leaked")["count"] == 7
+    report.nothing_about("closes", "churn")
+
+
+def test_pool_of_sockets_is_no_leak(sockets):
+    sockets("pool_of_five").nothing_about("opens", "open-at-exit")
+
+
 def test_python_sockets_dropped(sockets):
     assert sockets("drops_all").finding("drops", "connection", "finalizer-closed")["count"] == 30
 

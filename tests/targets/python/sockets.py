@@ -140,6 +140,35 @@ def hangs_up(_):
     expect("accepts", "connection", 12, 12)
 
 
+def called_first(port):
+    """One endpoint after the other: all leaks come early, other work follows."""
+    for _ in range(7):
+        connects(port, True)
+    for _ in range(200):
+        closes(port)
+    expect("connects", "connection", 7, 0)
+    expect("closes", "connection", 200, 200)
+
+
+def opens(port):
+    return socket.create_connection(("127.0.0.1", port))
+
+
+def pool_of_five(port):
+    """Each greets when opened; what came back last is handed out again."""
+    pool = []
+    for _ in range(5):
+        pool.append(opens(port))
+        pool[-1].sendall(b"hello")
+    for _ in range(200):
+        connection = pool.pop(2)
+        connection.sendall(b"hello")
+        time.sleep(0.001)
+        pool.insert(2, connection)
+    kept.append(pool)
+    expect("opens", "connection", 5, 0)
+
+
 def leaks_client():
     import redis
     client = redis.Redis.from_url(os.environ["REDIS_URL"])
@@ -167,6 +196,7 @@ if __name__ == "__main__":
     {
         "leaks_one_in_four": leaks_one_in_four, "leaks_all": leaks_all, "closes_all": closes_all, "drops_all": drops_all,
         "refused": refused, "pairs": pairs, "copies": copies, "server": server, "hangs_up": hangs_up, "redis_clients": redis_clients,
+        "called_first": called_first, "pool_of_five": pool_of_five,
     }[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     # Straight out: what the interpreter's end would close is a matter of its own.
     os._exit(0)
