@@ -19,7 +19,7 @@
 
 struct stray_spool_header *spool;
 
-static char path_kept[PATH_MAX];
+static char path_kept[PATH_MAX], link_kept[PATH_MAX]; /* link_kept empty: none */
 char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
 uint32_t spool_level[SPOOL_AREAS];
 static uint64_t reserved[SPOOL_AREAS];
@@ -189,19 +189,25 @@ static int prepare(int fd, const uint8_t trace_id[16])
     return 0;
 }
 
-int spool_open(const char *path, const uint8_t trace_id[16])
+int spool_open(const char *path, const char *link, const uint8_t trace_id[16])
 {
-    struct text text = TEXT(path_kept);
+    struct text text = TEXT(path_kept), link_text = TEXT(link_kept);
+    link_kept[0] = 0;
     text_string(&text, path);
-    if (text.cut)
+    text_string(&link_text, link ? link : "");
+    if (text.cut || link_text.cut)
         return -ENAMETOOLONG;
     int fd = sys_open(path_kept, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fd;
     int result = prepare(fd, trace_id);
     sys_close(fd);
-    if (result < 0)
+    if (result == 0 && link_kept[0])
+        result = (int)SYS3(SYS_symlink, path_kept, link_kept, 0);
+    if (result < 0) {
         sys_unlink(path_kept);
+        spool = NULL;
+    }
     return result;
 }
 
@@ -214,9 +220,22 @@ void spool_forget(void)
 void spool_remove(void)
 {
     sys_unlink(path_kept);
+    if (link_kept[0])
+        sys_unlink(link_kept);
 }
 
 const char *spool_path(void)
 {
-    return path_kept;
+    return link_kept[0] ? link_kept : path_kept;
+}
+
+void spool_remove_other(const char *path)
+{
+    static char target[PATH_MAX];
+    long length = SYS3(SYS_readlink, path, target, sizeof(target) - 1);
+    if (length > 0) {
+        target[length] = 0;
+        sys_unlink(target);
+    }
+    sys_unlink(path);
 }

@@ -17,13 +17,17 @@
 
 extern struct stray_spool_header *spool; /* NULL until opened */
 
-/* Creates and maps the file at `path` (which must not exist). 0 or a negative errno. */
-int spool_open(const char *path, const uint8_t trace_id[16]);
+/* Creates and maps the file at `path` (which must not exist). Where that is not beside the trace, a symbolic link to it is
+ * made at `link` (else NULL), so that readers find it. 0 or a negative errno. */
+int spool_open(const char *path, const char *link, const uint8_t trace_id[16]);
 /* Forgets the mapping: in a forked child, which does not have it. */
 void spool_forget(void);
-/* Removes the file; the mapping stays valid, for late writers. */
+/* Removes the file and the link; the mapping stays valid, for late writers. */
 void spool_remove(void);
+/* Where readers find it: the link, if there is one. */
 const char *spool_path(void);
+/* Removes the spool at `path` of another process, and what it links to, if it is a link. */
+void spool_remove_other(const char *path);
 
 enum spool_area { SPOOL_NODES, SPOOL_DEFS, SPOOL_LANES, SPOOL_AREAS };
 

@@ -18,6 +18,7 @@
 
 #define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
+#define RECENT     64
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
@@ -25,6 +26,10 @@ enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
     uint32_t taken; /* enum scratch_use, of those that are no lane's own */
+    struct {
+        uint64_t key;
+        uint32_t node;
+    } recent[RECENT]; /* of the index, by the low bits of the key */
     struct unwinder unwinder;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
@@ -65,8 +70,10 @@ void capture_init(void)
 
 void capture_forget(void)
 {
-    for (unsigned i = 0; shared && i < SHARED; i++)
+    for (unsigned i = 0; shared && i < SHARED; i++) {
         shared[i].taken = 0;
+        __builtin_memset(shared[i].recent, 0, sizeof(shared[i].recent));
+    }
     for (unsigned i = 0; i < SCRATCHES; i++) {
         if (scratches[i])
             sys_munmap(scratches[i], sizeof(struct scratch));
@@ -106,12 +113,14 @@ static void scratch_give(struct scratch *scratch)
         __atomic_store_n(&scratch->taken, SCRATCH_FREE, __ATOMIC_RELEASE);
 }
 
-/* By libunwind, from here. */
+/* By libunwind, from here. It repeats a read for as long as it finds EINTR in errno, whoever put it there. */
 static size_t unwind_slowly(struct capture *capture, size_t limit)
 {
     struct scratch *scratch = capture->scratch;
-    errno = 0; /* libunwind repeats a read for as long as it finds EINTR there, whoever put it */
+    int kept = errno;
+    errno = 0;
     size_t count = native_backtrace(scratch->addresses, limit);
+    errno = kept;
     for (size_t i = 0; i < count; i++)
         scratch->slow[i] = (struct unwind_frame){.ip = (uint64_t)(uintptr_t)scratch->addresses[i]};
     scratch->slow[count] = (struct unwind_frame){0};
@@ -148,11 +157,23 @@ static void unwind(struct capture *capture, const void *caller)
 
 static uint64_t hash(const struct capture *capture)
 {
+    const struct python_frame *python = capture->scratch->python;
     uint64_t hash = capture->whole ? capture->frames->hash : unwind_hash(capture->frames, capture->native_count);
-    hash = index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
     for (size_t i = 0; i < capture->python_count; i++)
-        hash = index_mix(hash, capture->scratch->python[i].key << 1 | capture->scratch->python[i].entry);
-    return hash;
+        hash += index_mix(python[i].key << 1 | python[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
+    return index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
+}
+
+static uint32_t find_node(struct scratch *scratch, uint64_t key)
+{
+    if (scratch->recent[key % RECENT].key == key)
+        return scratch->recent[key % RECENT].node;
+    uint32_t node = index_find(key);
+    if (node != 0) {
+        scratch->recent[key % RECENT].key = key;
+        scratch->recent[key % RECENT].node = node;
+    }
+    return node;
 }
 
 /* Whether a frame lies in code that was loaded since we looked; then what libunwind made of it is not to be trusted. */
@@ -172,7 +193,11 @@ static size_t find_slow_cfas(const struct capture *capture)
     struct scratch *scratch = capture->scratch;
     if (capture->python_count == 0)
         return 0;
-    return native_frame_addresses(scratch->addresses, capture->skipped + capture->native_count, scratch->cfa);
+    int kept = errno;
+    errno = 0;
+    size_t count = native_frame_addresses(scratch->addresses, capture->skipped + capture->native_count, scratch->cfa);
+    errno = kept;
+    return count;
 }
 
 static void fill_native(const struct capture *capture)
@@ -218,7 +243,7 @@ static uint32_t capture_with(struct scratch *scratch, const struct arch_frame *s
     capture.python_count = python_active() ? python_capture(scratch->python, PYTHON_MAX, &python_truncated) : 0;
     capture.truncated |= python_truncated;
     uint64_t key = hash(&capture);
-    uint32_t node = modules_stale() ? 0 : index_find(key);
+    uint32_t node = modules_stale() ? 0 : find_node(scratch, key);
     if (node != 0)
         return node;
     if (meets_unknown_module(&capture) && modules_refresh()) {
@@ -237,7 +262,6 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     if (thread_self.flags & THREAD_UNWINDING)
         return 0;
     thread_self.flags |= THREAD_UNWINDING;
-    int kept = errno;
     uint32_t node = 0;
     struct scratch *scratch = scratch_take();
     if (scratch) {
@@ -246,6 +270,5 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
         scratch_give(scratch);
     }
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
-    errno = kept;
     return node;
 }

@@ -88,24 +88,22 @@ static struct stray_file_header describe_file(uint32_t origin)
     return header;
 }
 
-/* Where the spool goes: beside the trace, or under the same name in the folder that the user chose. */
-static void name_spool(struct text *path, const struct text *trace)
+/* Beside the trace, or under the same name in the folder that the user chose. */
+static void name_spool(struct text *path, const struct text *trace, const char *folder)
 {
     path->used = 0;
-    if (settings.spool[0]) {
-        text_string(path, settings.spool);
+    if (folder[0]) {
+        text_string(path, folder);
         text_byte(path, '/');
-        text_string(path, string_base(trace->at));
-    } else {
-        text_string(path, trace->at);
     }
+    text_string(path, folder[0] ? string_base(trace->at) : trace->at);
     text_string(path, STRAY_SPOOL_SUFFIX);
 }
 
 static bool open_files(uint32_t origin)
 {
-    static char trace_path[PATH_MAX], spool_path_buffer[PATH_MAX];
-    struct text trace = TEXT(trace_path), spool_text = TEXT(spool_path_buffer);
+    static char trace_path[PATH_MAX], here[PATH_MAX], elsewhere[PATH_MAX];
+    struct text trace = TEXT(trace_path), beside = TEXT(here), chosen = TEXT(elsewhere);
     struct stray_file_header header = describe_file(origin);
     int result = -EEXIST;
     for (unsigned n = 0; n < NAMES_TRIED && result == -EEXIST; n++) {
@@ -114,8 +112,9 @@ static bool open_files(uint32_t origin)
     }
     if (result < 0)
         return false;
-    name_spool(&spool_text, &trace);
-    result = spool_open(spool_path_buffer, process.id);
+    name_spool(&beside, &trace, "");
+    name_spool(&chosen, &trace, settings.spool);
+    result = spool_open(elsewhere, settings.spool[0] ? here : NULL, process.id);
     if (result < 0) {
         file_forget();
         sys_unlink(trace_path);
@@ -161,13 +160,13 @@ static uint32_t origin_of_program(void)
 static void remove_previous_spool(void)
 {
     struct stray_spool_header header;
-    int fd = settings.previous_spool[0] ? sys_open(settings.previous_spool, O_RDONLY | O_NOFOLLOW, 0) : -1;
+    int fd = settings.previous_spool[0] ? sys_open(settings.previous_spool, O_RDONLY, 0) : -1;
     if (fd < 0)
         return;
     bool whole = sys_read(fd, &header, sizeof(header)) == sizeof(header);
     sys_close(fd);
     if (whole && header.state == STRAY_SPOOL_EXECING && __builtin_memcmp(header.trace_id, process.parent_id, 16) == 0)
-        sys_unlink(settings.previous_spool);
+        spool_remove_other(settings.previous_spool);
 }
 
 /* Begins this process's own trace. The gate stays shut until all is in place. */

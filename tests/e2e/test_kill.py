@@ -77,3 +77,21 @@ def test_live_trace_can_be_read(stray, target):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("end", ["killed", "clean"])
+def test_spool_elsewhere(stray, target, tmp_path, end):
+    """A spool in a folder of the user's choice is found from the trace, and leaves nothing behind after a clean end."""
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    if end == "clean":
+        result = stray.run(["sh", "-c", "exec true"], options=["--spool", spools])
+        assert (result.status, list(spools.iterdir()), list(result.trace.glob("*.spool"))) == (0, [], [])
+        return
+    process = stray.start([target("target_acks"), 1], options=["--spool", spools], stdout=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL)
+    done = int(process.stdout.readline().split()[1])
+    process.kill()
+    process.wait()
+    assert len(list(spools.iterdir())) == 1
+    assert stray.report(process.trace).sum("kept_0", "heap")["opened"] >= done
