@@ -164,15 +164,23 @@ static uint64_t hash(const struct capture *capture)
     return index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
 }
 
+/* The key is away while the node changes: a signal handler may jump out of here, and no key may be left with another's
+ * node. */
+static void remember_recent(struct scratch *scratch, uint64_t key, uint32_t node)
+{
+    __atomic_store_n(&scratch->recent[key % RECENT].key, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    scratch->recent[key % RECENT].node = node;
+    __atomic_store_n(&scratch->recent[key % RECENT].key, key, __ATOMIC_RELEASE);
+}
+
 static uint32_t find_node(struct scratch *scratch, uint64_t key)
 {
-    if (scratch->recent[key % RECENT].key == key)
+    if (key != 0 && scratch->recent[key % RECENT].key == key)
         return scratch->recent[key % RECENT].node;
     uint32_t node = index_find(key);
-    if (node != 0) {
-        scratch->recent[key % RECENT].key = key;
-        scratch->recent[key % RECENT].node = node;
-    }
+    if (node != 0)
+        remember_recent(scratch, key, node);
     return node;
 }
 
