@@ -288,3 +288,16 @@ void damage_describe(const struct damage *damage, char *text, size_t size)
         add_fact(&phrase, !damage->complete && damage->lost_events == 0,
                  "no end and no spool: the last events are missing");
 }
+
+bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
+                       struct inputs *ret_inputs, int *ret_status)
+{
+    int go = simple_options_parse(argc, argv, usage, ret_options);
+    *ret_status = go < 0 ? STATUS_UNREADABLE : STATUS_DONE;
+    if (go == 0)
+        *ret_status = output_finish();
+    if (go <= 0)
+        return false;
+    *ret_status = inputs_find(argv + ret_options->first, (size_t)(argc - ret_options->first), ret_inputs);
+    return *ret_status == STATUS_DONE;
+}

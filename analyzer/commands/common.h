@@ -36,6 +36,11 @@ struct inputs {
     size_t count;
 };
 int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs);
+
+/* Parses the command line of a verb that takes traces and simple options only, and finds the traces. True: go on, with
+ * *ret_status = STATUS_DONE. False: *ret_status is what the verb returns. */
+bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
+                       struct inputs *ret_inputs, int *ret_status);
 void inputs_free(struct inputs *inputs);
 
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */

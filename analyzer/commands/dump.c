@@ -148,12 +148,9 @@ int command_dump(int argc, char **argv)
 {
     struct simple_options options;
     struct inputs inputs;
-    int go = simple_options_parse(argc, argv, usage, &options);
-    if (go <= 0)
-        return go < 0 ? STATUS_UNREADABLE : output_finish();
-    if (inputs_find(argv + options.first, (size_t)(argc - options.first), &inputs) != STATUS_DONE)
-        return STATUS_UNREADABLE;
-    int status = STATUS_DONE;
+    int status;
+    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+        return status;
     for (size_t i = 0; i < inputs.count && !ferror(stdout); i++)
         if (dump_file(inputs.paths[i], options.json, inputs.count > 1 && !options.json) != STATUS_DONE)
             status = STATUS_UNREADABLE;

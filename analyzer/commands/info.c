@@ -292,13 +292,10 @@ int command_info(int argc, char **argv)
 {
     struct simple_options options;
     struct inputs inputs;
-    int go = simple_options_parse(argc, argv, usage, &options);
-    if (go <= 0)
-        return go < 0 ? STATUS_UNREADABLE : output_finish();
-    if (inputs_find(argv + options.first, (size_t)(argc - options.first), &inputs) != STATUS_DONE)
-        return STATUS_UNREADABLE;
+    int status;
+    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+        return status;
     json_t *list = options.json ? json_array() : NULL;
-    int status = STATUS_DONE;
     for (size_t i = 0; i < inputs.count; i++) {
         if (i > 0 && !options.json)
             putchar('\n');

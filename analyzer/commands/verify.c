@@ -117,12 +117,9 @@ int command_verify(int argc, char **argv)
 {
     struct simple_options options;
     struct inputs inputs;
-    int go = simple_options_parse(argc, argv, usage, &options);
-    if (go <= 0)
-        return go < 0 ? STATUS_UNREADABLE : output_finish();
-    if (inputs_find(argv + options.first, (size_t)(argc - options.first), &inputs) != STATUS_DONE)
-        return STATUS_UNREADABLE;
-    int worst = STATUS_DONE;
+    int worst;
+    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &worst))
+        return worst;
     for (size_t i = 0; i < inputs.count; i++) {
         int status = verify_file(inputs.paths[i], options.json);
         worst = status > worst ? status : worst;
