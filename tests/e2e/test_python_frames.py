@@ -94,8 +94,7 @@ class PythonFrames(unittest.TestCase):
                 self.assertGreater(frames, captures)
                 self.assertEqual(unknown, 0)
                 soaked += 1
-        if not soaked:
-            self.skipTest("no interpreter has the test package")
+        self.assertTrue(soaked, "no interpreter has the test package")
 
     def test_code_that_dies_with_its_frame(self):
         """Code objects whose last reference goes when their frame is cleared."""
@@ -112,10 +111,8 @@ class PythonFrames(unittest.TestCase):
                 self.assertEqual(unknown, 0)
 
     def test_unknown_versions_are_left_alone(self):
-        old = glob.glob(os.path.expanduser("~/.pyenv/versions/3.[67].*/bin/python3"))
-        if not old:
-            self.skipTest("no interpreter older than 3.8 was found")
-        for python in old:
+        """Those that developers have beside the system's; a machine with none has nothing to leave alone."""
+        for python in glob.glob(os.path.expanduser("~/.pyenv/versions/3.[67].*/bin/python3")):
             with self.subTest(python=python), tempfile.NamedTemporaryFile() as report:
                 done = run([python, "-c", "print(sum(range(10)))"], SOAK, STRAY_SOAK=report.name)
                 self.assertEqual((done.returncode, done.stdout), (0, "45\n"))
