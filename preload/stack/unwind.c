@@ -65,19 +65,23 @@ static bool window_reaches(struct unwind_window *window, uint64_t end)
     return end <= window->high;
 }
 
-/* Lets the window begin at `sp`, as another one unless it is a little below. */
+/* Lets the window begin at `sp`, as another one unless it is a little below. No thread's while it changes: a
+ * signal handler may jump out of here, and what it leaves behind must not be taken for whole. */
 static void window_move(struct unwind_window *window, uint64_t thread, uint64_t sp)
 {
     uint64_t page = sp & ~(uint64_t)(STRAY_PAGE - 1), next = page + STRAY_PAGE;
-    if (window->thread != thread)
+    bool same = window->thread == thread && window->low != 0;
+    __atomic_store_n(&window->thread, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (!same)
         __builtin_memset(window->pages, 0, sizeof(window->pages));
-    if (window->thread != thread || sp >= window->low || window->low - sp > GROWTH_MAX ||
+    if (!same || sp >= window->low || window->low - sp > GROWTH_MAX ||
         readable_until(window, next, window->low) < window->low) {
         window->high = next;
         window->number++;
     }
-    window->thread = thread;
     window->low = page;
+    __atomic_store_n(&window->thread, thread, __ATOMIC_RELEASE);
 }
 
 INLINE void window_begin(struct unwind_window *window, uint64_t sp)
@@ -357,13 +361,10 @@ static void begin_anew(struct unwind_stack *known, size_t count, enum unwind_end
         (struct unwind_frame){.sp = outermost_cfa, .flags = end == UNWIND_CUT ? UNWIND_NEEDS_BP : 0};
 }
 
-/* The fresh frames and, where the walk joined it, the rest of the last stack become the last stack. */
-INLINE void conclude(struct walk *walk, enum unwind_end end)
+/* Puts down all that was walked over, before what it joined or as a whole. */
+INLINE void put_down_anew(struct walk *walk, enum unwind_end end)
 {
     struct unwind_stack *known = walk->known;
-    bool stays = walk->joined != known->last && walk->joined - walk->count == known->first;
-    if (walk->count == 0 || (stays && keeps_same(walk)))
-        return;
     copy_known(walk, known->first, 0, walk->same, walk->start_bp);
     if (walk->joined == known->last) {
         begin_anew(known, walk->count, end, end == UNWIND_COMPLETE && walk->ip == 0 ? walk->sp : 0);
@@ -371,6 +372,21 @@ INLINE void conclude(struct walk *walk, enum unwind_end end)
     }
     known->first = walk->joined - walk->count;
     put_down_all(walk, known->first, 0, walk->count);
+}
+
+/* The fresh frames and, where the walk joined it, the rest of the last stack become the last stack. */
+INLINE void conclude(struct walk *walk, enum unwind_end end)
+{
+    struct unwind_stack *known = walk->known;
+    bool stays = walk->joined != known->last && walk->joined - walk->count == known->first;
+    if (walk->count == 0)
+        return;
+    uint64_t window = known->window;
+    __atomic_store_n(&known->window, 0, __ATOMIC_RELEASE); /* as in window_move(), while it changes */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (!stays || !keeps_same(walk))
+        put_down_anew(walk, end);
+    __atomic_store_n(&known->window, window, __ATOMIC_RELEASE);
 }
 
 /* ---- the walk ---- */
@@ -405,6 +421,7 @@ INLINE struct unwind_stack *stack_of(struct unwinder *unwinder, uint64_t hint)
     uint32_t generation = modules_generation();
     if (__builtin_expect(known->window != unwinder->window.number || known->generation != generation, 0))
         known->first = known->last = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     known->window = unwinder->window.number;
     known->generation = generation;
     return known;

@@ -62,7 +62,7 @@ struct unwind_window {
 
 /* The last stack of some callers: frames[first .. last). */
 struct unwind_stack {
-    uint64_t window; /* by its number */
+    uint64_t window; /* by its number; 0: of none, the frames are being changed */
     uint32_t generation;
     enum unwind_end end;
     size_t first, last;
