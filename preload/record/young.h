@@ -48,7 +48,8 @@ void young_free(const struct young_buffer *buffer, struct stray_event *acquire);
  * lane's acquire from before `time` is then no longer the one that a later release belongs to. Any emitter. */
 void young_outdate(uint64_t handle, uint64_t time);
 
-/* No more sums: what is released from now on must be told from what was released before. */
+/* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
+ * buffers are being written out while they stay in use (before an exec, which may fail). */
 void young_stop(void);
 /* In a forked child: all anew. */
 void young_forget(void);

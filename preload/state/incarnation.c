@@ -338,6 +338,7 @@ void incarnation_before_exec(void)
 {
     if (!is_traced())
         return;
+    young_stop(); /* should the exec fail, the buffers written out here may only grow: the fuller copy counts */
     sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);

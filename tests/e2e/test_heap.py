@@ -27,6 +27,11 @@ def test_addresses_that_pass_between_threads(stray, target, threads, seed, optio
 
 
 @ELISION
+def test_exec_that_fails(stray, target, options):
+    stray.run([target("target_exec_fails")], options=options).ok().check()
+
+
+@ELISION
 def test_cxx(stray, target, options):
     stray.run([target("target_heap_cxx")], options=options).ok().check()
 
