@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "lives/internal.h"
 
 #define PILED_UP 8 /* survivors from which a place is worth naming */
@@ -20,28 +21,15 @@ struct folding {
     struct map first; /* hash to the first fold that has it */
 };
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-    const unsigned char *p = data;
-    while (size-- > 0)
-        hash = (hash ^ *p++) * 0x100000001b3u;
-    return hash;
-}
-
-static uint64_t mix_text(uint64_t hash, const char *text)
-{
-    return text ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
-}
-
 static uint64_t hash_of(const struct site *site, const struct frame *frame)
 {
-    uint64_t hash = mix(0xcbf29ce484222325u, &site->resource, sizeof(site->resource));
-    hash = mix(hash, &site->peer, sizeof(site->peer));
+    uint64_t hash = hash_bytes(HASH_BEGIN, &site->resource, sizeof(site->resource));
+    hash = hash_bytes(hash, &site->peer, sizeof(site->peer));
     if (!frame)
         return hash;
-    hash = mix_text(mix_text(hash, frame->function), frame->file);
-    hash = mix_text(mix(hash, &frame->line, sizeof(frame->line)), frame->module);
-    return frame->function || frame->line ? hash : mix(hash, &frame->offset, sizeof(frame->offset));
+    hash = hash_text(hash_text(hash, frame->function), frame->file);
+    hash = hash_text(hash_bytes(hash, &frame->line, sizeof(frame->line)), frame->module);
+    return frame->function || frame->line ? hash : hash_bytes(hash, &frame->offset, sizeof(frame->offset));
 }
 
 static bool same_text(const char *a, const char *b)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "names/demangle.h"
+#include "read/array.h"
 
 /* Damaged files can nest without end, sound ones stay far below. */
 #define MAX_DEPTH  128
@@ -45,15 +46,10 @@ struct lines {
 /* Makes room for one more. */
 static bool grow(void **items, size_t *capacity, size_t count, size_t item_size)
 {
-    if (count < *capacity)
-        return true;
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    void *larger = reallocarray(*items, wanted, item_size);
-    if (!larger)
-        return false;
-    *items = larger;
-    *capacity = wanted;
-    return true;
+    void *grown = array_grow(*items, capacity, count, item_size);
+    if (grown)
+        *items = grown;
+    return grown != NULL;
 }
 
 static bool add_range(struct ranges *ranges, Dwarf_Addr start, Dwarf_Addr end, size_t index)

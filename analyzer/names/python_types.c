@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read/array.h"
+
 /* PyTypeObject on 64-bit platforms, the same from CPython 3.8 on. */
 enum type_offset {
     TYPE_SIZE = 16,
@@ -59,28 +61,20 @@ struct python_types {
 
 static int add_word(struct words *words, uint64_t slot, uint64_t value)
 {
-    if (words->count == words->capacity) {
-        size_t wanted = words->capacity ? words->capacity * 2 : 1024;
-        struct word *larger = reallocarray(words->items, wanted, sizeof(*larger));
-        if (!larger)
-            return -ENOMEM;
-        words->items = larger;
-        words->capacity = wanted;
-    }
+    struct word *items = array_grow(words->items, &words->capacity, words->count, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    words->items = items;
     words->items[words->count++] = (struct word){slot, value};
     return 0;
 }
 
 static int add_role(struct python_types *types, uint64_t address, enum python_role role)
 {
-    if (types->count == types->capacity) {
-        size_t wanted = types->capacity ? types->capacity * 2 : 64;
-        struct role *larger = reallocarray(types->roles, wanted, sizeof(*larger));
-        if (!larger)
-            return -ENOMEM;
-        types->roles = larger;
-        types->capacity = wanted;
-    }
+    struct role *roles = array_grow(types->roles, &types->capacity, types->count, sizeof(*roles));
+    if (!roles)
+        return -ENOMEM;
+    types->roles = roles;
     types->roles[types->count++] = (struct role){address, role};
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "read/words.h"
 
 const char *report_keep(struct report *report, const char *text)
@@ -130,31 +131,18 @@ static int add_pid(struct report *report, uint32_t **pids, size_t *count, uint32
 
 /* ---- findings ---- */
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-    const unsigned char *p = data;
-    while (size-- > 0)
-        hash = (hash ^ *p++) * 0x100000001b3u;
-    return hash;
-}
-
-static uint64_t mix_text(uint64_t hash, const char *text)
-{
-    return text ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
-}
-
 /* The same place gives the same id in every trace of the same program. */
 static void name_finding(struct report_finding *finding)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = HASH_BEGIN;
     if (finding->site) {
-        hash = mix_text(mix_text(hash, finding->site->function), finding->site->file);
-        hash = mix(hash, &finding->site->line, sizeof(finding->site->line));
-        hash = mix_text(hash, finding->site->module);
+        hash = hash_text(hash_text(hash, finding->site->function), finding->site->file);
+        hash = hash_bytes(hash, &finding->site->line, sizeof(finding->site->line));
+        hash = hash_text(hash, finding->site->module);
         if (!finding->site->function && !finding->site->line)
-            hash = mix(hash, &finding->site->offset, sizeof(finding->site->offset));
+            hash = hash_bytes(hash, &finding->site->offset, sizeof(finding->site->offset));
     }
-    hash = mix_text(hash, finding->peer);
+    hash = hash_text(hash, finding->peer);
     snprintf(finding->id, sizeof(finding->id), "%s-%s-%08x", verdict_name(finding->verdict),
              resource_label(finding->resource), (unsigned)(hash ^ hash >> 32));
 }

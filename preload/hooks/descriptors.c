@@ -17,7 +17,7 @@ static bool may_record(void)
     return gate_open(GATE_TRACED) && incarnation_is_self();
 }
 
-static uint64_t key_of(int fd)
+static uint64_t handle_of_descriptor(int fd)
 {
     return (uint64_t)(uint32_t)fd;
 }
@@ -26,7 +26,7 @@ static void opened(uint16_t hook, uint8_t resource, int fd, const void *caller)
 {
     uint64_t time = clock_after();
     if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
-        emit_at(time, STRAY_OPEN, resource, hook, key_of(fd), 0, capture_stack(caller));
+        emit_at(time, STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_stack(caller));
 }
 
 int stray_hook_socket(int domain, int type, int protocol)
@@ -62,8 +62,8 @@ static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, c
         descriptor->phase = PHASE_CONNECTED;
         descriptor->endpoint = endpoint;
     }
-    emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, key_of(fd), endpoint, capture_stack(caller));
-    emit_at(now, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, key_of(fd), now - begin, 0);
+    emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+    emit_at(now, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
 }
 
 /* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */
@@ -74,7 +74,7 @@ static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *call
     struct descriptor *descriptor = descriptors_at(fd);
     descriptor->phase = PHASE_CONNECTING;
     descriptor->endpoint = endpoint;
-    emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, key_of(fd), endpoint, capture_stack(caller));
+    emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_stack(caller));
 }
 
 static void record_connect(int fd, const struct sockaddr *address, socklen_t length, int result, int error, uint64_t begin,
@@ -88,7 +88,7 @@ static void record_connect(int fd, const struct sockaddr *address, socklen_t len
     else if (error == EISCONN || error == EALREADY)
         descriptors_settle(fd);
     else if (descriptors_tracked(fd))
-        emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, key_of(fd), (uint64_t)error, 0);
+        emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), (uint64_t)error, 0);
 }
 
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -116,7 +116,7 @@ static int accepted(uint16_t hook, int listener, int fd, const void *caller)
     if (server)
         server->endpoint = endpoint;
     if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
-        emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, key_of(fd), endpoint, capture_stack(caller));
+        emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
     errno = kept;
     return fd;
 }
@@ -159,7 +159,7 @@ static void after_close(const struct closing *closing, uint16_t hook, int result
     if (closing->row.resource == 0 || (result != 0 && errno == EBADF))
         return;
     int kept = errno;
-    emit_at(closing->time, STRAY_CLOSE, closing->row.resource, hook, key_of(closing->fd), 0, capture_stack(caller));
+    emit_at(closing->time, STRAY_CLOSE, closing->row.resource, hook, handle_of_descriptor(closing->fd), 0, capture_stack(caller));
     errno = kept;
 }
 
@@ -204,7 +204,7 @@ static void duplicated(uint16_t hook, int from, int to, const void *caller)
     uint64_t time = clock_after();
     uint8_t resource = original->resource;
     if (descriptors_opened(to, resource, original->phase, original->endpoint))
-        emit_at(time, STRAY_DUP, resource, hook, key_of(to), key_of(from), capture_stack(caller));
+        emit_at(time, STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
     errno = kept;
 }
 
@@ -220,7 +220,7 @@ static void replaced(uint16_t hook, const struct closing *closing, int fd, int t
     if (result < 0 || fd == target)
         return;
     if (closing->row.resource != 0)
-        emit_at(closing->time, STRAY_IMPLICIT, closing->row.resource, hook, key_of(target), 0, 0);
+        emit_at(closing->time, STRAY_IMPLICIT, closing->row.resource, hook, handle_of_descriptor(target), 0, 0);
     duplicated(hook, fd, target, caller);
 }
 
@@ -286,7 +286,7 @@ int stray_hook_shutdown(int fd, int how)
     int result = REAL(shutdown)(fd, how);
     struct descriptor *descriptor = result == 0 ? descriptors_tracked(fd) : NULL;
     if (descriptor && may_record())
-        emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, key_of(fd), (uint64_t)how, 0);
+        emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, handle_of_descriptor(fd), (uint64_t)how, 0);
     return result;
 }
 
@@ -301,7 +301,7 @@ static void learn_outcome(int fd, int error)
         return;
     }
     descriptor->phase = PHASE_PLAIN;
-    emit_now(STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_getsockopt, key_of(fd), (uint64_t)error, 0);
+    emit_now(STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_getsockopt, handle_of_descriptor(fd), (uint64_t)error, 0);
 }
 
 int stray_hook_getsockopt(int fd, int level, int name, void *value, socklen_t *length)

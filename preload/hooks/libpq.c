@@ -31,11 +31,6 @@ static void leave(void)
     thread_self.libpq_depth--;
 }
 
-static uint64_t key_of(const void *pointer)
-{
-    return (uint64_t)(uintptr_t)pointer;
-}
-
 static void put_part(struct text *text, const char *before, char *(*get)(const PGconn *), const PGconn *conn)
 {
     const char *part = get ? get(conn) : NULL;
@@ -55,13 +50,13 @@ static void emit_database(const struct libpq *libpq, const PGconn *conn)
     put_part(&text, ":", libpq->PQport, conn);
     put_part(&text, "/", libpq->PQdb, conn);
     put_part(&text, " ", libpq->PQuser, conn);
-    emit_now(STRAY_ENDPOINT, STRAY_PGCONN, 0, key_of(conn), defs_string(STRAY_DEF_DATABASE, buffer), 0);
+    emit_now(STRAY_ENDPOINT, STRAY_PGCONN, 0, handle_of(conn), defs_string(STRAY_DEF_DATABASE, buffer), 0);
 }
 
 static void emit_link(const struct libpq *libpq, const PGconn *conn)
 {
     int fd = libpq->PQsocket ? libpq->PQsocket(conn) : -1;
-    emit_now(STRAY_LINK, STRAY_PGCONN, 0, key_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
+    emit_now(STRAY_LINK, STRAY_PGCONN, 0, handle_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
 }
 
 /* After an attempt to connect that is over. */
@@ -70,7 +65,7 @@ static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn 
     emit_link(libpq, conn);
     emit_database(libpq, conn);
     if (libpq->PQstatus && libpq->PQstatus(conn) != CONNECTION_OK)
-        emit_now(STRAY_FAILED, STRAY_PGCONN, hook, key_of(conn), 0, 0);
+        emit_now(STRAY_FAILED, STRAY_PGCONN, hook, handle_of(conn), 0, 0);
 }
 
 static bool only_begins(uint16_t hook)
@@ -83,8 +78,8 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
-        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, key_of(conn), 0, capture_stack(span->caller));
-        emit_at(now, STRAY_DURATION, STRAY_PGCONN, span->hook, key_of(conn), now - span->begin, 0);
+        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_stack(span->caller));
+        emit_at(now, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
             emit_link(span->libpq, conn);
         else
@@ -98,7 +93,7 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 {
     uint64_t now = clock_after();
     if (conn)
-        emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, key_of(conn), now - span->begin, stack);
+        emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
 }
 
 void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
@@ -108,7 +103,7 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
         uint32_t stack = capture_stack(span->caller);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
         emit_use(span, conn, stack);
-        struct stray_event made = {clock_after(), key_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
+        struct stray_event made = {clock_after(), handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
             emit_acquire(&made);
     }
@@ -133,7 +128,7 @@ static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t 
     int kept = errno;
     if (is_outermost(&call) && handle) {
         note_finalizing();
-        struct stray_event event = {clock_before(), key_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
+        struct stray_event event = {clock_before(), handle_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
         event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
         if (resource == STRAY_PGRESULT)
             emit_release(&event);
@@ -149,7 +144,7 @@ void stray_hook_PQfinish(PGconn *conn)
     struct libpq_call call = enter_release(STRAY_HOOK_PQfinish, "PQfinish", STRAY_PGCONN, conn, CALLER());
     if (call.function)
         ((void (*)(PGconn *))call.function)(conn);
-    thread_self.libpq_depth--;
+    leave();
 }
 
 void stray_hook_PQclear(PGresult *result)
@@ -157,7 +152,7 @@ void stray_hook_PQclear(PGresult *result)
     struct libpq_call call = enter_release(STRAY_HOOK_PQclear, "PQclear", STRAY_PGRESULT, result, CALLER());
     if (call.function)
         ((void (*)(PGresult *))call.function)(result);
-    thread_self.libpq_depth--;
+    leave();
 }
 
 /* The socket is known, or another one, once polling says that the connection stands. */

@@ -4,11 +4,6 @@
 #include <errno.h>
 #include <stdint.h>
 
-static uint64_t key_of(const void *block)
-{
-    return (uint64_t)(uintptr_t)block;
-}
-
 /* realloc(p, 0), known to be a release only when it is over. */
 static void record_freed(uint16_t hook, uint64_t handle, uint64_t time)
 {
@@ -26,7 +21,7 @@ void *stray_hook_calloc(size_t count, size_t size)
     }
     void *block = real.calloc(count, size);
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_open(STRAY_HOOK_calloc, STRAY_HEAP, key_of(block), count * size, CALLER());
+        record_open(STRAY_HOOK_calloc, STRAY_HEAP, handle_of(block), count * size, CALLER());
     return block;
 }
 
@@ -35,7 +30,7 @@ void stray_hook_free(void *block)
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_close(STRAY_HOOK_free, STRAY_HEAP, key_of(block), CALLER());
+        record_close(STRAY_HOOK_free, STRAY_HEAP, handle_of(block), CALLER());
     REAL(free)(block);
 }
 
@@ -45,13 +40,13 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
     int kept = errno;
     if (!old) {
         if (new)
-            record_open(hook, STRAY_HEAP, key_of(new), size, caller);
+            record_open(hook, STRAY_HEAP, handle_of(new), size, caller);
     } else if (!new) {
         if (size == 0)
-            record_freed(hook, key_of(old), before);
+            record_freed(hook, handle_of(old), before);
     } else {
-        struct stray_event from = {before, key_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
-        struct stray_event to = {clock_after(), key_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
+        struct stray_event from = {before, handle_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
+        struct stray_event to = {clock_after(), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
         if (new == old)
             to.action = STRAY_RESIZE;
         emit_move(&from, &to);

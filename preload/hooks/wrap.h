@@ -24,6 +24,12 @@
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+/* The handle of what is known by its address. */
+static inline uint64_t handle_of(const void *pointer)
+{
+    return (uint64_t)(uintptr_t)pointer;
+}
+
 /* The gate's bits that events of a resource need. */
 #define BITS_OF(resource) ((resource) == STRAY_HEAP ? GATE_TRACED | GATE_HEAP : GATE_TRACED)
 

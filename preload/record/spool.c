@@ -13,7 +13,6 @@
 
 #define NODES_MAX (4u << 20)
 #define DEFS_MAX  (64u << 20)
-#define LANES_MAX 4096u
 #define CHUNK     (64u << 10)  /* populated at a time */
 #define MAPPED    (512u << 10) /* of each area at first */
 
@@ -120,7 +119,7 @@ static void lay_out(struct stray_spool_header *header, unsigned shrink)
     header->defs_offset = header->nodes_offset + header->nodes_capacity * sizeof(struct stray_node);
     header->defs_capacity = DEFS_MAX >> shrink;
     header->lanes_offset = header->defs_offset + header->defs_capacity;
-    header->lanes_capacity = LANES_MAX >> shrink;
+    header->lanes_capacity = SPOOL_LANES_MAX >> shrink;
 }
 
 static uint64_t laid_size(const struct stray_spool_header *header)
@@ -206,7 +205,8 @@ int spool_open(const char *path, const char *link, const uint8_t trace_id[16])
         result = (int)SYS3(SYS_symlink, path_kept, link_kept, 0);
     if (result < 0) {
         sys_unlink(path_kept);
-        spool = NULL;
+        if (spool)
+            unmap_all();
     }
     return result;
 }

@@ -15,6 +15,8 @@
 
 #include "stray/format.h"
 
+#define SPOOL_LANES_MAX 4096u /* lanes at most; fewer where the file may not be that long */
+
 extern struct stray_spool_header *spool; /* NULL until opened */
 
 /* Creates and maps the file at `path` (which must not exist). Where that is not beside the trace, a symbolic link to it is

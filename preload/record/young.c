@@ -3,14 +3,13 @@
 
 #include <stddef.h>
 
-#include "record/index.h"
+#include "record/spool.h"
 #include "settings.h"
 #include "sys.h"
 
 #define HANDLES   2048u /* powers of two */
 #define SUMS      512u
 #define OUTDATED  16384u
-#define LANES_MAX 4096u
 
 struct young {
     uint64_t sequence; /* of the buffer that the free slots belong to */
@@ -20,13 +19,13 @@ struct young {
     uint16_t slot_of_sum[SUMS];
 };
 
-static struct young *youngs[LANES_MAX]; /* by lane number */
+static struct young *youngs[SPOOL_LANES_MAX]; /* by lane number */
 static uint64_t outdated[OUTDATED];     /* by handle: the latest young_outdate() of any like it */
 static bool stopped;
 
 struct young *young_of(struct stray_lane *lane)
 {
-    if (settings.full || __atomic_load_n(&stopped, __ATOMIC_RELAXED) || lane->number >= LANES_MAX)
+    if (settings.full || __atomic_load_n(&stopped, __ATOMIC_RELAXED) || lane->number >= SPOOL_LANES_MAX)
         return NULL;
     struct young *young = youngs[lane->number];
     if (__builtin_expect(!young, 0))
@@ -42,7 +41,7 @@ void young_stop(void)
 void young_forget(void)
 {
     stopped = false;
-    for (unsigned i = 0; i < LANES_MAX; i++) {
+    for (unsigned i = 0; i < SPOOL_LANES_MAX; i++) {
         if (youngs[i])
             sys_munmap(youngs[i], sizeof(struct young));
         youngs[i] = NULL;

@@ -316,9 +316,11 @@ void incarnation_end(unsigned ending, int status)
 {
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
         return;
+    bool begun = __atomic_load_n(&process.ending, __ATOMIC_RELAXED);
     incarnation_end_begins(ending);
     sample_stop();
-    sample_force();
+    if (begun) /* else the beginning has just taken one */
+        sample_force();
     tell_losses();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
