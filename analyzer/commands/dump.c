@@ -60,7 +60,8 @@ static bool handle_is_address(const struct stray_event *event)
 
 static const char *endpoint_of(const struct event_line *line)
 {
-    return value_is_endpoint(line->event) ? trace_endpoint(line->trace, line->event->value) : NULL;
+    uint64_t id = endpoint_in(line->event);
+    return id ? trace_endpoint(line->trace, id) : NULL;
 }
 
 static void print_text(const struct event_line *line)

@@ -429,7 +429,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
-        event->action > STRAY_ELIDED || event->action < STRAY_OPEN) {
+        event->action > STRAY_USED || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }

@@ -144,6 +144,7 @@ static int parse_record(struct defs *defs, uint16_t type, const struct record *r
         return parse_code(defs, record);
     case STRAY_DEF_ENDPOINT:
     case STRAY_DEF_DATABASE:
+    case STRAY_DEF_PATH:
         return parse_endpoint(defs, record);
     case STRAY_DEF_NOTE:
         return parse_text(&defs->notes, record);

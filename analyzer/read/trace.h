@@ -85,7 +85,7 @@ uint32_t trace_node_count(const struct trace *trace); /* largest id */
 
 /* Definitions by id; NULL if there is none of that kind. */
 const struct code *trace_code(const struct trace *trace, uint32_t id);
-const char *trace_endpoint(const struct trace *trace, uint64_t id); /* ENDPOINT or DATABASE text */
+const char *trace_endpoint(const struct trace *trace, uint64_t id); /* ENDPOINT, DATABASE or PATH text */
 
 /* All module records in the order they were made. */
 size_t trace_modules(const struct trace *trace, const struct module **ret_modules);

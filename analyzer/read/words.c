@@ -23,6 +23,8 @@ static const char *const actions[] = {
     [STRAY_EXEC_CLOSED] = "exec-closed",
     [STRAY_FAILED] = "failed",
     [STRAY_ELIDED] = "elided",
+    [STRAY_EXITED] = "exited",
+    [STRAY_USED] = "used",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",
     [STRAY_MEMORY] = "memory",
@@ -76,17 +78,18 @@ const char *hook_name(unsigned hook)
     return hook < STRAY_HOOK_END ? hooks[hook] : NULL;
 }
 
-bool value_is_endpoint(const struct stray_event *event)
+uint64_t endpoint_in(const struct stray_event *event)
 {
     switch (event->action) {
     case STRAY_CONNECTING:
     case STRAY_CONNECTED:
     case STRAY_ENDPOINT:
+        return event->value;
     case STRAY_INHERITED:
-        return event->value != 0;
+        return event->value & ~STRAY_ACCEPTED;
     case STRAY_OPEN:
-        return event->resource == STRAY_CONNECTION && event->value != 0;
+        return event->resource == STRAY_CONNECTION || event->resource == STRAY_TEMPFILE ? event->value : 0;
     default:
-        return false;
+        return 0;
     }
 }

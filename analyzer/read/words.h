@@ -18,7 +18,7 @@ const char *hook_name(unsigned hook);
 /* What a handle of a known resource is; false for an unknown one. */
 bool resource_key(unsigned resource, enum stray_key *ret_key);
 
-/* True if the event's value is the id of an endpoint definition. */
-bool value_is_endpoint(const struct stray_event *event);
+/* The id of the definition that the event's value names; 0: none. */
+uint64_t endpoint_in(const struct stray_event *event);
 
 #endif

@@ -20,6 +20,7 @@
 #define STRAY_LANE_EVENTS   1024u   /* events in one buffer of a lane */
 #define STRAY_FRAME_PLAIN   (64u << 20) /* most bytes of a payload once decompressed */
 #define STRAY_FRAME_EVENTS_MAX 65536u /* most events in one frame */
+#define STRAY_ACCEPTED  (UINT64_C(1) << 32) /* in the value of INHERITED: a server's side */
 #define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one after the final flush */
 
 /* File header, at offset 0 of every trace. Frames follow at `header_size`. */
@@ -77,8 +78,10 @@ _Static_assert(sizeof(struct stray_event) == 32, "stray_event");
 _Static_assert(offsetof(struct stray_event, stack) == 24, "commit word");
 
 enum stray_action {
-    STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap), else 0; CONNECTION by accept: value = endpoint definition */
-    STRAY_CLOSE = 2,      /* handle released; time is from before the release */
+    STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap, mmap), else 0; CONNECTION by accept: value = endpoint
+                             definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call */
+    STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status, time from after;
+                             MMAP: value = bytes from `handle` on that are no longer mapped, in part or over several maps */
     STRAY_MOVE_FROM = 3,  /* a realloc that moved: the old block, time from before. The lane's next MOVE_TO completes it */
     STRAY_MOVE_TO = 4,    /* ... the new block; value: new size */
     STRAY_RESIZE = 5,     /* realloc in place; value: new size */
@@ -92,7 +95,7 @@ enum stray_action {
     STRAY_LINK = 13,      /* PGconn `handle` uses descriptor `value` (UINT64_MAX: none) */
     STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value` */
     STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds */
-    STRAY_INHERITED = 16, /* open in this process from its start; value: endpoint definition or 0 */
+    STRAY_INHERITED = 16, /* open in this process from its start; value: endpoint definition or 0, | 1<<32 if accepted */
     STRAY_DURATION = 17,  /* value: ticks that the call `hook` on `handle` took (connects) */
     STRAY_SHUTDOWN = 18,  /* shutdown(handle, value) */
     STRAY_EXEC_CLOSED = 19, /* close-on-exec descriptor closed by the exec that ends this incarnation */
@@ -100,6 +103,9 @@ enum stray_action {
     STRAY_ELIDED = 21,    /* short lives that are told only in sum: handle: their number | b<<56, where their ages in ticks
                              lie in [2^b, 2^(b+1)); value: bytes asked for; stack, hook: of the acquires; time: of the last
                              release */
+    STRAY_EXITED = 22,    /* THREAD or CHILD `handle` has ended, and waits to be joined or waited for */
+    STRAY_USED = 23,      /* descriptor `handle` has been used value>>40 times, last (value & (2^40-1)) microseconds before
+                             `time` */
 
     STRAY_OWNER = 64,     /* this lane now belongs to thread id `handle` */
     STRAY_CLOCK_PAIR = 65,/* handle: CLOCK_MONOTONIC ns, value: CLOCK_REALTIME ns, both at `time` */
@@ -159,6 +165,7 @@ enum stray_def_type {
     STRAY_DEF_DATABASE = 5, /* "host:port/database user"; NUL: what PQhost, PQport, PQdb, PQuser said */
     STRAY_DEF_NOTE = 6,     /* a sentence for the report: something could not be seen; NUL */
     STRAY_DEF_OPTION = 7,   /* "NAME=value" of one STRAY_ setting in force; NUL */
+    STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
 };
 
 struct stray_def_process {
