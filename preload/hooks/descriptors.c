@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "hooks/wrap.h"
+#include "hooks/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,43 +11,35 @@
 #include "state/descriptors.h"
 #include "state/incarnation.h"
 
-/* A vfork child runs in this memory: what it does with its descriptors is not ours. */
-static bool may_record(void)
+bool may_record(void)
 {
     return gate_open(GATE_TRACED) && incarnation_is_self();
 }
 
-static uint64_t handle_of_descriptor(int fd)
+void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *caller)
 {
-    return (uint64_t)(uint32_t)fd;
-}
-
-static void opened(uint16_t hook, uint8_t resource, int fd, const void *caller)
-{
+    if (fd < 0 || !may_record())
+        return;
+    int kept = errno;
     uint64_t time = clock_after();
     if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
         emit_at(time, STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_stack(caller));
+    errno = kept;
 }
 
 int stray_hook_socket(int domain, int type, int protocol)
 {
     int fd = REAL(socket)(domain, type, protocol);
-    if (fd >= 0 && may_record()) {
-        int kept = errno;
-        opened(STRAY_HOOK_socket, STRAY_SOCKET, fd, CALLER());
-        errno = kept;
-    }
+    descriptor_made(STRAY_HOOK_socket, STRAY_SOCKET, fd, CALLER());
     return fd;
 }
 
 int stray_hook_socketpair(int domain, int type, int protocol, int pair[2])
 {
     int result = REAL(socketpair)(domain, type, protocol, pair);
-    if (result == 0 && may_record()) {
-        int kept = errno;
-        opened(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[0], CALLER());
-        opened(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[1], CALLER());
-        errno = kept;
+    if (result == 0) {
+        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[0], CALLER());
+        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[1], CALLER());
     }
     return result;
 }
@@ -131,14 +123,7 @@ int stray_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int 
     return accepted(STRAY_HOOK_accept4, fd, REAL(accept4)(fd, address, length, flags), CALLER());
 }
 
-/* A close in three steps, because the number may be another thread's the moment the real call has made it free. */
-struct closing {
-    struct descriptor row; /* as it was; resource 0: nothing to record */
-    uint64_t time;
-    int fd;
-};
-
-static struct closing before_close(int fd)
+struct closing before_close(int fd)
 {
     struct closing closing = {.fd = fd};
     struct descriptor *descriptor = descriptors_tracked(fd);
@@ -153,8 +138,7 @@ static struct closing before_close(int fd)
     return closing;
 }
 
-/* Only EBADF leaves a descriptor as it was; after EINTR and EIO it is gone. */
-static void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller)
+void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller)
 {
     if (closing->row.resource == 0 || (result != 0 && errno == EBADF))
         return;

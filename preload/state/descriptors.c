@@ -58,7 +58,9 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
         return false;
-    descriptor->cookie = read_cookie(fd);
+    descriptor->identity = read_cookie(fd);
+    descriptor->uses = descriptor->told = 0;
+    descriptor->accepted = false;
     descriptor->phase = phase;
     descriptor->endpoint = endpoint;
     __atomic_store_n(&descriptor->resource, resource, __ATOMIC_RELEASE);
@@ -99,8 +101,8 @@ void descriptors_report(int fd)
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
-    if (descriptor->cookie != 0)
-        return read_cookie(fd) == descriptor->cookie;
+    if (descriptor->identity != 0)
+        return read_cookie(fd) == descriptor->identity;
     return sys_fcntl(fd, F_GETFD, 0) >= 0;
 }
 

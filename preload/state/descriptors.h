@@ -13,11 +13,15 @@
 enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
 
 struct descriptor {
-    uint64_t cookie;       /* SO_COOKIE; 0: not a socket, or unknown */
-    uint32_t endpoint;     /* definition of the peer; of a listening socket: its own address; 0: unknown */
-    uint8_t resource;      /* enum stray_resource; 0: not tracked */
-    uint8_t phase;         /* enum descriptor_phase */
-    uint8_t reserved[2];
+    uint64_t identity; /* SO_COOKIE of a socket; 0: unknown */
+    uint64_t last_use; /* event time; counts if uses > 0 */
+    uint32_t uses;     /* how often it was read from or written to */
+    uint32_t told;     /* ... as the trace says so far */
+    uint32_t endpoint; /* definition of the peer; of a listening socket: its own address; 0: unknown */
+    uint8_t resource;  /* enum stray_resource; 0: not tracked */
+    uint8_t phase;     /* enum descriptor_phase */
+    bool accepted;     /* a connection of which this process, or the one it was inherited from, is the server */
+    uint8_t reserved;
 };
 
 bool descriptors_init(void);

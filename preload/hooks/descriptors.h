@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the hooks of functions that make, use and close descriptors share. The rules of wrap.h hold. */
+#ifndef STRAY_PRELOAD_HOOKS_DESCRIPTORS_H
+#define STRAY_PRELOAD_HOOKS_DESCRIPTORS_H
+
+#include "hooks/wrap.h"
+#include "state/descriptors.h"
+
+/* A vfork child runs in this memory: what it does with its descriptors is not ours. */
+bool may_record(void);
+
+static inline uint64_t handle_of_descriptor(int fd)
+{
+    return (uint64_t)(uint32_t)fd;
+}
+
+/* Records `fd`, made just now by `hook`, called from `caller`; nothing for one below 0. Keeps errno. */
+void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *caller);
+
+/* A close in three steps, because the number may be another thread's the moment the real call has made it free: take the row
+ * away, close, record. */
+struct closing {
+    struct descriptor row; /* as it was; resource 0: nothing to record */
+    uint64_t time;
+    int fd;
+};
+
+struct closing before_close(int fd);
+/* Only EBADF leaves a descriptor as it was; after EINTR and EIO it is gone. */
+void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller);
+
+#endif
