@@ -10,6 +10,8 @@
 #define OUTLIER     4   /* times the median: more in one window is a load of something else */
 #define DUE         4.6 /* where so many are due, none comes by chance once in a hundred times */
 #define LONGER      1.5
+#define PROMPT      4 /* windows: an onset so soon is no onset, it had begun before */
+#define MOST_ORDER  8.0
 
 static uint64_t sum(const uint32_t *counts, unsigned from, unsigned to)
 {
@@ -67,7 +69,41 @@ static double most_of_one(const uint32_t *born, const struct cohorts *cohorts)
     return fmax(OUTLIER, OUTLIER * (double)sorted[count / 2]);
 }
 
-static void find_order(const uint32_t *born, struct cohorts *cohorts)
+/* Work, in windows: done before the onset, by half of the cohorts, and by all. */
+struct stretch {
+    double before, half, all;
+};
+
+/* x^order but for a factor and a term, so that order 0 has a limit: log(x). */
+static double power(double x, double order)
+{
+    return fabs(order) < 1e-9 ? log(x) : (pow(x, order) - 1) / order;
+}
+
+/* Logarithm of how much more there is of something of this order at the end than at half, when what came
+ * before the onset was not counted. It rises with the order. */
+static double log_gain(const struct stretch *stretch, double order)
+{
+    if (stretch->before <= 0)
+        return order * log(stretch->all / stretch->half);
+    return log(power(1 + stretch->all / stretch->before, order) /
+               power(1 + stretch->half / stretch->before, order));
+}
+
+static double order_for(const struct stretch *stretch, double gain)
+{
+    double low = -MOST_ORDER, high = MOST_ORDER;
+    for (int i = 0; i < 50; i++) {
+        double middle = (low + high) / 2;
+        if (log_gain(stretch, middle) < gain)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (low + high) / 2;
+}
+
+static void find_order(const uint32_t *born, double lead, struct cohorts *cohorts)
 {
     unsigned windows = cohorts->end - cohorts->onset, half = windows / 2;
     double at_half = 0, at_end = 0;
@@ -82,17 +118,19 @@ static void find_order(const uint32_t *born, struct cohorts *cohorts)
     }
     if (at_half < 1)
         return;
-    double doublings = log((double)windows / half);
-    cohorts->order = log(at_end / at_half) / doublings;
-    cohorts->order_sd = sqrt(fmax(0, 1 / at_half - 1 / at_end)) / doublings;
+    struct stretch stretch = {cohorts->onset <= PROMPT ? lead + cohorts->onset : 0, half, windows};
+    cohorts->order = order_for(&stretch, log(at_end / at_half));
+    double gain =
+        (log_gain(&stretch, cohorts->order + 0.01) - log_gain(&stretch, cohorts->order - 0.01)) / 0.02;
+    cohorts->order_sd = sqrt(fmax(0, 1 / at_half - 1 / at_end)) / gain;
 }
 
-struct cohorts cohorts_of(const uint32_t *born, unsigned end)
+struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead)
 {
     struct cohorts cohorts = {.onset = onset_of(born, end), .end = end};
     cohorts.survivors = sum(born, cohorts.onset, end);
     share_out(born, &cohorts);
-    find_order(born, &cohorts);
+    find_order(born, lead, &cohorts);
     return cohorts;
 }
 

@@ -22,8 +22,9 @@ struct cohorts {
     double order_sd;
 };
 
-/* `born`: survivors by window of birth. `end`: windows from here on are too young to tell. */
-struct cohorts cohorts_of(const uint32_t *born, unsigned end);
+/* `born`: survivors by window of birth. `end`: windows from here on are too young to tell. `lead`: for how
+ * many windows the site had been at it before the first. */
+struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead);
 
 /* Windows that ended by `time`, given when each ended. */
 unsigned cohorts_until(const double *window_end, double time);

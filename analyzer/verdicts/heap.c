@@ -15,6 +15,7 @@
 #define STATIC_SHARE      0.8
 #define STEP_GROUPS       8
 #define MIN_SURVIVORS     8
+#define MIN_WINDOWS       8
 #define MIN_GENERATIONS   0.75
 #define MAX_HAZARD        0.5
 #define SURVIVOR_SHARE    0.02 /* of the peak */
@@ -27,7 +28,7 @@
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
-#define ONE_SIDED_95      1.645
+#define ONE_SIDED_99      2.33
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
@@ -63,7 +64,7 @@ static bool spread_in_time(const struct heap_figures *figures)
 {
     if (figures->work_is_load)
         return true;
-    struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS);
+    struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
            !cohorts_ceased(figures->by_time);
 }
@@ -103,7 +104,7 @@ static bool container_grows(const struct levels *levels)
             steps++;
         }
     }
-    return steps >= CONTAINER_STEPS && 2 * latest >= last &&
+    return steps >= CONTAINER_STEPS && 5 * latest >= 2 * last &&
            levels->low_bytes[last] >= CONTAINER_GROWN * levels->low_bytes[0] &&
            levels->low[last] <= CONTAINER_COUNT * levels->low[last / 3] + 1;
 }
@@ -131,16 +132,17 @@ static void judge_container(const struct heap_figures *figures, struct heap_judg
 static bool survives(const struct heap_figures *figures, const struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
-    return cohorts->generations >= MIN_GENERATIONS && cohorts->survivors >= MIN_SURVIVORS &&
-           judgement->hazard < MAX_HAZARD &&
+    return cohorts->end - cohorts->onset >= MIN_WINDOWS && cohorts->generations >= MIN_GENERATIONS &&
+           cohorts->survivors >= MIN_SURVIVORS && judgement->hazard < MAX_HAZARD &&
            (judgement->z > RISING || (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak);
 }
 
 static void follow(const struct heap_figures *figures, double age, struct heap_judgement *judgement)
 {
     judgement->follow_up = age;
-    judgement->cohorts = cohorts_of(figures->by_work, cohorts_until(figures->window_end, figures->tc - age));
-    judgement->hazard = survival_hazard(&figures->ages, age, span_of(figures));
+    judgement->cohorts =
+        cohorts_of(figures->by_work, cohorts_until(figures->window_end, figures->tc - age), figures->lead);
+    judgement->hazard = survival_hazard(&figures->ages, age, figures->tc);
 }
 
 /* Where some are still released at the follow-up age, older ones may tell more: a cache that evicts at random
@@ -177,9 +179,9 @@ static bool began_late(const struct heap_figures *figures, const struct cohorts 
 static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
-    double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
-    if (high < FLAT || cohorts_ceased(figures->by_work) || !spread_in_time(figures) ||
-        presence(figures) < MIN_LIFE_SHARE)
+    double high = cohorts->order + ONE_SIDED_99 * cohorts->order_sd;
+    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)) || cohorts_ceased(figures->by_work) ||
+        !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
         return VERDICT_PLATEAU;
     judgement->young = high >= LINEAR && began_late(figures, cohorts);
     return high < LINEAR || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;

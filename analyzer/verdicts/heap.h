@@ -33,6 +33,7 @@ struct heap_figures {
     unsigned few;                  /* fewer acquires than this are too few to judge */
     double first, tc;              /* where by_work begins, and Tc: seconds since the process began */
     bool work_is_load;             /* the axis is requests or statements; else allocations: a weak one */
+    double lead;                   /* windows of by_work's width between the first birth and `from` */
     double from;                   /* share of the process's work at which by_work begins */
     /* Births of survivors in COHORT_WINDOWS parts, of the work from `from` to Tc and of the time from the
      * first birth to Tc; NULL: too little was ever open to keep them. */

@@ -331,6 +331,8 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
     figures.by_time = growth->by_time;
     figures.window_end = space.window_end;
     figures.window_work = (court->work - from) / LIVES_WINDOWS;
+    if (figures.window_work > 0)
+        figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
     figures.ages = ages_of(court, growth, figures.closed);
     figures.levels = levels_of(court, &growth->windows, from, &space);
     return heap_judge(&figures);

@@ -18,9 +18,10 @@ double survival_quantile(const struct ages *ages, double q)
 {
     double all = total(ages->released, ages->buckets), seen = 0;
     for (unsigned i = 0; all > 0 && i < ages->buckets; i++) {
-        seen += ages->released[i];
-        if (seen >= q * all)
-            return ages->bound[i + 1];
+        double here = ages->released[i];
+        if (here > 0 && seen + here >= q * all)
+            return ages->bound[i] + (q * all - seen) / here * (ages->bound[i + 1] - ages->bound[i]);
+        seen += here;
     }
     return 0;
 }
@@ -40,9 +41,10 @@ static double time_beyond(const struct ages *ages, const uint32_t *counts, doubl
 double survival_hazard(const struct ages *ages, double age, double span)
 {
     double late = 0;
-    for (unsigned i = 0; i < ages->buckets; i++)
-        late += ages->bound[i] >= age ? ages->released[i] : 0;
-    late *= ages->unseen;
+    for (unsigned i = 0; i < ages->buckets; i++) {
+        double width = ages->bound[i + 1] - ages->bound[i], older = (ages->bound[i + 1] - age) / width;
+        late += ages->unseen * ages->released[i] * fmin(1, fmax(0, older));
+    }
     double lived =
         ages->unseen * time_beyond(ages, ages->released, age) + time_beyond(ages, ages->surviving, age);
     return lived > 0 ? span * late / lived : 0;
