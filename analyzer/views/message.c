@@ -31,15 +31,6 @@ static void say_where(const struct report_finding *finding, char *text, size_t s
         snprintf(text, size, "an unnamed function");
 }
 
-static double fact(const struct report_finding *finding, const char *name)
-{
-    for (size_t i = 0; i < finding->fact_count; i++) {
-        if (strcmp(finding->facts[i].name, name) == 0)
-            return finding->facts[i].value;
-    }
-    return 0;
-}
-
 static void say_peer(const struct report_finding *finding, char *text, size_t size)
 {
     text[0] = '\0';
@@ -52,11 +43,13 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
 {
     struct words things, opened, bytes;
     words_things(&things, finding->count, thing_of(finding->resource));
-    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
     words_bytes(&bytes, (double)finding->bytes);
     const char *verb = finding->server ? "accepted" : "opened";
-    const char *never =
-        finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
+    const char *never = finding->verdict != VERDICT_CREEP                    ? "never released"
+                        : report_fact(finding, "grown_by_realloc_bytes") > 0 ? "made ever bigger"
+                        : report_fact(finding, "too_early_to_tell") > 0      ? "still kept; too early to tell"
+                                                                        : "still kept, and still growing";
     if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
