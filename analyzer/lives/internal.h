@@ -5,8 +5,10 @@
 
 #include "lives/lifetimes.h"
 
+/* What is known of one lane. */
 struct moving {
-    struct block block; /* handle 0: none under way, or of unknown origin */
+    struct block block; /* realloc; handle 0: none under way, or of unknown origin */
+    struct batch told;  /* sums of short lives */
 };
 
 /* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the

@@ -11,8 +11,6 @@ static void change(uint32_t mark, int64_t by)
     windows_advance(&windows, mark, open, open * 100);
     open += (uint64_t)by;
     windows_change(&windows, open, open * 100);
-    if (by > 0)
-        windows_born(&windows, (uint64_t)by);
 }
 
 Test(windows, the_smallest_number_counts)
@@ -28,7 +26,6 @@ Test(windows, the_smallest_number_counts)
     cr_expect_eq(windows.low[2], 6);
     cr_expect_eq(windows.low[3], 7);
     cr_expect_float_eq(windows.low_bytes[1], 200, 0);
-    cr_expect_eq(windows.births[1], 7);
 }
 
 Test(windows, what_nothing_happens_to_stays)
@@ -49,7 +46,6 @@ Test(windows, neighbours_merge)
     cr_expect_eq(windows.current, 32);
     cr_expect_eq(windows.low[1], 2, "of 2 and 4");
     cr_expect_eq(windows.low[31], 62);
-    cr_expect_eq(windows.births[31], 3);
     cr_expect_eq(windows_mark(&windows, 5), 10);
 }
 
@@ -60,7 +56,6 @@ Test(windows, a_long_way_at_once)
     cr_expect_lt(windows.current, LIVES_WINDOWS);
     cr_expect_geq(windows.current, LIVES_WINDOWS / 2);
     cr_expect_eq(windows.low[windows.current], 2);
-    cr_expect_eq(windows.births[0], 2);
 }
 
 Test(windows, the_same_windows_for_all_that_come_to_the_same_mark)
@@ -72,11 +67,4 @@ Test(windows, the_same_windows_for_all_that_come_to_the_same_mark)
     windows_advance(&late, 777, 0, 0);
     cr_expect_eq(windows.shift, late.shift);
     cr_expect_eq(windows.current, late.current);
-}
-
-Test(windows, births_saturate)
-{
-    windows_born(&windows, UINT64_C(1) << 40);
-    windows_born(&windows, 7);
-    cr_expect_eq(windows.births[0], UINT32_MAX);
 }
