@@ -6,9 +6,12 @@
 #ifndef STRAY_PRELOAD_PROTOTYPES_H
 #define STRAY_PRELOAD_PROTOTYPES_H
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "stray/hooks.h"
 

@@ -10,12 +10,15 @@
 
 #include "record/defs.h"
 #include "record/emit.h"
+#include "record/file.h"
+#include "record/index.h"
 #include "state/endpoint.h"
 #include "sys.h"
 #include "text.h"
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu
+#define INODE           (UINT64_C(1) << 63) /* marks an identity that is no cookie */
 
 static struct descriptor *table; /* DESCRIPTORS_MAX rows, most of them never touched */
 static int highest = -1;         /* largest number ever tracked */
@@ -46,6 +49,25 @@ static uint64_t read_cookie(int fd)
     return sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool descriptors_is_socket(int fd)
+{
+    return read_cookie(fd) != 0;
+}
+
+/* Device and inode. Epolls and their like share one, and can be told from files and sockets only. */
+static uint64_t read_inode(int fd)
+{
+    struct stat status;
+    if (sys_fstat(fd, &status) != 0)
+        return 0;
+    return index_mix(status.st_dev, status.st_ino) | INODE;
+}
+
+static uint64_t read_identity(int fd, uint8_t resource)
+{
+    return resource == STRAY_FILE ? read_inode(fd) : read_cookie(fd);
+}
+
 static void raise_highest(int fd)
 {
     int seen = __atomic_load_n(&highest, __ATOMIC_RELAXED);
@@ -58,7 +80,7 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
         return false;
-    descriptor->identity = read_cookie(fd);
+    descriptor->identity = read_identity(fd, resource);
     descriptor->uses = descriptor->told = 0;
     descriptor->accepted = false;
     descriptor->phase = phase;
@@ -101,9 +123,20 @@ void descriptors_report(int fd)
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
+    if (descriptor->identity & INODE)
+        return read_inode(fd) == descriptor->identity;
     if (descriptor->identity != 0)
         return read_cookie(fd) == descriptor->identity;
     return sys_fcntl(fd, F_GETFD, 0) >= 0;
+}
+
+bool descriptors_restore(int fd, const struct descriptor *row)
+{
+    struct descriptor *descriptor = descriptors_at(fd);
+    if (!descriptor || !is_same(fd, row))
+        return false;
+    *descriptor = *row;
+    return true;
 }
 
 static void reconcile(int fd, struct descriptor *descriptor)
@@ -143,10 +176,19 @@ static void adopt_socket(int fd)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof(peer);
-    if (fd <= STDERR_FILENO || descriptors_tracked(fd) || read_cookie(fd) == 0)
-        return;
     bool connected = sys_getpeername(fd, &peer, &length) == 0;
     descriptors_opened(fd, connected ? STRAY_CONNECTION : STRAY_SOCKET, connected ? PHASE_CONNECTED : PHASE_PLAIN, 0);
+}
+
+/* `folder` is the one that is being read. */
+static void adopt(int fd, int folder)
+{
+    if (fd <= STDERR_FILENO || fd == folder || file_is_kept(fd) || descriptors_tracked(fd))
+        return;
+    if (descriptors_is_socket(fd))
+        adopt_socket(fd);
+    else
+        descriptors_opened(fd, STRAY_FILE, PHASE_PLAIN, 0);
 }
 
 /* One entry of what getdents64() fills. */
@@ -157,25 +199,25 @@ struct entry {
     char name[];
 };
 
-static void adopt_entries(const char *entries, long size)
+static void adopt_entries(const char *entries, long size, int folder)
 {
     for (long at = 0; at < size;) {
         const struct entry *entry = (const struct entry *)(const void *)(entries + at);
         if (entry->name[0] != '.')
-            adopt_socket((int)string_number(entry->name));
+            adopt((int)string_number(entry->name), folder);
         at += entry->size;
     }
 }
 
-/* After exec the table is empty: what is open and a socket is found by asking. Most programs begin with three
- * descriptors, none of them a socket of theirs. */
-static void adopt_sockets(void)
+/* After exec the table is empty: what is open is found by asking. Every program begins with three descriptors that are
+ * nobody's to close: these stay unknown. */
+static void adopt_open(void)
 {
     _Alignas(8) char entries[1024];
     int folder = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
     long size;
     while (folder >= 0 && (size = SYS3(SYS_getdents64, folder, entries, sizeof(entries))) > 0)
-        adopt_entries(entries, size);
+        adopt_entries(entries, size, folder);
     if (folder >= 0)
         sys_close(folder);
 }
@@ -183,7 +225,7 @@ static void adopt_sockets(void)
 void descriptors_inherited(void)
 {
     if (highest < 0)
-        adopt_sockets();
+        adopt_open();
     for (int fd = 0; fd <= highest; fd++) {
         struct descriptor *descriptor = descriptors_tracked(fd);
         struct sockaddr_storage peer;
