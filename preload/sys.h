@@ -5,6 +5,7 @@
 #ifndef STRAY_PRELOAD_SYS_H
 #define STRAY_PRELOAD_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -56,6 +57,16 @@ static inline int sys_mkdir(const char *path, mode_t mode)
 static inline int sys_unlink(const char *path)
 {
     return (int)SYS3(SYS_unlink, path, 0, 0);
+}
+/* Whether `path` names something; also where that cannot be told. */
+static inline bool sys_exists(const char *path)
+{
+    struct stat status;
+    return (int)SYS3(SYS_lstat, path, &status, 0) != -ENOENT;
+}
+static inline ssize_t sys_readlink(const char *path, char *buffer, size_t size)
+{
+    return SYS3(SYS_readlink, path, buffer, size);
 }
 static inline int sys_ftruncate(int fd, off_t size)
 {

@@ -11,7 +11,7 @@
 
 struct block {
     uint64_t handle; /* 0: no block */
-    uint64_t size;
+    uint64_t size; /* of a temporary file: the definition of its path, or 0 */
     uint32_t site; /* where it was born */
     uint32_t mark; /* when: a mark of the work axis */
 };

@@ -7,6 +7,7 @@
 
 struct moving {
     struct block block; /* handle 0: none under way, or of unknown origin */
+    uint8_t resource;
 };
 
 /* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the
@@ -28,8 +29,16 @@ bool is_descriptor(unsigned resource);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
+/* The bytes that a block of a kind stands for. */
+static inline uint64_t block_bytes(unsigned resource, const struct block *block)
+{
+    return resource == STRAY_TEMPFILE ? 0 : block->size;
+}
+
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
+/* Notes the temporary files that are there after the last event. */
+void survivors_left(struct lives *lives);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
 
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */

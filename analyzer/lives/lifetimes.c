@@ -173,8 +173,13 @@ static void block_end(struct lives *lives, struct blocks *blocks, struct block *
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block->size);
+    count_close(lives, block->site, block_bytes(site->resource, block));
     blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_MMAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
@@ -184,12 +189,12 @@ static int block_open(struct lives *lives, const struct stray_event *event)
     if (old)
         block_end(lives, blocks, old, event->time);
     struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block.size, event->time);
+        count_open(lives, block.site, block_bytes(event->resource, &block), event->time);
     return result;
 }
 
@@ -200,7 +205,7 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     if (block)
         block_end(lives, blocks, block, event->time);
     else
-        lives->books[event->resource].unknown++;
+        lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
 }
 
 /* NULL without memory. */
@@ -219,14 +224,14 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
-    moving->block = (struct block){0};
+    *moving = (struct moving){.resource = event->resource};
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
     }
     return 0;
 }
@@ -236,14 +241,15 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->block.handle == 0)
+    if (moving->block.handle == 0 || moving->resource != event->resource)
         return 0;
     struct block block = moving->block;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
         block_end(lives, blocks, old, event->time);
-    count_resize(lives, block.site, block.size, event->value);
+    if (event->resource != STRAY_TEMPFILE)
+        count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
     block.size = event->value;
     moving->block.handle = 0;
@@ -524,6 +530,7 @@ int lives_finish(struct lives *lives)
     int result = end_begins(lives, end, 0, false);
     settle_closers(lives);
     settle_survivors(lives);
+    survivors_left(lives);
     return result;
 }
 

@@ -110,6 +110,8 @@ struct site {
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    uint64_t left;         /* TEMPFILE: open after the last event */
+    uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
 };
 

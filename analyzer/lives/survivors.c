@@ -73,7 +73,7 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += block->size;
+    site->alive_bytes += block_bytes(site->resource, block);
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     if (!site->growth)
         return;
@@ -99,4 +99,18 @@ int survivors_note(struct lives *lives)
             note(lives, &lives->moving[i].block);
     }
     return 0;
+}
+
+void survivors_left(struct lives *lives)
+{
+    const struct blocks *blocks = &lives->blocks[STRAY_TEMPFILE];
+    for (size_t i = 0; i < blocks->capacity; i++) {
+        const struct block *block = &blocks->slots[i];
+        if (!block->handle)
+            continue;
+        struct site *site = &lives->sites[block->site];
+        site->left++;
+        if (block->size && (!site->left_path || block->size < site->left_path))
+            site->left_path = block->size;
+    }
 }

@@ -8,6 +8,7 @@
 
 #include "verdicts/connections.h"
 #include "verdicts/heap.h"
+#include "verdicts/tempfiles.h"
 
 #define FEW_BLOCKS     30 /* heap */
 #define FEW_OTHERS     10 /* PGresults and other blocks */
@@ -370,6 +371,53 @@ static int judge_blocks(struct court *court, uint32_t which)
     return loud ? say_growing(court, which, &leakage) : 0;
 }
 
+/* ---- temporary files ---- */
+
+static int say_left(struct court *court, uint32_t which, const struct tempfile_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = fold->left;
+    finding->example = fold->left_path;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = seconds(court, fold->last);
+    finding->rated = judgement->verdict == VERDICT_LEAKED && court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(fold->left, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "left_behind", (double)fold->left, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+static int judge_tempfiles(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct tempfile_figures figures = {
+        .opened = fold->opened,
+        .left = fold->left,
+        .exits = court->lives->ending == ENDING_EXIT,
+        .goes_on = court->lives->ending == ENDING_EXEC,
+    };
+    struct tempfile_judgement judgement = tempfile_judge(&figures);
+    court->judged.verdicts[which] = judgement.verdict;
+    return judgement.severity == SEVERITY_NONE ? 0 : say_left(court, which, &judgement);
+}
+
+static int judge_fold(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    if (fold->resource == STRAY_TEMPFILE)
+        return judge_tempfiles(court, which);
+    return keeps_lives(fold) ? judge_lives(court, which) : judge_blocks(court, which);
+}
+
 /* ---- causes ---- */
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -450,7 +498,8 @@ static int find_causes(struct court *court)
     }
     for (uint32_t i = 0; i < court->judged.count; i++) {
         struct finding *finding = &court->judged.findings[i];
-        if (!keeps_lives(&court->folds->items[finding->fold]))
+        const struct fold *fold = &court->folds->items[finding->fold];
+        if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
             finding->cause = connection_holding(court, finding);
     }
     free(fold_of);
@@ -496,7 +545,7 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
     court.next = calloc(lives->life_count + 1, sizeof(*court.next));
     int result = court.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
-        result = keeps_lives(&folds->items[i]) ? judge_lives(&court, i) : judge_blocks(&court, i);
+        result = judge_fold(&court, i);
     if (result == 0)
         drop_idle_advice(&court);
     if (result == 0)

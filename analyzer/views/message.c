@@ -18,6 +18,8 @@ static const char *thing_of(unsigned resource)
         return "PGconn";
     case STRAY_PGRESULT:
         return "PGresult";
+    case STRAY_TEMPFILE:
+        return "temporary file";
     default:
         return resource_label(resource);
     }
@@ -65,6 +67,17 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
                  finding->count == 1 ? "was" : "were", opened.text, verb);
 }
 
+static void say_left(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words left, opened;
+    words_count(&left, finding->count);
+    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    int length = snprintf(text, size, "%s leaves temporary files behind: %s of %s made %s still there", where, left.text,
+                          opened.text, finding->count == 1 ? "is" : "are");
+    if (finding->example && length > 0 && (size_t)length < size)
+        snprintf(text + length, size - (size_t)length, ", for example %.400s", finding->example);
+}
+
 const char *report_message(struct report *report, const struct report_finding *finding)
 {
     char text[1024], where[256], peer[256];
@@ -72,6 +85,10 @@ const char *report_message(struct report *report, const struct report_finding *f
     say_where(finding, where, sizeof(where));
     say_peer(finding, peer, sizeof(peer));
     words_things(&things, finding->count, thing_of(finding->resource));
+    if (finding->resource == STRAY_TEMPFILE) {
+        say_left(finding, where, text, sizeof(text));
+        return report_keep(report, text);
+    }
     switch (finding->verdict) {
     case VERDICT_FINALIZER_CLOSED:
         snprintf(text, sizeof(text),

@@ -193,6 +193,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     };
     memcpy(copy.facts, from->facts, sizeof(copy.facts));
     copy.peer = report_keep(report, fold_peer(lives, fold));
+    if (from->example)
+        copy.example = report_keep(report, lives->source.endpoint(lives->source.data, from->example));
     copy.server = fold->peer != LIVES_NONE && lives->peers[fold->peer].server;
     int result = stack_copy(report, stacks->stack(stacks->data, from->stack), &copy.stack);
     if (result < 0)
@@ -238,6 +240,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
     into->severity = from->severity < into->severity ? from->severity : into->severity;
     into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
+    into->example = into->example ? into->example : from->example;
     into->rated |= from->rated;
     into->rate_per_hour.estimate += from->rate_per_hour.estimate;
     into->rate_per_hour.low += from->rate_per_hour.low;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "hooks/descriptors.h"
+#include "hooks/names.h"
 
 /* Whether an open() with these flags has a third argument. */
 static bool has_mode(int flags)
@@ -21,12 +22,19 @@ static bool has_mode(int flags)
         va_end(arguments);                                                                                             \
     }
 
+static void opened(uint16_t hook, int folder, const char *path, int flags, int fd, const void *caller)
+{
+    descriptor_made(hook, STRAY_FILE, fd, caller);
+    if (fd >= 0 && is_exclusive(flags))
+        name_made(hook, folder, path, caller);
+}
+
 #define OPEN(name)                                                                                                     \
     int stray_hook_##name(const char *path, int flags, ...)                                                            \
     {                                                                                                                  \
         MODE(flags, flags)                                                                                             \
         int fd = REAL(name)(path, flags, mode);                                                                        \
-        descriptor_made(STRAY_HOOK_##name, STRAY_FILE, fd, CALLER());                                                  \
+        opened(STRAY_HOOK_##name, AT_FDCWD, path, flags, fd, CALLER());                                                \
         return fd;                                                                                                     \
     }
 OPEN(open)
@@ -37,7 +45,7 @@ OPEN(open64)
     {                                                                                                                  \
         MODE(flags, flags)                                                                                             \
         int fd = REAL(name)(folder, path, flags, mode);                                                                \
-        descriptor_made(STRAY_HOOK_##name, STRAY_FILE, fd, CALLER());                                                  \
+        opened(STRAY_HOOK_##name, folder, path, flags, fd, CALLER());                                                  \
         return fd;                                                                                                     \
     }
 OPENAT(openat)
@@ -68,14 +76,23 @@ MAKER(inotify_init1, (int flags), (flags))
 MAKER(fanotify_init, (unsigned int flags, unsigned int event_flags), (flags, event_flags))
 MAKER(pidfd_open, (pid_t pid, unsigned int flags), (pid, flags))
 MAKER(shm_open, (const char *name, int flags, mode_t mode), (name, flags, mode))
-MAKER(mkstemp, (char *path), (path))
-MAKER(mkstemp64, (char *path), (path))
-MAKER(mkstemps, (char *path, int suffix), (path, suffix))
-MAKER(mkstemps64, (char *path, int suffix), (path, suffix))
-MAKER(mkostemp, (char *path, int flags), (path, flags))
-MAKER(mkostemp64, (char *path, int flags), (path, flags))
-MAKER(mkostemps, (char *path, int suffix, int flags), (path, suffix, flags))
-MAKER(mkostemps64, (char *path, int suffix, int flags), (path, suffix, flags))
+
+/* They replace the end of `path` by what was free. */
+#define TEMPORARY(name, params, args)                                                                                  \
+    int stray_hook_##name params                                                                                       \
+    {                                                                                                                  \
+        int fd = REAL(name) args;                                                                                      \
+        opened(STRAY_HOOK_##name, AT_FDCWD, path, O_CREAT | O_EXCL, fd, CALLER());                                     \
+        return fd;                                                                                                     \
+    }
+TEMPORARY(mkstemp, (char *path), (path))
+TEMPORARY(mkstemp64, (char *path), (path))
+TEMPORARY(mkstemps, (char *path, int suffix), (path, suffix))
+TEMPORARY(mkstemps64, (char *path, int suffix), (path, suffix))
+TEMPORARY(mkostemp, (char *path, int flags), (path, flags))
+TEMPORARY(mkostemp64, (char *path, int flags), (path, flags))
+TEMPORARY(mkostemps, (char *path, int suffix, int flags), (path, suffix, flags))
+TEMPORARY(mkostemps64, (char *path, int suffix, int flags), (path, suffix, flags))
 
 /* Given a descriptor, it changes the signals of that one. */
 int stray_hook_signalfd(int fd, const sigset_t *signals, int flags)

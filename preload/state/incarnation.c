@@ -19,6 +19,7 @@
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/sample.h"
+#include "state/tempfiles.h"
 #include "settings.h"
 #include "stray/wire.h"
 
@@ -209,6 +210,7 @@ static void forget_parent(void)
     capture_forget();
     encode_forget();
     young_forget();
+    tempfiles_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -239,6 +241,7 @@ static void begin_program(char **environment)
     clock_init();
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();
+    tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);

@@ -4,6 +4,7 @@
 #include "record/emit.h"
 #include "record/index.h"
 #include "state/descriptors.h"
+#include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
 #include "text.h"
@@ -42,6 +43,7 @@ void sample_force(void)
     if (resident > 0)
         emit_system(STRAY_MEMORY, resident, index_bytes());
     descriptors_sample();
+    tempfiles_sample();
 }
 
 /* Of the threads that find a sample due, one takes it. */
