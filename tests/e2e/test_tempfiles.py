@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, PYTHON, SOURCES
 
 
 @pytest.fixture
@@ -38,3 +38,32 @@ def test_folder_of_ones_own(stray, target, tmp_path, outside):
     result = stray.run([target("target_tempfiles"), outside, tmp_path], env={"TMPDIR": outside + "/"}).ok()
     report = stray.report(*result.files(result.pid))
     assert report.finding("by_mkdtemp", "tempfile", "leaked")["count"] == 6
+
+
+@pytest.fixture
+def python(stray, tmp_path, outside):
+    def run(mode):
+        result = stray.run([PYTHON, SOURCES / "python" / "files.py", mode, tmp_path],
+                           env={"TMPDIR": str(tmp_path), "OUTSIDE": outside}).ok().check()
+        return stray.report(*result.files(result.pid))
+    return run
+
+
+@pytest.mark.parametrize("mode, left", [("leaves_all", 40), ("leaves_some", 10)])
+def test_python_leaves(python, tmp_path, mode, left):
+    found = python(mode).finding("exports", "tempfile", "leaked")
+    assert found["count"] == left
+    assert found["site"]["file"].endswith("files.py")
+    assert f"{left} of 40 made are still there, for example {tmp_path}/export-" in found["message"]
+
+
+def test_python_removes(python):
+    python("removes_all").nothing_about("exports")
+
+
+def test_python_kinds(python):
+    report = python("all_kinds")
+    assert report.finding("named_and_kept", "tempfile", "leaked")["count"] == 10
+    assert report.finding("folder_kept", "tempfile", "leaked")["count"] == 5
+    for function in ("named_and_removed", "nameless", "folder_with_content", "tree_removed"):
+        report.nothing_about(function)
