@@ -19,6 +19,14 @@ def test_raw_system_calls(stray, target):
     stray.run([target("target_raw")]).ok().check()
 
 
+def test_inherited(stray, target):
+    """Six files and six ends of pipes: of the program that a child executes, two files fewer."""
+    result = stray.run([target("target_heirs")]).ok().check()
+    books = [process["resources"]["file"] for process in result.report().processes]
+    assert sorted(book.get("inherited", 0) for book in books) == [0, 10, 12, 12]
+    assert all(book.get("unknown_closed", 0) == 0 for book in books)
+
+
 @pytest.fixture
 def python(stray, tmp_path):
     def run(mode):
