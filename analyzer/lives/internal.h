@@ -28,6 +28,11 @@ bool is_descriptor(unsigned resource);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
+/* Mappings (mapping_events.c). */
+int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t lane);
+/* Frees what lives keep of them. */
+void mappings_end(struct lives *lives);
+
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);

@@ -184,7 +184,7 @@ static int block_open(struct lives *lives, const struct stray_event *event)
     if (old)
         block_end(lives, blocks, old, event->time);
     struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    block.size = event->resource == STRAY_HEAP ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
@@ -437,6 +437,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (event->resource == STRAY_MMAP)
+        return mapping_event(lives, event, lane);
     return block_event(lives, event, lane);
 }
 
@@ -473,6 +475,7 @@ void lives_close(struct lives *lives)
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
+    mappings_end(lives);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);

@@ -7,6 +7,7 @@
 #define STRAY_PRELOAD_PROTOTYPES_H
 
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
