@@ -193,8 +193,19 @@ static int block_open(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time);
+}
+
 static void block_close(struct lives *lives, const struct stray_event *event)
 {
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
     if (block)
