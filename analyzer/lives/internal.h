@@ -35,6 +35,11 @@ static inline uint64_t block_bytes(unsigned resource, const struct block *block)
     return resource == STRAY_TEMPFILE ? 0 : block->size;
 }
 
+/* Mappings (mapping_events.c). */
+int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t lane);
+/* Frees what lives keep of them. */
+void mappings_end(struct lives *lives);
+
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */

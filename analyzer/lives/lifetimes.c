@@ -179,7 +179,7 @@ static void block_end(struct lives *lives, struct blocks *blocks, struct block *
 
 static bool has_value(unsigned resource)
 {
-    return resource == STRAY_HEAP || resource == STRAY_MMAP || resource == STRAY_TEMPFILE;
+    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
@@ -198,8 +198,19 @@ static int block_open(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time);
+}
+
 static void block_close(struct lives *lives, const struct stray_event *event)
 {
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
     if (block)
@@ -443,6 +454,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (event->resource == STRAY_MMAP)
+        return mapping_event(lives, event, lane);
     return block_event(lives, event, lane);
 }
 
@@ -479,6 +492,7 @@ void lives_close(struct lives *lives)
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
+    mappings_end(lives);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);

@@ -98,6 +98,8 @@ int survivors_note(struct lives *lives)
         if (lives->moving[i].block.handle)
             note(lives, &lives->moving[i].block);
     }
+    for (const struct mapping *mapping = lives->mappings.all; mapping; mapping = mapping->next)
+        note(lives, &(struct block){.size = mapping->bytes, .site = mapping->site, .mark = mapping->mark});
     return 0;
 }
 

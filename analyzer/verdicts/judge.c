@@ -348,6 +348,14 @@ static double rss_growth(const struct lives *lives)
     return (double)lives->memory.last_rss - (double)lives->memory.first_rss;
 }
 
+/* An arena comes where the interpreter's pool happens to be used up, and is kept as long as any object in it lives: the line
+ * where it came is no more to blame than any other. */
+static bool is_arena(const struct court *court, const struct site *site)
+{
+    const struct frame *frame = site->resource == STRAY_MMAP ? court->blame(court->data, site->stack) : NULL;
+    return frame && frame->pooled;
+}
+
 static int judge_blocks(struct court *court, uint32_t which)
 {
     const struct fold *fold = &court->folds->items[which];
@@ -357,7 +365,12 @@ static int judge_blocks(struct court *court, uint32_t which)
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);
-        if (judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP) {
+        bool grows = judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP;
+        if (grows && is_arena(court, site)) {
+            judgement.verdict = VERDICT_STEADY;
+            grows = false;
+        }
+        if (grows) {
             add_up(&leakage, site, &judgement);
         } else if (site->opened > busiest) {
             busiest = site->opened;

@@ -20,6 +20,16 @@ static const char *thing_of(unsigned resource)
         return "PGresult";
     case STRAY_TEMPFILE:
         return "temporary file";
+    case STRAY_PGCANCEL:
+        return "cancel object";
+    case STRAY_PGCONNINFO:
+        return "list of connection options";
+    case STRAY_PGSTRING:
+        return "string of libpq";
+    case STRAY_LARGE_OBJECT:
+        return "large object";
+    case STRAY_MMAP:
+        return "mapping";
     default:
         return resource_label(resource);
     }
@@ -59,7 +69,11 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
     const char *verb = finding->server ? "accepted" : "opened";
     const char *never =
         finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
-    if (finding->bytes > 0)
+    if (finding->resource == STRAY_MMAP) /* address space: whether memory stands behind it is not known */
+        snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text, where,
+                 finding->count == 1 ? "was" : "were",
+                 finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
+    else if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
     else
