@@ -28,6 +28,14 @@ bool is_descriptor(unsigned resource);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
+/* The bytes of an open block; 0 for kinds that have none. */
+static inline uint64_t bytes_of(unsigned resource, const struct block *block)
+{
+    return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
+}
+
+/* Notes which threads and children had ended when Tc came, and never were joined or waited for (survivors.c). */
+void survivors_note_ended(struct lives *lives);
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);

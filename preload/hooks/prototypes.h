@@ -6,9 +6,11 @@
 #ifndef STRAY_PRELOAD_PROTOTYPES_H
 #define STRAY_PRELOAD_PROTOTYPES_H
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <threads.h>
 
 #include "stray/hooks.h"
 
