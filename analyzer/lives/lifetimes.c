@@ -205,7 +205,7 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
-    else
+    else if (event->action != STRAY_RECONCILED) /* a child found gone may have been waited for in the same moment */
         lives->books[event->resource].unknown++;
 }
 

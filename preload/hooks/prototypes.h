@@ -7,6 +7,7 @@
 #define STRAY_PRELOAD_PROTOTYPES_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -14,6 +15,9 @@
 
 #include "stray/hooks.h"
 
+struct rusage;
+struct termios;
+struct winsize;
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
 typedef int stray_main(int argc, char **argv, char **environment);

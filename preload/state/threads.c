@@ -153,3 +153,10 @@ void threads_detach(uint16_t hook, pthread_t thread)
     if ((before & (FATE_DETACHED | FATE_ENDED)) == FATE_ENDED)
         threads_joined(hook, &name);
 }
+
+void threads_forget(void)
+{
+    if (births)
+        sys_madvise(births, BIRTHS * sizeof(*births), MADV_DONTNEED);
+    last_number = 0;
+}

@@ -48,4 +48,7 @@ void threads_joined(uint16_t hook, const struct thread_name *name);
 /* It is about to be detached. */
 void threads_detach(uint16_t hook, pthread_t thread);
 
+/* In a forked child: the others are not there. */
+void threads_forget(void);
+
 #endif
