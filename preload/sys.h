@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -143,6 +144,15 @@ static inline void sys_signals(uint64_t mask)
 static inline void sys_yield(void)
 {
     SYS3(SYS_sched_yield, 0, 0, 0);
+}
+/* Sleeps while `*word` is `value`; may return early. */
+static inline void sys_futex_wait(const uint32_t *word, uint32_t value)
+{
+    SYS6(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, 0, 0);
+}
+static inline void sys_futex_wake(const uint32_t *word)
+{
+    SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 static inline int sys_getrlimit(int resource, struct rlimit *limit)
 {

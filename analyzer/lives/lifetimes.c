@@ -168,12 +168,18 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 
 /* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
 
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block_bytes(site->resource, block));
+    count_close(lives, block->site, bytes_of(site->resource, block));
     blocks_remove(blocks, block);
 }
 
@@ -185,16 +191,16 @@ static bool has_value(unsigned resource)
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, event->handle);
+    struct block *old = blocks_find(blocks, key_of(event));
     if (old)
         block_end(lives, blocks, old, event->time);
-    struct block block = {.handle = event->handle, .mark = lives->marks.current};
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
     block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block_bytes(event->resource, &block), event->time);
+        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
     return result;
 }
 
@@ -212,11 +218,21 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     if (event->resource == STRAY_HEAP)
         string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, event->handle);
+    struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
-    else
+    else if (event->action != STRAY_RECONCILED) /* a child found gone may have been waited for in the same moment */
         lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
+    else
+        lives->strange += !ends;
 }
 
 /* NULL without memory. */
@@ -323,6 +339,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         return 0;
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
+        return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event);
@@ -545,6 +564,7 @@ int lives_finish(struct lives *lives)
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);
+    survivors_note_ended(lives);
     return result;
 }
 

@@ -73,7 +73,7 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += block_bytes(site->resource, block);
+    site->alive_bytes += bytes_of(site->resource, block);
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     if (!site->growth)
         return;
@@ -112,7 +112,27 @@ void survivors_left(struct lives *lives)
             continue;
         struct site *site = &lives->sites[block->site];
         site->left++;
-        if (block->size && (!site->left_path || block->size < site->left_path))
-            site->left_path = block->size;
+        if (block->path && (!site->left_path || block->path < site->left_path))
+            site->left_path = block->path;
+    }
+}
+
+static void note_ended(struct lives *lives, const struct block *block)
+{
+    struct site *site = &lives->sites[block->site];
+    if (!block->ended || block->ended > lives->tc)
+        return;
+    site->ended++;
+    site->overtaken += block->ended < site->last;
+}
+
+void survivors_note_ended(struct lives *lives)
+{
+    static const enum stray_resource kinds[] = {STRAY_THREAD, STRAY_CHILD};
+    for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+        const struct blocks *blocks = &lives->blocks[kinds[kind]];
+        for (size_t i = 0; i < blocks->capacity; i++)
+            if (blocks->slots[i].handle)
+                note_ended(lives, &blocks->slots[i]);
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "verdicts/connections.h"
+#include "verdicts/ended.h"
 #include "verdicts/heap.h"
 #include "verdicts/tempfiles.h"
 
@@ -343,6 +344,42 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     return 0;
 }
 
+/* Threads and children that have ended, of all sites of a fold. */
+static struct ended_figures ended_of(const struct court *court, const struct fold *fold)
+{
+    struct ended_figures figures = {.child = fold->resource == STRAY_CHILD}; /* all 0 for other kinds */
+    for (size_t i = 0; i < fold->site_count; i++) {
+        figures.ended += court->lives->sites[fold->sites[i]].ended;
+        figures.overtaken += court->lives->sites[fold->sites[i]].overtaken;
+    }
+    return figures;
+}
+
+static int say_ended(struct court *court, uint32_t which, const struct ended_figures *figures,
+                     const struct ended_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    court->judged.verdicts[which] = judgement->verdict;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = figures->ended;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = fmin(seconds(court, fold->last), court->tc);
+    finding->rated = court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(figures->ended, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    fact_add(finding, "ended", (double)figures->ended, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
 static double rss_growth(const struct lives *lives)
 {
     return (double)lives->memory.last_rss - (double)lives->memory.first_rss;
@@ -362,6 +399,10 @@ static int judge_blocks(struct court *court, uint32_t which)
     struct leakage leakage = {.verdict = VERDICT_STEADY};
     enum verdict quiet = VERDICT_FEW;
     uint64_t busiest = 0;
+    struct ended_figures ended = ended_of(court, fold);
+    struct ended_judgement unasked = ended_judge(&ended);
+    if (unasked.severity != SEVERITY_NONE)
+        return say_ended(court, which, &ended, &unasked);
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);

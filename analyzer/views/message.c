@@ -92,6 +92,21 @@ static void say_left(const struct report_finding *finding, const char *where, ch
         snprintf(text + length, size - (size_t)length, ", for example %.400s", finding->example);
 }
 
+/* Threads and children: what has ended was not asked for its result, what has not goes on for good. */
+static void say_running(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words things, made;
+    uint64_t ended = (uint64_t)fact(finding, "ended");
+    bool child = finding->resource == STRAY_CHILD, one = finding->count == 1;
+    words_things(&things, finding->count, child ? "child" : "thread");
+    words_count(&made, (uint64_t)fact(finding, "opened"));
+    const char *fate = child && ended ? one ? "has exited and was never waited for" : "have exited and were never waited for"
+                       : ended        ? one ? "has ended and was never joined" : "have ended and were never joined"
+                       : one          ? "never ended"
+                                      : "never ended, and their number grows";
+    snprintf(text, size, "%s started by %s %s, of %s started", things.text, where, fate, made.text);
+}
+
 const char *report_message(struct report *report, const struct report_finding *finding)
 {
     char text[1024], where[256], peer[256];
@@ -122,7 +137,10 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where);
         break;
     default:
-        say_leaked(finding, where, peer, text, sizeof(text));
+        if (finding->resource == STRAY_CHILD || finding->resource == STRAY_THREAD)
+            say_running(finding, where, text, sizeof(text));
+        else
+            say_leaked(finding, where, peer, text, sizeof(text));
         break;
     }
     return report_keep(report, text);

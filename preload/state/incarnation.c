@@ -16,10 +16,12 @@
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
+#include "state/threads.h"
 #include "settings.h"
 #include "stray/wire.h"
 
@@ -211,6 +213,8 @@ static void forget_parent(void)
     encode_forget();
     young_forget();
     tempfiles_forget();
+    children_forget();
+    threads_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
