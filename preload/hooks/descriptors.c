@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
+#include "hooks/sandbox.h"
 #include "record/file.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
@@ -357,6 +358,7 @@ long stray_hook_syscall(long number, ...)
     for (unsigned i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
+    raw_call_begins(number, a);
     if (number != SYS_close)
         return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (is_hidden((int)a[0]))

@@ -101,9 +101,14 @@ void descriptors_report(int fd)
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
-    if (descriptor->identity != 0)
-        return read_cookie(fd) == descriptor->identity;
-    return sys_fcntl(fd, F_GETFD, 0) >= 0;
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    if (descriptor->identity == 0)
+        return sys_fcntl(fd, F_GETFD, 0) != -EBADF;
+    int result = sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (result != 0) /* a seccomp filter may refuse to tell */
+        return result != -EBADF && result != -ENOTSOCK;
+    return cookie == descriptor->identity;
 }
 
 static void reconcile(int fd, struct descriptor *descriptor)
