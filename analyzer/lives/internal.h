@@ -32,7 +32,7 @@ bool is_statement(unsigned hook);
 /* The bytes of an open block; 0 for kinds that have none. */
 static inline uint64_t bytes_of(unsigned resource, const struct block *block)
 {
-    return resource == STRAY_HEAP ? block->size : 0;
+    return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
 }
 
 /* Mappings (mapping_events.c). */

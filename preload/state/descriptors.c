@@ -55,12 +55,15 @@ bool descriptors_is_socket(int fd)
 }
 
 /* Device and inode. Epolls and their like share one, and can be told from files and sockets only. */
+static uint64_t inode_of(const struct stat *status)
+{
+    return index_mix(status->st_dev, status->st_ino) | INODE;
+}
+
 static uint64_t read_inode(int fd)
 {
     struct stat status;
-    if (sys_fstat(fd, &status) != 0)
-        return 0;
-    return index_mix(status.st_dev, status.st_ino) | INODE;
+    return sys_fstat(fd, &status) == 0 ? inode_of(&status) : 0;
 }
 
 static uint64_t read_identity(int fd, uint8_t resource)
@@ -123,11 +126,16 @@ void descriptors_report(int fd)
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
-    if (descriptor->identity & INODE)
-        return read_inode(fd) == descriptor->identity;
-    if (descriptor->identity != 0)
-        return read_cookie(fd) == descriptor->identity;
-    return sys_fcntl(fd, F_GETFD, 0) >= 0;
+    struct stat status;
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    if (descriptor->identity == 0)
+        return sys_fcntl(fd, F_GETFD, 0) != -EBADF;
+    int result = descriptor->identity & INODE ? sys_fstat(fd, &status)
+                                              : sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (result != 0) /* a seccomp filter may refuse to tell */
+        return result != -EBADF && result != -ENOTSOCK;
+    return (descriptor->identity & INODE ? inode_of(&status) : cookie) == descriptor->identity;
 }
 
 bool descriptors_restore(int fd, const struct descriptor *row)
