@@ -6,6 +6,7 @@
 #define STRAY_PRELOAD_SYS_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -152,6 +153,11 @@ static inline int sys_getpeername(int fd, void *address, socklen_t *length)
 static inline int sys_getsockname(int fd, void *address, socklen_t *length)
 {
     return (int)SYS3(SYS_getsockname, fd, address, length);
+}
+/* Asks, and does not wait. */
+static inline int sys_poll(struct pollfd *polled)
+{
+    return (int)SYS3(SYS_poll, polled, 1, 0);
 }
 /* Copies from this process's own memory; -EFAULT instead of a fault where nothing is mapped. */
 static inline ssize_t sys_peek(void *to, const void *from, size_t size)

@@ -268,6 +268,7 @@ uint32_t gate_open_slow(void)
 {
     if (thread_self.flags & THREAD_INSIDE)
         return 0; /* the tracer's own doing */
+    int kept = errno;
     uint64_t mask = sys_no_signals();
     uint32_t word = 0;
     if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {
@@ -275,6 +276,7 @@ uint32_t gate_open_slow(void)
         __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
     }
     sys_signals(mask);
+    errno = kept;
     return word;
 }
 
