@@ -87,8 +87,8 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CLOSE_WAIT:
-        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text,
-                 peer, where);
+        snprintf(text, sizeof(text), "the peer closed %s%s %s by %s, and nobody here did", things.text, peer,
+                 finding->server ? "accepted" : "opened", where);
         break;
     default:
         say_leaked(finding, where, peer, text, sizeof(text));
