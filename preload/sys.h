@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -193,6 +194,11 @@ static inline int sys_getpeername(int fd, void *address, socklen_t *length)
 static inline int sys_getsockname(int fd, void *address, socklen_t *length)
 {
     return (int)SYS3(SYS_getsockname, fd, address, length);
+}
+/* Asks, and does not wait. */
+static inline int sys_poll(struct pollfd *polled)
+{
+    return (int)SYS3(SYS_poll, polled, 1, 0);
 }
 /* Where the usual way of sys_peek() is not allowed: older containers, some filters. */
 static inline ssize_t sys_peek_by_file(void *to, const void *from, size_t size)

@@ -396,6 +396,14 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
+static int fork_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
+    if (result == 0)
+        lives->forks[lives->fork_count++] = (struct forked){(uint32_t)event->handle, event->time};
+    return result;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
@@ -416,6 +424,8 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_EXEC_FAILED:
         lives->exec_pending = false;
         return 0;
+    case STRAY_FORK:
+        return fork_add(lives, event);
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
@@ -512,6 +522,7 @@ void lives_close(struct lives *lives)
     free(lives->lives);
     free(lives->peers);
     mappings_end(lives);
+    free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);

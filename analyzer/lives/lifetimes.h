@@ -13,7 +13,8 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
- *  - What was inherited is counted as `inherited`; closing it changes nothing.
+ *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
+ *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -74,6 +75,8 @@ struct life {
     uint64_t quiet;   /* longest silence between two uses, ticks */
     uint32_t uses;
     uint32_t sent;    /* pieces of data sent, by the samples */
+    uint32_t moved;   /* calls of this process that moved data on it; PGconn: calls on it */
+    uint64_t moved_last; /* time of the last of these, whether the end had begun or not */
     uint8_t resource; /* enum stray_resource */
     uint8_t end;      /* enum life_end */
     uint8_t closer;   /* enum closer, after lives_finish() */
@@ -85,6 +88,8 @@ struct life {
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool server;      /* accepted */
+    bool stream;      /* a sample found a state: not made for datagrams */
+    bool shut;        /* this side has shut it down */
     bool handed_on;   /* released by another thread than acquired it */
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
 };
@@ -126,6 +131,12 @@ struct peer {
     uint64_t closed_by_finalizer, close_wait;
 };
 
+/* A child that was forked, and when. */
+struct forked {
+    uint32_t pid;
+    uint64_t time;
+};
+
 /* How the process ended, as far as its events say. */
 enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DETACHED };
 
@@ -145,6 +156,8 @@ struct lives {
     size_t life_count;
     struct peer *peers;
     size_t peer_count;
+    struct forked *forks;
+    size_t fork_count;
     struct marks marks;
     struct memory memory;
 
@@ -176,7 +189,7 @@ struct lives {
     struct map site_map, peer_map, conn_map;
     uint32_t *fds; /* life by descriptor */
     size_t fd_count;
-    size_t site_room, life_room, peer_room;
+    size_t site_room, life_room, peer_room, fork_room;
     bool ended; /* Tc was reached */
     bool exec_pending;
     uint64_t exec_time;

@@ -77,6 +77,12 @@ static double next_birth(const struct court *court, const struct life *life)
     return next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
 }
 
+/* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
+static uint32_t exchanges_of(const struct life *life)
+{
+    return life->uses ? life->uses : life->sent ? life->sent : life->moved / 2 + life->moved % 2;
+}
+
 static struct usage usage_of(const struct court *court, const struct life *life)
 {
     const struct lives *lives = court->lives;
@@ -91,7 +97,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .next_s = next_birth(court, life),
         .quiet_s = span(court, life->quiet),
         .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
-        .uses = life->uses ? life->uses : life->sent,
+        .uses = exchanges_of(life),
         .thread = life->thread,
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
@@ -135,6 +141,17 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
     return 0;
 }
 
+/* Open ones whose peer has hung up. */
+static uint64_t close_wait_of(const struct court *court, const struct fold *fold)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct life *life = &court->lives->lives[fold->lives[i]];
+        count += life_open_at_tc(life) && life->close_wait > 0;
+    }
+    return count;
+}
+
 static void life_facts(const struct court *court, struct finding *finding,
                        const struct usage_judgement *judgement, const struct fold *fold)
 {
@@ -157,6 +174,9 @@ static void life_facts(const struct court *court, struct finding *finding,
         fact_add(finding, "share_of_closes", judgement->share, false);
     if (judgement->verdict == VERDICT_CHURN)
         fact_add(finding, "share_of_time_connecting", judgement->share, false);
+    uint64_t waiting = close_wait_of(court, fold);
+    if (waiting > 0)
+        fact_add(finding, "close_wait", (double)waiting, true);
     fact_add(finding, "observed_s", court->tc, false);
 }
 
@@ -182,18 +202,20 @@ static int say(struct court *court, uint32_t fold, const struct usage_judgement 
 static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
                         const uint32_t *indexes)
 {
-    struct usage_judgement judgement;
+    struct usage_judgement judgement, waiting;
     int result = usage_judge_open(figures, &judgement, marks);
     if (result < 0)
         return result;
     court->judged.verdicts[which] = judgement.verdict;
     for (size_t i = 0; i < figures->count; i++)
         court->leaked[indexes[i]] = marks[i];
-    if (judgement.severity != SEVERITY_NONE)
-        result = say(court, which, &judgement);
     bool leaked = judgement.verdict == VERDICT_LEAKED;
-    if (result == 0 && !leaked && usage_judge_close_wait(figures, &judgement))
+    bool waits = !leaked && usage_judge_close_wait(figures, &waiting);
+    bool said_by_waiting = waits && waiting.count >= judgement.count;
+    if (judgement.severity != SEVERITY_NONE && !said_by_waiting)
         result = say(court, which, &judgement);
+    if (result == 0 && waits)
+        result = say(court, which, &waiting);
     if (result == 0 && usage_judge_finalizers(figures, &judgement))
         result = say(court, which, &judgement);
     else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))

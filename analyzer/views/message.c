@@ -107,6 +107,18 @@ static void say_running(const struct report_finding *finding, const char *where,
     snprintf(text, size, "%s started by %s %s, of %s started", things.text, where, fate, made.text);
 }
 
+static void say_shared(const struct report_finding *finding, const char *where, const char *peer, char *text,
+                       size_t size)
+{
+    struct words things, users;
+    uint64_t children = (uint64_t)fact(finding, "used_by_children");
+    words_things(&things, finding->count, thing_of(finding->resource));
+    words_count(&users, children);
+    snprintf(text, size, "%s%s opened by %s %s used by %s child %s%s after the fork", things.text, peer, where,
+             finding->count == 1 ? "is" : "are", users.text, children == 1 ? "process" : "processes",
+             fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
+}
+
 const char *report_message(struct report *report, const struct report_finding *finding)
 {
     char text[1024], where[256], peer[256];
@@ -133,8 +145,11 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CLOSE_WAIT:
-        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text,
-                 peer, where);
+        snprintf(text, sizeof(text), "the peer closed %s%s %s by %s, and nobody here did", things.text, peer,
+                 finding->server ? "accepted" : "opened", where);
+        break;
+    case VERDICT_FORK_SHARED:
+        say_shared(finding, where, peer, text, sizeof(text));
         break;
     default:
         if (finding->resource == STRAY_CHILD || finding->resource == STRAY_THREAD)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "hooks/traffic.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
 
@@ -96,6 +97,15 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         if (call.function)                                                                                             \
             ((type(*) params)call.function)args;                                                                       \
         libpq_leave();                                                                                                 \
+    }
+
+/* Calls that move data on a socket: no event, only a note in the descriptor's row. */
+#define BODY_MOVES(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        type ret = REAL(name) args;                                                                                    \
+        traffic_moved(fd, ret);                                                                                        \
+        return ret;                                                                                                    \
     }
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

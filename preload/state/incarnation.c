@@ -293,6 +293,7 @@ uint32_t gate_open_slow(void)
         return 0; /* the tracer's own doing */
     if (must_be_silent())
         return stay_silent();
+    int kept = errno;
     uint64_t mask = sys_no_signals();
     uint32_t word = 0;
     if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {
@@ -300,6 +301,7 @@ uint32_t gate_open_slow(void)
         __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
     }
     sys_signals(mask);
+    errno = kept;
     return word;
 }
 
