@@ -86,9 +86,8 @@ static void window_move(struct unwind_window *window, uint64_t thread, uint64_t 
 
 INLINE void window_begin(struct unwind_window *window, uint64_t sp)
 {
-    uint64_t thread = arch_thread();
-    if (__builtin_expect(window->thread != thread || sp < window->low || sp >= window->high, 0))
-        window_move(window, thread, sp);
+    if (__builtin_expect(!unwind_holds(window, sp), 0))
+        window_move(window, arch_thread(), sp);
 }
 
 /* ---- one frame ---- */
