@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/wrap.h"
+#include "record/young.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -46,7 +47,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
             record_freed_at(hook, handle_of(old), before);
     } else {
         struct stray_event from = {before, handle_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
-        struct stray_event to = {clock_after(), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
+        struct stray_event to = {young_acquired(handle_of(new)), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
         if (new == old)
             to.action = STRAY_RESIZE;
         emit_move(&from, &to);
@@ -68,7 +69,7 @@ static inline __attribute__((always_inline)) void *resize(uint16_t hook, void *o
 {
     if (UNLIKELY(real_is_boot_memory(old)))
         return leave_boot_memory(old, size);
-    uint64_t before = clock_before();
+    uint64_t before = old && gate_open(BITS_OF(STRAY_HEAP)) ? emit_before_move(handle_of(old), STRAY_HEAP) : clock_before();
     void *new = REAL(realloc)(old, size);
     if (gate_open(BITS_OF(STRAY_HEAP)))
         record_resize(hook, old, before, new, size, frame);

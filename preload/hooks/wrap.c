@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "record/young.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
 
@@ -27,7 +28,7 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
 /* Nothing on its way touches errno. */
 void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct stray_event event = {clock_after(), handle, size, 0, hook, STRAY_OPEN, STRAY_HEAP};
+    struct stray_event event = {young_acquired(handle), handle, size, 0, hook, STRAY_OPEN, STRAY_HEAP};
     note_finalizing();
     event.stack = capture_caller(frame);
     emit_block(&event);

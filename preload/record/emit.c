@@ -17,8 +17,8 @@ void (*emit_when_due)(uint64_t time);
 /* The last 8 bytes are stored as one word, so that an event is there or is not. */
 static inline void store(struct stray_event *slot, const struct stray_event *event)
 {
-    uint64_t commit;
-    __builtin_memcpy(&commit, &event->stack, sizeof(commit));
+    uint64_t commit = event->stack | (uint64_t)event->hook << 32 | (uint64_t)event->action << 48 |
+                      (uint64_t)event->resource << 56;
     slot->time = event->time;
     slot->handle = event->handle;
     slot->value = event->value;
@@ -170,8 +170,9 @@ void emit_release(const struct stray_event *event)
     if (__builtin_expect(!emission.lane, 0))
         return;
     if (!elide(&emission, event)) {
-        young_outdate(event->handle, event->time);
-        put(&emission, event);
+        struct stray_event release = *event;
+        release.time = young_outdate(event->handle, event->time);
+        put(&emission, &release);
     }
     leave(&emission, event->time);
 }
@@ -186,6 +187,13 @@ static void follow(const struct young_lane *lane, struct stray_event *acquired, 
         acquired->handle = to->handle;
     }
     young_remember(lane, to->handle, acquired);
+}
+
+uint64_t emit_before_move(uint64_t handle, uint8_t resource)
+{
+    uint64_t time = clock_before();
+    const struct stray_lane *lane = thread_self.lane;
+    return lane && young_has(lane, handle, resource) ? time : young_outdate(handle, time);
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */
@@ -203,7 +211,6 @@ void emit_move(const struct stray_event *from, const struct stray_event *to)
     if (acquired) {
         follow(&emission.young, acquired, to);
     } else {
-        young_outdate(from->handle, from->time);
         if (moved)
             put(&emission, from);
         put(&emission, to);

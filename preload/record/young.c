@@ -32,11 +32,21 @@ void young_forget(void)
     }
 }
 
-void young_outdate(uint64_t handle, uint64_t time)
+/* An acquire may have a time one later than what it finds here; its release comes after that. The same time again is that
+ * of the same event. */
+uint64_t young_outdate(uint64_t handle, uint64_t time)
 {
     uint64_t *at = young_outdated_at(handle), have = __atomic_load_n(at, __ATOMIC_RELAXED);
-    while (have < time && !__atomic_compare_exchange_n(at, &have, time, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        ;
+    do
+        time = time > have + 1 || time == have ? time : have + 2;
+    while (!__atomic_compare_exchange_n(at, &have, time, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return time;
+}
+
+bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource)
+{
+    struct young_lane young = {.young = young_of(lane), .events = (struct stray_event *)(uintptr_t)lane->events[0]};
+    return young.young && (young_find(&young, 0, handle, resource) || young_find(&young, 1, handle, resource));
 }
 
 static void find_free(struct young *young, const struct stray_event *events)

@@ -6,7 +6,7 @@
  * survives.
  *
  * The index behind it is private to the lane and holds nothing that is not checked against the buffers before use.
- * Called by the outermost emitter of the lane's own thread only, but for young_outdate().
+ * Called by the outermost emitter of the lane's own thread only, but for what knows of times.
  */
 #ifndef STRAY_PRELOAD_YOUNG_H
 #define STRAY_PRELOAD_YOUNG_H
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "record/clock.h"
 #include "record/spool.h"
 #include "stray/format.h"
 
@@ -140,18 +141,15 @@ static inline bool young_is_acquire(const struct stray_event *event, uint64_t ha
     return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource;
 }
 
-static inline struct stray_event *young_take_from(const struct young_lane *lane, unsigned which, uint64_t handle,
-                                                  uint8_t resource)
+/* NULL: not in this buffer. */
+static inline young_place *young_find(const struct young_lane *lane, unsigned which, uint64_t handle, uint8_t resource)
 {
     young_place *set = young_set(lane, which, handle), tag = young_tag(handle);
     for (unsigned way = 0; way < YOUNG_WAYS; way++) {
         if (((set[way] ^ tag) & 0xffff0000u) != 0 || set[way] == 0)
             continue;
-        struct stray_event *event = young_at(lane, set[way]);
-        if (!young_is_acquire(event, handle, resource))
-            continue;
-        set[way] = 0;
-        return event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED) ? event : NULL;
+        if (young_is_acquire(young_at(lane, set[way]), handle, resource))
+            return &set[way];
     }
     return NULL;
 }
@@ -160,8 +158,12 @@ static inline struct stray_event *young_take_from(const struct young_lane *lane,
 static inline struct stray_event *young_take(const struct young_lane *lane, uint64_t handle, uint8_t resource)
 {
     unsigned active = young_buffer_of(lane, lane->active);
-    struct stray_event *event = young_take_from(lane, active, handle, resource);
-    return event ? event : young_take_from(lane, active ^ 1, handle, resource);
+    young_place *place = young_find(lane, active, handle, resource);
+    if (!place && !(place = young_find(lane, active ^ 1, handle, resource)))
+        return NULL;
+    struct stray_event *event = young_at(lane, *place);
+    *place = 0;
+    return event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED) ? event : NULL;
 }
 
 /* ---- sums ---- */
@@ -203,8 +205,19 @@ void young_sum_at(const struct young_lane *lane, const struct stray_event *sum, 
 bool young_reopen(struct stray_lane *lane, unsigned other);
 
 /* Whatever ends or changes the life of `handle` and leaves an event of its own says so, before the real call: another
- * lane's acquire from before `time` is then no longer the one that a later release belongs to. Any emitter. */
-void young_outdate(uint64_t handle, uint64_t time);
+ * lane's acquire from before `time` is then no longer the one that a later release belongs to. Returns the time that the
+ * event gets: `time` or, where the counter was read so early that an acquire could have a later one, that. Any emitter. */
+uint64_t young_outdate(uint64_t handle, uint64_t time);
+
+/* The time of an acquire that was just made: later than that of any event by which `handle` was released before. So the
+ * counter need not wait for what precedes it, which would cost as much as reading it. */
+static inline uint64_t young_acquired(uint64_t handle)
+{
+    uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
+    return __builtin_expect(time > released, 1) ? time : released + 1;
+}
+/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
+bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
  * buffers are being written out while they stay in use (before an exec, which may fail). */
