@@ -32,12 +32,19 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
                                         [ENDING_SIGNAL] = "signal",
                                         [ENDING_EXEC] = "exec",
                                         [ENDING_DETACHED] = "detached"};
+    about.end_seen = true;
     if (lives->ending != ENDING_UNSEEN)
         about.end = words[lives->ending];
     else if (process->running)
         about.end = "running";
+    else if (lives->deadly)
+        report_killed_by(&about, lives->deadly);
     else
-        about.end = lives->signalled ? "signal" : "killed";
+        about.end_seen = false;
+    if (!about.end_seen)
+        about.end = "killed";
+    memcpy(about.trace_id, trace_header(trace)->trace_id, sizeof(about.trace_id));
+    memcpy(about.parent_id, trace_header(trace)->parent_id, sizeof(about.parent_id));
     *ret_process = about;
 }
 

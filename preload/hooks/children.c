@@ -131,10 +131,10 @@ int stray_hook_clone(int (*function)(void *), void *stack, int flags, void *argu
         struct text store = TEXT(buffer);                                                                              \
         pid_t own = 0, *place = pid ? pid : &own;                                                                      \
         uint64_t time = before_birth();                                                                                \
-        int result = REAL(name)(place, program, actions, attributes, argv, environment_patch(&store, patched, envp)); \
+        int result = REAL(name)(place, program, actions, attributes, argv, environment_patch(&store, patched, envp));  \
         if (result == 0)                                                                                               \
             child_made(STRAY_HOOK_##name, *place, time, CALLER());                                                     \
-        return result;                                                                                                    \
+        return result;                                                                                                 \
     } while (0)
 
 int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],

@@ -20,6 +20,7 @@ struct termios;
 struct winsize;
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
+typedef void stray_signal_handler(int signal);
 typedef int stray_main(int argc, char **argv, char **environment);
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

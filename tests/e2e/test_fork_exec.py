@@ -23,7 +23,8 @@ def test_exits(stray, target, how):
 def test_deaths(stray, target, how):
     result = stray.run([target("target_process"), "ends", how]).check()
     assert result.status == -SIGNALS[how]
-    assert result.report().process(result.pid)["end"] in ("signal", "killed")
+    process = result.report().process(result.pid)
+    assert (process["end"], process["exit_status"]) == ("signal", 128 + SIGNALS[how])
 
 
 def linked(report, root, count):
