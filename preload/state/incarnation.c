@@ -171,6 +171,43 @@ static void remove_previous_spool(void)
         spool_remove_other(settings.previous_spool);
 }
 
+#define PREVIOUS "STRAY_PREVIOUS="
+
+size_t incarnation_description_room(void)
+{
+    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
+}
+
+bool incarnation_describe(struct text *variable)
+{
+    if (!process.traced)
+        return false;
+    text_string(variable, PREVIOUS);
+    for (unsigned i = 0; i < sizeof(process.id); i++) {
+        text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
+        text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
+    }
+    text_byte(variable, ':');
+    text_number(variable, (uint64_t)process.pid);
+    text_byte(variable, ':');
+    text_string(variable, spool_path());
+    return true;
+}
+
+/* In the environment that libc hands on by itself: to what system() and popen() begin. Only an entry that is there is
+ * replaced; `stray run` leaves one. */
+static void tell_successors(void)
+{
+    static char variable[PATH_MAX + 128];
+    struct text text = TEXT(variable);
+    text.used = 0;
+    if (!incarnation_describe(&text) || text.cut)
+        return;
+    for (char **entry = environ; entry && *entry; entry++)
+        if (string_begins(*entry, PREVIOUS))
+            *entry = variable;
+}
+
 /* Begins this process's own trace. The gate stays shut until all is in place. */
 static bool start(uint32_t origin)
 {
@@ -190,6 +227,7 @@ static bool start(uint32_t origin)
 static void open_gate(void)
 {
     process.traced = true;
+    tell_successors();
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_RELEASE);
     sample_init();
     descriptors_inherited();
@@ -359,27 +397,4 @@ void incarnation_exec_failed(void)
         return;
     spool->state = STRAY_SPOOL_LIVE;
     emit_system(STRAY_EXEC_FAILED, 0, 0);
-}
-
-#define PREVIOUS "STRAY_PREVIOUS="
-
-size_t incarnation_description_room(void)
-{
-    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
-}
-
-bool incarnation_describe(struct text *variable)
-{
-    if (!process.traced)
-        return false;
-    text_string(variable, PREVIOUS);
-    for (unsigned i = 0; i < sizeof(process.id); i++) {
-        text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
-        text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
-    }
-    text_byte(variable, ':');
-    text_number(variable, (uint64_t)process.pid);
-    text_byte(variable, ':');
-    text_string(variable, spool_path());
-    return true;
 }

@@ -52,7 +52,6 @@ Test(ended, the_report_names_the_place_and_the_number)
         feed_event(&feed, STRAY_EXITED, STRAY_THREAD, 200, i + 1, 0);
     }
     feed_exit(&feed);
-    feed_finish(&feed);
     struct report *report = feed_report(&feed, false);
     const struct report_finding *finding = feed_finding(report, VERDICT_UNREAPED, STRAY_CHILD, 7);
     cr_assert_not_null(finding);
