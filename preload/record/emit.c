@@ -61,18 +61,20 @@ static inline struct young_buffer buffer_of(struct stray_lane *lane, unsigned wh
 
 static inline struct emission enter(const struct stray_event *event)
 {
-    struct emission emission = {.lane = thread_self.lane};
+    struct emission emission = {.outermost = !(thread_self.flags & (THREAD_EMITTING | THREAD_FLUSHING))};
     if (__builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE, 0)) {
         file_write_late(event);
-        emission.lane = NULL;
         return emission;
     }
+    thread_self.flags |= THREAD_EMITTING; /* before the lane is looked at: a handler that forks leaves it to the parent */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    emission.lane = thread_self.lane;
     if (__builtin_expect(!emission.lane, 0) && !(emission.lane = lane_take(event->time))) {
         spool_count_lost(1);
+        if (emission.outermost)
+            thread_self.flags &= ~(uint32_t)THREAD_EMITTING;
         return emission;
     }
-    emission.outermost = !(thread_self.flags & (THREAD_EMITTING | THREAD_FLUSHING));
-    thread_self.flags |= THREAD_EMITTING;
     emission.active = emission.lane->active & 1;
     if (emission.outermost)
         emission.buffer = buffer_of(emission.lane, emission.active);

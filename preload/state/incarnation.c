@@ -37,6 +37,7 @@ uint32_t *gate_word = &gate_closed;
 
 static struct {
     pid_t pid, parent_pid; /* 0: not started */
+    pid_t stood_in;        /* the forked child that stand_in() has seen to */
     uint8_t id[16], parent_id[16];
     int status;
     uint64_t losses_told;
@@ -306,10 +307,24 @@ static uint32_t begin(void)
     return __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
 }
 
+/* A signal handler that interrupted the tracer has forked, and the child may return into the middle of what belonged to
+ * its parent. That must find memory; the child's own trace begins when it is over. */
+static void stand_in(void)
+{
+    pid_t self = sys_getpid();
+    if (!process.traced || process.starting || self == process.pid || self == process.stood_in)
+        return;
+    process.stood_in = self;
+    spool_stand_in();
+    index_stand_in();
+}
+
 uint32_t gate_open_slow(void)
 {
-    if (thread_self.flags & THREAD_INSIDE)
-        return 0; /* the tracer's own doing */
+    if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
+        stand_in();
+        return 0;
+    }
     uint64_t mask = sys_no_signals();
     uint32_t word = 0;
     if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {

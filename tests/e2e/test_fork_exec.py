@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import PYTHON, SOURCES, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, compare, parse_expected
 
 SIGNALS = {"abort": signal.SIGABRT, "segv": signal.SIGSEGV, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 
@@ -193,7 +193,7 @@ def test_daemon(stray, tmp_path):
     shell = second + (("sh", START),)
     assert descent(result) == sorted([(), first, second, shell, shell + (("true", START),)])
     report = result.report()
-    assert {process["end"] for process in report.processes} == {"exit", "exec"}
+    assert {process["end"] for process in report.processes} == {"exit"}
 
 
 def test_daemon_of_libc(stray, target):
@@ -202,3 +202,18 @@ def test_daemon_of_libc(stray, target):
     assert descent(result) == [(), (("target_children", FORK),), (("target_children", FORK),) * 2]
     assert {process["end"] for process in result.report().processes} == {"exit"}
     assert result.report().sum("by_fork", "child") == {"opened": 1, "closed": 1, "open": 0, "bytes_open": 0}
+
+
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+def test_fork_in_a_signal_handler(stray, target, options):
+    """The child returns into whatever its parent was interrupted in: the tracer, most often."""
+    result = stray.run([target("target_fork_in_handler"), 100 * SOAK], options=options).ok()
+    report = result.report()
+    expected = parse_expected(result.stdout)
+    total = expected.pop((result.pid, "in all", "child"))
+    compare(report, expected)
+    books = report.process(result.pid)["resources"]["child"]
+    assert (books["opened"], books["closed"]) == (total["opened"], total["closed"])
+    assert report.trace["complete"] and report.trace["lost_events"] == 0
+    assert len(report.processes) == total["opened"] + 1
+    assert {process["end"] for process in report.processes} == {"exit"}
