@@ -6,6 +6,7 @@
 #include "state/children.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
+#include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
 #include "text.h"
@@ -34,6 +35,8 @@ static uint64_t resident_bytes(void)
 static void emit_clock(void)
 {
     uint64_t monotonic = sys_nanoseconds(CLOCK_MONOTONIC), time = clock_before();
+    if (monotonic == 0) /* a seccomp filter refuses to tell */
+        return;
     emit_at(time, STRAY_CLOCK_PAIR, 0, 0, monotonic, sys_nanoseconds(CLOCK_REALTIME), 0);
 }
 
@@ -44,6 +47,7 @@ void sample_force(void)
     if (resident > 0)
         emit_system(STRAY_MEMORY, resident, index_bytes());
     descriptors_sample();
+    tempfiles_sample();
     children_sample();
 }
 
