@@ -105,6 +105,12 @@ static inline void *sys_mmap(size_t size, int protection, int flags, int fd, off
     long result = SYS6(SYS_mmap, 0, size, protection, flags, fd, offset);
     return result < 0 && result > -4096 ? NULL : (void *)result;
 }
+/* Zeroed private memory at `address`, where nothing is mapped: what is, stays. */
+static inline void sys_memory_at(void *address, size_t size)
+{
+    SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
 /* Zeroed private memory, or NULL. */
 static inline void *sys_memory(size_t size)
 {

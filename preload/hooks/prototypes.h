@@ -23,6 +23,7 @@ struct termios;
 struct winsize;
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
+typedef void stray_signal_handler(int signal);
 typedef struct pg_cancel PGcancel;
 typedef struct pg_cancel_conn PGcancelConn;
 typedef struct pg_conninfo_option PQconninfoOption;

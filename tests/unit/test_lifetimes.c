@@ -430,6 +430,112 @@ Test(lifetimes, a_signal_begins_the_end)
     cr_expect_eq(feed.lives->ending, ENDING_EXIT);
 }
 
+/* Opened before the signal, closed after it; the process ends so many seconds after that. */
+static void signalled(double before, double after)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, (uint64_t)(before * 1e9));
+    feed.lives->source.end = feed.now + (uint64_t)(after * 1e9);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_wait(&feed, (uint64_t)(after * 1e9));
+    feed_exit(&feed);
+    feed_finish(&feed);
+}
+
+Test(lifetimes, a_signal_that_is_obeyed_soon_begins_the_end)
+{
+    signalled(100, 50);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, long_runs_may_take_longer_to_obey)
+{
+    signalled(36000, 1200);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, who_goes_on_for_long_has_not_obeyed)
+{
+    signalled(300, 70);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+    cr_expect(feed.lives->voluntary);
+}
+
+Test(lifetimes, who_goes_on_for_longer_than_before_has_not_obeyed)
+{
+    signalled(2, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+}
+
+Test(lifetimes, the_signal_that_is_obeyed_counts)
+{
+    feed.lives->source.end = 1000 * 1000 * MS;
+    feed_wait(&feed, 600 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, 390 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_finish(&feed);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, a_signal_to_oneself_is_the_end_unless_survived)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_SURVIVED, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 11, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 11);
+}
+
+Test(lifetimes, a_deadly_signal_does_not_wait)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_wait(&feed, 2000 * MS);
+    feed_connect(&feed, 3, 5, 1);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 0);
+}
+
+/* ---- threads and children ---- */
+
+Test(lifetimes, an_id_may_come_again_before_its_thread_was_joined)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 1, 1);
+    feed_event(&feed, STRAY_EXITED, STRAY_THREAD, 77, 1, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 2, 1);
+    expect(STRAY_THREAD, 2, 0, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_THREAD, 77, 1, 0);
+    feed_finish(&feed);
+    expect(STRAY_THREAD, 2, 1, 1);
+    cr_expect_eq(feed.lives->sites[0].ended, 0);
+}
+
+Test(lifetimes, what_has_ended_and_stays_is_counted)
+{
+    for (unsigned pid = 10; pid < 16; pid++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, pid, 0, 1);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, pid, 0, 0);
+    }
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 10, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_CHILD, 20, 0, 1);
+    feed_exit(&feed);
+    feed_event(&feed, STRAY_EXITED, STRAY_CHILD, 20, 0, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 15, 9, 0); /* an exit handler waits for it */
+    feed_finish(&feed);
+    expect(STRAY_CHILD, 7, 3, 4);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].unknown, 0);
+    cr_expect_eq(feed.lives->sites[0].ended, 3);
+    cr_expect_eq(feed.lives->sites[0].overtaken, 3);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].bytes_open, 0);
+    cr_assert_eq(feed.lives->death_count, 2);
+    cr_expect(feed.lives->deaths[1].pid == 15 && feed.lives->deaths[1].status == 9);
+}
+
 Test(lifetimes, without_an_end_the_last_event_is_it)
 {
     feed_connect(&feed, 3, 5, 1);
