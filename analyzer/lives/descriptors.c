@@ -31,6 +31,14 @@ bool is_statement(unsigned hook)
     case STRAY_HOOK_PQgetResult:
     case STRAY_HOOK_PQmakeEmptyPGresult:
     case STRAY_HOOK_PQcopyResult:
+    case STRAY_HOOK_PQrequestCancel:
+    case STRAY_HOOK_PQgetCopyData:
+    case STRAY_HOOK_PQputCopyData:
+    case STRAY_HOOK_PQputCopyEnd:
+    case STRAY_HOOK_PQping:
+    case STRAY_HOOK_PQpingParams:
+    case STRAY_HOOK_PQpipelineSync:
+    case STRAY_HOOK_PQsendFlushRequest:
         return false;
     default:
         return true;

@@ -168,39 +168,71 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 
 /* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
 
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block->size);
+    count_close(lives, block->site, bytes_of(site->resource, block));
     blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, event->handle);
+    struct block *old = blocks_find(blocks, key_of(event));
     if (old)
         block_end(lives, blocks, old, event->time);
-    struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
+    block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block.size, event->time);
+        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
     return result;
+}
+
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time);
 }
 
 static void block_close(struct lives *lives, const struct stray_event *event)
 {
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, event->handle);
+    struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
+    else if (event->action != STRAY_RECONCILED) /* a child found gone may have been waited for in the same moment */
+        lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
     else
-        lives->books[event->resource].unknown++;
+        lives->strange += !ends;
 }
 
 /* NULL without memory. */
@@ -219,14 +251,14 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
-    moving->block = (struct block){0};
+    *moving = (struct moving){.resource = event->resource};
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
     }
     return 0;
 }
@@ -236,14 +268,15 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->block.handle == 0)
+    if (moving->block.handle == 0 || moving->resource != event->resource)
         return 0;
     struct block block = moving->block;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
         block_end(lives, blocks, old, event->time);
-    count_resize(lives, block.site, block.size, event->value);
+    if (event->resource != STRAY_TEMPFILE)
+        count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
     block.size = event->value;
     moving->block.handle = 0;
@@ -306,6 +339,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         return 0;
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
+        return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event);
@@ -447,6 +483,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (event->resource == STRAY_MMAP)
+        return mapping_event(lives, event, lane);
     return block_event(lives, event, lane);
 }
 
@@ -483,6 +521,7 @@ void lives_close(struct lives *lives)
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
+    mappings_end(lives);
     free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
@@ -535,6 +574,8 @@ int lives_finish(struct lives *lives)
     int result = end_begins(lives, end, 0, false);
     settle_closers(lives);
     settle_survivors(lives);
+    survivors_left(lives);
+    survivors_note_ended(lives);
     return result;
 }
 

@@ -11,6 +11,7 @@
  *  - A realloc keeps its block: one chain, counted once, with the place and time of its birth.
  *  - A release of what is not known to be open changes nothing but `unknown`. A block acquired at the address
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
+ *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
@@ -26,6 +27,7 @@
 
 #include "lives/blocks.h"
 #include "lives/map.h"
+#include "lives/mappings.h"
 #include "lives/marks.h"
 #include "names/stacks.h"
 #include "stray/format.h"
@@ -114,7 +116,11 @@ struct site {
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
+    uint64_t ended;        /* threads and children: ended before Tc, and never joined or waited for */
+    uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    uint64_t left;         /* TEMPFILE: open after the last event */
+    uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
 };
 
@@ -168,13 +174,16 @@ struct lives {
     enum axis axis;    /* after lives_finish(): the work axis of the process */
     struct mark at_tc; /* ... and how far each axis had come at Tc */
 
-    /* private to lifetimes.c, descriptors.c and survivors.c */
+    /* private to lifetimes.c, descriptors.c, mapping_events.c and survivors.c */
     struct mark now;     /* how far each axis has come */
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct blocks blocks[STRAY_RESOURCE_END];
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
+    struct mappings mappings;
+    struct moving_pieces *moving_pieces; /* by lane: mremap between its two events */
+    size_t moving_pieces_count;
     uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;

@@ -213,6 +213,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     ret_finding->first_s = from->first_s;
     ret_finding->last_s = from->last_s;
     ret_finding->fact_count = from->fact_count;
+    if (from->example)
+        ret_finding->example = report_keep(report, lives->source.endpoint(lives->source.data, from->example));
     memcpy(ret_finding->facts, from->facts, sizeof(from->facts));
     return result;
 }
@@ -252,6 +254,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
     into->severity = from->severity < into->severity ? from->severity : into->severity;
     into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
+    into->example = into->example ? into->example : from->example;
     into->rated |= from->rated;
     into->rate_per_hour.estimate += from->rate_per_hour.estimate;
     into->rate_per_hour.low += from->rate_per_hour.low;

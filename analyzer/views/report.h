@@ -64,6 +64,7 @@ struct report_finding {
     uint64_t count, bytes;
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
+    const char *example; /* path of one of the temporary files it is about; NULL: none */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;

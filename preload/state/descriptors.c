@@ -10,12 +10,15 @@
 
 #include "record/defs.h"
 #include "record/emit.h"
+#include "record/file.h"
+#include "record/index.h"
 #include "state/endpoint.h"
 #include "sys.h"
 #include "text.h"
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu
+#define INODE           (UINT64_C(1) << 63) /* marks an identity that is no cookie */
 #define TCP_ESTABLISHED 1 /* of tcpi_state; <netinet/tcp.h> does not go with <linux/tcp.h> */
 #define TCP_CLOSE_WAIT  8
 #define IDLE_MAX        0xffffffffffu /* microseconds */
@@ -58,6 +61,28 @@ static uint64_t read_cookie(int fd)
     return sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool descriptors_is_socket(int fd)
+{
+    return read_cookie(fd) != 0;
+}
+
+/* Device and inode. Epolls and their like share one, and can be told from files and sockets only. */
+static uint64_t inode_of(const struct stat *status)
+{
+    return index_mix(status->st_dev, status->st_ino) | INODE;
+}
+
+static uint64_t read_inode(int fd)
+{
+    struct stat status;
+    return sys_fstat(fd, &status) == 0 ? inode_of(&status) : 0;
+}
+
+static uint64_t read_identity(int fd, uint8_t resource)
+{
+    return resource == STRAY_FILE ? read_inode(fd) : read_cookie(fd);
+}
+
 static void raise_highest(int fd)
 {
     int seen = __atomic_load_n(&highest, __ATOMIC_RELAXED);
@@ -70,7 +95,7 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
         return false;
-    descriptor->identity = read_cookie(fd);
+    descriptor->identity = read_identity(fd, resource);
     descriptor->uses = descriptor->told = 0;
     descriptor->accepted = descriptor->shut = false;
     descriptor->phase = phase;
@@ -154,9 +179,25 @@ void descriptors_report(int fd)
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
-    if (descriptor->identity != 0)
-        return read_cookie(fd) == descriptor->identity;
-    return sys_fcntl(fd, F_GETFD, 0) >= 0;
+    struct stat status;
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    if (descriptor->identity == 0)
+        return sys_fcntl(fd, F_GETFD, 0) != -EBADF;
+    int result = descriptor->identity & INODE ? sys_fstat(fd, &status)
+                                              : sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (result != 0) /* a seccomp filter may refuse to tell */
+        return result != -EBADF && result != -ENOTSOCK;
+    return (descriptor->identity & INODE ? inode_of(&status) : cookie) == descriptor->identity;
+}
+
+bool descriptors_restore(int fd, const struct descriptor *row)
+{
+    struct descriptor *descriptor = descriptors_at(fd);
+    if (!descriptor || !is_same(fd, row))
+        return false;
+    *descriptor = *row;
+    return true;
 }
 
 static void reconcile(int fd, struct descriptor *descriptor)
@@ -223,16 +264,24 @@ enum descriptor_side descriptors_side(int fd, uint32_t *ret_endpoint)
 
 static void adopt_socket(int fd)
 {
-    struct descriptor *descriptor = descriptors_at(fd);
     uint32_t endpoint;
-    if (fd <= STDERR_FILENO || !descriptor || descriptor->resource != 0)
-        return;
     enum descriptor_side side = descriptors_side(fd, &endpoint);
     bool connected = side == SIDE_CLIENT || side == SIDE_SERVER;
-    if (side == SIDE_NO_SOCKET)
-        return;
+    struct descriptor *descriptor = descriptors_at(fd);
     descriptors_opened(fd, connected ? STRAY_CONNECTION : STRAY_SOCKET, connected ? PHASE_CONNECTED : PHASE_PLAIN, 0);
-    descriptor->accepted = side == SIDE_SERVER;
+    if (descriptor)
+        descriptor->accepted = side == SIDE_SERVER;
+}
+
+/* `folder` is the one that is being read. */
+static void adopt(int fd, int folder)
+{
+    if (fd <= STDERR_FILENO || fd == folder || file_is_kept(fd) || descriptors_tracked(fd))
+        return;
+    if (descriptors_is_socket(fd))
+        adopt_socket(fd);
+    else
+        descriptors_opened(fd, STRAY_FILE, PHASE_PLAIN, 0);
 }
 
 /* One entry of what getdents64() fills. */
@@ -243,25 +292,25 @@ struct entry {
     char name[];
 };
 
-static void adopt_entries(const char *entries, long size)
+static void adopt_entries(const char *entries, long size, int folder)
 {
     for (long at = 0; at < size;) {
         const struct entry *entry = (const struct entry *)(const void *)(entries + at);
         if (entry->name[0] != '.')
-            adopt_socket((int)string_number(entry->name));
+            adopt((int)string_number(entry->name), folder);
         at += entry->size;
     }
 }
 
-/* After exec the table is empty: what is open and a socket is found by asking. Most programs begin with three
- * descriptors, none of them a socket of theirs. */
-static void adopt_sockets(void)
+/* After exec the table is empty: what is open is found by asking. Every program begins with three descriptors that are
+ * nobody's to close: these stay unknown. */
+static void adopt_open(void)
 {
     _Alignas(8) char entries[1024];
     int folder = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
     long size;
     while (folder >= 0 && (size = SYS3(SYS_getdents64, folder, entries, sizeof(entries))) > 0)
-        adopt_entries(entries, size);
+        adopt_entries(entries, size, folder);
     if (folder >= 0)
         sys_close(folder);
 }
@@ -277,7 +326,7 @@ static uint32_t peer_endpoint(int fd)
 void descriptors_inherited(void)
 {
     if (highest < 0)
-        adopt_sockets();
+        adopt_open();
     for (int fd = 0; fd <= highest; fd++) {
         struct descriptor *descriptor = descriptors_tracked(fd);
         if (!descriptor)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is known of each descriptor: its kind, who it is (SO_COOKIE), whether a connect is under way. Descriptors that no
+ * What is known of each descriptor: its kind, who it is, whether a connect is under way. Descriptors that no
  * hook opened are unknown and cost one look-up. Private memory: a forked child keeps the knowledge. Thread and signal
  * safe.
  */
@@ -16,7 +16,7 @@ enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
 enum descriptor_side { SIDE_NO_SOCKET, SIDE_UNCONNECTED, SIDE_CLIENT, SIDE_SERVER };
 
 struct descriptor {
-    uint64_t identity; /* SO_COOKIE of a socket; 0: unknown */
+    uint64_t identity; /* SO_COOKIE of a socket; of others device and inode, with the high bit set; 0: unknown */
     uint64_t last_use; /* event time; counts if uses > 0 */
     uint32_t uses;     /* how often it was read from or written to */
     uint32_t told;     /* ... as the trace says so far */
@@ -35,7 +35,13 @@ struct descriptor *descriptors_at(int fd);
 /* The row if the descriptor is tracked, else NULL. */
 struct descriptor *descriptors_tracked(int fd);
 
-/* Notes a new descriptor (its cookie is read). False: its number is beyond the table, and it is not to be recorded. */
+/* Whether `fd` is open and a socket. */
+bool descriptors_is_socket(int fd);
+
+/* Gives back a row that was taken away for a close, if what it was about is still open. */
+bool descriptors_restore(int fd, const struct descriptor *row);
+
+/* Notes a new descriptor (its identity is read). False: its number is beyond the table, and it is not to be recorded. */
 bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
