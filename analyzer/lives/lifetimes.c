@@ -12,7 +12,8 @@
 #define LANE_LIMIT   (1u << 20)
 #define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
 #define GROWN_BYTES  65536
-#define GROWN_OTHERS 8 /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OTHERS 8    /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OPENED 1000 /* ... or from so many births on: few of very many may leak */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -92,17 +93,35 @@ static void peer_count(struct lives *lives, uint32_t index, int opened, int open
         peer->peak = peer->open;
 }
 
-static void grown(struct site *site)
+/* To be called before a site's state changes: until now it was what it is. */
+static void growth_before(struct lives *lives, struct site *site)
+{
+    if (site->growth && !lives->ended)
+        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+}
+
+/* ... and after it has changed. */
+static void growth_after(struct lives *lives, struct site *site)
 {
     uint64_t count = site->resource == STRAY_HEAP ? GROWN_COUNT : GROWN_OTHERS;
-    if (!site->growth && (site->open >= count || site->bytes_open >= GROWN_BYTES))
+    bool grown = site->open >= count || site->bytes_open >= GROWN_BYTES || site->opened >= GROWN_OPENED;
+    if (lives->ended)
+        return;
+    if (!site->growth && grown) {
         site->growth = calloc(1, sizeof(*site->growth));
+        if (site->growth)
+            windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
+        lives->starved |= !site->growth;
+    }
+    if (site->growth)
+        windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     if (site->opened++ == 0) {
         site->first = time;
         site->first_mark = lives->marks.current;
@@ -115,10 +134,11 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
         site->peak = site->open;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
-    if (site->growth)
+    growth_after(lives, site);
+    if (site->growth) {
         site->growth->run = 0;
-    else
-        grown(site);
+        windows_born(&site->growth->windows, !lives->ended);
+    }
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -132,9 +152,11 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->closed++;
     site->open--;
     site->bytes_open -= size;
+    growth_after(lives, site);
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -145,8 +167,10 @@ void count_retract(struct lives *lives, uint32_t index)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->opened--;
     site->open--;
+    growth_after(lives, site);
     site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
     book->opened--;
     book->open--;
@@ -157,10 +181,13 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->bytes_open += new_size - old_size;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
-    grown(site);
+    growth_after(lives, site);
+    if (site->growth && new_size > old_size && !lives->ended)
+        site->growth->resized += new_size - old_size;
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -315,6 +342,8 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
     site->opened_by_tc += lives->ended ? 0 : count;
     lives->books[event->resource].opened += count;
     lives->books[event->resource].closed += count;
+    growth_before(lives, site);
+    growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
     return 0;
@@ -576,7 +605,7 @@ int lives_finish(struct lives *lives)
     settle_survivors(lives);
     survivors_left(lives);
     survivors_note_ended(lives);
-    return result;
+    return lives->starved ? -ENOMEM : result;
 }
 
 bool life_open_at_tc(const struct life *life)

@@ -29,13 +29,13 @@
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
 #include "stray/hooks.h"
 
-#define LIVES_NONE    UINT32_MAX
-#define LIVES_WINDOWS 64
-#define AGE_BUCKETS   160 /* four an octave from one microsecond: to 12 days */
+#define LIVES_NONE  UINT32_MAX
+#define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
 
 /* What the pass must ask of others. All callbacks are required. */
 struct lives_source {
@@ -94,14 +94,17 @@ struct life {
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
 };
 
-/* What the releases and the survivors of a site that ever had 32 resources or 64 KiB open look like. */
+/* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
+ * many births. */
 struct growth {
+    struct windows windows;
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
-    uint32_t
-        by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
-    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time */
+    uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
+                                        lives_growth_from() to Tc */
+    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
     uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
+    uint64_t resized;                /* bytes by which resizing made its resources grow, all added up */
     uint32_t run;                    /* length of the run under way */
 };
 
@@ -171,6 +174,7 @@ struct lives {
     bool signalled; /* a termination signal was seen */
     bool exit_known;
     uint32_t exit_status;
+    bool starved;      /* memory ran out for what functions could not tell; lives_finish() does */
     enum axis axis;    /* after lives_finish(): the work axis of the process */
     struct mark at_tc; /* ... and how far each axis had come at Tc */
 
@@ -213,6 +217,9 @@ bool life_open_at_tc(const struct life *life);
 /* Lower bound of an age bucket, in seconds, and the bucket of an age. */
 double age_of_bucket(unsigned bucket);
 unsigned bucket_of_age(double seconds);
+/* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
+ * no earlier than the warm-up ends. */
+double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
 

@@ -86,7 +86,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     struct lives *lives = NULL;
     int result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = lives_read(trace, names, &lives, error);
     if (result == 0) {
         struct report_process process;
@@ -96,7 +96,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         if (result == 0)
             result = add_notes(report, trace);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
     lives_close(lives);
     names_close(names);
@@ -110,11 +110,11 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     struct symbols *symbols;
     int result = report_begin(given, &report);
     if (result < 0)
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     }
     for (size_t i = 0; result == 0 && i < count; i++) {
         struct trace *trace;
@@ -128,7 +128,7 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     if (result == 0) {
         result = report_end(report);
         if (result < 0)
-            error_set(error, result, "%s: %s", given, strerror(-result));
+            error_set(error, result, "%s: %s", given, error_reason(result));
     }
     if (result < 0)
         report_free(report);
