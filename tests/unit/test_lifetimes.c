@@ -49,6 +49,84 @@ static const struct site *site(unsigned resource, uint32_t stack)
 
 /* ---- heap ---- */
 
+/* USED: so many calls, the last so many microseconds ago. */
+static void feed_used(uint64_t fd, uint64_t calls, uint64_t microseconds)
+{
+    feed_event(&feed, STRAY_USED, STRAY_CONNECTION, fd, calls << 40 | microseconds, 0);
+}
+
+Test(lifetimes, told_uses_win_over_what_samples_presume)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    uint64_t birth = feed.now;
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 4, 600000);
+    cr_expect_eq(life->moved, 4);
+    cr_expect(life->used_known && !life->sampled);
+    uint64_t last = feed.now - 600 * MS;
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->quiet, last - birth);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 3ull << 32 | 10, 0);
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->sent, 3);
+    feed_used(3, 4, 0); /* told again */
+    cr_expect_eq(life->last_use, last);
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 5, 100);
+    cr_expect_eq(life->last_use, feed.now - 100000);
+}
+
+Test(lifetimes, uses_after_the_end_begins_are_none)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_used(3, 1, 0);
+    uint64_t last = feed.now;
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_wait(&feed, MS);
+    feed_used(3, 2, 0);
+    cr_expect_eq(feed.lives->lives[0].last_use, last);
+    cr_expect_eq(feed.lives->lives[0].moved_last, feed.now);
+}
+
+Test(lifetimes, a_stream_that_is_no_tcp_has_a_state_and_no_presumed_use)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    feed_wait(&feed, 1000 * MS);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56 | UINT32_MAX, 0);
+    cr_expect_not(life->used_known);
+    cr_expect_eq(life->close_wait, 1);
+    cr_expect(life->stream);
+}
+
+Test(lifetimes, a_reset_counts_as_hung_up_unless_this_side_shut_it_down)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_connect(&feed, 4, 5, 10);
+    feed_event(&feed, STRAY_SHUTDOWN, STRAY_CONNECTION, 4, 2, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 7ull << 56, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 4, 7ull << 56, 0);
+    cr_expect_eq(feed.lives->lives[0].close_wait, 1);
+    cr_expect_eq(feed.lives->lives[1].close_wait, 0);
+}
+
+Test(lifetimes, a_pgconn_of_another_process_counts_as_nothing)
+{
+    feed_pg_use(&feed, 0x100);
+    feed_pg_use(&feed, 0x100);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_finish(&feed);
+    const struct book *book = &feed.lives->books[STRAY_PGCONN];
+    cr_expect_eq(book->opened, 0);
+    cr_expect_eq(book->closed, 0);
+    cr_expect_eq(book->inherited, 0);
+    cr_expect_eq(book->unknown, 2);
+    cr_expect_eq(feed.lives->lives[0].moved, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_PGCONN), 0);
+}
+
 Test(lifetimes, a_block_opens_and_closes)
 {
     feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
