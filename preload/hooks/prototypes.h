@@ -14,6 +14,8 @@
 
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
+struct io_uring;
+struct io_uring_params;
 typedef int stray_main(int argc, char **argv, char **environment);
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

@@ -18,6 +18,7 @@
 #include "stack/capture.h"
 #include "state/command.h"
 #include "state/descriptors.h"
+#include "state/foreign.h"
 #include "state/sample.h"
 #include "settings.h"
 #include "stray/wire.h"
@@ -180,6 +181,7 @@ static bool start(uint32_t origin)
         return false;
     command_define((uint32_t)process.parent_pid);
     define_options();
+    foreign_define();
     capture_init();
     descriptors_init();
     return true;
@@ -236,6 +238,7 @@ static void begin_program(char **environment)
 {
     uint32_t flags = gate_enter();
     real_init();
+    foreign_find();
     clock_init();
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();

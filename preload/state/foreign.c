@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state/foreign.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
+
+#include "record/defs.h"
+#include "text.h"
+#include "stray/format.h"
+
+#define NOTE_SIZE (PATH_MAX + 128)
+
+/* The kinds of calls that another definition of one function hides. */
+static struct {
+    const char *function, *consequence;
+    char note[NOTE_SIZE]; /* empty: ours comes first */
+} foreign[] = {
+    {"malloc", "the heap is seen only where that calls the next malloc", ""},
+    {"PQconnectdb", "PGconns and PGresults of that libpq are not seen", ""},
+};
+
+static const struct link_map *object_of(const void *address)
+{
+    Dl_info info;
+    struct link_map *object = NULL;
+    return dladdr1(address, &info, (void **)&object, RTLD_DL_LINKMAP) ? object : NULL;
+}
+
+static void describe(struct text *note, const char *function, const char *consequence, const struct link_map *object)
+{
+    text_string(note, function);
+    text_string(note, " is defined by ");
+    text_string(note, object->l_name[0] ? object->l_name : "the executable");
+    text_string(note, ", before libstray.so: ");
+    text_string(note, consequence);
+}
+
+/* Asked of the program: RTLD_DEFAULT would find our own first, because we are linked with -Bsymbolic. */
+void foreign_find(void)
+{
+    void *program = dlopen(NULL, RTLD_LAZY);
+    for (unsigned i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
+        const struct link_map *object = program ? object_of(dlsym(program, foreign[i].function)) : NULL;
+        struct text note = TEXT(foreign[i].note);
+        if (object && object != object_of((const void *)foreign_find))
+            describe(&note, foreign[i].function, foreign[i].consequence, object);
+    }
+    if (program)
+        dlclose(program);
+}
+
+bool foreign_heap(void)
+{
+    return foreign[0].note[0];
+}
+
+void foreign_define(void)
+{
+    for (unsigned i = 0; i < sizeof(foreign) / sizeof(*foreign); i++)
+        if (foreign[i].note[0])
+            defs_string(STRAY_DEF_NOTE, foreign[i].note);
+}
