@@ -6,6 +6,7 @@
 #include <link.h>
 
 #include "record/defs.h"
+#include "stack/module_symbols.h"
 #include "text.h"
 #include "stray/format.h"
 
@@ -36,18 +37,23 @@ static void describe(struct text *note, const char *function, const char *conseq
     text_string(note, consequence);
 }
 
-/* Asked of the program: RTLD_DEFAULT would find our own first, because we are linked with -Bsymbolic. */
+/* The first object that defines `function`. dlsym() would not do: it finds our own first, because we are linked with
+ * -Bsymbolic, and takes an executable that only uses the function's address for one that defines it. */
+static const struct link_map *first_definer(const char *function)
+{
+    struct module_symbol symbol = {.name = function};
+    struct module_range range;
+    return module_symbols_find(&symbol, 1, &range) ? object_of((const void *)(uintptr_t)symbol.address) : NULL;
+}
+
 void foreign_find(void)
 {
-    void *program = dlopen(NULL, RTLD_LAZY);
     for (unsigned i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
-        const struct link_map *object = program ? object_of(dlsym(program, foreign[i].function)) : NULL;
+        const struct link_map *object = first_definer(foreign[i].function);
         struct text note = TEXT(foreign[i].note);
         if (object && object != object_of((const void *)foreign_find))
             describe(&note, foreign[i].function, foreign[i].consequence, object);
     }
-    if (program)
-        dlclose(program);
 }
 
 bool foreign_heap(void)
