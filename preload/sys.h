@@ -222,7 +222,7 @@ static inline ssize_t sys_peek(void *to, const void *from, size_t size)
     struct iovec local = {.iov_base = to, .iov_len = size};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
     ssize_t result = SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
-    return result == -EPERM || result == -ENOSYS ? sys_peek_by_file(to, from, size) : result;
+    return result == -EPERM || result == -ENOSYS || result == -ESRCH ? sys_peek_by_file(to, from, size) : result;
 }
 /* Whether the byte at `address` can be read. */
 static inline bool sys_readable(uint64_t address)

@@ -28,6 +28,8 @@ typedef struct pg_cancel PGcancel;
 typedef struct pg_cancel_conn PGcancelConn;
 typedef struct pg_conninfo_option PQconninfoOption;
 typedef struct pg_notify PGnotify;
+struct io_uring;
+struct io_uring_params;
 typedef int stray_main(int argc, char **argv, char **environment);
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

@@ -19,6 +19,7 @@
 #include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
+#include "state/foreign.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
 #include "state/threads.h"
@@ -221,6 +222,7 @@ static bool start(uint32_t origin)
         return false;
     command_define((uint32_t)process.parent_pid);
     define_options();
+    foreign_define();
     capture_init();
     descriptors_init();
     return true;
@@ -281,6 +283,7 @@ static void begin_program(char **environment)
 {
     uint32_t flags = gate_enter();
     real_init();
+    foreign_find();
     clock_init();
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();
