@@ -466,8 +466,10 @@ void lives_close(struct lives *lives)
 {
     if (!lives)
         return;
-    for (size_t i = 0; i < lives->site_count; i++)
+    for (size_t i = 0; i < lives->site_count; i++) {
         free(lives->sites[i].growth);
+        free(lives->sites[i].recent);
+    }
     for (size_t i = 0; i < lives->peer_count; i++)
         free(lives->peers[i].text);
     for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
@@ -528,6 +530,10 @@ int lives_finish(struct lives *lives)
         lives->ending = ENDING_EXEC;
     uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
     int result = end_begins(lives, end, 0, false);
+    if (result == 0)
+        result = lives_close_up(lives);
+    if (result < 0)
+        return result;
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);
