@@ -251,7 +251,8 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     if (event->resource != STRAY_TEMPFILE)
         count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
-    block.size = event->value;
+    if (event->resource != STRAY_TEMPFILE || event->value != 0)
+        block.size = event->value;
     moving->block.handle = 0;
     return blocks_insert(blocks, block);
 }
@@ -293,6 +294,14 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
     return 0;
 }
 
+/* Only temporary files are told more of. */
+static void block_named(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (block && event->resource == STRAY_TEMPFILE)
+        block->size = event->value;
+}
+
 static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
     switch (event->action) {
@@ -315,6 +324,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event);
+    case STRAY_ENDPOINT:
+        block_named(lives, event);
+        return 0;
     default:
         return 0;
     }

@@ -238,6 +238,18 @@ Test(files, a_renamed_one_stays_what_it_was)
     report_free(report);
 }
 
+Test(files, a_path_that_is_told_later)
+{
+    makes(1000, 0);
+    feed_event(&feed, STRAY_ENDPOINT, STRAY_TEMPFILE, 1000, 8, 0);
+    feed_event(&feed, STRAY_ENDPOINT, STRAY_TEMPFILE, 2000, 9, 0);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_TEMPFILE, 1000, 0, 0);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_TEMPFILE, 3000, 0, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->sites[0].left, 1);
+    cr_expect_eq(feed.lives->sites[0].left_path, 8);
+}
+
 Test(files, found_gone_by_another_process)
 {
     makes(1000, 3);
