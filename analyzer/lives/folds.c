@@ -125,7 +125,8 @@ static bool worth_naming(const struct site *site, bool all)
 {
     if (site->opened == 0)
         return false;
-    return all || site->growth || site->alive >= PILED_UP || site->left > 0 || is_descriptor(site->resource) ||
+    return all || site->growth || site->alive >= PILED_UP || site->left > 0 || site->ended > 0 ||
+           is_descriptor(site->resource) ||
            site->resource == STRAY_PGCONN;
 }
 

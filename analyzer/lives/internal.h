@@ -34,12 +34,19 @@ int lives_close_up(struct lives *lives);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
-/* The bytes that a block of a kind stands for. */
-static inline uint64_t block_bytes(unsigned resource, const struct block *block)
+/* The bytes of an open block; 0 for kinds that have none. */
+static inline uint64_t bytes_of(unsigned resource, const struct block *block)
 {
-    return resource == STRAY_TEMPFILE ? 0 : block->size;
+    return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
 }
 
+/* Mappings (mapping_events.c). */
+int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t lane);
+/* Frees what lives keep of them. */
+void mappings_end(struct lives *lives);
+
+/* Notes which threads and children had ended when Tc came, and never were joined or waited for (survivors.c). */
+void survivors_note_ended(struct lives *lives);
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */

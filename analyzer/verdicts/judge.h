@@ -13,7 +13,7 @@
 #include "verdicts/stats.h"
 #include "verdicts/verdict.h"
 
-#define FACTS_MAX 16
+#define FACTS_MAX 32
 
 /* One piece of evidence. */
 struct fact {

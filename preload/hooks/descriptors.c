@@ -82,14 +82,26 @@ static void record_connect(int fd, const struct sockaddr *address, socklen_t len
         emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), (uint64_t)error, 0);
 }
 
+/* AF_UNSPEC takes an association back. The descriptor stays what it was, until it is connected anew. */
+static void disconnected(int fd)
+{
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (descriptor)
+        descriptor->phase = PHASE_PLAIN;
+}
+
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     uint64_t begin = clock_before();
     int result = REAL(connect)(fd, address, length);
     int error = errno;
-    /* AF_UNSPEC takes an association back. A pending connect that ended well answers a second call with 0. */
-    if (address && length >= sizeof(address->sa_family) && (result != 0 || address->sa_family != AF_UNSPEC) && may_record())
-        record_connect(fd, address, length, result, error, begin, CALLER());
+    /* A pending connect that ended well answers a second call with 0. */
+    if (address && length >= sizeof(address->sa_family) && may_record()) {
+        if (address->sa_family != AF_UNSPEC)
+            record_connect(fd, address, length, result, error, begin, CALLER());
+        else if (result == 0)
+            disconnected(fd);
+    }
     errno = error;
     return result;
 }
@@ -106,8 +118,10 @@ void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller
         endpoint = descriptors_local_endpoint(listener);
     if (server)
         server->endpoint = endpoint;
-    if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
+    if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint)) {
+        descriptors_at(fd)->accepted = true;
         emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+    }
     errno = kept;
 }
 
@@ -196,8 +210,11 @@ void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
     uint64_t time = clock_after();
     struct descriptor original = kind_of(from, to);
     uint8_t resource = original.resource;
-    if (resource != STRAY_RESOURCE_NONE && descriptors_opened(to, resource, original.phase, original.endpoint))
+    if (resource != STRAY_RESOURCE_NONE && descriptors_opened(to, resource, original.phase, original.endpoint)) {
+        descriptors_at(to)->accepted = original.accepted;
+        descriptors_at(to)->shut = original.shut;
         emit_at(time, STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
+    }
     errno = kept;
 }
 
@@ -279,8 +296,10 @@ int stray_hook_shutdown(int fd, int how)
 {
     int result = REAL(shutdown)(fd, how);
     struct descriptor *descriptor = result == 0 ? descriptors_tracked(fd) : NULL;
-    if (descriptor && may_record())
-        emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, handle_of_descriptor(fd), (uint64_t)how, 0);
+    if (!descriptor || !may_record())
+        return result;
+    descriptor->shut |= how != SHUT_WR;
+    emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, handle_of_descriptor(fd), (uint64_t)how, 0);
     return result;
 }
 

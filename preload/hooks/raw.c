@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "hooks/descriptors.h"
+#include "hooks/sandbox.h"
 
 /* What a system call does with descriptors. */
 enum effect { EFFECT_NONE, EFFECT_FILE, EFFECT_SOCKET, EFFECT_PIPE, EFFECT_PAIR, EFFECT_ACCEPT, EFFECT_COPY };
@@ -115,6 +116,7 @@ long stray_hook_syscall(long number, ...)
     for (unsigned i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
+    raw_call_begins(number, a);
     if (number == SYS_close)
         return closed((int)a[0], CALLER());
     if (number == SYS_dup2 || number == SYS_dup3)

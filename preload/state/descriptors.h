@@ -12,6 +12,9 @@
 
 enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
 
+/* What a descriptor that somebody else opened turns out to be. A socket of a pair has a peer, and is no connection. */
+enum descriptor_side { SIDE_NO_SOCKET, SIDE_UNCONNECTED, SIDE_CLIENT, SIDE_SERVER };
+
 struct descriptor {
     uint64_t identity; /* SO_COOKIE of a socket; of others device and inode, with the high bit set; 0: unknown */
     uint64_t last_use; /* event time; counts if uses > 0 */
@@ -21,9 +24,10 @@ struct descriptor {
     uint8_t resource;  /* enum stray_resource; 0: not tracked */
     uint8_t phase;     /* enum descriptor_phase */
     bool accepted;     /* a connection of which this process, or the one it was inherited from, is the server */
-    uint8_t reserved;
+    bool shut;         /* this side has shut it down, for reading or as a whole */
 };
 
+/* At the start of a trace. */
 bool descriptors_init(void);
 
 /* The row of `fd`; NULL for numbers out of range. */
@@ -42,7 +46,7 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
 void descriptors_settle(int fd);
-/* Emits the TCP state, the number of exchanges and the idle time of a connection. */
+/* Emits the state of a connection, and how often any socket was used if that has changed. */
 void descriptors_report(int fd);
 /* Settles, reconciles and reports every tracked descriptor. */
 void descriptors_sample(void);
@@ -50,6 +54,11 @@ void descriptors_sample(void);
 void descriptors_before_exec(void);
 /* Emits, in a forked child or a new program, what is open from the start. */
 void descriptors_inherited(void);
+
+/* Asks the kernel. *ret_endpoint: of a client's side the peer's definition, of a server's side its own address; else 0.
+ * Which side it is nobody says: a name at one end only tells it for Unix-domain sockets; an accepted Internet socket has
+ * SO_REUSEADDR from its listener, and clients have no use for that. */
+enum descriptor_side descriptors_side(int fd, uint32_t *ret_endpoint);
 
 /* The definition of a socket address as text; 0 if it has none. */
 uint32_t descriptors_endpoint(const void *address, uint32_t length);
