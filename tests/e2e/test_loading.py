@@ -55,3 +55,14 @@ def test_ctypes(stray, postgres, second_libpq, library):
     for resource in ("pgconn", "connection"):
         assert result.report().finding("leaks", resource, "leaked")["count"] == 20
     result.report().nothing_about("closes", "churn")
+
+
+def test_php(stray, postgres):
+    """Its modules are loaded with RTLD_DEEPBIND, libpq with them."""
+    env = {**postgres.env, "CONNINFO": f"dbname={postgres.env['PGDATABASE']}"}
+    result = stray.run(["/usr/bin/php", SOURCES / "php" / "connects.php", 12], env=env)
+    assert result.status == -9, result.stderr
+    books = result.report().process()["resources"]
+    for resource in ("pgconn", "connection"):
+        assert (books[resource]["opened"], books[resource]["closed"]) == (24, 12), resource
+    assert books["pgresult"]["opened"] == 12
