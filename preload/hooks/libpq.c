@@ -12,12 +12,12 @@
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
 
-/* Whether a call is one that the program made. */
+/* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = arch_stack_pointer();
-    return thread_self.libpq_depth++ == 0 && !call->inner && gate_open(GATE_TRACED);
+    return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller)

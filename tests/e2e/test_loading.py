@@ -33,7 +33,7 @@ def test_two_libpqs_by_name(stray, target, postgres, second_libpq):
 
 
 def test_loaded_and_unloaded_again_and_again(stray, target):
-    stray.run([target("target_loading"), "rounds", LIBPQ]).ok().check()
+    stray.run([target("target_loading"), "rounds", LIBPQ, target("target_plugin_one.so")]).ok().check()
 
 
 @pytest.mark.parametrize("plugin", ["plugin_lazy", "plugin_now"])

@@ -3,7 +3,7 @@
  * Functions that are looked for by name in libraries loaded by name.
  *
  *     loading libpq ONE [TWO]     two libpqs, which are not the same, in one process
- *     loading rounds LIBPQ        loads it, uses it, and unloads it, many times
+ *     loading rounds LIBPQ PLUGIN loads both, uses them, and unloads them, many times
  *     loading plugin PLUGIN       loads it with RTLD_DEEPBIND, which finds libc and libpq before anybody else
  *     loading python LIBPYTHON    an interpreter that comes late
  */
@@ -16,7 +16,7 @@
 
 #define OPENED 6
 #define CLOSED 2
-#define ROUNDS 300
+#define ROUNDS 1000
 
 struct libpq {
     PGconn *(*connect)(const char *conninfo);
@@ -109,18 +109,31 @@ static void two_libpqs(const char *one, const char *two)
 
 static SITE PQconninfoOption *in_rounds(const struct libpq *libpq) { PQconninfoOption *o = libpq->defaults(); return o; }
 
-static void rounds(const char *path)
+static void plugin_once(const char *path)
+{
+    void (*leak)(int);
+    void *library = load(path, RTLD_NOW | RTLD_LOCAL);
+    *(void **)&leak = look_up(library, "plugin_one");
+    leak(2);
+    MUST(dlclose(library) == 0);
+}
+
+static void rounds(const char *path, const char *plugin)
 {
     for (int i = 0; i < ROUNDS; i++) {
+        plugin_once(plugin);
+        if (i % 5)
+            continue;
         void *library = load(path, RTLD_NOW | RTLD_LOCAL);
         struct libpq libpq = find_libpq(library);
         PQconninfoOption *options = in_rounds(&libpq);
         MUST(options);
-        if (i % 3)
+        if (i % 2)
             libpq.free_options(options);
         MUST(dlclose(library) == 0);
     }
-    expect("in_rounds", "pgconninfo", ROUNDS, ROUNDS - ROUNDS / 3, 0);
+    expect("in_rounds", "pgconninfo", ROUNDS / 5, ROUNDS / 10, 0);
+    expect("plugin_one", "heap", 2 * ROUNDS, 0, 2 * ROUNDS * 123);
 }
 
 /* malloc() found by its version is the one that everybody calls, in this library. */
@@ -163,12 +176,12 @@ static void python(const char *path)
 
 int main(int argc, char **argv)
 {
-    MUST(argc >= 3);
+    MUST(argc >= 3 + (strcmp(argv[1], "rounds") == 0));
     by_version();
     if (strcmp(argv[1], "libpq") == 0)
         two_libpqs(argv[2], argc > 3 ? argv[3] : NULL);
     else if (strcmp(argv[1], "rounds") == 0)
-        rounds(argv[2]);
+        rounds(argv[2], argv[3]);
     else if (strcmp(argv[1], "plugin") == 0)
         plugin(argv[2], argc > 3 ? RTLD_LAZY : RTLD_NOW);
     else
