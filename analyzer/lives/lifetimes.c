@@ -12,7 +12,8 @@
 #define LANE_LIMIT   (1u << 20)
 #define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
 #define GROWN_BYTES  65536
-#define GROWN_OTHERS 8 /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OTHERS 8    /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OPENED 1000 /* ... or from so many births on: few of very many may leak */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -92,17 +93,35 @@ static void peer_count(struct lives *lives, uint32_t index, int opened, int open
         peer->peak = peer->open;
 }
 
-static void grown(struct site *site)
+/* To be called before a site's state changes: until now it was what it is. */
+static void growth_before(struct lives *lives, struct site *site)
+{
+    if (site->growth && !lives->ended)
+        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+}
+
+/* ... and after it has changed. */
+static void growth_after(struct lives *lives, struct site *site)
 {
     uint64_t count = site->resource == STRAY_HEAP ? GROWN_COUNT : GROWN_OTHERS;
-    if (!site->growth && (site->open >= count || site->bytes_open >= GROWN_BYTES))
+    bool grown = site->open >= count || site->bytes_open >= GROWN_BYTES || site->opened >= GROWN_OPENED;
+    if (lives->ended)
+        return;
+    if (!site->growth && grown) {
         site->growth = calloc(1, sizeof(*site->growth));
+        if (site->growth)
+            windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
+        lives->starved |= !site->growth;
+    }
+    if (site->growth)
+        windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     if (site->opened++ == 0) {
         site->first = time;
         site->first_mark = lives->marks.current;
@@ -115,10 +134,11 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
         site->peak = site->open;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
-    if (site->growth)
+    growth_after(lives, site);
+    if (site->growth) {
         site->growth->run = 0;
-    else
-        grown(site);
+        windows_born(&site->growth->windows, !lives->ended);
+    }
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -132,9 +152,11 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->closed++;
     site->open--;
     site->bytes_open -= size;
+    growth_after(lives, site);
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -145,8 +167,10 @@ void count_retract(struct lives *lives, uint32_t index)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->opened--;
     site->open--;
+    growth_after(lives, site);
     site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
     book->opened--;
     book->open--;
@@ -157,10 +181,13 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->bytes_open += new_size - old_size;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
-    grown(site);
+    growth_after(lives, site);
+    if (site->growth && new_size > old_size && !lives->ended)
+        site->growth->resized += new_size - old_size;
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -168,28 +195,39 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 
 /* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
 
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block->size);
+    count_close(lives, block->site, bytes_of(site->resource, block));
     blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, event->handle);
+    struct block *old = blocks_find(blocks, key_of(event));
     if (old)
         block_end(lives, blocks, old, event->time);
-    struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP ? event->value : 0;
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
+    block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block.size, event->time);
+        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
     return result;
 }
 
@@ -207,11 +245,21 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     if (event->resource == STRAY_HEAP)
         string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, event->handle);
+    struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
+    else if (event->action != STRAY_RECONCILED) /* a child found gone may have been waited for in the same moment */
+        lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
     else
-        lives->books[event->resource].unknown++;
+        lives->strange += !ends;
 }
 
 /* NULL without memory. */
@@ -230,14 +278,14 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
-    moving->block = (struct block){0};
+    *moving = (struct moving){.resource = event->resource};
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
     }
     return 0;
 }
@@ -247,14 +295,15 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->block.handle == 0)
+    if (moving->block.handle == 0 || moving->resource != event->resource)
         return 0;
     struct block block = moving->block;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
         block_end(lives, blocks, old, event->time);
-    count_resize(lives, block.site, block.size, event->value);
+    if (event->resource != STRAY_TEMPFILE)
+        count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
     block.size = event->value;
     moving->block.handle = 0;
@@ -293,6 +342,8 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
     site->opened_by_tc += lives->ended ? 0 : count;
     lives->books[event->resource].opened += count;
     lives->books[event->resource].closed += count;
+    growth_before(lives, site);
+    growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
     return 0;
@@ -317,6 +368,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         return 0;
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
+        return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event);
@@ -371,6 +425,14 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
+static int fork_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
+    if (result == 0)
+        lives->forks[lives->fork_count++] = (struct forked){(uint32_t)event->handle, event->time};
+    return result;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
@@ -391,6 +453,8 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_EXEC_FAILED:
         lives->exec_pending = false;
         return 0;
+    case STRAY_FORK:
+        return fork_add(lives, event);
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
@@ -487,6 +551,7 @@ void lives_close(struct lives *lives)
     free(lives->lives);
     free(lives->peers);
     mappings_end(lives);
+    free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);
@@ -538,7 +603,9 @@ int lives_finish(struct lives *lives)
     int result = end_begins(lives, end, 0, false);
     settle_closers(lives);
     settle_survivors(lives);
-    return result;
+    survivors_left(lives);
+    survivors_note_ended(lives);
+    return lives->starved ? -ENOMEM : result;
 }
 
 bool life_open_at_tc(const struct life *life)

@@ -13,7 +13,8 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
- *  - What was inherited is counted as `inherited`; closing it changes nothing.
+ *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
+ *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -28,13 +29,13 @@
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
 #include "stray/hooks.h"
 
-#define LIVES_NONE    UINT32_MAX
-#define LIVES_WINDOWS 64
-#define AGE_BUCKETS   160 /* four an octave from one microsecond: to 12 days */
+#define LIVES_NONE  UINT32_MAX
+#define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
 
 /* What the pass must ask of others. All callbacks are required. */
 struct lives_source {
@@ -74,6 +75,8 @@ struct life {
     uint64_t quiet;   /* longest silence between two uses, ticks */
     uint32_t uses;
     uint32_t sent;    /* pieces of data sent, by the samples */
+    uint32_t moved;   /* calls of this process that moved data on it; PGconn: calls on it */
+    uint64_t moved_last; /* time of the last of these, whether the end had begun or not */
     uint8_t resource; /* enum stray_resource */
     uint8_t end;      /* enum life_end */
     uint8_t closer;   /* enum closer, after lives_finish() */
@@ -85,18 +88,23 @@ struct life {
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool server;      /* accepted */
+    bool stream;      /* a sample found a state: not made for datagrams */
+    bool shut;        /* this side has shut it down */
     bool handed_on;   /* released by another thread than acquired it */
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
 };
 
-/* What the releases and the survivors of a site that ever had 32 resources or 64 KiB open look like. */
+/* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
+ * many births. */
 struct growth {
+    struct windows windows;
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
-    uint32_t
-        by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
-    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time */
+    uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
+                                        lives_growth_from() to Tc */
+    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
     uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
+    uint64_t resized;                /* bytes by which resizing made its resources grow, all added up */
     uint32_t run;                    /* length of the run under way */
 };
 
@@ -111,7 +119,11 @@ struct site {
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
+    uint64_t ended;        /* threads and children: ended before Tc, and never joined or waited for */
+    uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    uint64_t left;         /* TEMPFILE: open after the last event */
+    uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
 };
 
@@ -120,6 +132,12 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+};
+
+/* A child that was forked, and when. */
+struct forked {
+    uint32_t pid;
+    uint64_t time;
 };
 
 /* How the process ended, as far as its events say. */
@@ -141,6 +159,8 @@ struct lives {
     size_t life_count;
     struct peer *peers;
     size_t peer_count;
+    struct forked *forks;
+    size_t fork_count;
     struct marks marks;
     struct memory memory;
 
@@ -154,6 +174,7 @@ struct lives {
     bool signalled; /* a termination signal was seen */
     bool exit_known;
     uint32_t exit_status;
+    bool starved;      /* memory ran out for what functions could not tell; lives_finish() does */
     enum axis axis;    /* after lives_finish(): the work axis of the process */
     struct mark at_tc; /* ... and how far each axis had come at Tc */
 
@@ -172,7 +193,7 @@ struct lives {
     struct map site_map, peer_map, conn_map;
     uint32_t *fds; /* life by descriptor */
     size_t fd_count;
-    size_t site_room, life_room, peer_room;
+    size_t site_room, life_room, peer_room, fork_room;
     bool ended; /* Tc was reached */
     bool exec_pending;
     uint64_t exec_time;
@@ -196,6 +217,9 @@ bool life_open_at_tc(const struct life *life);
 /* Lower bound of an age bucket, in seconds, and the bucket of an age. */
 double age_of_bucket(unsigned bucket);
 unsigned bucket_of_age(double seconds);
+/* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
+ * no earlier than the warm-up ends. */
+double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
 

@@ -57,14 +57,14 @@ int lives_read(struct trace *trace, struct names *names, struct lives **ret_live
     int result = lives_open(&source, &lives);
     if (result < 0) {
         free(driver);
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
     lives->owned = driver;
     result = merge_open(trace, &merge, error);
     if (result == 0) {
         result = drive(lives, merge);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
         merge_close(merge);
     }
     if (result < 0)

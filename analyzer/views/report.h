@@ -47,6 +47,9 @@ struct report_process {
     bool complete;
     struct damage damage;
     struct book books[STRAY_RESOURCE_END];
+    uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
+    bool forked;                         /* `parent_id` is the process that forked it */
+    uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
 };
 
 struct report_finding {
@@ -61,6 +64,7 @@ struct report_finding {
     uint64_t count, bytes;
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
+    const char *example; /* path of one of the temporary files it is about; NULL: none */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;
@@ -113,6 +117,7 @@ struct report {
     struct report_peer *peers;
     size_t peer_count;
     struct report_memory memory;
+    struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
     struct arena arena; /* of all strings and small arrays */
@@ -135,6 +140,15 @@ struct report_stacks {
     void *data;
     const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
 };
+
+/* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
+int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
+                       size_t pid_count, size_t *ret_index);
+/* Whether both are about the same frame. */
+bool report_same_place(const struct report_finding *a, const struct report_finding *b);
+/* What a finding of `fold` begins with: its place, its peer, no figures. -ENOMEM. */
+int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
+                 const struct report_stacks *stacks, struct report_finding *ret_finding);
 
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);

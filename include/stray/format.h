@@ -79,8 +79,9 @@ _Static_assert(offsetof(struct stray_event, stack) == 24, "commit word");
 
 enum stray_action {
     STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap, mmap), else 0; CONNECTION by accept: value = endpoint
-                             definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call */
-    STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status, time from after;
+                             definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call;
+                             THREAD: value = number of the thread in its process, here and in CLOSE and EXITED */
+    STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status; CHILD, THREAD: time from after;
                              MMAP: value = bytes from `handle` on that are no longer mapped, in part or over several maps */
     STRAY_MOVE_FROM = 3,  /* a realloc that moved: the old block, time from before. The lane's next MOVE_TO completes it;
                              MMAP: value = bytes that moved */
@@ -95,7 +96,7 @@ enum stray_action {
     STRAY_RECONCILED = 12,/* descriptor found closed or replaced, no hook saw it; time: when found */
     STRAY_LINK = 13,      /* PGconn `handle` uses descriptor `value` (UINT64_MAX: none) */
     STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value` */
-    STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds */
+    STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds; all ones: not known */
     STRAY_INHERITED = 16, /* open in this process from its start; value: endpoint definition or 0, | 1<<32 if accepted */
     STRAY_DURATION = 17,  /* value: ticks that the call `hook` on `handle` took (connects) */
     STRAY_SHUTDOWN = 18,  /* shutdown(handle, value) */

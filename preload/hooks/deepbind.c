@@ -5,7 +5,7 @@
 #include <link.h>
 
 #include "got.h"
-#include "hooks/names.h"
+#include "hooks/by_name.h"
 #include "hooks/wrap.h"
 #include "record/defs.h"
 #include "text.h"

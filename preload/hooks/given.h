@@ -7,7 +7,7 @@
 #ifndef STRAY_PRELOAD_HOOKS_GIVEN_H
 #define STRAY_PRELOAD_HOOKS_GIVEN_H
 
-#include "hooks/names.h"
+#include "hooks/by_name.h"
 
 /* What to give to a program that looks for `function`, a libpq's of the name of `hook`: always the same for the same
  * function; `function` itself where it is no libpq's, or when there are too many. Not signal safe. */

@@ -7,7 +7,7 @@
 
 #include "hooks/deepbind.h"
 #include "hooks/given.h"
-#include "hooks/names.h"
+#include "hooks/by_name.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
 #include "stack/python.h"

@@ -6,13 +6,21 @@
 #ifndef STRAY_PRELOAD_PROTOTYPES_H
 #define STRAY_PRELOAD_PROTOTYPES_H
 
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <threads.h>
+#include <time.h>
 
 #include "stray/hooks.h"
 
+struct rusage;
+struct termios;
+struct winsize;
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
 typedef struct pg_cancel PGcancel;

@@ -16,9 +16,12 @@
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/sample.h"
+#include "state/tempfiles.h"
+#include "state/threads.h"
 #include "settings.h"
 #include "stray/wire.h"
 
@@ -209,6 +212,9 @@ static void forget_parent(void)
     capture_forget();
     encode_forget();
     young_forget();
+    tempfiles_forget();
+    children_forget();
+    threads_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -239,6 +245,7 @@ static void begin_program(char **environment)
     clock_init();
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();
+    tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);
@@ -264,10 +271,29 @@ static uint32_t begin(void)
     return __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
 }
 
+/* The executing program went quiet before, or the parent did. */
+static bool must_be_silent(void)
+{
+    return sys_quiet || (process.pid == 0 && environ && settings_silent(environ));
+}
+
+static uint32_t stay_silent(void)
+{
+    __atomic_store_n(&sys_quiet, true, __ATOMIC_SEQ_CST);
+    if (process.pid == 0)
+        real_init();
+    process.traced = false;
+    __atomic_store_n(gate_word, GATE_KNOWN, __ATOMIC_RELEASE);
+    return GATE_KNOWN;
+}
+
 uint32_t gate_open_slow(void)
 {
     if (thread_self.flags & THREAD_INSIDE)
         return 0; /* the tracer's own doing */
+    if (must_be_silent())
+        return stay_silent();
+    int kept = errno;
     uint64_t mask = sys_no_signals();
     uint32_t word = 0;
     if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {
@@ -275,6 +301,7 @@ uint32_t gate_open_slow(void)
         __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
     }
     sys_signals(mask);
+    errno = kept;
     return word;
 }
 
@@ -312,10 +339,11 @@ static void tell_losses(void)
     process.losses_told = lost;
 }
 
-void incarnation_end(unsigned ending, int status)
+/* False: another end came first. */
+static bool say_last_words(unsigned ending, int status)
 {
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
-        return;
+        return false;
     bool begun = __atomic_load_n(&process.ending, __ATOMIC_RELAXED);
     incarnation_end_begins(ending);
     sample_stop();
@@ -323,11 +351,35 @@ void incarnation_end(unsigned ending, int status)
         sample_force();
     tell_losses();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
-    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    return true;
+}
+
+static void close_spool(void)
+{
     bool written = lane_flush_all();
     spool->state = STRAY_SPOOL_CLOSED;
     if (written)
         spool_remove();
+}
+
+void incarnation_end(unsigned ending, int status)
+{
+    if (!say_last_words(ending, status))
+        return;
+    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    close_spool();
+}
+
+void incarnation_detach(const char *note)
+{
+    defs_string(STRAY_DEF_NOTE, note);
+    if (say_last_words(STRAY_ENDING_DETACH, 0)) {
+        stay_shut();
+        close_spool();
+        file_forget();
+    }
+    settings_silence(environ);
+    sys_go_quiet();
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */
