@@ -2,18 +2,22 @@
 #include "lives/lifetimes.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lives/internal.h"
 
-#define MARK_EVENTS  256   /* a mark is made at least every so many events */
-#define MARK_SECONDS 0.001 /* ... and every so many seconds that see an event */
-#define LANE_LIMIT   (1u << 20)
-#define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
-#define GROWN_BYTES  65536
-#define GROWN_OTHERS 8    /* the same for what is not heap: rarer, and dearer */
-#define GROWN_OPENED 1000 /* ... or from so many births on: few of very many may leak */
+#define MARK_EVENTS    256   /* a mark is made at least every so many events */
+#define MARK_SECONDS   0.001 /* ... and every so many seconds that see an event */
+#define LANE_LIMIT     (1u << 20)
+#define GROWN_COUNT    32 /* from so many open at once a site's cohorts are kept */
+#define GROWN_BYTES    65536
+#define OBEYED_SECONDS 60  /* a signal that ends the process does so within this time */
+#define OBEYED_SHARE   0.1 /* ... or this share of the run, whichever is longer */
+#define DYING_SECONDS  1
+#define GROWN_OTHERS   8    /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OPENED   1000 /* ... or from so many births on: few of very many may leak */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -193,39 +197,86 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 
 /* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
 
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block->size);
+    count_close(lives, block->site, bytes_of(site->resource, block));
     blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, event->handle);
+    struct block *old = blocks_find(blocks, key_of(event));
     if (old)
         block_end(lives, blocks, old, event->time);
-    struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
+    block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block.size, event->time);
+        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
     return result;
+}
+
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time);
 }
 
 static void block_close(struct lives *lives, const struct stray_event *event)
 {
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, event->handle);
+    struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
-    else
+    else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
         lives->books[event->resource].unknown++;
+}
+
+/* What popen() begins is known by its stream, and not by a pid. */
+static bool is_death(const struct stray_event *event)
+{
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+}
+
+static int death_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->deaths, &lives->death_room, lives->death_count + 1, sizeof(*lives->deaths));
+    if (result == 0)
+        lives->deaths[lives->death_count++] =
+            (struct waited){event->time, (uint32_t)event->handle, (uint32_t)event->value};
+    return result;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
+    else
+        lives->strange += !ends;
 }
 
 /* NULL without memory. */
@@ -244,14 +295,15 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
     moving->block = (struct block){0};
+    moving->resource = event->resource;
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
     }
     return 0;
 }
@@ -261,16 +313,18 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->block.handle == 0)
+    if (moving->block.handle == 0 || moving->resource != event->resource)
         return 0;
     struct block block = moving->block;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
         block_end(lives, blocks, old, event->time);
-    count_resize(lives, block.site, block.size, event->value);
+    if (event->resource != STRAY_TEMPFILE)
+        count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
-    block.size = event->value;
+    if (event->resource != STRAY_TEMPFILE || event->value != 0)
+        block.size = event->value;
     moving->block.handle = 0;
     return blocks_insert(blocks, block);
 }
@@ -341,6 +395,14 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     return 0;
 }
 
+/* Only temporary files are told more of. */
+static void block_named(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (block && event->resource == STRAY_TEMPFILE)
+        block->size = event->value;
+}
+
 static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
     switch (event->action) {
@@ -350,7 +412,7 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
         block_close(lives, event);
-        return 0;
+        return is_death(event) ? death_add(lives, event) : 0;
     case STRAY_MOVE_FROM:
         return block_move_from(lives, event, lane);
     case STRAY_MOVE_TO:
@@ -361,8 +423,14 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
         return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
+        return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event, lane);
+    case STRAY_ENDPOINT:
+        block_named(lives, event);
+        return 0;
     default:
         return 0;
     }
@@ -414,6 +482,35 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
+/* Whether a signal was what ended the process: it had not long to go. Else the program goes on after it, as
+ * interactive ones do, or it drains so slowly that it is at work meanwhile. */
+static bool was_obeyed(const struct lives *lives, uint64_t time)
+{
+    if (lives->source.end == 0)
+        return true;
+    double before = lives->source.span(lives->source.data, time - lives->first_time);
+    double after =
+        lives->source.end > time ? lives->source.span(lives->source.data, lives->source.end - time) : 0;
+    return after <= before && after <= fmax(OBEYED_SECONDS, OBEYED_SHARE * (before + after));
+}
+
+static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    if (event->handle == STRAY_SIGNAL_CAUGHT)
+        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
+    lives->deadly_time = event->time;
+    return 0;
+}
+
+static int fork_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
+    if (result == 0)
+        lives->forks[lives->fork_count++] = (struct forked){(uint32_t)event->handle, event->time};
+    return result;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
@@ -423,8 +520,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_END_BEGINS:
         return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
     case STRAY_SIGNAL:
-        lives->signalled = true;
-        return end_begins(lives, event->time, thread, false);
+        return signal_seen(lives, event, thread);
     case STRAY_END:
         return ended(lives, event, thread);
     case STRAY_EXEC:
@@ -434,6 +530,8 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_EXEC_FAILED:
         lives->exec_pending = false;
         return 0;
+    case STRAY_FORK:
+        return fork_add(lives, event);
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
@@ -482,6 +580,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (event->resource == STRAY_MMAP)
+        return mapping_event(lives, event, lane);
     return block_event(lives, event, lane);
 }
 
@@ -505,8 +605,10 @@ void lives_close(struct lives *lives)
 {
     if (!lives)
         return;
-    for (size_t i = 0; i < lives->site_count; i++)
+    for (size_t i = 0; i < lives->site_count; i++) {
         free(lives->sites[i].growth);
+        free(lives->sites[i].recent);
+    }
     for (size_t i = 0; i < lives->peer_count; i++)
         free(lives->peers[i].text);
     for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
@@ -518,9 +620,12 @@ void lives_close(struct lives *lives)
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
+    mappings_end(lives);
+    free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);
+    free(lives->deaths);
     free(lives->owned);
     free(lives);
 }
@@ -567,8 +672,17 @@ int lives_finish(struct lives *lives)
         lives->ending = ENDING_EXEC;
     uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
     int result = end_begins(lives, end, 0, false);
+    if (lives->deadly &&
+        lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
+        lives->deadly = 0; /* another thread had it blocked */
+    if (result == 0)
+        result = lives_close_up(lives);
+    if (result < 0)
+        return result;
     settle_closers(lives);
     settle_survivors(lives);
+    survivors_left(lives);
+    survivors_note_ended(lives);
     return lives->starved ? -ENOMEM : result;
 }
 

@@ -82,7 +82,7 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += block->size;
+    site->alive_bytes += bytes_of(site->resource, block);
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     if (!site->growth)
         return;
@@ -114,5 +114,41 @@ int survivors_note(struct lives *lives)
         if (lives->moving[i].block.handle)
             note(lives, &lives->moving[i].block);
     }
+    for (const struct mapping *mapping = lives->mappings.all; mapping; mapping = mapping->next)
+        note(lives, &(struct block){.size = mapping->bytes, .site = mapping->site, .mark = mapping->mark});
     return 0;
+}
+
+void survivors_left(struct lives *lives)
+{
+    const struct blocks *blocks = &lives->blocks[STRAY_TEMPFILE];
+    for (size_t i = 0; i < blocks->capacity; i++) {
+        const struct block *block = &blocks->slots[i];
+        if (!block->handle)
+            continue;
+        struct site *site = &lives->sites[block->site];
+        site->left++;
+        if (block->path && (!site->left_path || block->path < site->left_path))
+            site->left_path = block->path;
+    }
+}
+
+static void note_ended(struct lives *lives, const struct block *block)
+{
+    struct site *site = &lives->sites[block->site];
+    if (!block->ended || block->ended > lives->tc)
+        return;
+    site->ended++;
+    site->overtaken += block->ended < site->last;
+}
+
+void survivors_note_ended(struct lives *lives)
+{
+    static const enum stray_resource kinds[] = {STRAY_THREAD, STRAY_CHILD};
+    for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+        const struct blocks *blocks = &lives->blocks[kinds[kind]];
+        for (size_t i = 0; i < blocks->capacity; i++)
+            if (blocks->slots[i].handle)
+                note_ended(lives, &blocks->slots[i]);
+    }
 }

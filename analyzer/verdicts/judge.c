@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "verdicts/connections.h"
+#include "verdicts/ended.h"
 #include "verdicts/heap.h"
+#include "verdicts/tempfiles.h"
 
 #define FEW_BLOCKS     30 /* heap */
 #define FEW_OTHERS     10 /* PGresults and other blocks */
@@ -72,7 +74,14 @@ static bool failed(const struct lives *lives, const struct life *life)
 static double next_birth(const struct court *court, const struct life *life)
 {
     uint32_t next = court->next[life - court->lives->lives];
-    return next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    double kept = next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    return life->next_birth ? fmin(kept, seconds(court, life->next_birth)) : kept;
+}
+
+/* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
+static uint32_t exchanges_of(const struct life *life)
+{
+    return life->uses ? life->uses : life->sent ? life->sent : life->moved / 2 + life->moved % 2;
 }
 
 static struct usage usage_of(const struct court *court, const struct life *life)
@@ -89,7 +98,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .next_s = next_birth(court, life),
         .quiet_s = span(court, life->quiet),
         .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
-        .uses = life->uses ? life->uses : life->sent,
+        .uses = exchanges_of(life),
         .thread = life->thread,
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
@@ -100,6 +109,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .failed = failed(lives, life),
         .copy = life->copy,
         .handed_on = life->handed_on,
+        .overlaps = life->overlaps,
     };
 }
 
@@ -133,6 +143,17 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
     return 0;
 }
 
+/* Open ones whose peer has hung up. */
+static uint64_t close_wait_of(const struct court *court, const struct fold *fold)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct life *life = &court->lives->lives[fold->lives[i]];
+        count += life_open_at_tc(life) && life->close_wait > 0;
+    }
+    return count;
+}
+
 static void life_facts(const struct court *court, struct finding *finding,
                        const struct usage_judgement *judgement, const struct fold *fold)
 {
@@ -155,6 +176,9 @@ static void life_facts(const struct court *court, struct finding *finding,
         fact_add(finding, "share_of_closes", judgement->share, false);
     if (judgement->verdict == VERDICT_CHURN)
         fact_add(finding, "share_of_time_connecting", judgement->share, false);
+    uint64_t waiting = close_wait_of(court, fold);
+    if (waiting > 0)
+        fact_add(finding, "close_wait", (double)waiting, true);
     fact_add(finding, "observed_s", court->tc, false);
 }
 
@@ -180,23 +204,39 @@ static int say(struct court *court, uint32_t fold, const struct usage_judgement 
 static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
                         const uint32_t *indexes)
 {
-    struct usage_judgement judgement;
+    struct usage_judgement judgement, waiting;
     int result = usage_judge_open(figures, &judgement, marks);
     if (result < 0)
         return result;
     court->judged.verdicts[which] = judgement.verdict;
     for (size_t i = 0; i < figures->count; i++)
         court->leaked[indexes[i]] = marks[i];
-    if (judgement.severity != SEVERITY_NONE)
-        result = say(court, which, &judgement);
     bool leaked = judgement.verdict == VERDICT_LEAKED;
-    if (result == 0 && !leaked && usage_judge_close_wait(figures, &judgement))
+    bool waits = !leaked && usage_judge_close_wait(figures, &waiting);
+    bool said_by_waiting = waits && waiting.count >= judgement.count;
+    if (judgement.severity != SEVERITY_NONE && !said_by_waiting)
         result = say(court, which, &judgement);
+    if (result == 0 && waits)
+        result = say(court, which, &waiting);
     if (result == 0 && usage_judge_finalizers(figures, &judgement))
         result = say(court, which, &judgement);
     else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))
         result = say(court, which, &judgement);
     return result;
+}
+
+static struct usage_gone gone_of(const struct court *court, const struct gone *gone)
+{
+    if (gone->count == 0)
+        return (struct usage_gone){0};
+    return (struct usage_gone){
+        .count = gone->count,
+        .finalized = gone->finalized,
+        .first = seconds(court, gone->first),
+        .last = seconds(court, gone->last),
+        .first_work = lives_work(court->lives, gone->first_mark),
+        .overlapped = gone->overlapped,
+    };
 }
 
 static int judge_lives(struct court *court, uint32_t which)
@@ -211,6 +251,7 @@ static int judge_lives(struct court *court, uint32_t which)
     struct usage_figures figures = {
         .usage = usages,
         .count = count,
+        .gone = gone_of(court, &fold->gone),
         .tc = court->tc,
         .work = court->work,
         .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
@@ -468,16 +509,69 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     return 0;
 }
 
+/* Threads and children that have ended, of all sites of a fold. */
+static struct ended_figures ended_of(const struct court *court, const struct fold *fold)
+{
+    struct ended_figures figures = {.child = fold->resource == STRAY_CHILD}; /* all 0 for other kinds */
+    for (size_t i = 0; i < fold->site_count; i++) {
+        figures.ended += court->lives->sites[fold->sites[i]].ended;
+        figures.overtaken += court->lives->sites[fold->sites[i]].overtaken;
+    }
+    return figures;
+}
+
+static int say_ended(struct court *court, uint32_t which, const struct ended_figures *figures,
+                     const struct ended_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    court->judged.verdicts[which] = judgement->verdict;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = figures->ended;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = fmin(seconds(court, fold->last), court->tc);
+    finding->rated = court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(figures->ended, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    fact_add(finding, "ended", (double)figures->ended, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+/* An arena comes where the interpreter's pool happens to be used up, and is kept as long as any object in it lives: the line
+ * where it came is no more to blame than any other. */
+static bool is_arena(const struct court *court, const struct site *site)
+{
+    const struct frame *frame = site->resource == STRAY_MMAP ? court->blame(court->data, site->stack) : NULL;
+    return frame && frame->pooled;
+}
+
 static int judge_blocks(struct court *court, uint32_t which)
 {
     const struct fold *fold = &court->folds->items[which];
     struct leakage leakage = {.verdict = VERDICT_STEADY};
     enum verdict quiet = VERDICT_FEW;
     uint64_t busiest = 0;
+    struct ended_figures ended = ended_of(court, fold);
+    struct ended_judgement unasked = ended_judge(&ended);
+    if (unasked.severity != SEVERITY_NONE)
+        return say_ended(court, which, &ended, &unasked);
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);
-        if (judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP) {
+        bool grows = judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP;
+        if (grows && is_arena(court, site)) {
+            judgement.verdict = VERDICT_STEADY;
+            grows = false;
+        }
+        if (grows) {
             add_up(&leakage, site, &judgement);
         } else if (site->opened > busiest) {
             busiest = site->opened;
@@ -489,6 +583,53 @@ static int judge_blocks(struct court *court, uint32_t which)
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return loud ? say_growing(court, which, &leakage) : 0;
+}
+
+/* ---- temporary files ---- */
+
+static int say_left(struct court *court, uint32_t which, const struct tempfile_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = fold->left;
+    finding->example = fold->left_path;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = seconds(court, fold->last);
+    finding->rated = judgement->verdict == VERDICT_LEAKED && court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(fold->left, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "left_behind", (double)fold->left, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+static int judge_tempfiles(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct tempfile_figures figures = {
+        .opened = fold->opened,
+        .left = fold->left,
+        .exits = court->lives->ending == ENDING_EXIT,
+        .goes_on = court->lives->ending == ENDING_EXEC,
+    };
+    struct tempfile_judgement judgement = tempfile_judge(&figures);
+    court->judged.verdicts[which] = judgement.verdict;
+    return judgement.severity == SEVERITY_NONE ? 0 : say_left(court, which, &judgement);
+}
+
+static int judge_fold(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    if (fold->resource == STRAY_TEMPFILE)
+        return judge_tempfiles(court, which);
+    return keeps_lives(fold) ? judge_lives(court, which) : judge_blocks(court, which);
 }
 
 /* ---- causes ---- */
@@ -571,7 +712,8 @@ static int find_causes(struct court *court)
     }
     for (uint32_t i = 0; i < court->judged.count; i++) {
         struct finding *finding = &court->judged.findings[i];
-        if (!keeps_lives(&court->folds->items[finding->fold]))
+        const struct fold *fold = &court->folds->items[finding->fold];
+        if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
             finding->cause = connection_holding(court, finding);
     }
     free(fold_of);
@@ -617,7 +759,7 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
     court.next = calloc(lives->life_count + 1, sizeof(*court.next));
     int result = court.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
-        result = keeps_lives(&folds->items[i]) ? judge_lives(&court, i) : judge_blocks(&court, i);
+        result = judge_fold(&court, i);
     if (result == 0)
         drop_idle_advice(&court);
     if (result == 0)

@@ -35,6 +35,7 @@ struct finding {
     struct interval rate_per_hour;
     struct fact facts[FACTS_MAX];
     size_t fact_count;
+    uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
 };
 

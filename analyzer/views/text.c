@@ -171,6 +171,23 @@ static void say_damage(const struct page *page, const struct report_process *pro
     row_end(&row);
 }
 
+/* A note is a sentence, and may take more than one line. */
+static void say_note(const struct page *page, const char *note)
+{
+    struct row row;
+    row_begin(&row, page, "    ", "");
+    snprintf(row.text, sizeof(row.text), "  ! ");
+    const char *separator = "";
+    for (size_t length; *note; note += length + (note[length] == ' ')) {
+        char word[256];
+        length = strcspn(note, " ");
+        snprintf(word, sizeof(word), "%.*s", (int)length, note);
+        row_add(&row, separator, word);
+        separator = " ";
+    }
+    row_end(&row);
+}
+
 static void incompleteness(const struct page *page)
 {
     size_t count = 0;
@@ -184,7 +201,7 @@ static void incompleteness(const struct page *page)
     if (count > DAMAGED_SHOWN && !page->options->verbose)
         line(page, NULL, "  ! not complete: %zu more (-v)", count - DAMAGED_SHOWN);
     for (size_t i = 0; i < page->report->note_count; i++)
-        line(page, NULL, "  ! %s", page->report->notes[i]);
+        say_note(page, page->report->notes[i]);
 }
 
 static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms,
@@ -258,7 +275,8 @@ static void title(const struct page *page, size_t index)
     upper(verdict);
     snprintf(number, sizeof(number), "[%zu]", index + 1);
     if (finding->bytes > 0)
-        snprintf(bytes, sizeof(bytes), " blocks, %s", words_bytes(&size, (double)finding->bytes));
+        snprintf(bytes, sizeof(bytes), " %s, %s", finding->resource == STRAY_MMAP ? "mappings" : "blocks",
+                 words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
                  finding->severity == SEVERITY_NOTE ? "   goes with [%zu]"
