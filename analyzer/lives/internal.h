@@ -5,9 +5,11 @@
 
 #include "lives/lifetimes.h"
 
+/* What is known of one lane. */
 struct moving {
-    struct block block; /* handle 0: none under way, or of unknown origin */
-    uint8_t resource;
+    struct block block; /* realloc; handle 0: none under way, or of unknown origin */
+    struct batch told;  /* sums of short lives */
+    uint8_t resource;   /* of the block */
 };
 
 /* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the

@@ -139,10 +139,8 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
     growth_after(lives, site);
-    if (site->growth) {
+    if (site->growth)
         site->growth->run = 0;
-        windows_born(&site->growth->windows, !lives->ended);
-    }
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -341,13 +339,37 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
     block->size = event->value;
 }
 
-/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
-static int block_elided(struct lives *lives, const struct stray_event *event)
+/* Sums of one batch lie close to one another, if not at one time. */
+static void batch_come(struct batch *batch, uint32_t mark)
 {
+    if (mark > batch->to + (batch->to - batch->from) / 8 + 1) {
+        batch->from = batch->to;
+        batch->to = mark;
+    } else if (mark > batch->to) {
+        batch->to = mark;
+    }
+}
+
+/* The mark since which the births of a sum came about: since the site's batch of sums before this one, and
+ * where that is its first, since the lane's. */
+static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
+{
+    batch_come(lane, mark);
+    if (site->to == 0)
+        *site = *lane;
+    else
+        batch_come(site, mark);
+    return site->from;
+}
+
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
+static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
     uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
     unsigned octave = (unsigned)(event->handle >> 56);
     uint32_t index;
-    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &index);
+    int result = moving ? site_find(lives, event->resource, event->stack, LIVES_NONE, &index) : -ENOMEM;
     if (result < 0)
         return result;
     struct site *site = &lives->sites[index];
@@ -355,6 +377,9 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
         site->first = event->time;
         site->first_mark = lives->marks.current;
     }
+    uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
+    if (event->resource == STRAY_HEAP && !lives->ended)
+        marks_spread(&lives->marks, began, (double)count);
     if (event->time > site->last)
         site->last = event->time;
     site->opened += count;
@@ -401,7 +426,7 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
-        return block_elided(lives, event);
+        return block_elided(lives, event, lane);
     case STRAY_ENDPOINT:
         block_named(lives, event);
         return 0;
@@ -516,15 +541,6 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
 
 /* ---- the pass ---- */
 
-static uint64_t allocations_of(const struct stray_event *event)
-{
-    if (event->resource != STRAY_HEAP)
-        return 0;
-    if (event->action == STRAY_ELIDED)
-        return event->handle & ((UINT64_C(1) << 56) - 1);
-    return event->action == STRAY_OPEN;
-}
-
 static void advance(struct lives *lives, const struct stray_event *event)
 {
     bool request = event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
@@ -538,7 +554,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += allocations_of(event);
+    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && event->resource == STRAY_HEAP;
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);

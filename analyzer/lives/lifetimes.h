@@ -112,6 +112,12 @@ struct growth {
     uint32_t run;                    /* length of the run under way */
 };
 
+/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest one.
+ */
+struct batch {
+    uint32_t from, to; /* to 0: none yet */
+};
+
 #define RECENT_LIVES 32
 
 /* Files and plain sockets of a site that ended, and of which no life is kept. */
@@ -129,6 +135,7 @@ struct site {
     uint32_t stack;
     uint32_t peer; /* index, or LIVES_NONE */
     uint32_t first_mark;
+    struct batch told; /* sums of short lives */
     uint64_t opened, closed, open, peak;
     uint64_t bytes_open, peak_bytes;
     uint64_t first, last;        /* times of the first and last birth */

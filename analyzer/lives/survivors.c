@@ -45,7 +45,6 @@ void growth_elided(const struct lives *lives, struct site *site, unsigned octave
 {
     uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
     add(&site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))], count);
-    windows_born(&site->growth->windows, count);
 }
 
 static enum axis work_axis(const struct lives *lives)
@@ -96,6 +95,7 @@ static void note(struct lives *lives, const struct block *block)
 int survivors_note(struct lives *lives)
 {
     lives->now.at[AXIS_TIME] = lives->tc;
+    lives->now.at[AXIS_ALLOCATIONS] += marks_settle(&lives->marks, AXIS_ALLOCATIONS);
     lives->at_tc = lives->now;
     lives->axis = work_axis(lives);
     for (size_t i = 0; i < lives->site_count; i++) {

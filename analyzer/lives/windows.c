@@ -12,17 +12,15 @@ static void merge_neighbours(struct windows *windows)
         unsigned first = 2 * i, second = first + 1;
         windows->low[i] = windows->low[first];
         windows->low_bytes[i] = windows->low_bytes[first];
-        windows->births[i] = windows->births[first];
         if (second > windows->current)
             continue;
         if (windows->low[second] < windows->low[i])
             windows->low[i] = windows->low[second];
         if (windows->low_bytes[second] < windows->low_bytes[i])
             windows->low_bytes[i] = windows->low_bytes[second];
-        windows->births[i] = saturated((uint64_t)windows->births[i] + windows->births[second]);
     }
     for (unsigned i = LIVES_WINDOWS / 2; i < LIVES_WINDOWS; i++) {
-        windows->low[i] = windows->births[i] = 0;
+        windows->low[i] = 0;
         windows->low_bytes[i] = 0;
     }
     windows->current /= 2;
@@ -46,12 +44,6 @@ void windows_change(struct windows *windows, uint64_t open, uint64_t bytes)
         windows->low[windows->current] = (uint32_t)open;
     if ((float)bytes < windows->low_bytes[windows->current])
         windows->low_bytes[windows->current] = (float)bytes;
-}
-
-void windows_born(struct windows *windows, uint64_t count)
-{
-    uint32_t *births = &windows->births[windows->current];
-    *births = saturated(*births + count);
 }
 
 uint32_t windows_mark(const struct windows *windows, uint32_t index)

@@ -50,7 +50,7 @@ static struct finding *finding_add(struct court *court, uint32_t fold)
 static void fact_add(struct finding *finding, const char *name, double value, bool count)
 {
     if (finding->fact_count < FACTS_MAX)
-        finding->facts[finding->fact_count++] = (struct fact){name, value, count};
+        finding->facts[finding->fact_count++] = (struct fact){name, value, count, count};
 }
 
 /* ---- lives ---- */
@@ -450,6 +450,13 @@ static void interval_fact(struct finding *finding, const char *const names[3], c
     fact_add(finding, names[2], value->high, false);
 }
 
+/* The last three facts are rates: those of several processes add up. */
+static void sum_last_three(struct finding *finding)
+{
+    for (size_t i = 3; i > 0 && finding->fact_count >= 3; i--)
+        finding->facts[finding->fact_count - i].summed = true;
+}
+
 /* By the hour, and by the unit of work where that is a load. What counts for the interval are the survivors
  * of all stacks together. */
 static void rate_facts(const struct court *court, struct finding *finding, const struct leakage *leakage)
@@ -462,8 +469,10 @@ static void rate_facts(const struct court *court, struct finding *finding, const
                                                         : scaled(leakage->bytes_per_second * HOUR_S, &whole);
     finding->rated = leakage->per_second > 0;
     finding->rate_per_hour = scaled(leakage->per_second * HOUR_S, &whole);
-    if (by_bytes.estimate > 0)
+    if (by_bytes.estimate > 0) {
         interval_fact(finding, bytes, &by_bytes);
+        sum_last_three(finding);
+    }
     if (leakage->per_work > 0 && court->lives->axis <= AXIS_STATEMENTS) {
         struct interval each = scaled(leakage->per_work, &whole);
         interval_fact(finding, work, &each);

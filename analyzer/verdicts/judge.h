@@ -19,7 +19,8 @@
 struct fact {
     const char *name; /* static: as in JSON */
     double value;
-    bool count; /* an exact number of things; summed over processes */
+    bool count;  /* an exact number of things */
+    bool summed; /* over processes; else it is that of the first */
 };
 
 struct finding {

@@ -43,15 +43,6 @@ static void say_where(const struct report_finding *finding, char *text, size_t s
         snprintf(text, size, "an unnamed function");
 }
 
-static double fact(const struct report_finding *finding, const char *name)
-{
-    for (size_t i = 0; i < finding->fact_count; i++) {
-        if (strcmp(finding->facts[i].name, name) == 0)
-            return finding->facts[i].value;
-    }
-    return 0;
-}
-
 static void say_peer(const struct report_finding *finding, char *text, size_t size)
 {
     text[0] = '\0';
@@ -64,11 +55,13 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
 {
     struct words things, opened, bytes;
     words_things(&things, finding->count, thing_of(finding->resource));
-    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
     words_bytes(&bytes, (double)finding->bytes);
     const char *verb = finding->server ? "accepted" : "opened";
-    const char *never =
-        finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
+    const char *never = finding->verdict != VERDICT_CREEP                    ? "never released"
+                        : report_fact(finding, "grown_by_realloc_bytes") > 0 ? "made ever bigger"
+                        : report_fact(finding, "too_early_to_tell") > 0      ? "still kept; too early to tell"
+                                                                        : "still kept, and still growing";
     if (finding->resource == STRAY_MMAP) /* address space: whether memory stands behind it is not known */
         snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were",
@@ -85,7 +78,7 @@ static void say_left(const struct report_finding *finding, const char *where, ch
 {
     struct words left, opened;
     words_count(&left, finding->count);
-    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
     int length = snprintf(text, size, "%s leaves temporary files behind: %s of %s made %s still there", where, left.text,
                           opened.text, finding->count == 1 ? "is" : "are");
     if (finding->example && length > 0 && (size_t)length < size)
@@ -96,10 +89,10 @@ static void say_left(const struct report_finding *finding, const char *where, ch
 static void say_running(const struct report_finding *finding, const char *where, char *text, size_t size)
 {
     struct words things, made;
-    uint64_t ended = (uint64_t)fact(finding, "ended");
+    uint64_t ended = (uint64_t)report_fact(finding, "ended");
     bool child = finding->resource == STRAY_CHILD, one = finding->count == 1;
     words_things(&things, finding->count, child ? "child" : "thread");
-    words_count(&made, (uint64_t)fact(finding, "opened"));
+    words_count(&made, (uint64_t)report_fact(finding, "opened"));
     const char *fate = child && ended ? one ? "has exited and was never waited for" : "have exited and were never waited for"
                        : ended        ? one ? "has ended and was never joined" : "have ended and were never joined"
                        : one          ? "never ended"
@@ -111,12 +104,12 @@ static void say_shared(const struct report_finding *finding, const char *where, 
                        size_t size)
 {
     struct words things, users;
-    uint64_t children = (uint64_t)fact(finding, "used_by_children");
+    uint64_t children = (uint64_t)report_fact(finding, "used_by_children");
     words_things(&things, finding->count, thing_of(finding->resource));
     words_count(&users, children);
     snprintf(text, size, "%s%s opened by %s %s used by %s child %s%s after the fork", things.text, peer, where,
              finding->count == 1 ? "is" : "are", users.text, children == 1 ? "process" : "processes",
-             fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
+             report_fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
 }
 
 const char *report_message(struct report *report, const struct report_finding *finding)

@@ -262,7 +262,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->rate_per_hour.high += from->rate_per_hour.high;
     for (size_t i = 0; i < into->fact_count; i++) {
         for (size_t k = 0; k < from->fact_count; k++) {
-            if (into->facts[i].count && strcmp(into->facts[i].name, from->facts[k].name) == 0)
+            if (into->facts[i].summed && strcmp(into->facts[i].name, from->facts[k].name) == 0)
                 into->facts[i].value += from->facts[k].value;
         }
     }
@@ -533,6 +533,20 @@ static int more_first(uint64_t a, uint64_t b)
     return (a < b) - (a > b);
 }
 
+double report_fact(const struct report_finding *finding, const char *name)
+{
+    for (size_t i = 0; i < finding->fact_count; i++)
+        if (strcmp(finding->facts[i].name, name) == 0)
+            return finding->facts[i].value;
+    return 0;
+}
+
+static int faster_first(const struct report_finding *a, const struct report_finding *b)
+{
+    double fast = report_fact(a, "bytes_per_hour"), other = report_fact(b, "bytes_per_hour");
+    return (fast < other) - (fast > other);
+}
+
 static int finding_order(const void *left, const void *right)
 {
     const struct report_finding *a = left, *b = right;
@@ -543,6 +557,8 @@ static int finding_order(const void *left, const void *right)
         order = (int)a->verdict - (int)b->verdict;
     if (order == 0)
         order = resource_rank(a->resource) - resource_rank(b->resource);
+    if (order == 0)
+        order = faster_first(a, b);
     if (order == 0)
         order = more_first(a->bytes, b->bytes);
     if (order == 0)

@@ -175,5 +175,7 @@ void report_settle_ends(struct report *report);
 const char *report_keep(struct report *report, const char *text);
 /* The sentence of a finding (message.c). NULL without memory. */
 const char *report_message(struct report *report, const struct report_finding *finding);
+/* A piece of a finding's evidence; 0 where it has none of that name. */
+double report_fact(const struct report_finding *finding, const char *name);
 
 #endif

@@ -56,6 +56,14 @@ static void leak_from_onset(struct sim *sim)
     leak_share(sim, sim_progress(sim) < sim->world.onset ? 0 : 0.02 * sim->world.leak);
 }
 
+/* Nearly all else is brief. */
+static void leak_few(struct sim *sim)
+{
+    if (sim->step % 2)
+        sim_born(sim);
+    sim_brief(sim, SITE, 500);
+}
+
 static void keep_all(struct sim *sim)
 {
     sim_keep(sim, sim_born(sim));
@@ -337,6 +345,7 @@ const struct scenario scenarios[] = {
     {"leak under rising load", VERDICT_LEAKED, rising, leak_one_percent, false},
     {"leak in bursts", VERDICT_LEAKED, in_bursts, leak_one_percent, false},
     {"leak in a script of a second", VERDICT_LEAKED, script, leak_all, false},
+    {"leak of few in a script", VERDICT_LEAKED, script, leak_few, false},
     {"leak in a suite of a second", VERDICT_LEAKED, suite, leak_all, false},
     {"leak in a day", VERDICT_LEAKED, a_day, leak_one_percent, false},
     {"freed at shutdown only", VERDICT_LEAKED, many_small, keep_all, true},

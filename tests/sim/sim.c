@@ -9,6 +9,7 @@
 #include "verdicts/judge.h"
 
 #define SECOND 1e9
+#define BUFFER 1000 /* events, as in a lane */
 
 /* ---- chance ---- */
 
@@ -43,10 +44,10 @@ double sim_progress(const struct sim *sim)
 
 /* ---- events ---- */
 
-static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
-                 uint32_t stack)
+static void feed_at(struct sim *sim, uint64_t time, unsigned action, unsigned resource, uint64_t handle,
+                    uint64_t value, uint32_t stack)
 {
-    struct stray_event event = {.time = sim->now,
+    struct stray_event event = {.time = time,
                                 .handle = handle,
                                 .value = value,
                                 .stack = stack,
@@ -54,7 +55,27 @@ static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t h
                                 .resource = (uint8_t)resource};
     if (lives_feed(sim->lives, &event, 0, 1) < 0)
         abort();
+}
+
+/* Events come in the order of time, so this must be before anything later is fed: sums are moved to the end
+ * of their buffer, where most of them have their last release anyway. */
+static void flush(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->sum_count; i++) {
+        const struct sum *sum = &sim->sums[i];
+        feed_at(sim, sim->now, STRAY_ELIDED, STRAY_HEAP, sum->count | sum->octave << 56,
+                sum->count * sim->world.size, sum->stack);
+    }
+    sim->sum_count = sim->buffered = 0;
+}
+
+static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
+                 uint32_t stack)
+{
+    feed_at(sim, sim->now, action, resource, handle, value, stack);
     sim->now += 100;
+    if (++sim->buffered >= BUFFER)
+        flush(sim);
 }
 
 uint64_t sim_born(struct sim *sim)
@@ -72,8 +93,16 @@ void sim_dies(struct sim *sim, uint64_t handle)
 void sim_brief(struct sim *sim, uint32_t stack, uint64_t count)
 {
     uint64_t octave = 12 + sim_below(sim, 8); /* 4 microseconds to 1 ms */
-    if (count > 0)
-        feed(sim, STRAY_ELIDED, STRAY_HEAP, count | octave << 56, count * sim->world.size, stack);
+    unsigned at = 0;
+    if (count == 0)
+        return;
+    while (at < sim->sum_count && (sim->sums[at].stack != stack || sim->sums[at].octave != octave))
+        at++;
+    if (at == sim->sum_count) {
+        sim->sums[sim->sum_count++] = (struct sum){.stack = stack, .octave = octave};
+        sim->buffered++;
+    }
+    sim->sums[at].count += count;
 }
 
 void sim_container(struct sim *sim, uint64_t size)
@@ -226,6 +255,7 @@ static void one_step(struct sim *sim, const struct scenario *scenario)
 static void end(struct sim *sim, const struct scenario *scenario)
 {
     come_to(sim, (uint64_t)(sim->world.seconds * SECOND));
+    flush(sim);
     feed(sim, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
     while (scenario->at_exit && sim_kept(sim) > 0)
         sim_dies(sim, sim_take_oldest(sim));

@@ -39,6 +39,12 @@ struct death {
     uint64_t time, handle;
 };
 
+/* Short lives at one stack, of ages in one octave, since the buffer was begun. */
+struct sum {
+    uint32_t stack;
+    uint64_t octave, count;
+};
+
 struct sim {
     struct world world;
     struct lives *lives;
@@ -49,6 +55,8 @@ struct sim {
     uint64_t *kept; /* for scenarios to keep handles in, one after the other */
     size_t kept_count, kept_room, kept_first;
     uint64_t container, container_size;
+    struct sum sums[64];
+    unsigned sum_count, buffered; /* events in the buffer that is not full yet */
 };
 
 struct scenario {
@@ -74,7 +82,8 @@ uint64_t sim_born(struct sim *sim);
 void sim_dies(struct sim *sim, uint64_t handle);
 /* ... after so many seconds. */
 void sim_dies_in(struct sim *sim, uint64_t handle, double seconds);
-/* Births at `stack` whose deaths came before anything was written: the tracer tells their sum. */
+/* Births at `stack` whose deaths came before anything was written. The tracer tells their sum when its buffer
+ * is full. */
 void sim_brief(struct sim *sim, uint32_t stack, uint64_t count);
 /* The scenario's one container is made, or resized. */
 void sim_container(struct sim *sim, uint64_t size);
