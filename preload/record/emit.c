@@ -172,9 +172,9 @@ void emit_release(const struct stray_event *event)
     struct emission emission = enter(event);
     if (__builtin_expect(!emission.lane, 0))
         return;
-    if (!elide(&emission, event)) {
+    if (!elide(&emission, event)) { /* perhaps acquired elsewhere: the counter must not be read before the handle has come */
         struct stray_event release = *event;
-        release.time = young_outdate(event->handle, event->time);
+        release.time = young_outdate(event->handle, clock_after());
         put(&emission, &release);
     }
     leave(&emission, event->time);
@@ -194,9 +194,8 @@ static void follow(const struct young_lane *lane, struct stray_event *acquired, 
 
 uint64_t emit_before_move(uint64_t handle, uint8_t resource)
 {
-    uint64_t time = clock_before();
     const struct stray_lane *lane = thread_self.lane;
-    return lane && young_has(lane, handle, resource) ? time : young_outdate(handle, time);
+    return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */
