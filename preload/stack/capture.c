@@ -266,10 +266,17 @@ static uint32_t capture_with(struct scratch *scratch, const struct arch_frame *s
     return node;
 }
 
+/* In a signal handler that interrupted a capture: what needs no working memory. */
+static uint32_t capture_caller(const void *caller)
+{
+    uint32_t root = nodes_intern(0, STRAY_NODE_ROOT, STRAY_NODE_TRUNCATED, defs_epoch());
+    return nodes_intern(root, STRAY_NODE_NATIVE, 0, (uint64_t)(uintptr_t)caller);
+}
+
 __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
     if (thread_self.flags & THREAD_UNWINDING)
-        return 0;
+        return capture_caller(caller);
     thread_self.flags |= THREAD_UNWINDING;
     uint32_t node = 0;
     struct scratch *scratch = scratch_take();
