@@ -109,6 +109,7 @@ static void fill_library(struct libpq *libpq, const struct link_map *object)
 {
     *(void **)&libpq->PQsocket = find_from(object, "PQsocket");
     *(void **)&libpq->PQstatus = find_from(object, "PQstatus");
+    *(void **)&libpq->PQtransactionStatus = find_from(object, "PQtransactionStatus");
     *(void **)&libpq->PQhost = find_from(object, "PQhost");
     *(void **)&libpq->PQport = find_from(object, "PQport");
     *(void **)&libpq->PQdb = find_from(object, "PQdb");

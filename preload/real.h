@@ -33,6 +33,7 @@ bool real_is_boot_memory(const void *block);
 struct libpq {
     int (*PQsocket)(const PGconn *);
     int (*PQstatus)(const PGconn *);
+    int (*PQtransactionStatus)(const PGconn *);
     char *(*PQhost)(const PGconn *);
     char *(*PQport)(const PGconn *);
     char *(*PQdb)(const PGconn *);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +73,16 @@ static inline int sys_unlink(const char *path)
 {
     return (int)SYS3(SYS_unlink, path, 0, 0);
 }
+/* Whether `path` names something; also where that cannot be told. */
+static inline bool sys_exists(const char *path)
+{
+    struct stat status;
+    return (int)SYS3(SYS_lstat, path, &status, 0) != -ENOENT;
+}
+static inline ssize_t sys_readlink(const char *path, char *buffer, size_t size)
+{
+    return SYS3(SYS_readlink, path, buffer, size);
+}
 static inline int sys_ftruncate(int fd, off_t size)
 {
     return (int)SYS3(SYS_ftruncate, fd, size, 0);
@@ -92,6 +104,12 @@ static inline void *sys_mmap(size_t size, int protection, int flags, int fd, off
 {
     long result = SYS6(SYS_mmap, 0, size, protection, flags, fd, offset);
     return result < 0 && result > -4096 ? NULL : (void *)result;
+}
+/* Zeroed private memory at `address`, where nothing is mapped: what is, stays. */
+static inline void sys_memory_at(void *address, size_t size)
+{
+    SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
 /* Zeroed private memory, or NULL. */
 static inline void *sys_memory(size_t size)
@@ -147,6 +165,15 @@ static inline void sys_yield(void)
 {
     SYS3(SYS_sched_yield, 0, 0, 0);
 }
+/* Sleeps while `*word` is `value`; may return early. */
+static inline void sys_futex_wait(const uint32_t *word, uint32_t value)
+{
+    SYS6(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, 0, 0);
+}
+static inline void sys_futex_wake(const uint32_t *word)
+{
+    SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+}
 static inline int sys_getrlimit(int resource, struct rlimit *limit)
 {
     return (int)SYS6(SYS_prlimit64, 0, resource, NULL, limit, 0, 0);
@@ -173,6 +200,11 @@ static inline int sys_getpeername(int fd, void *address, socklen_t *length)
 static inline int sys_getsockname(int fd, void *address, socklen_t *length)
 {
     return (int)SYS3(SYS_getsockname, fd, address, length);
+}
+/* Asks, and does not wait. */
+static inline int sys_poll(struct pollfd *polled)
+{
+    return (int)SYS3(SYS_poll, polled, 1, 0);
 }
 /* Where the usual way of sys_peek() is not allowed: older containers, some filters. */
 static inline ssize_t sys_peek_by_file(void *to, const void *from, size_t size)

@@ -11,4 +11,4 @@ set -euo pipefail
 cd "$STRAY_ROOT"
 scripts/setup.sh
 STRAY_SOAK=${1:-40} exec "$PYTHON" -m pytest tests/e2e/test_kill.py tests/e2e/test_hostile.py tests/e2e/test_heap.py \
-    tests/e2e/test_suites.py -q -p no:cacheprovider
+    tests/e2e/test_storm.py tests/e2e/test_fork_exec.py tests/e2e/test_suites.py -q -p no:cacheprovider

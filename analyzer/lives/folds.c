@@ -95,6 +95,9 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
     fold->bytes_open += site->bytes_open;
     fold->alive += site->alive;
     fold->alive_bytes += site->alive_bytes;
+    fold->left += site->left;
+    if (site->left_path && (!fold->left_path || site->left_path < fold->left_path))
+        fold->left_path = site->left_path;
     if (site->first < fold->first)
         fold->first = site->first;
     if (site->last > fold->last)
@@ -106,7 +109,8 @@ static bool worth_naming(const struct site *site, bool all)
 {
     if (site->opened == 0)
         return false;
-    return all || site->growth || site->alive >= PILED_UP || is_descriptor(site->resource) ||
+    return all || site->growth || site->alive >= PILED_UP || site->left > 0 || site->ended > 0 ||
+           is_descriptor(site->resource) ||
            site->resource == STRAY_PGCONN;
 }
 

@@ -28,6 +28,7 @@
 #define CHURN_COSTLY       0.1
 #define CLOSE_WAIT_SAMPLES 3
 #define CLOSE_WAIT_S       60.0
+#define CLOSE_WAIT_MIN     3 /* where samples were too few */
 
 /* What the lifetimes of a place have in common. */
 struct habits {
@@ -511,19 +512,49 @@ bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgeme
     return true;
 }
 
+/* Seen waiting again and again: nobody will notice any more. */
+static bool waits_long(const struct usage_figures *figures, const struct usage *usage)
+{
+    return usage->close_wait >= CLOSE_WAIT_SAMPLES &&
+           usage->close_wait_s >= fmin(CLOSE_WAIT_S, IDLE_SHARE * (figures->tc - usage->birth));
+}
+
+/* In a run too short for that: from the first sample that saw it to the end, and silent for longer than it was in
+ * use. The end itself may come between the peer's close and ours, but hardly for several. */
+static bool waits_to_the_end(const struct usage_figures *figures, const struct usage *usage)
+{
+    return usage->close_wait > 0 && usage->close_wait_s < CLOSE_WAIT_S &&
+           idle_of(figures, usage) >= IDLE_SHARE * (figures->tc - usage->birth);
+}
+
+static uint64_t count_waiting(const struct usage_figures *figures, struct usage_judgement *judgement,
+                              bool (*waits)(const struct usage_figures *, const struct usage *))
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (!usage->open || !waits(figures, usage))
+            continue;
+        if (count++ == 0)
+            judgement->first = usage->birth;
+        judgement->last = usage->birth;
+    }
+    return count;
+}
+
+static bool waits(const struct usage_figures *figures, const struct usage *usage)
+{
+    return waits_long(figures, usage) || waits_to_the_end(figures, usage);
+}
+
 bool usage_judge_close_wait(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
 {
     struct usage_judgement judgement = {.verdict = VERDICT_CLOSE_WAIT, .severity = SEVERITY_WARNING};
-    for (size_t i = 0; i < figures->count; i++) {
-        const struct usage *usage = &figures->usage[i];
-        bool long_enough = usage->close_wait_s >= fmin(CLOSE_WAIT_S, 0.5 * (figures->tc - usage->birth));
-        if (!usage->open || usage->close_wait < CLOSE_WAIT_SAMPLES || !long_enough)
-            continue;
-        if (judgement.count++ == 0)
-            judgement.first = usage->birth;
-        judgement.last = usage->birth;
-    }
-    judgement.confidence = CONFIDENCE_HIGH;
+    uint64_t certain = count_waiting(figures, &judgement, waits_long);
+    judgement.count = count_waiting(figures, &judgement, waits);
+    if (judgement.count < CLOSE_WAIT_MIN)
+        judgement.count = count_waiting(figures, &judgement, waits_long);
+    judgement.confidence = 2 * certain >= judgement.count ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
     if (judgement.count > 0)
         *ret_judgement = judgement;
     return judgement.count > 0;

@@ -13,7 +13,7 @@
 #include "verdicts/stats.h"
 #include "verdicts/verdict.h"
 
-#define FACTS_MAX 16
+#define FACTS_MAX 32
 
 /* One piece of evidence. */
 struct fact {
@@ -34,6 +34,7 @@ struct finding {
     struct interval rate_per_hour;
     struct fact facts[FACTS_MAX];
     size_t fact_count;
+    uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
 };
 

@@ -284,7 +284,8 @@ static void title(const struct page *page, size_t index)
     upper(verdict);
     snprintf(number, sizeof(number), "[%zu]", index + 1);
     if (finding->bytes > 0)
-        snprintf(bytes, sizeof(bytes), " blocks, %s", words_bytes(&size, (double)finding->bytes));
+        snprintf(bytes, sizeof(bytes), " %s, %s", finding->resource == STRAY_MMAP ? "mappings" : "blocks",
+                 words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
                  finding->severity == SEVERITY_NOTE ? "   goes with [%zu]"

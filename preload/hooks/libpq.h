@@ -24,5 +24,13 @@ void libpq_connected(struct libpq_span *span, PGconn *conn);
 void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result);
 /* After any other call on `conn`. */
 void libpq_used(struct libpq_span *span, PGconn *conn);
+/* After a call that made something else, of `resource`. */
+void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle);
+/* After a call on something that is no connection. */
+void libpq_timed(struct libpq_span *span, uint8_t resource, uint64_t handle);
+
+/* Before `handle` is released by the call that is returned; libpq_leave() must follow it. */
+struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *caller);
+void libpq_leave(void);
 
 #endif

@@ -12,18 +12,6 @@
 
 extern char **environ;
 
-pid_t stray_hook_fork(void)
-{
-    pid_t child = REAL(fork)();
-    int kept = errno;
-    if (child > 0 && gate_open(GATE_TRACED) && incarnation_is_self())
-        emit_system(STRAY_FORK, (uint64_t)child, 0);
-    else if (child == 0)
-        gate_open(GATE_TRACED); /* the child's trace begins here, not at its first allocation */
-    errno = kept;
-    return child;
-}
-
 /* ---- ends ---- */
 
 void stray_hook__exit(int status)
@@ -173,24 +161,6 @@ int stray_hook_execle(const char *path, const char *arg, ...)
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
     EXEC(environment, REAL(execve)(path, argv, next));
-}
-
-int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
-                           char *const envp[])
-{
-    char *patched[environment_room(envp)];
-    char buffer[environment_text_room(envp)];
-    struct text store = TEXT(buffer);
-    return REAL(posix_spawn)(pid, path, actions, attributes, argv, environment_patch(&store, patched, envp));
-}
-
-int stray_hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes, char *const argv[],
-                            char *const envp[])
-{
-    char *patched[environment_room(envp)];
-    char buffer[environment_text_room(envp)];
-    struct text store = TEXT(buffer);
-    return REAL(posix_spawnp)(pid, file, actions, attributes, argv, environment_patch(&store, patched, envp));
 }
 
 /* ---- loaded objects ---- */

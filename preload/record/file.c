@@ -209,7 +209,7 @@ bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_even
     struct frame frame;
     file_write_tables();
     if (!encode_events(lane, sequence, events, capacity, &frame))
-        return true;
+        return false;
     bool written = append(&frame);
     encode_release(&frame);
     return written;

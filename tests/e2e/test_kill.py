@@ -45,11 +45,13 @@ def test_nothing_that_returned_is_lost(stray, target, threads, options, round):
         kept = report.sum(f"kept_{thread}", "heap")
         young = report.sum(f"young_{thread}", "heap")
         sockets = report.sum(f"socket_{thread}", "socket")
+        files = report.sum(f"file_{thread}", "file")
         # It may have gone on for less than a batch and a line beyond what it said.
         assert done <= kept["opened"] <= done + 2 * BATCH
         assert (kept["closed"], kept["bytes_open"]) == (0, 32 * kept["open"])
         assert done <= young["opened"] <= done + 2 * BATCH and young["open"] <= 1
         assert done // BATCH <= sockets["opened"] <= done // BATCH + 2
+        assert done // BATCH <= files["opened"] <= done // BATCH + 2 and files["open"] <= 1
 
 
 def test_killed_before_anything(stray):
