@@ -193,6 +193,8 @@ static int take_null_device(void)
 /* libc's own forks and ends the parent by ways that no hook sees; otherwise this does what that does. */
 int stray_hook_daemon(int keep_folder, int keep_open)
 {
+    if (sys_quiet) /* no system call is made then, not even for the program */
+        return REAL(daemon)(keep_folder, keep_open);
     uint64_t time = before_birth();
     pid_t pid = forked(STRAY_HOOK_daemon, REAL(fork)(), time, CALLER());
     if (pid < 0)

@@ -316,7 +316,14 @@ static inline uint32_t recall_or_take(struct capture *capture, const void *calle
     return node;
 }
 
-/* For the time of a capture, during which handlers take no stack. NULL: there is none to be had. */
+/* Where there is no working memory, above all in a signal handler that interrupted a capture. */
+static uint32_t lone_caller(const void *caller)
+{
+    uint32_t root = nodes_intern(0, STRAY_NODE_ROOT, STRAY_NODE_TRUNCATED, defs_epoch());
+    return nodes_intern(root, STRAY_NODE_NATIVE, 0, (uint64_t)(uintptr_t)caller);
+}
+
+/* For the time of a capture, during which handlers get no more than lone_caller(). NULL: there is none to be had. */
 static inline struct scratch *begin(void)
 {
     if (thread_self.flags & THREAD_UNWINDING)
@@ -338,7 +345,7 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
     struct capture capture = {.scratch = begin(), .start = arch_frame_here()};
     if (!capture.scratch)
-        return 0;
+        return lone_caller(caller);
     bool recent = false;
     take_python(&capture);
     uint32_t node = take_stack(&capture, caller, &recent);
@@ -351,7 +358,7 @@ uint32_t capture_caller(const void *frame)
     const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
     struct capture capture = {.scratch = begin(), .start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]}};
     if (!capture.scratch)
-        return 0;
+        return lone_caller((const void *)words[1]);
     take_python(&capture);
     uint32_t node = recall_or_take(&capture, (const void *)words[1]);
     end(capture.scratch);
