@@ -34,11 +34,13 @@ def test_never_waited_for(stray, target, count, severity):
 
 PYTHON_CHILDREN = """
 import os, subprocess, sys, time
+forgotten = []
 def forgets(count):
     for _ in range(count):
         pid = os.fork()
         if pid == 0:
             os._exit(0)
+        forgotten.append(pid)
 def keeps_popen(count):
     return [subprocess.Popen(["/bin/true"]) for _ in range(count)]
 def runs(count):
@@ -52,7 +54,8 @@ runs(8)
 polls(8)
 kept = keeps_popen(12)
 forgets(7)
-time.sleep(0.5)
+for pid in forgotten + [child.pid for child in kept]:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 """
 
 
