@@ -27,6 +27,7 @@ packages=(
     python3-pytest python3-jsonschema libpython3.11-testsuite
     # to test: programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
+    libpython3.11 php8.2-cli php8.2-pgsql
     # to measure
     heaptrack
 )

@@ -192,25 +192,26 @@ static int fd_set_life(struct lives *lives, uint64_t fd, const struct life *life
     return result;
 }
 
-static void fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
+static int fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
 {
     struct life *life = fd_life(lives, event->handle);
     if (!life) {
         lives->books[event->resource].unknown += how == LIFE_CLOSED;
-        return;
+        return 0;
     }
     lives->fds[event->handle] = 0;
     life_end(lives, life, how, event);
+    return life_retire(lives, (uint32_t)(life - lives->lives));
 }
 
 /* A new life on the descriptor; what was open there ended without a hook seeing it. */
 static int fd_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
                   struct life **ret_life)
 {
-    if (fd_life(lives, event->handle))
-        fd_end(lives, event, LIFE_IMPLICIT);
+    int result = fd_life(lives, event->handle) ? fd_end(lives, event, LIFE_IMPLICIT) : 0;
     struct life *life;
-    int result = life_add(lives, event, thread, &life);
+    if (result == 0)
+        result = life_add(lives, event, thread, &life);
     if (result == 0)
         result = fd_set_life(lives, event->handle, life);
     if (result == 0)
@@ -398,17 +399,13 @@ int descriptor_event(struct lives *lives, const struct stray_event *event, uint3
         life = fd_life(lives, event->handle);
         if (life)
             life->handed_on = life->thread != thread;
-        fd_end(lives, event, LIFE_CLOSED);
-        return 0;
+        return fd_end(lives, event, LIFE_CLOSED);
     case STRAY_IMPLICIT:
-        fd_end(lives, event, LIFE_IMPLICIT);
-        return 0;
+        return fd_end(lives, event, LIFE_IMPLICIT);
     case STRAY_RECONCILED:
-        fd_end(lives, event, LIFE_RECONCILED);
-        return 0;
+        return fd_end(lives, event, LIFE_RECONCILED);
     case STRAY_EXEC_CLOSED:
-        fd_end(lives, event, LIFE_EXEC);
-        return 0;
+        return fd_end(lives, event, LIFE_EXEC);
     case STRAY_SAMPLE:
         fd_sample(lives, event);
         return 0;

@@ -82,6 +82,21 @@ static int fold_find(struct folding *folding, const struct site *site, const str
     }
 }
 
+static void add_gone(struct gone *into, const struct gone *from)
+{
+    if (from->count == 0)
+        return;
+    if (into->count == 0 || from->first < into->first) {
+        into->first = from->first;
+        into->first_mark = from->first_mark;
+    }
+    if (from->last > into->last)
+        into->last = from->last;
+    into->count += from->count;
+    into->finalized += from->finalized;
+    into->overlapped |= from->overlapped;
+}
+
 static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
 {
     struct fold *fold = &folding->items[which];
@@ -98,6 +113,7 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
     fold->left += site->left;
     if (site->left_path && (!fold->left_path || site->left_path < fold->left_path))
         fold->left_path = site->left_path;
+    add_gone(&fold->gone, &site->gone);
     if (site->first < fold->first)
         fold->first = site->first;
     if (site->last > fold->last)

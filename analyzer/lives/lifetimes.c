@@ -252,8 +252,8 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
-    else if (event->action != STRAY_RECONCILED) /* a child found gone may have been waited for in the same moment */
-        lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
+    else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
+        lives->books[event->resource].unknown++;
 }
 
 /* What popen() begins is known by its stream, and not by a pid. */
@@ -324,7 +324,8 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     if (event->resource != STRAY_TEMPFILE)
         count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
-    block.size = event->value;
+    if (event->resource != STRAY_TEMPFILE || event->value != 0)
+        block.size = event->value;
     moving->block.handle = 0;
     return blocks_insert(blocks, block);
 }
@@ -368,6 +369,14 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
     return 0;
 }
 
+/* Only temporary files are told more of. */
+static void block_named(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (block && event->resource == STRAY_TEMPFILE)
+        block->size = event->value;
+}
+
 static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
     switch (event->action) {
@@ -393,6 +402,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         return 0;
     case STRAY_ELIDED:
         return block_elided(lives, event);
+    case STRAY_ENDPOINT:
+        block_named(lives, event);
+        return 0;
     default:
         return 0;
     }
@@ -575,8 +587,10 @@ void lives_close(struct lives *lives)
 {
     if (!lives)
         return;
-    for (size_t i = 0; i < lives->site_count; i++)
+    for (size_t i = 0; i < lives->site_count; i++) {
         free(lives->sites[i].growth);
+        free(lives->sites[i].recent);
+    }
     for (size_t i = 0; i < lives->peer_count; i++)
         free(lives->peers[i].text);
     for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
@@ -642,6 +656,10 @@ int lives_finish(struct lives *lives)
     int result = end_begins(lives, end, 0, false);
     if (lives->deadly && lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
         lives->deadly = 0; /* another thread had it blocked */
+    if (result == 0)
+        result = lives_close_up(lives);
+    if (result < 0)
+        return result;
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);

@@ -2,7 +2,7 @@
 /*
  * From time-ordered events to figures: per resource (books), per place of birth (sites), and, for
  * connections, sockets, files and PGconns, per lifetime. One pass; memory grows with what is open, with sites
- * and with the lifetimes of descriptors and PGconns, never with events.
+ * and with the lifetimes of connections and PGconns, never with events.
  *
  * Counting rules, each with its test in tests/unit/test_lifetimes.c:
  *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of
@@ -93,6 +93,9 @@ struct life {
     bool shut;        /* this side has shut it down */
     bool handed_on;   /* released by another thread than acquired it */
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
+    bool gone;        /* its row is to be used again (retire.c); never after lives_finish() */
+    bool overlaps;    /* while it was open its thread opened another at the same site, which is gone */
+    uint64_t next_birth; /* of the next one of its thread and kind, if that one is gone; else 0 */
 };
 
 /* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
@@ -109,6 +112,17 @@ struct growth {
     uint32_t run;                    /* length of the run under way */
 };
 
+#define RECENT_LIVES 32
+
+/* Files and plain sockets of a site that ended, and of which no life is kept. */
+struct gone {
+    uint64_t count, finalized; /* finalized: by a destructor or the garbage collector */
+    uint64_t first, last;      /* births */
+    uint32_t first_mark;
+    bool overlapped; /* one was open while its thread opened another there */
+    uint64_t ended;  /* all that ended, the recent ones included */
+};
+
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
 struct site {
     uint8_t resource;
@@ -123,6 +137,8 @@ struct site {
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    struct gone gone;
+    uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
@@ -202,6 +218,7 @@ struct lives {
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
     uint32_t *fds; /* life by descriptor */
+    size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
     size_t site_room, life_room, peer_room, death_room, fork_room;
     bool ended; /* Tc was reached */

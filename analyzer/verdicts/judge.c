@@ -74,7 +74,8 @@ static bool failed(const struct lives *lives, const struct life *life)
 static double next_birth(const struct court *court, const struct life *life)
 {
     uint32_t next = court->next[life - court->lives->lives];
-    return next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    double kept = next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    return life->next_birth ? fmin(kept, seconds(court, life->next_birth)) : kept;
 }
 
 /* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
@@ -108,6 +109,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .failed = failed(lives, life),
         .copy = life->copy,
         .handed_on = life->handed_on,
+        .overlaps = life->overlaps,
     };
 }
 
@@ -223,6 +225,20 @@ static int judge_usages(struct court *court, uint32_t which, const struct usage_
     return result;
 }
 
+static struct usage_gone gone_of(const struct court *court, const struct gone *gone)
+{
+    if (gone->count == 0)
+        return (struct usage_gone){0};
+    return (struct usage_gone){
+        .count = gone->count,
+        .finalized = gone->finalized,
+        .first = seconds(court, gone->first),
+        .last = seconds(court, gone->last),
+        .first_work = lives_work(court->lives, gone->first_mark),
+        .overlapped = gone->overlapped,
+    };
+}
+
 static int judge_lives(struct court *court, uint32_t which)
 {
     const struct fold *fold = &court->folds->items[which];
@@ -235,6 +251,7 @@ static int judge_lives(struct court *court, uint32_t which)
     struct usage_figures figures = {
         .usage = usages,
         .count = count,
+        .gone = gone_of(court, &fold->gone),
         .tc = court->tc,
         .work = court->work,
         .work_is_load = court->lives->axis <= AXIS_STATEMENTS,

@@ -95,7 +95,7 @@ enum stray_action {
     STRAY_IMPLICIT = 11,  /* descriptor closed by dup2/dup3 onto it */
     STRAY_RECONCILED = 12,/* descriptor found closed or replaced, no hook saw it; time: when found */
     STRAY_LINK = 13,      /* PGconn `handle` uses descriptor `value` (UINT64_MAX: none) */
-    STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value` */
+    STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value`; TEMPFILE: its path definition */
     STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds; all ones: not known */
     STRAY_INHERITED = 16, /* open in this process from its start; value: endpoint definition or 0, | 1<<32 if accepted */
     STRAY_DURATION = 17,  /* value: ticks that the call `hook` on `handle` took (connects) */

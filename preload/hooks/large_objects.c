@@ -72,6 +72,7 @@ void large_objects_settle(const struct libpq *libpq, const PGconn *conn, uint16_
 
 int stray_hook_lo_open(PGconn *conn, unsigned int object, int mode)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(STRAY_HOOK_lo_open, "lo_open", CALLER());
     if (UNLIKELY(!call.function))
         return -1;
@@ -89,6 +90,7 @@ int stray_hook_lo_open(PGconn *conn, unsigned int object, int mode)
 /* Nobody else gets the number before the server has answered, so it is recorded when it is known to have succeeded. */
 int stray_hook_lo_close(PGconn *conn, int fd)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(STRAY_HOOK_lo_close, "lo_close", CALLER());
     if (UNLIKELY(!call.function))
         return -1;

@@ -12,12 +12,12 @@
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
 
-/* Whether a call is one that the program made. */
+/* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = arch_stack_pointer();
-    return thread_self.libpq_depth++ == 0 && !call->inner && gate_open(GATE_TRACED);
+    return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller)
@@ -31,6 +31,17 @@ struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, cons
 void libpq_leave(void)
 {
     thread_self.libpq_depth--;
+}
+
+#define CLEANUP_PHASE   2 /* of _Unwind_Action */
+#define CONTINUE_UNWIND 8 /* of _Unwind_Reason_Code */
+
+/* Called by the unwinder for each hook that it takes away. It asks for nothing, so that any unwinder will do. */
+int libpq_personality(int version, int actions, uint64_t class, void *exception, void *context)
+{
+    if (actions & CLEANUP_PHASE && thread_self.libpq_depth > 0)
+        libpq_leave();
+    return CONTINUE_UNWIND;
 }
 
 static void put_part(struct text *text, const char *before, char *(*get)(const PGconn *), const PGconn *conn)
@@ -184,6 +195,7 @@ struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resourc
 
 int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(STRAY_HOOK_PQgetCopyData, "PQgetCopyData", CALLER());
     if (UNLIKELY(!call.function))
         return -2;
@@ -200,6 +212,7 @@ int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
 /* The socket is known, or another one, once polling says that the connection stands. */
 static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *caller)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(hook, name, caller);
     if (UNLIKELY(!call.function))
         return 0;
@@ -225,6 +238,7 @@ int stray_hook_PQresetPoll(PGconn *conn)
 
 void stray_hook_PQreset(PGconn *conn)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(STRAY_HOOK_PQreset, "PQreset", CALLER());
     if (UNLIKELY(!call.function))
         return;

@@ -16,6 +16,14 @@ struct libpq_span {
     bool recorded; /* outermost, and the gate is open */
 };
 
+/*
+ * A callback may leave libpq by an exception, or end its thread: the hooks are unwound then, and do not return. In each of
+ * them stands LIBPQ_UNWINDS: what a C++ compiler would make of a destructor, without its run-time library.
+ */
+#define LIBPQ_UNWINDS() __asm__ volatile(".cfi_personality 0x1b, libpq_personality")
+int libpq_personality(int version, int actions, uint64_t class, void *exception, void *context)
+    __attribute__((visibility("hidden")));
+
 /* Before the real call; one of the functions below must follow it. */
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller);
 /* After a call that made `conn` (NULL: out of memory). */

@@ -6,8 +6,6 @@
 #include <stdarg.h>
 
 #include "hooks/environment.h"
-#include "stack/modules.h"
-#include "stack/python.h"
 #include "state/incarnation.h"
 
 extern char **environ;
@@ -161,31 +159,4 @@ int stray_hook_execle(const char *path, const char *arg, ...)
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
     EXEC(environment, REAL(execve)(path, argv, next));
-}
-
-/* ---- loaded objects ---- */
-
-/* How often anything was unloaded, ever. */
-static int count_unloads(struct dl_phdr_info *info, size_t size, void *data)
-{
-    *(unsigned long long *)data = info->dlpi_subs;
-    return 1; /* every object says the same */
-}
-
-/* Most calls only drop a reference; those must not make the next stack look at all mappings again. */
-int stray_hook_dlclose(void *object)
-{
-    static unsigned long long seen;
-    unsigned long long unloads = 0;
-    python_suspend(); /* it may be the interpreter that goes */
-    int result = REAL(dlclose)(object);
-    int kept = errno;
-    python_detect();
-    dl_iterate_phdr(count_unloads, &unloads);
-    if (__atomic_exchange_n(&seen, unloads, __ATOMIC_RELAXED) != unloads) {
-        modules_unloaded();
-        real_libpq_forget();
-    }
-    errno = kept;
-    return result;
 }

@@ -85,6 +85,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define BODY_TIMED(name, type, args, params, none, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
@@ -112,6 +113,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define BODY_PGFREE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call =                                                                                       \
             libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, CALLER());                               \
         if (call.function)                                                                                             \

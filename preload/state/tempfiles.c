@@ -12,6 +12,8 @@
 #define ROWS        4096u /* a power of two */
 #define PROBES      64u
 #define PATHS_MAX   1024u /* definitions of paths in one trace */
+#define PATHS_FIRST 256u  /* ... of which so many go to whatever is made first, and the others to what stays */
+#define PATHS_TOLD  4u    /* at one sample */
 #define ROW_PATH    240
 
 /* Handles that are none. */
@@ -24,7 +26,7 @@
 struct row {
     uint64_t handle;
     int32_t count;
-    uint32_t reserved;
+    uint32_t definition; /* of the path; 0: not told so far */
     char path[ROW_PATH]; /* empty: too long to be looked after */
 };
 
@@ -174,30 +176,38 @@ static struct row *row_claim(struct row *rows, uint64_t handle)
     return NULL;
 }
 
-static void row_fill(struct row *row, uint64_t handle, const char *name)
+static void row_fill(struct row *row, uint64_t handle, const char *name, uint32_t definition)
 {
     struct text path = TEXT(row->path);
     text_string(&path, name);
     if (path.cut)
         row->path[0] = 0;
     row->count = 1;
+    row->definition = definition;
     __atomic_store_n(&row->handle, handle, __ATOMIC_RELEASE);
+}
+
+/* 0: `limit` paths were defined before. */
+static uint32_t define(const char *path, uint32_t limit)
+{
+    if (__atomic_load_n(&defined, __ATOMIC_RELAXED) >= limit)
+        return 0;
+    __atomic_fetch_add(&defined, 1, __ATOMIC_RELAXED);
+    return defs_string(STRAY_DEF_PATH, path);
 }
 
 uint32_t tempfiles_add(uint64_t handle, const char *name)
 {
+    uint32_t definition = define(name, PATHS_FIRST);
     struct row *rows = tempfiles_any() ? table : table_made();
     struct row *row = rows ? row_find(rows, handle) : NULL;
     if (row)
         __atomic_fetch_add(&row->count, 1, __ATOMIC_ACQ_REL);
     else if (rows && (row = row_claim(rows, handle)))
-        row_fill(row, handle, name);
+        row_fill(row, handle, name, definition);
     else
         crowded = true;
-    bool told = __atomic_load_n(&defined, __ATOMIC_RELAXED) < PATHS_MAX;
-    if (told)
-        __atomic_fetch_add(&defined, 1, __ATOMIC_RELAXED);
-    return told ? defs_string(STRAY_DEF_PATH, name) : 0;
+    return definition;
 }
 
 bool tempfiles_remove(uint64_t handle)
@@ -210,13 +220,29 @@ bool tempfiles_remove(uint64_t handle)
     return true;
 }
 
+static bool tell_path(struct row *row, uint64_t handle)
+{
+    if (row->definition != 0 || (row->definition = define(row->path, PATHS_MAX)) == 0)
+        return false;
+    emit_now(STRAY_ENDPOINT, STRAY_TEMPFILE, 0, handle, row->definition, 0);
+    return true;
+}
+
+/* `left`: paths that may still be told. */
+static void row_sample(struct row *row, unsigned *left)
+{
+    uint64_t handle = __atomic_load_n(&row->handle, __ATOMIC_ACQUIRE);
+    if (handle < HANDLES || !row->path[0])
+        return;
+    if (sys_exists(row->path))
+        *left -= *left > 0 && tell_path(row, handle);
+    else if (__atomic_compare_exchange_n(&row->handle, &handle, REMOVED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        emit_now(STRAY_RECONCILED, STRAY_TEMPFILE, 0, handle, 0, 0);
+}
+
 void tempfiles_sample(void)
 {
-    for (unsigned i = 0; tempfiles_any() && i < ROWS; i++) {
-        uint64_t handle = __atomic_load_n(&table[i].handle, __ATOMIC_ACQUIRE);
-        if (handle < HANDLES || !table[i].path[0] || sys_exists(table[i].path))
-            continue;
-        if (__atomic_compare_exchange_n(&table[i].handle, &handle, REMOVED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-            emit_now(STRAY_RECONCILED, STRAY_TEMPFILE, 0, handle, 0, 0);
-    }
+    unsigned left = PATHS_TOLD;
+    for (unsigned i = 0; tempfiles_any() && i < ROWS; i++)
+        row_sample(&table[i], &left);
 }

@@ -28,7 +28,7 @@ uint32_t tempfiles_add(uint64_t handle, const char *name);
 /* Takes one out of the table. False: it never was there. */
 bool tempfiles_remove(uint64_t handle);
 
-/* Records those that are gone, whoever removed them. */
+/* Records those that are gone, whoever removed them, and the paths of those that stay. */
 void tempfiles_sample(void);
 
 #endif

@@ -10,6 +10,14 @@ def test_every_call(stray, target, tmp_path, threads):
     stray.run([target("target_files"), tmp_path, threads]).ok().check()
 
 
+def test_every_kind_is_a_leak_of_its_line(stray, target, tmp_path):
+    report = stray.run([target("target_files"), tmp_path, 1]).ok().report()
+    for kind in ("open", "open64", "openat", "creat", "eventfd", "epoll_create1", "timerfd_create", "memfd_create", "pidfd_open",
+                 "shm_open", "fopen", "tmpfile", "opendir", "popen"):
+        assert report.finding(f"by_{kind}", "file", "leaked")["count"] == 13
+    assert report.finding("by_pipe", "file", "leaked")["count"] == 33
+
+
 def test_fortified_callers(stray, target):
     stray.run([target("target_fortified")]).ok().check()
     stray.run([target("target_fortified64")]).ok().check()

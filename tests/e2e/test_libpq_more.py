@@ -26,3 +26,8 @@ def test_one_kind_alone(stray, target, postgres, resource):
     books = report.process()["resources"]
     assert books[resource]["opened"] == 80
     assert not any(book["opened"] for kind, book in books.items() if kind != resource)
+
+
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+def test_calls_that_are_left_by_throw_and_jump(stray, target, postgres, options):
+    stray.run([target("target_leaves")], env=postgres.env, options=options).ok().check()

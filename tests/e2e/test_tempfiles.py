@@ -33,6 +33,11 @@ def test_every_call(stray, target, tmp_path, outside):
     assert sum(unknown) == 0
 
 
+def test_path_is_told_of_what_stays(stray, target, tmp_path, outside):
+    report = stray.run([target("target_tempfiles"), tmp_path, outside, "late"]).ok().check().report()
+    assert f"for example {tmp_path}/late-" in report.finding("late", "tempfile", "leaked")["message"]
+
+
 def test_folder_of_ones_own(stray, target, tmp_path, outside):
     """TMPDIR names a folder for temporary files, whichever it is."""
     result = stray.run([target("target_tempfiles"), outside, tmp_path], env={"TMPDIR": outside + "/"}).ok()

@@ -710,6 +710,20 @@ Test(lifetimes, marks_stay_in_bounds_and_true)
     cr_expect_float_eq((double)growth->by_time[32], 3125.0, 10);
 }
 
+/* ---- strings of libpq ---- */
+
+Test(lifetimes, a_string_of_libpq_may_be_given_to_free)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 40, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_PGSTRING, 0x1000, 0, 2);
+    feed_event(&feed, STRAY_OPEN, STRAY_PGSTRING, 0x2000, 0, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    expect(STRAY_HEAP, 1, 1, 0);
+    expect(STRAY_PGSTRING, 2, 1, 1);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGSTRING, 0x2000, 0, 0);
+    expect(STRAY_PGSTRING, 2, 2, 0);
+}
+
 /* ---- mappings ---- */
 
 #define PAGE UINT64_C(4096)

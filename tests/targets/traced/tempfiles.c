@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * tempfiles INSIDE OUTSIDE: temporary files and folders, made in every way and removed in every way, below the folder
+ * tempfiles INSIDE OUTSIDE [late]: temporary files and folders, made in every way and removed in every way, below the folder
  * INSIDE, which lies where temporary files do; OUTSIDE does not.
  */
 #include "expect.h"
@@ -220,10 +220,28 @@ static void at_the_end(void)
         MUST(unlink(path_in(inside, "exit", i)) == 0);
 }
 
+/* Long after paths were stored for everything that is made. */
+static SITE void late(const char *path) { shut(plain_open(path, EXCLUSIVE, 0600)); }
+
+static int only_late(void)
+{
+    for (int i = 0; i < 300; i++) {
+        lock(path_in(inside, "lock", i));
+        MUST(unlink(path_in(inside, "lock", i)) == 0);
+    }
+    for (int i = 0; i < 3; i++)
+        late(path_in(inside, "late", i));
+    expect("lock", "tempfile", 300, 300, -1);
+    expect("late", "tempfile", 3, 0, -1);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    MUST(argc == 3);
+    MUST(argc == 3 || argc == 4);
     inside = argv[1];
+    if (argc == 4)
+        return only_late();
     outside = argv[2];
     folder = plain_open(inside, O_RDONLY | O_DIRECTORY);
     MUST(folder >= 0);
