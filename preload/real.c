@@ -31,6 +31,7 @@ bool real_is_boot_memory(const void *block)
 
 #define FIND_LIBC(name)  *(void **)&real.name = dlsym(RTLD_NEXT, #name);
 #define FIND_LIBPQ(name)
+#define FIND_LIBURING(name)
 
 void real_init(void)
 {
