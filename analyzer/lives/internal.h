@@ -47,9 +47,6 @@ int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t
 /* Frees what lives keep of them. */
 void mappings_end(struct lives *lives);
 
-/* Notes which threads and children had ended when Tc came, and never were joined or waited for (survivors.c).
- */
-void survivors_note_ended(struct lives *lives);
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */

@@ -682,7 +682,6 @@ int lives_finish(struct lives *lives)
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);
-    survivors_note_ended(lives);
     return lives->starved ? -ENOMEM : result;
 }
 

@@ -141,14 +141,16 @@ static inline bool young_is_acquire(const struct stray_event *event, uint64_t ha
     return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource;
 }
 
-/* NULL: not in this buffer. */
+/* NULL: not in this buffer, or not in force any more: the address had another owner since, and an acquire of his may follow. */
 static inline young_place *young_find(const struct young_lane *lane, unsigned which, uint64_t handle, uint8_t resource)
 {
     young_place *set = young_set(lane, which, handle), tag = young_tag(handle);
     for (unsigned way = 0; way < YOUNG_WAYS; way++) {
         if (((set[way] ^ tag) & 0xffff0000u) != 0 || set[way] == 0)
             continue;
-        if (young_is_acquire(young_at(lane, set[way]), handle, resource))
+        const struct stray_event *event = young_at(lane, set[way]);
+        if (young_is_acquire(event, handle, resource) &&
+            event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED))
             return &set[way];
     }
     return NULL;
@@ -163,7 +165,7 @@ static inline struct stray_event *young_take(const struct young_lane *lane, uint
         return NULL;
     struct stray_event *event = young_at(lane, *place);
     *place = 0;
-    return event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED) ? event : NULL;
+    return event;
 }
 
 /* ---- sums ---- */

@@ -607,8 +607,8 @@ Test(lifetimes, what_has_ended_and_stays_is_counted)
     feed_finish(&feed);
     expect(STRAY_CHILD, 7, 3, 4);
     cr_expect_eq(feed.lives->books[STRAY_CHILD].unknown, 0);
-    cr_expect_eq(feed.lives->sites[0].ended, 3);
-    cr_expect_eq(feed.lives->sites[0].overtaken, 3);
+    cr_expect_eq(feed.lives->sites[0].ended, 4);
+    cr_expect_eq(feed.lives->sites[0].overtaken, 4);
     cr_expect_eq(feed.lives->books[STRAY_CHILD].bytes_open, 0);
     cr_assert_eq(feed.lives->death_count, 2);
     cr_expect(feed.lives->deaths[1].pid == 15 && feed.lives->deaths[1].status == 9);
