@@ -32,6 +32,7 @@ bool real_is_boot_memory(const void *block)
 
 #define FIND_LIBC(name)  *(void **)&real.name = real.dlsym(RTLD_NEXT, #name);
 #define FIND_LIBPQ(name)
+#define FIND_LIBURING(name)
 
 /* dlsym() itself is hooked: it is found without it, in the object that has dlerror() as well, which ours has not. */
 static void find_dlsym(void)

@@ -105,6 +105,12 @@ static inline void *sys_mmap(size_t size, int protection, int flags, int fd, off
     long result = SYS6(SYS_mmap, 0, size, protection, flags, fd, offset);
     return result < 0 && result > -4096 ? NULL : (void *)result;
 }
+/* Zeroed private memory at `address`, where nothing is mapped: what is, stays. */
+static inline void sys_memory_at(void *address, size_t size)
+{
+    SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
 /* Zeroed private memory, or NULL. */
 static inline void *sys_memory(size_t size)
 {
@@ -216,7 +222,7 @@ static inline ssize_t sys_peek(void *to, const void *from, size_t size)
     struct iovec local = {.iov_base = to, .iov_len = size};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
     ssize_t result = SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
-    return result == -EPERM || result == -ENOSYS ? sys_peek_by_file(to, from, size) : result;
+    return result == -EPERM || result == -ENOSYS || result == -ESRCH ? sys_peek_by_file(to, from, size) : result;
 }
 /* Whether the byte at `address` can be read. */
 static inline bool sys_readable(uint64_t address)

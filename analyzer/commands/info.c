@@ -56,7 +56,7 @@ static void note_end(struct summary *summary, const struct stray_event *event)
         summary->end = NULL;
         break;
     case STRAY_SIGNAL:
-        if (!summary->end)
+        if (!summary->end && event->handle == STRAY_SIGNAL_DEADLY)
             summary->end = "signal";
         break;
     default:

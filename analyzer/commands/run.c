@@ -406,6 +406,8 @@ static int prepare_environment(const struct options *options, const char *comman
     if (status != STATUS_DONE)
         return status;
     status = set("STRAY_OUTPUT", folder);
+    if (status == STATUS_DONE && preload)
+        status = set("STRAY_PREVIOUS", ""); /* the shim keeps it up to date, where it is */
     free(folder);
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }

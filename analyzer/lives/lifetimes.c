@@ -2,6 +2,7 @@
 #include "lives/lifetimes.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@
 #define LANE_LIMIT   (1u << 20)
 #define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
 #define GROWN_BYTES  65536
+#define OBEYED_SECONDS 60 /* a signal that ends the process does so within this time */
+#define OBEYED_SHARE   0.1 /* ... or this share of the run, whichever is longer */
+#define DYING_SECONDS  1
 #define GROWN_OTHERS 8    /* the same for what is not heap: rarer, and dearer */
 #define GROWN_OPENED 1000 /* ... or from so many births on: few of very many may leak */
 
@@ -252,6 +256,21 @@ static void block_close(struct lives *lives, const struct stray_event *event)
         lives->books[event->resource].unknown += event->action == STRAY_CLOSE;
 }
 
+/* What popen() begins is known by its stream, and not by a pid. */
+static bool is_death(const struct stray_event *event)
+{
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+}
+
+static int death_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->deaths, &lives->death_room, lives->death_count + 1, sizeof(*lives->deaths));
+    if (result == 0)
+        lives->deaths[lives->death_count++] =
+            (struct waited){event->time, (uint32_t)event->handle, (uint32_t)event->value};
+    return result;
+}
+
 static void block_ended(struct lives *lives, const struct stray_event *event)
 {
     bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
@@ -358,7 +377,7 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
         block_close(lives, event);
-        return 0;
+        return is_death(event) ? death_add(lives, event) : 0;
     case STRAY_MOVE_FROM:
         return block_move_from(lives, event, lane);
     case STRAY_MOVE_TO:
@@ -425,6 +444,26 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
+/* Whether a signal was what ended the process: it had not long to go. Else the program goes on after it, as interactive
+ * ones do, or it drains so slowly that it is at work meanwhile. */
+static bool was_obeyed(const struct lives *lives, uint64_t time)
+{
+    if (lives->source.end == 0)
+        return true;
+    double before = lives->source.span(lives->source.data, time - lives->first_time);
+    double after = lives->source.end > time ? lives->source.span(lives->source.data, lives->source.end - time) : 0;
+    return after <= before && after <= fmax(OBEYED_SECONDS, OBEYED_SHARE * (before + after));
+}
+
+static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    if (event->handle == STRAY_SIGNAL_CAUGHT)
+        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
+    lives->deadly_time = event->time;
+    return 0;
+}
+
 static int fork_add(struct lives *lives, const struct stray_event *event)
 {
     int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
@@ -442,8 +481,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_END_BEGINS:
         return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
     case STRAY_SIGNAL:
-        lives->signalled = true;
-        return end_begins(lives, event->time, thread, false);
+        return signal_seen(lives, event, thread);
     case STRAY_END:
         return ended(lives, event, thread);
     case STRAY_EXEC:
@@ -555,6 +593,7 @@ void lives_close(struct lives *lives)
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);
+    free(lives->deaths);
     free(lives->owned);
     free(lives);
 }
@@ -601,6 +640,8 @@ int lives_finish(struct lives *lives)
         lives->ending = ENDING_EXEC;
     uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
     int result = end_begins(lives, end, 0, false);
+    if (lives->deadly && lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
+        lives->deadly = 0; /* another thread had it blocked */
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);

@@ -6,7 +6,7 @@
  *
  * Counting rules, each with its test in tests/unit/test_lifetimes.c:
  *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of
- * END_BEGINS, SIGNAL, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
+ * END_BEGINS, a caught SIGNAL that was obeyed, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
  * is that of an exit handler, is open at Tc.
  *  - A realloc keeps its block: one chain, counted once, with the place and time of its birth.
  *  - A release of what is not known to be open changes nothing but `unknown`. A block acquired at the address
@@ -44,6 +44,7 @@ struct lives_source {
     enum closer (*closer)(void *data, uint32_t node);
     double (*seconds)(void *data, uint64_t time); /* since the process began */
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
+    uint64_t end;                                 /* time of the last event; 0: not known */
 };
 
 struct book {
@@ -143,6 +144,12 @@ struct forked {
 /* How the process ended, as far as its events say. */
 enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DETACHED };
 
+/* A child that was waited for, when and with which status. */
+struct waited {
+    uint64_t time;
+    uint32_t pid, status;
+};
+
 struct memory {
     uint64_t samples;
     uint64_t first_rss, last_rss, first_tracer, last_tracer;
@@ -159,6 +166,8 @@ struct lives {
     size_t life_count;
     struct peer *peers;
     size_t peer_count;
+    struct waited *deaths;
+    size_t death_count;
     struct forked *forks;
     size_t fork_count;
     struct marks marks;
@@ -171,7 +180,8 @@ struct lives {
     uint32_t tc_thread; /* thread that began the end; 0: unknown */
     bool voluntary;     /* the end was begun by the program itself, not by a signal */
     enum ending ending;
-    bool signalled; /* a termination signal was seen */
+    uint32_t deadly; /* after lives_finish(): signal that the process sent to itself, and died of; 0: none */
+    uint64_t deadly_time;
     bool exit_known;
     uint32_t exit_status;
     bool starved;      /* memory ran out for what functions could not tell; lives_finish() does */
@@ -193,7 +203,7 @@ struct lives {
     struct map site_map, peer_map, conn_map;
     uint32_t *fds; /* life by descriptor */
     size_t fd_count;
-    size_t site_room, life_room, peer_room, fork_room;
+    size_t site_room, life_room, peer_room, death_room, fork_room;
     bool ended; /* Tc was reached */
     bool exec_pending;
     uint64_t exec_time;

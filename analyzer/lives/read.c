@@ -51,7 +51,8 @@ int lives_read(struct trace *trace, struct names *names, struct lives **ret_live
     if (!driver)
         return error_set(error, -ENOMEM, "%s: out of memory", trace_path(trace));
     *driver = (struct driver){trace, names};
-    struct lives_source source = {driver, driver_endpoint, driver_closer, driver_seconds, driver_span};
+    struct lives_source source = {driver, driver_endpoint, driver_closer, driver_seconds, driver_span,
+                                  trace_last_time(trace)};
     struct lives *lives = NULL;
     struct merge *merge = NULL;
     int result = lives_open(&source, &lives);

@@ -550,11 +550,12 @@ static bool waits(const struct usage_figures *figures, const struct usage *usage
 bool usage_judge_close_wait(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
 {
     struct usage_judgement judgement = {.verdict = VERDICT_CLOSE_WAIT, .severity = SEVERITY_WARNING};
-    bool certain = count_waiting(figures, &judgement, waits_long) > 0;
+    uint64_t certain = count_waiting(figures, &judgement, waits_long);
     judgement.count = count_waiting(figures, &judgement, waits);
-    if (!certain && judgement.count < CLOSE_WAIT_MIN)
-        return false;
-    judgement.confidence = certain ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
-    *ret_judgement = judgement;
-    return true;
+    if (judgement.count < CLOSE_WAIT_MIN)
+        judgement.count = count_waiting(figures, &judgement, waits_long);
+    judgement.confidence = 2 * certain >= judgement.count ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+    if (judgement.count > 0)
+        *ret_judgement = judgement;
+    return judgement.count > 0;
 }

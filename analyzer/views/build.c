@@ -43,12 +43,17 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
                                         [ENDING_SIGNAL] = "signal",
                                         [ENDING_EXEC] = "exec",
                                         [ENDING_DETACHED] = "detached"};
+    about.end_seen = true;
     if (lives->ending != ENDING_UNSEEN)
         about.end = words[lives->ending];
     else if (process->running)
         about.end = "running";
+    else if (lives->deadly)
+        report_killed_by(&about, lives->deadly);
     else
-        about.end = lives->signalled ? "signal" : "killed";
+        about.end_seen = false;
+    if (!about.end_seen)
+        about.end = "killed";
     *ret_process = about;
 }
 

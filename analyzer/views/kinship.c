@@ -53,12 +53,13 @@ void kinship_free(struct kinship *kinship)
 
 /* ---- one process ---- */
 
-/* A copy's lock-step with its socket, a datagram or a server's side are nobody's mistake. */
+/* A server's side is meant for whoever serves it, and datagrams are whole, whoever sends them: what they are is known of
+ * the one that was opened. */
 static bool may_be_shared(const struct life *life)
 {
     if (life->server || life->failed)
         return false;
-    return life->resource == STRAY_PGCONN || (life->resource == STRAY_CONNECTION && life->stream);
+    return life->resource == STRAY_PGCONN || (life->resource == STRAY_CONNECTION && (life->inherited || life->stream));
 }
 
 static bool open_at(const struct copy *copy, uint64_t time)

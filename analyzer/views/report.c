@@ -37,6 +37,7 @@ void report_free(struct report *report)
     free(report->findings);
     free(report->sites);
     free(report->peers);
+    free(report->deaths);
     free(report->notes);
     free(report);
 }
@@ -441,6 +442,19 @@ static void add_memory(struct report *report, const struct memory *from)
     memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
 }
 
+static int add_deaths(struct report *report, const struct report_process *process, const struct lives *lives)
+{
+    for (size_t i = 0; i < lives->death_count; i++) {
+        const struct waited *from = &lives->deaths[i];
+        struct report_death *death = append(&report->deaths, &report->death_count, sizeof(*death));
+        if (!death)
+            return -ENOMEM;
+        double later = lives->source.seconds(lives->source.data, from->time);
+        *death = (struct report_death){process->start_realtime_ns + (uint64_t)(later * 1e9), from->pid, from->status, process->pid};
+    }
+    return 0;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
@@ -473,6 +487,8 @@ int report_add(struct report *report, const struct report_process *process, cons
     struct judged judged = {0};
     void *data = (void *)(uintptr_t)stacks;
     int result = add_process(report, process, lives);
+    if (result == 0)
+        result = add_deaths(report, process, lives);
     if (result == 0)
         result = folds_build(lives, blame_in, data, all, &folds);
     if (result == 0)
@@ -643,6 +659,7 @@ static double total_duration(const struct report *report)
 
 int report_end(struct report *report)
 {
+    report_settle_ends(report);
     int result = kinship_judge(report);
     if (result < 0)
         return result;

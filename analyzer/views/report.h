@@ -41,6 +41,7 @@ struct report_process {
     uint64_t start_realtime_ns; /* 0: unknown */
     double duration_s;
     const char *end; /* as in JSON */
+    bool end_seen;   /* by the process itself, or it still runs */
     bool exit_known;
     uint32_t exit_status;
     uint64_t events, lost_events;
@@ -94,6 +95,12 @@ struct report_peer {
     uint64_t open, peak, opened, closed, closed_by_finalizer, close_wait;
 };
 
+/* A process that its parent has waited for. */
+struct report_death {
+    uint64_t realtime_ns;
+    uint32_t pid, status, by; /* by: pid of the parent */
+};
+
 struct report_memory {
     bool known;
     uint64_t rss_start, rss_end;
@@ -116,6 +123,8 @@ struct report {
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
     struct report_peer *peers;
     size_t peer_count;
+    struct report_death *deaths; /* of one parent after the other, each in the order of time */
+    size_t death_count;
     struct report_memory memory;
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
@@ -156,6 +165,11 @@ int report_add(struct report *report, const struct report_process *process, cons
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
+
+/* The process ended by `signal`. */
+void report_killed_by(struct report_process *process, unsigned signal);
+/* Completes what processes could not say of their own ends by what their parents saw (deaths.c). */
+void report_settle_ends(struct report *report);
 
 /* A copy of `text` that lives as long as the report; NULL for NULL, and without memory. */
 const char *report_keep(struct report *report, const char *text);

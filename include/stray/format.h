@@ -118,7 +118,13 @@ enum stray_action {
     STRAY_EXEC = 70,      /* about to exec; undone by a later EXEC_FAILED */
     STRAY_EXEC_FAILED = 71,
     STRAY_LOST = 72,      /* value: events that could not be recorded, since the previous LOST */
-    STRAY_SIGNAL = 73,    /* termination signal `value` seen */
+    STRAY_SIGNAL = 73,    /* signal `value` seen; handle: enum stray_signal_fate */
+};
+
+enum stray_signal_fate {
+    STRAY_SIGNAL_CAUGHT = 0,   /* SIGTERM or SIGINT, about to be handled by the program */
+    STRAY_SIGNAL_DEADLY = 1,   /* the process sends it to itself, and will die of it */
+    STRAY_SIGNAL_SURVIVED = 2, /* ... it did not, for the signal was blocked */
 };
 
 enum stray_ending {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hooks/children.h"
 #include "hooks/descriptors.h"
 #include "hooks/environment.h"
 #include "state/children.h"
@@ -20,7 +21,7 @@
 /* ---- children ---- */
 
 /* The time from before the call that may make a child. The gate is asked first, for it chooses the clock. */
-static uint64_t before_birth(void)
+uint64_t before_birth(void)
 {
     gate_open(GATE_TRACED);
     return clock_before();
@@ -131,10 +132,10 @@ int stray_hook_clone(int (*function)(void *), void *stack, int flags, void *argu
         struct text store = TEXT(buffer);                                                                              \
         pid_t own = 0, *place = pid ? pid : &own;                                                                      \
         uint64_t time = before_birth();                                                                                \
-        int result = REAL(name)(place, program, actions, attributes, argv, environment_patch(&store, patched, envp)); \
+        int result = REAL(name)(place, program, actions, attributes, argv, environment_patch(&store, patched, envp));  \
         if (result == 0)                                                                                               \
             child_made(STRAY_HOOK_##name, *place, time, CALLER());                                                     \
-        return result;                                                                                                    \
+        return result;                                                                                                 \
     } while (0)
 
 int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
@@ -147,6 +148,24 @@ int stray_hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, c
                             char *const envp[])
 {
     SPAWN(posix_spawnp, file);
+}
+
+/* ---- children behind streams ---- */
+
+void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *caller)
+{
+    int kept = errno;
+    if (stream && may_record())
+        emit_at(time, STRAY_OPEN, STRAY_CHILD, hook, handle_of(stream), 0, capture_stack(caller));
+    errno = kept;
+}
+
+void child_unpiped(uint16_t hook, const FILE *stream, int status)
+{
+    int kept = errno;
+    if (stream && may_record())
+        emit_now(STRAY_CLOSE, STRAY_CHILD, hook, handle_of(stream), (uint32_t)status, 0);
+    errno = kept;
 }
 
 /* ---- daemons ---- */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "state/foreign.h"
+
 /* realloc(p, 0), known to be a release only when it is over. */
 static void record_freed_at(uint16_t hook, uint64_t handle, uint64_t time)
 {
@@ -81,11 +83,12 @@ void *stray_hook_realloc(void *old, size_t size)
     return resize(STRAY_HOOK_realloc, old, size, FRAME());
 }
 
-/* The real one would come back through our realloc(); it is left only the case that fails. */
+/* The real one would come back through our realloc(); it is left the case that fails, and blocks of an allocator before ours:
+ * the one after ours does not know them. */
 void *stray_hook_reallocarray(void *old, size_t count, size_t size)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total))
+    if (__builtin_mul_overflow(count, size, &total) || UNLIKELY(foreign_heap()))
         return REAL(reallocarray)(old, count, size);
     return resize(STRAY_HOOK_reallocarray, old, total, FRAME());
 }

@@ -23,10 +23,13 @@ struct termios;
 struct winsize;
 typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
+typedef void stray_signal_handler(int signal);
 typedef struct pg_cancel PGcancel;
 typedef struct pg_cancel_conn PGcancelConn;
 typedef struct pg_conninfo_option PQconninfoOption;
 typedef struct pg_notify PGnotify;
+struct io_uring;
+struct io_uring_params;
 typedef int stray_main(int argc, char **argv, char **environment);
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "hooks/wrap.h"
+#include "record/defs.h"
 #include "state/sandbox.h"
 
 static void prctl_begins(long option, long mode, long program)
@@ -26,6 +27,13 @@ static void seccomp_begins(long operation, long flags, long program)
         sandbox_strict();
 }
 
+/* What a ring does is done by the kernel: neither calls nor descriptors of it are seen. */
+static void ring_begins(void)
+{
+    if (gate_open(GATE_TRACED))
+        defs_string(STRAY_DEF_NOTE, "io_uring is used: what is opened, accepted, connected and closed through it is not seen");
+}
+
 void raw_call_begins(long number, const long arguments[6])
 {
     int kept = errno;
@@ -33,6 +41,8 @@ void raw_call_begins(long number, const long arguments[6])
         seccomp_begins(arguments[0], arguments[1], arguments[2]);
     else if (number == SYS_prctl)
         prctl_begins(arguments[0], arguments[1], arguments[2]);
+    else if (number == SYS_io_uring_setup)
+        ring_begins();
     errno = kept;
 }
 
@@ -48,3 +58,19 @@ int stray_hook_prctl(int option, ...)
     raw_call_begins(SYS_prctl, a);
     return REAL(prctl)(option, a[1], a[2], a[3], a[4]);
 }
+
+/* ---- liburing ---- */
+
+/* Its system calls are made by its own code. Failure for where the caller's liburing is too old to have the function. */
+#define RING(name, params, args)                                                                              \
+    int stray_hook_##name params                                                                              \
+    {                                                                                                         \
+        struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                              \
+        if (UNLIKELY(!call.function))                                                                         \
+            return -ENOSYS;                                                                                   \
+        ring_begins();                                                                                        \
+        return ((int(*) params)call.function)args;                                                            \
+    }
+RING(io_uring_queue_init, (unsigned entries, struct io_uring *ring, unsigned flags), (entries, ring, flags))
+RING(io_uring_queue_init_params, (unsigned entries, struct io_uring *ring, struct io_uring_params *params), (entries, ring, params))
+RING(io_uring_setup, (unsigned entries, struct io_uring_params *params), (entries, params))

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "hooks/children.h"
 #include "hooks/descriptors.h"
 
 static FILE *stream_made(uint16_t hook, FILE *stream, const void *caller)
@@ -37,7 +38,10 @@ FILE *stray_hook_tmpfile64(void)
 
 FILE *stray_hook_popen(const char *command, const char *mode)
 {
-    return stream_made(STRAY_HOOK_popen, REAL(popen)(command, mode), CALLER());
+    uint64_t time = before_birth();
+    FILE *stream = REAL(popen)(command, mode);
+    child_piped(STRAY_HOOK_popen, time, stream, CALLER());
+    return stream_made(STRAY_HOOK_popen, stream, CALLER());
 }
 
 int stray_hook_pclose(FILE *stream)
@@ -45,6 +49,7 @@ int stray_hook_pclose(FILE *stream)
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
     int result = REAL(pclose)(stream);
     after_close(&closing, STRAY_HOOK_pclose, 0, CALLER());
+    child_unpiped(STRAY_HOOK_pclose, stream, result);
     return result;
 }
 

@@ -39,12 +39,13 @@ static void received_accepted(uint16_t hook, int fd, uint64_t time, uint32_t sta
     emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
 }
 
+/* The socket's stamp is before the connection's: events with one stamp may change places. */
 static void received_connected(uint16_t hook, int fd, uint32_t endpoint, uint64_t time, uint32_t stack)
 {
     if (!descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
         return;
     emit_at(time, STRAY_OPEN, STRAY_SOCKET, hook, handle_of_descriptor(fd), 0, stack);
-    emit_at(time, STRAY_CONNECTED, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
+    emit_now(STRAY_CONNECTED, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
 }
 
 static void received_other(uint16_t hook, uint8_t resource, int fd, uint64_t time, uint32_t stack)

@@ -57,12 +57,15 @@ static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct st
 
 static inline struct emission enter(const struct stray_event *event)
 {
-    struct emission emission = {.lane = thread_self.lane};
+    struct emission emission = {.flags = thread_self.flags};
     bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE;
-    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event)))
+    thread_self.flags = emission.flags | THREAD_EMITTING; /* before the lane is read: a handler that forks then knows */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    emission.lane = thread_self.lane;
+    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event))) {
+        thread_self.flags = emission.flags;
         return emission;
-    emission.flags = thread_self.flags;
-    thread_self.flags = emission.flags | THREAD_EMITTING;
+    }
     emission.active = emission.lane->active & 1;
     if (is_outermost(&emission))
         emission.young = (struct young_lane){young_of(emission.lane), emission.lane->events[0],

@@ -64,6 +64,7 @@ void capture_init(void)
         native_init();
         rules_init();
         python_detect();
+        python_stays();
     }
     modules_refresh();
     if (python_note())

@@ -55,9 +55,14 @@ struct birth *threads_conceive(uint16_t hook, uint64_t time, uint32_t stack)
     return birth;
 }
 
-void threads_abort(struct birth *birth)
+static void give_back(struct birth *birth)
 {
     __atomic_store_n(&birth->state, BIRTH_FREE, __ATOMIC_RELEASE);
+}
+
+void threads_abort(struct birth *birth)
+{
+    give_back(birth);
 }
 
 static struct thread *self_of(pthread_t thread)
@@ -100,6 +105,8 @@ void threads_created(struct birth *birth, pthread_t thread)
         tell_creation(birth, tid);
         __atomic_store_n(&birth->state, BIRTH_TOLD, __ATOMIC_RELEASE);
         sys_futex_wake(&birth->state);
+    } else {
+        give_back(birth);
     }
     sys_signals(mask);
 }
@@ -110,12 +117,14 @@ struct birth threads_begin(struct birth *birth)
     name_thread(&thread_self, birth->number, tid);
     if (birth->detached)
         __atomic_fetch_or(&thread_self.fate, FATE_DETACHED, __ATOMIC_RELAXED);
-    if (come_first(birth, BIRTH_TOLD_BY_THREAD))
-        tell_creation(birth, tid);
+    struct birth copy = *birth;
+    if (come_first(birth, BIRTH_TOLD_BY_THREAD)) {
+        tell_creation(&copy, tid);
+        return copy;
+    }
     while (__atomic_load_n(&birth->state, __ATOMIC_ACQUIRE) == BIRTH_BEING_TOLD)
         sys_futex_wait(&birth->state, BIRTH_BEING_TOLD);
-    struct birth copy = *birth;
-    __atomic_store_n(&birth->state, BIRTH_FREE, __ATOMIC_RELEASE);
+    give_back(birth);
     return copy;
 }
 

@@ -31,7 +31,7 @@ struct birth *threads_conceive(uint16_t hook, uint64_t time, uint32_t stack);
 void threads_abort(struct birth *birth);
 
 /* Called by the creator, once its call has returned, and by the new thread, at its very start. Whichever comes first
- * records the creation; from then on the birth belongs to the thread, which gets what it needs and gives it back. */
+ * records the creation; whoever comes second gives the birth back. The thread gets a copy. */
 void threads_created(struct birth *birth, pthread_t thread);
 struct birth threads_begin(struct birth *birth);
 /* The calling thread is about to end. Does nothing in a thread that no hook has made. */

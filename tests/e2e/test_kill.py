@@ -97,3 +97,23 @@ def test_spool_elsewhere(stray, target, tmp_path, end):
     process.wait()
     assert len(list(spools.iterdir())) == 1
     assert stray.report(process.trace).sum("kept_0", "heap")["opened"] >= done
+
+
+DEATHS = {"kill": signal.SIGKILL, "segv": signal.SIGSEGV, "abort": signal.SIGABRT, "stack": signal.SIGSEGV, "memory": signal.SIGABRT,
+          "memory-exit": 0}
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("how", DEATHS)
+def test_counts_up_to_a_death(stray, target, how, threads):
+    """Whatever the program dies of, and with nothing left of its memory: to the block."""
+    result = stray.run([target("target_deaths"), how, threads])
+    assert result.status == -DEATHS[how], result.stderr
+    report = result.report()
+    assert report.process(result.pid)["end"] == ("exit" if how == "memory-exit" else "killed")
+    assert report.trace["lost_events"] == 0 and report.trace["complete"]
+    if how == "stack":  # it allocates on its way down
+        rows = [line for line in result.stdout.splitlines(True) if '"young"' not in line]
+        assert report.sum("young", "heap")["opened"] > 3000 * threads
+        result.stdout = "".join(rows)
+    result.check()

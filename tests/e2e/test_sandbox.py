@@ -53,9 +53,10 @@ def test_the_list_of_system_calls_is_whole():
     listed = set(re.findall(r"^CALL\((\w+)\)", (ROOT / "preload" / "syscalls.def").read_text(), re.M))
     # The questions about a filter are asked before there is one; the last wait is made before it is in force.
     before = {"prctl", "seccomp", "capget", "nanosleep"}
+    on_behalf = {"chdir", "dup2", "setsid"}  # of daemon(), which the program called
     used = set()
     for path in (ROOT / "preload").rglob("*.[ch]"):
         used |= set(re.findall(r"SYS(?:3|6)\(SYS_(\w+)|arch_syscall\(SYS_(\w+)", path.read_text()))
     used = {first or second for first, second in used}
     assert len(used) > 20
-    assert used - before == listed
+    assert used - before - on_behalf == listed

@@ -42,6 +42,71 @@ def test_python_receives_descriptors(stray):
     stray.run([PYTHON, SOURCES / "python" / "sharing.py", "messages"]).ok().check()
 
 
+@pytest.fixture
+def clients(stray, postgres, redis):
+    def run(mode):
+        return stray.run([PYTHON, SOURCES / "python" / "clients.py", mode], env={**postgres.env, **redis.env}).ok()
+    return run
+
+
+@pytest.mark.parametrize("mode", ["urllib", "httpx", "asyncio", "redis", "psycopg2", "tls", "datagrams", "unix"])
+def test_python_clients_are_seen_at_work(stray, clients, mode):
+    """Each connection that a client opens is used as often as the client says, or at least as often."""
+    result = clients(mode)
+    told = told_uses(stray, result)
+    stated = stated_uses(result)
+    assert stated
+    for fd, count in stated.items():
+        assert told.get(fd, 0) >= count, (told, stated)
+
+
+# ---- peers that go away ----
+
+@pytest.fixture
+def peers(stray, target, tmp_path):
+    def run(mode):
+        result = stray.run([target("target_peers"), mode, tmp_path / "socket"]).ok().check()
+        return result.report()
+    return run
+
+
+@pytest.mark.parametrize("family", ["unix", "inet"])
+def test_server_that_never_closes(peers, family):
+    finding = peers(f"{family}_server").finding("accepts", "connection", "leaked")
+    assert (finding["count"], finding["evidence"]["close_wait"]) == (40, 40)
+
+
+@pytest.mark.parametrize("family", ["unix", "inet"])
+@pytest.mark.parametrize("mode", ["closing_server", "kept_server"])
+def test_server_that_is_right(peers, family, mode):
+    peers(f"{family}_{mode}").nothing_about("accepts")
+
+
+@pytest.mark.parametrize("mode", ["unix_pool", "inet_pool", "inet_reset_pool"])
+def test_pool_whose_server_went(peers, mode):
+    report = peers(mode)
+    finding = report.finding("asks", "connection", "close-wait")
+    assert (finding["count"], finding["severity"]) == (12, "warning")
+    assert finding["message"].startswith("the peer closed 12 connections")
+    assert [row["close_wait"] for row in report.json["connections"] if row["kind"] == "client"] == [12]
+
+
+@pytest.mark.parametrize("mode", ["inet_closing_pool", "unix_closing_pool", "unix_pool_in_use", "inet_pool_in_use"])
+def test_pool_that_is_right(peers, mode):
+    peers(mode).nothing_about("asks", "open-at-exit")
+
+
+@pytest.mark.parametrize("family", ["unix", "inet"])
+def test_shut_down_by_us_is_not_their_doing(peers, family):
+    report = peers(f"{family}_shut")
+    assert all(row["close_wait"] == 0 for row in report.json["connections"])
+
+
+def test_odd_ways_to_a_connection(peers):
+    report = peers("inet_odd")
+    assert report.connections("127.0.0.1:9", "client") == {"opened": 3, "closed": 2, "open": 1, "closed_by_finalizer": 0}
+
+
 # ---- shared over fork ----
 
 def roles(result):

@@ -49,6 +49,84 @@ static const struct site *site(unsigned resource, uint32_t stack)
 
 /* ---- heap ---- */
 
+/* USED: so many calls, the last so many microseconds ago. */
+static void feed_used(uint64_t fd, uint64_t calls, uint64_t microseconds)
+{
+    feed_event(&feed, STRAY_USED, STRAY_CONNECTION, fd, calls << 40 | microseconds, 0);
+}
+
+Test(lifetimes, told_uses_win_over_what_samples_presume)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    uint64_t birth = feed.now;
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 4, 600000);
+    cr_expect_eq(life->moved, 4);
+    cr_expect(life->used_known && !life->sampled);
+    uint64_t last = feed.now - 600 * MS;
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->quiet, last - birth);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 3ull << 32 | 10, 0);
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->sent, 3);
+    feed_used(3, 4, 0); /* told again */
+    cr_expect_eq(life->last_use, last);
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 5, 100);
+    cr_expect_eq(life->last_use, feed.now - 100000);
+}
+
+Test(lifetimes, uses_after_the_end_begins_are_none)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_used(3, 1, 0);
+    uint64_t last = feed.now;
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_wait(&feed, MS);
+    feed_used(3, 2, 0);
+    cr_expect_eq(feed.lives->lives[0].last_use, last);
+    cr_expect_eq(feed.lives->lives[0].moved_last, feed.now);
+}
+
+Test(lifetimes, a_stream_that_is_no_tcp_has_a_state_and_no_presumed_use)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    feed_wait(&feed, 1000 * MS);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56 | UINT32_MAX, 0);
+    cr_expect_not(life->used_known);
+    cr_expect_eq(life->close_wait, 1);
+    cr_expect(life->stream);
+}
+
+Test(lifetimes, a_reset_counts_as_hung_up_unless_this_side_shut_it_down)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_connect(&feed, 4, 5, 10);
+    feed_event(&feed, STRAY_SHUTDOWN, STRAY_CONNECTION, 4, 2, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 7ull << 56, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 4, 7ull << 56, 0);
+    cr_expect_eq(feed.lives->lives[0].close_wait, 1);
+    cr_expect_eq(feed.lives->lives[1].close_wait, 0);
+}
+
+Test(lifetimes, a_pgconn_of_another_process_counts_as_nothing)
+{
+    feed_pg_use(&feed, 0x100);
+    feed_pg_use(&feed, 0x100);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_finish(&feed);
+    const struct book *book = &feed.lives->books[STRAY_PGCONN];
+    cr_expect_eq(book->opened, 0);
+    cr_expect_eq(book->closed, 0);
+    cr_expect_eq(book->inherited, 0);
+    cr_expect_eq(book->unknown, 2);
+    cr_expect_eq(feed.lives->lives[0].moved, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_PGCONN), 0);
+}
+
 Test(lifetimes, a_block_opens_and_closes)
 {
     feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100, 1);
@@ -428,6 +506,112 @@ Test(lifetimes, a_signal_begins_the_end)
     cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
     cr_expect_not(feed.lives->voluntary);
     cr_expect_eq(feed.lives->ending, ENDING_EXIT);
+}
+
+/* Opened before the signal, closed after it; the process ends so many seconds after that. */
+static void signalled(double before, double after)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, (uint64_t)(before * 1e9));
+    feed.lives->source.end = feed.now + (uint64_t)(after * 1e9);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_wait(&feed, (uint64_t)(after * 1e9));
+    feed_exit(&feed);
+    feed_finish(&feed);
+}
+
+Test(lifetimes, a_signal_that_is_obeyed_soon_begins_the_end)
+{
+    signalled(100, 50);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, long_runs_may_take_longer_to_obey)
+{
+    signalled(36000, 1200);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, who_goes_on_for_long_has_not_obeyed)
+{
+    signalled(300, 70);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+    cr_expect(feed.lives->voluntary);
+}
+
+Test(lifetimes, who_goes_on_for_longer_than_before_has_not_obeyed)
+{
+    signalled(2, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+}
+
+Test(lifetimes, the_signal_that_is_obeyed_counts)
+{
+    feed.lives->source.end = 1000 * 1000 * MS;
+    feed_wait(&feed, 600 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, 390 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_finish(&feed);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, a_signal_to_oneself_is_the_end_unless_survived)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_SURVIVED, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 11, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 11);
+}
+
+Test(lifetimes, a_deadly_signal_does_not_wait)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_wait(&feed, 2000 * MS);
+    feed_connect(&feed, 3, 5, 1);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 0);
+}
+
+/* ---- threads and children ---- */
+
+Test(lifetimes, an_id_may_come_again_before_its_thread_was_joined)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 1, 1);
+    feed_event(&feed, STRAY_EXITED, STRAY_THREAD, 77, 1, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 2, 1);
+    expect(STRAY_THREAD, 2, 0, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_THREAD, 77, 1, 0);
+    feed_finish(&feed);
+    expect(STRAY_THREAD, 2, 1, 1);
+    cr_expect_eq(feed.lives->sites[0].ended, 0);
+}
+
+Test(lifetimes, what_has_ended_and_stays_is_counted)
+{
+    for (unsigned pid = 10; pid < 16; pid++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, pid, 0, 1);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, pid, 0, 0);
+    }
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 10, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_CHILD, 20, 0, 1);
+    feed_exit(&feed);
+    feed_event(&feed, STRAY_EXITED, STRAY_CHILD, 20, 0, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 15, 9, 0); /* an exit handler waits for it */
+    feed_finish(&feed);
+    expect(STRAY_CHILD, 7, 3, 4);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].unknown, 0);
+    cr_expect_eq(feed.lives->sites[0].ended, 3);
+    cr_expect_eq(feed.lives->sites[0].overtaken, 3);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].bytes_open, 0);
+    cr_assert_eq(feed.lives->death_count, 2);
+    cr_expect(feed.lives->deaths[1].pid == 15 && feed.lives->deaths[1].status == 9);
 }
 
 Test(lifetimes, without_an_end_the_last_event_is_it)

@@ -101,6 +101,18 @@ static SITE pid_t by_failing_spawn(void)
     MUST(posix_spawn(&pid, "/nosuch", NULL, NULL, words, environ) == ENOENT);
     return pid;
 }
+static SITE FILE *by_popen(void)
+{
+    FILE *stream = popen("exit 3", "r");
+    MUST(stream);
+    return stream;
+}
+static SITE FILE *left_by_popen(void)
+{
+    FILE *stream = popen("exit 3", "r");
+    MUST(stream);
+    return stream;
+}
 static SITE pid_t by_forkpty(void)
 {
     int terminal;
@@ -168,6 +180,12 @@ static void reaps(void)
             reap(makers[i].make(), n);
         expect(makers[i].name, "child", MANY, MANY, -1);
     }
+    for (int n = 0; n < MANY; n++)
+        MUST(pclose(by_popen()) == 3 << 8);
+    expect("by_popen", "child", MANY, MANY, -1);
+    MUST(left_by_popen() != NULL);
+    expect("left_by_popen", "child", 1, 0, -1);
+    MUST(wait(NULL) > 0);
     by_posix_spawn_without_pid();
     MUST(wait(NULL) > 0);
     MUST(by_failing_spawn() == -5);
