@@ -112,8 +112,7 @@ struct growth {
     uint32_t run;                    /* length of the run under way */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest one.
- */
+/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
 struct batch {
     uint32_t from, to; /* to 0: none yet */
 };
