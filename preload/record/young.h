@@ -154,6 +154,12 @@ static inline young_place *young_find(const struct young_lane *lane, unsigned wh
     return NULL;
 }
 
+/* Whether nothing that left an event of its own has ended the life of `handle` since. */
+static inline bool young_in_force(const struct stray_event *acquire, uint64_t handle)
+{
+    return acquire->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
+}
+
 /* The acquire of `handle`, taken out of the index, if it stands in the lane and is still in force; NULL: it does not. */
 static inline struct stray_event *young_take(const struct young_lane *lane, uint64_t handle, uint8_t resource)
 {
@@ -163,7 +169,7 @@ static inline struct stray_event *young_take(const struct young_lane *lane, uint
         return NULL;
     struct stray_event *event = young_at(lane, *place);
     *place = 0;
-    return event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED) ? event : NULL;
+    return young_in_force(event, handle) ? event : NULL;
 }
 
 /* ---- sums ---- */
@@ -216,7 +222,7 @@ static inline uint64_t young_acquired(uint64_t handle)
     uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
     return __builtin_expect(time > released, 1) ? time : released + 1;
 }
-/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
+/* Whether the acquire of `handle` stands in this lane and is still in force: what becomes of it may then leave no event. */
 bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
