@@ -102,7 +102,7 @@ def main():
                        f"{added['stray'] / added['heaptrack']:.3f}", f"{added['stray'] / added['heaptrack --raw']:.3f}",
                        *(f"{per_pair[name]:.3f}" for name in others)]
                 print(" | ".join(str(cell).rjust(len(title)) for cell, title in zip(row, header)), flush=True)
-    pauses(build, pairs)
+    pauses(build, PAIRS)
 
 
 if __name__ == "__main__":
