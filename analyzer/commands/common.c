@@ -172,64 +172,12 @@ int output_finish(void)
     return fail("standard output: %s", errno ? strerror(errno) : "could not be written");
 }
 
-/* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
-static int control_length(const unsigned char *text)
-{
-    if (text[0] < 0x20 || text[0] == 0x7f)
-        return 1;
-    return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
-}
-
-void print_safe(FILE *out, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        int length = control_length(p);
-        if (length == 0) {
-            fputc(*p, out);
-            continue;
-        }
-        fprintf(out, "\\x%02x", *p);
-        if (length == 2)
-            fprintf(out, "\\x%02x", *++p);
-    }
-}
-
-/* Bytes of the UTF-8 character at `p` (by the Unicode standard's table 3-7); 0: none begins there. */
-static int utf8_length(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    int length = p[0] >= 0xc2 && p[0] < 0xe0   ? 2
-                 : (p[0] & 0xf0) == 0xe0       ? 3
-                 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-                                               : 0;
-    for (int i = 1; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 json_t *json_safe(const char *text)
 {
     if (!text)
         return json_null();
-    json_t *plain = json_string(text);
-    if (plain)
-        return plain;
-    char *clean = malloc(3 * strlen(text) + 1), *out = clean;
-    if (!clean)
-        return NULL;
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int length = utf8_length(p);
-        memcpy(out, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
-        out += length ? length : 3;
-        p += length ? length : 1;
-    }
-    *out = '\0';
-    json_t *made = json_string(clean);
+    char *clean = utf8_text(text);
+    json_t *made = clean ? json_string(clean) : NULL;
     free(clean);
     return made;
 }

@@ -9,6 +9,8 @@
 const struct verb verbs[] = {
     {"run", command_run, "[-o DIR] [options] -- CMD [ARG...]", "trace a command from its start"},
     {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
+    {"sites", command_sites, "[TRACE...] [options]", "list the places that acquired something"},
+    {"conns", command_conns, "[TRACE...] [options]", "list the connections there were"},
     {"info", command_info, "[TRACE...]", "say what a trace holds"},
     {"verify", command_verify, "[TRACE...]", "check every frame of a trace"},
     {"dump", command_dump, "[TRACE...]", "write every event as a line"},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "views/pass.h"
 #include "views/report.h"
 
 /* Words of a command that may hold a password are told by the shim already; here they are only pointed to. */
@@ -76,7 +77,9 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     int result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
-    result = lives_read(trace, names, &lives, error);
+    const struct report_visitor *visitor = options->visitor;
+    result = visitor ? pass_read(trace, names, visitor->event, visitor->data, &lives, error)
+                     : lives_read(trace, names, &lives, error);
     if (result == 0) {
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};
@@ -84,6 +87,8 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         result = report_add(report, &process, lives, &stacks, options->all);
         if (result == 0)
             result = add_notes(report, trace);
+        if (result == 0 && visitor)
+            result = visitor->process(visitor->data, &process, lives, &stacks);
         if (result < 0)
             error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
     }

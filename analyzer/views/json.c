@@ -216,6 +216,8 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
+    json_object_set_new(object, "first_s", real(from->first_s));
+    json_object_set_new(object, "last_s", real(from->last_s));
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     json_t *handles = json_array();
@@ -281,12 +283,46 @@ static json_t *whole_report(const struct report *report, bool with_sites)
     return object;
 }
 
+json_t *report_json_text(const char *bytes)
+{
+    return text(bytes);
+}
+
+json_t *report_json_real(double number)
+{
+    return real(number);
+}
+
+json_t *report_json_moment(uint64_t realtime_ns)
+{
+    return moment(realtime_ns);
+}
+
+json_t *report_json_frame(const struct report_frame *from)
+{
+    return frame(from);
+}
+
+json_t *report_json_trace(const struct report *report)
+{
+    return trace(report);
+}
+
+json_t *report_json_finding(const struct report *report, const struct report_finding *from)
+{
+    return finding(report, from);
+}
+
+int report_json_write(json_t *value, FILE *out)
+{
+    if (!value)
+        return -ENOMEM;
+    int result = json_dumpf(value, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
+    json_decref(value);
+    return result < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+}
+
 int report_write_json(const struct report *report, bool sites, FILE *out)
 {
-    json_t *object = whole_report(report, sites);
-    if (!object)
-        return -ENOMEM;
-    int result = json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
-    json_decref(object);
-    return result < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+    return report_json_write(whole_report(report, sites), out);
 }
