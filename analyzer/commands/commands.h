@@ -6,6 +6,7 @@
 #ifndef STRAY_COMMANDS_H
 #define STRAY_COMMANDS_H
 
+int command_check(int argc, char **argv);
 int command_conns(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_help(int argc, char **argv);

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "sites", "conns", "info", "verify", "dump", "hooks"]
-READERS = ["report", "sites", "conns", "info", "verify", "dump"]
+VERBS = ["run", "report", "check", "sites", "conns", "info", "verify", "dump", "hooks"]
+READERS = ["report", "check", "sites", "conns", "info", "verify", "dump"]
 
 
 def refused(done, status, *words):
@@ -265,7 +265,7 @@ def test_help_names_every_verb(stray):
         assert f"stray {verb}" in done.stdout or f" {verb} " in done.stdout, verb
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "json"], ["sites"], ["conns"], ["verify"], ["dump"], ["info"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "json"], ["check"], ["sites"], ["conns"], ["verify"], ["dump"], ["info"]], ids=" ".join)
 def test_full_output(stray, sound, arguments):
     with open("/dev/full", "w") as full:
         done = stray.call(*arguments, sound[0], stdout=full)
