@@ -72,3 +72,10 @@ char *utf8_text(const char *text)
     *out = '\0';
     return clean;
 }
+
+char *clean_text(const char *text)
+{
+    char *safe = safe_text(text), *clean = safe ? utf8_text(safe) : NULL;
+    free(safe);
+    return clean;
+}

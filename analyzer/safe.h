@@ -12,5 +12,7 @@ void print_safe(FILE *out, const char *text);
 char *safe_text(const char *text);
 /* What is not UTF-8 is replaced by U+FFFD; control characters stay. To be freed; NULL without memory. */
 char *utf8_text(const char *text);
+/* Both: UTF-8 without control characters. */
+char *clean_text(const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 int command_check(int argc, char **argv);
 int command_conns(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_hooks(int argc, char **argv);
 int command_info(int argc, char **argv);

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "read/words.h"
-
 enum {
     OPTION_RESOURCE = 256,
     OPTION_SITE,
@@ -42,26 +40,6 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
-
-static int set_resources(const char *list, uint64_t *ret_resources)
-{
-    uint64_t resources = 0;
-    for (const char *word = list;; word++) {
-        size_t length = strcspn(word, ",");
-        unsigned found = STRAY_RESOURCE_NONE;
-        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
-            if (strlen(resource_label(i)) == length && strncmp(resource_label(i), word, length) == 0)
-                found = i;
-        if (found == STRAY_RESOURCE_NONE)
-            return fail("--resource %.*s: no such resource", (int)length, word);
-        resources |= UINT64_C(1) << found;
-        word += length;
-        if (!*word)
-            break;
-    }
-    *ret_resources = resources;
-    return STATUS_DONE;
-}
 
 /* "+02:00", "Z": seconds east of Greenwich. */
 static bool parse_zone(const char *text, long *ret_seconds)
@@ -166,7 +144,7 @@ static int set_option(struct listing_options *options, int code, char **argv, co
     struct listing_filter *filter = &options->filter;
     switch (code) {
     case OPTION_RESOURCE:
-        return set_resources(optarg, &filter->resources);
+        return option_resources(optarg, &filter->resources);
     case OPTION_SITE:
         filter->site = optarg;
         return STATUS_DONE;

@@ -12,6 +12,7 @@ const struct verb verbs[] = {
     {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks, for CI"},
     {"sites", command_sites, "[TRACE...] [options]", "list the places that acquired something"},
     {"conns", command_conns, "[TRACE...] [options]", "list the connections there were"},
+    {"export", command_export, "[TRACE...] --to FORMAT [-o FILE]", "write a trace in the format of another tool"},
     {"info", command_info, "[TRACE...]", "say what a trace holds"},
     {"verify", command_verify, "[TRACE...]", "check every frame of a trace"},
     {"dump", command_dump, "[TRACE...]", "write every event as a line"},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands/common.h"
+#include "read/words.h"
 
 int globs_add(struct globs *globs, const char *glob)
 {
@@ -69,6 +70,26 @@ int option_seconds(const char *option, const char *text, double *ret_seconds)
     if (!valid || (*end && (!unit || end[1])))
         return fail("%s %s: must be a time like 90, 1.5s, 10m or 2h", option, text);
     *ret_seconds = ((double)whole + (double)part / scale) * (unit ? seconds[unit - units] : 1);
+    return STATUS_DONE;
+}
+
+int option_resources(const char *list, uint64_t *ret_resources)
+{
+    uint64_t resources = 0;
+    for (const char *word = list;; word++) {
+        size_t length = strcspn(word, ",");
+        unsigned found = STRAY_RESOURCE_NONE;
+        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+            if (strlen(resource_label(i)) == length && strncmp(resource_label(i), word, length) == 0)
+                found = i;
+        if (found == STRAY_RESOURCE_NONE)
+            return fail("--resource %.*s: no such resource", (int)length, word);
+        resources |= UINT64_C(1) << found;
+        word += length;
+        if (!*word)
+            break;
+    }
+    *ret_resources = resources;
     return STATUS_DONE;
 }
 

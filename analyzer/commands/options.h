@@ -27,6 +27,9 @@ int option_size(const char *option, const char *text, uint64_t *ret_size);
 /* Seconds, or a number with s, m, h or d. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);
 
+/* "heap,connection": a bit for each. */
+int option_resources(const char *list, uint64_t *ret_resources);
+
 /* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
 int option_wrong(int code, char **argv);
 

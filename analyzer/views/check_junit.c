@@ -30,10 +30,9 @@ static void escape(FILE *out, const char *text)
 /* XML knows no control characters and nothing that is not UTF-8. */
 static void text(FILE *out, const char *bytes)
 {
-    char *safe = safe_text(bytes), *clean = safe ? utf8_text(safe) : NULL;
+    char *clean = clean_text(bytes);
     if (clean)
         escape(out, clean);
-    free(safe);
     free(clean);
 }
 
