@@ -8,6 +8,7 @@
 
 int command_check(int argc, char **argv);
 int command_conns(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_help(int argc, char **argv);

@@ -114,14 +114,6 @@ static int set_sort(const char *name, const char *const *columns, const char **r
     return fail("--sort %s: must be one of %s", name, list);
 }
 
-static int set_format(const char *format, bool *ret_json)
-{
-    *ret_json = strcmp(format, "json") == 0;
-    if (!*ret_json && strcmp(format, "text") != 0)
-        return fail("--format %s: must be text or json", format);
-    return STATUS_DONE;
-}
-
 static int set_number(struct listing_filter *filter, int code)
 {
     uint64_t number = 0;
@@ -168,7 +160,7 @@ static int set_option(struct listing_options *options, int code, char **argv, co
     case OPTION_MINE:
         return globs_add(&options->mine, optarg);
     case OPTION_FORMAT:
-        return set_format(optarg, &options->json);
+        return option_json(optarg, &options->json);
     case 'o':
         options->output = optarg;
         return STATUS_DONE;

@@ -93,6 +93,14 @@ int option_resources(const char *list, uint64_t *ret_resources)
     return STATUS_DONE;
 }
 
+int option_json(const char *format, bool *ret_json)
+{
+    *ret_json = strcmp(format, "json") == 0;
+    if (!*ret_json && strcmp(format, "text") != 0)
+        return fail("--format %s: must be text or json", format);
+    return STATUS_DONE;
+}
+
 int option_wrong(int code, char **argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};

@@ -30,6 +30,9 @@ int option_seconds(const char *option, const char *text, double *ret_seconds);
 /* "heap,connection": a bit for each. */
 int option_resources(const char *list, uint64_t *ret_resources);
 
+/* --format of verbs that know text and JSON. */
+int option_json(const char *format, bool *ret_json);
+
 /* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
 int option_wrong(int code, char **argv);
 

@@ -254,6 +254,8 @@ static int add_process(struct ledger *ledger, const struct report_process *from,
         .events = from->events,
         .lost_events = from->lost_events,
     };
+    for (unsigned axis = 0; axis < AXIS_COUNT; axis++)
+        process->work[axis] = axis == AXIS_TIME ? process->end_s : (double)lives->at_tc.at[axis];
     return 0;
 }
 

@@ -24,6 +24,7 @@ struct ledger_process {
     double end_s; /* when its end began: what verdicts look at */
     const char *end;
     uint64_t events, lost_events;
+    double work[AXIS_COUNT]; /* done when its end began, on each axis; AXIS_TIME: seconds */
 };
 
 struct ledger_stack {

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "check", "sites", "conns", "export", "info", "verify", "dump", "hooks"]
-READERS = ["report", "check", "sites", "conns", "export", "info", "verify", "dump"]
+VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "info", "verify", "dump", "hooks"]
+READERS = ["report", "check", "sites", "conns", "export", "diff", "info", "verify", "dump"]
 
 
 def refused(done, status, *words):
@@ -38,11 +38,11 @@ def copy(tmp_path, content, name="copy.1.stray"):
     return path
 
 
-NEEDED = {"export": ["--to", "jsonl"]}  # what a verb cannot do without, before its traces
+NEEDED = {"export": ["--to", "jsonl"]}  # what a verb cannot do without
 
 
-def read(stray, verb, *arguments):
-    return stray.call(verb, *NEEDED.get(verb, []), *arguments)
+def read(stray, verb, trace):
+    return stray.call(verb, *NEEDED.get(verb, []), *[trace] * (2 if verb == "diff" else 1))
 
 
 @pytest.mark.parametrize("verb", READERS)
