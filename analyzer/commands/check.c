@@ -37,7 +37,8 @@ static const char usage[] =
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 clean; 1 findings that fail, or a limit was not kept; 2 wrong usage or nothing that can "
     "be read;\n"
     "3 inconclusive: too short, not complete, or more than 0.1 % of the events lost.\n";

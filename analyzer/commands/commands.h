@@ -14,6 +14,7 @@ int command_export(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_hooks(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_pack(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_sites(int argc, char **argv);

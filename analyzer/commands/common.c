@@ -100,27 +100,30 @@ static int copy_stdin(int fd)
     return 0;
 }
 
-/* The copy stays open until the process ends: its name is its descriptor. */
-static int add_stdin(struct inputs *inputs)
-{
-    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
-    char **paths = result == 0 ? malloc(sizeof(*paths)) : NULL;
-    if (paths && asprintf(&paths[0], "/proc/self/fd/%d", fd) >= 0)
-        return add_inputs(inputs, paths, 1);
-    free(paths);
-    return fail("standard input: %s", strerror(result < 0 ? -result : ENOMEM));
-}
-
-static int add_argument(struct inputs *inputs, const char *argument)
+static int add_path(struct inputs *inputs, const char *path)
 {
     struct error error;
     char **paths;
     size_t count;
-    if (strcmp(argument, "-") == 0)
-        return add_stdin(inputs);
-    if (trace_find(argument, &paths, &count, &error) < 0)
+    if (trace_find(path, &paths, &count, &error) < 0)
         return fail("%s", error.text);
     return add_inputs(inputs, paths, count);
+}
+
+/* The copy stays open until the process ends: its name is its descriptor. */
+static int add_stdin(struct inputs *inputs)
+{
+    char path[64];
+    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
+    if (result < 0)
+        return fail("standard input: %s", strerror(-result));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return add_path(inputs, path);
+}
+
+static int add_argument(struct inputs *inputs, const char *argument)
+{
+    return strcmp(argument, "-") == 0 ? add_stdin(inputs) : add_path(inputs, argument);
 }
 
 static bool newer(const struct stat *a, const struct stat *b)

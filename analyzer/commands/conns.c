@@ -25,7 +25,8 @@ static const char usage[] =
     "used\n"
     "again), reconciled (found gone), open. JSON: schema \"stray-conns/1\".\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct listing {

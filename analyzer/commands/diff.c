@@ -20,7 +20,7 @@ static const char usage[] =
     "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
-    "BASE and NEW: a trace file, or a folder of them.\n"
+    "BASE and NEW: a trace file, a folder of them, or a packed file.\n"
     "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
 
 struct options {

@@ -32,7 +32,8 @@ static const char usage[] =
     "  --weight WHAT          what stacks count: opened, open (when the end began; the default), or bytes\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct format {

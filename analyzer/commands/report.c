@@ -28,7 +28,8 @@ static const char usage[] =
     "  --mine GLOB          code in files that match is yours; may be repeated\n"
     "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {

@@ -11,14 +11,13 @@ static const char usage[] =
     "\n"
     "Lists every place that acquired something, leak or not, a line each.\n"
     "\n" FILTER_USAGE "\n"
-    "Columns: resource, opened, closed, open, bytes_open, verdict, first_s, last_s, peer, site. Without "
-    "--sort "
-    "--min is\n"
-    "about opened. A place is in the time asked for if that overlaps the time from its first acquire to its "
-    "last.\n"
+    "Columns: resource, opened, closed, open, bytes_open, verdict, first_s, last_s, peer, site. Without --sort\n"
+    "--min is about opened. A place is in the time asked for if that overlaps the time from its first acquire to\n"
+    "its last.\n"
     "JSON: schema \"stray-report/1\", with these sites.\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct listing {

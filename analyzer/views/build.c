@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names/packed.h"
 #include "views/pass.h"
 #include "views/report.h"
 
@@ -74,7 +75,9 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
 {
     struct names *names = NULL;
     struct lives *lives = NULL;
-    int result = names_open(trace, symbols, options->library, options->mine, &names);
+    int result = packed_read_beside(symbols, trace_path(trace));
+    if (result == 0)
+        result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
     const struct report_visitor *visitor = options->visitor;

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "info", "verify", "dump", "hooks"]
-READERS = ["report", "check", "sites", "conns", "export", "diff", "info", "verify", "dump"]
+VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
+READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump"]
 
 
 def refused(done, status, *words):
@@ -38,7 +38,7 @@ def copy(tmp_path, content, name="copy.1.stray"):
     return path
 
 
-NEEDED = {"export": ["--to", "jsonl"]}  # what a verb cannot do without
+NEEDED = {"export": ["--to", "jsonl"], "pack": ["-o", "-"]}  # what a verb cannot do without
 
 
 def read(stray, verb, trace):
