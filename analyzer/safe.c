@@ -2,7 +2,6 @@
 #include "safe.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
 static int control_length(const unsigned char *text)
@@ -58,18 +57,22 @@ static int utf8_length(const unsigned char *p)
     return length;
 }
 
-char *utf8_text(const char *text)
+void utf8_copy(char *to, const char *text)
 {
-    char *clean = malloc(3 * strlen(text) + 1), *out = clean;
-    if (!clean)
-        return NULL;
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
         int length = utf8_length(p);
-        memcpy(out, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
-        out += length ? length : 3;
+        memcpy(to, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
+        to += length ? length : 3;
         p += length ? length : 1;
     }
-    *out = '\0';
+    *to = '\0';
+}
+
+char *utf8_text(const char *text)
+{
+    char *clean = malloc(UTF8_ROOM(text));
+    if (clean)
+        utf8_copy(clean, text);
     return clean;
 }
 

@@ -5,12 +5,16 @@
 #define STRAY_SAFE_H
 
 #include <stdio.h>
+#include <string.h>
 
 /* With control characters escaped as \xNN. */
 void print_safe(FILE *out, const char *text);
 /* The same as a string, to be freed; NULL without memory. */
 char *safe_text(const char *text);
-/* What is not UTF-8 is replaced by U+FFFD; control characters stay. To be freed; NULL without memory. */
+/* What is not UTF-8 is replaced by U+FFFD, in a buffer of UTF8_ROOM(text) bytes. */
+#define UTF8_ROOM(text) (3 * strlen(text) + 1)
+void utf8_copy(char *to, const char *text);
+/* The same; control characters stay. To be freed; NULL without memory. */
 char *utf8_text(const char *text);
 /* Both: UTF-8 without control characters. */
 char *clean_text(const char *text);

@@ -37,6 +37,10 @@ struct thread {
     uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
     uintptr_t libpq_frame; /* ... of the outermost libpq call */
     uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
+    const void *libpq_given; /* the real call behind the hook that is being entered by its address (hooks/given.h) */
+    uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
+    uint32_t tid;         /* ... its id */
+    uint32_t fate;        /* ... enum thread_fate */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));

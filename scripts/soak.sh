@@ -9,4 +9,5 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT"
 scripts/setup.sh
-STRAY_SOAK=${1:-40} exec "$PYTHON" -m pytest tests/e2e/test_kill.py tests/e2e/test_hostile.py tests/e2e/test_heap.py -q -p no:cacheprovider
+STRAY_SOAK=${1:-40} exec "$PYTHON" -m pytest tests/e2e/test_kill.py tests/e2e/test_hostile.py tests/e2e/test_heap.py \
+    tests/e2e/test_storm.py tests/e2e/test_fork_exec.py -q -p no:cacheprovider

@@ -124,7 +124,7 @@ static int add_limit(struct options *options, const char *text)
         return fail("--max-open %s: more than %d", text, LIMITS_MAX);
     struct check_limit limit = {.peer = strndup(text, (size_t)(equals - text))};
     if (!limit.peer)
-        return fail("%s", strerror(ENOMEM));
+        return fail("%s", error_reason(-ENOMEM));
     options->limits[options->rules.limit_count++] = limit;
     return option_count("--max-open", equals + 1, &options->limits[options->rules.limit_count - 1].most);
 }
@@ -169,7 +169,7 @@ static int set_suppressions(struct options *options, const char *path)
     struct error error;
     char *content = read_file(path);
     if (!content)
-        return fail("%s: %s", path, strerror(errno));
+        return fail("%s: %s", path, error_reason(-errno));
     suppressions_clear(&options->suppressions);
     int result = suppressions_parse(path, content, &options->suppressions, &error);
     free(content);
@@ -271,7 +271,7 @@ static int judge_report(const struct report *report, const struct options *optio
 {
     struct check check;
     if (check_make(report, &options->rules, &check) < 0)
-        return fail("%s", strerror(ENOMEM));
+        return fail("%s", error_reason(-ENOMEM));
     struct outcome outcome = {&check, options};
     int status = output_write(options->output, write_outcome, &outcome);
     if (status == STATUS_DONE)
@@ -288,7 +288,7 @@ static int check_inputs(const struct inputs *inputs, char *const *arguments, siz
     struct error error = {.text = ""};
     char *given = call_of(arguments, count, inputs->paths, inputs->count);
     if (!given)
-        return fail("%s", strerror(ENOMEM));
+        return fail("%s", error_reason(-ENOMEM));
     int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
     free(given);
     if (result < 0)

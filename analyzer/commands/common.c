@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_memory.h"
+
 int fail(const char *format, ...)
 {
     char text[2048];
@@ -58,6 +60,8 @@ int simple_options_parse(int argc, char **argv, const char *usage, struct simple
             return -1;
         }
     }
+    if (parsed.json)
+        json_memory_watch();
     parsed.first = optind;
     *ret_options = parsed;
     return 1;
@@ -74,7 +78,7 @@ static int add_inputs(struct inputs *inputs, char **paths, size_t count)
     char **grown = realloc(inputs->paths, (inputs->count + count) * sizeof(*grown));
     if (!grown) {
         paths_free(paths, count);
-        return fail("%s", strerror(ENOMEM));
+        return fail("out of memory");
     }
     memcpy(grown + inputs->count, paths, count * sizeof(*paths));
     inputs->paths = grown;
@@ -116,7 +120,7 @@ static int add_stdin(struct inputs *inputs)
     char path[64];
     int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
     if (result < 0)
-        return fail("standard input: %s", strerror(-result));
+        return fail("standard input: %s", error_reason(result));
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     return add_path(inputs, path);
 }
@@ -172,15 +176,21 @@ int output_finish(void)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return STATUS_DONE;
-    return fail("standard output: %s", errno ? strerror(errno) : "could not be written");
+    return fail("standard output: %s", errno ? error_reason(-errno) : "could not be written");
 }
 
 json_t *json_safe(const char *text)
 {
     if (!text)
         return json_null();
-    char *clean = utf8_text(text);
-    json_t *made = clean ? json_string(clean) : NULL;
+    json_t *plain = json_string(text);
+    if (plain)
+        return plain;
+    char *clean = json_memory_malloc(UTF8_ROOM(text));
+    if (!clean)
+        return NULL;
+    utf8_copy(clean, text);
+    json_t *made = json_string(clean);
     free(clean);
     return made;
 }
@@ -194,11 +204,11 @@ bool json_print(json_t *value, size_t flags)
 {
     char *text = value ? json_dumps(value, flags) : NULL;
     json_decref(value);
-    if (!text)
-        return false;
-    puts(text);
+    bool whole = text && !json_memory_failed();
+    if (whole)
+        puts(text);
     free(text);
-    return true;
+    return whole;
 }
 
 struct phrase {

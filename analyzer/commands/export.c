@@ -187,7 +187,7 @@ static int export_inputs(const struct inputs *inputs, char *const *arguments, si
     struct error error = {.text = ""};
     char *given = call_of(arguments, count, inputs->paths, inputs->count);
     if (!given)
-        return fail("%s", strerror(ENOMEM));
+        return fail("%s", error_reason(-ENOMEM));
     int result = ledger_build(inputs->paths, inputs->count, given, &how, &ledger, &error);
     free(given);
     if (result < 0)

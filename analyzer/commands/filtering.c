@@ -179,7 +179,7 @@ static int find_inputs(int argc, char **argv, struct listing_options *options)
     if (options->given)
         return STATUS_DONE;
     inputs_free(&options->inputs);
-    return fail("%s", strerror(ENOMEM));
+    return fail("%s", error_reason(-ENOMEM));
 }
 
 bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,

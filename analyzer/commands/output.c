@@ -22,15 +22,15 @@ int output_write(const char *path, output_writer *writer, void *data)
     if (!path || strcmp(path, "-") == 0) {
         int result = writer(data, stdout);
         if (result < 0 && result != -EIO)
-            return fail("standard output: %s", strerror(-result));
+            return fail("standard output: %s", error_reason(result));
         return output_finish();
     }
     FILE *out = open_output(path);
     if (!out)
-        return fail("%s: %s", path, strerror(errno));
+        return fail("%s: %s", path, error_reason(-errno));
     int result = writer(data, out);
     errno = 0;
     if (fclose(out) != 0 || result < 0)
-        return fail("%s: %s", path, strerror(errno ? errno : result < 0 ? -result : EIO));
+        return fail("%s: %s", path, error_reason(errno ? -errno : result < 0 ? result : -EIO));
     return STATUS_DONE;
 }

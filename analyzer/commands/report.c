@@ -149,7 +149,7 @@ static int report_inputs(const struct inputs *inputs, char *const *arguments, si
     struct error error = {.text = ""};
     char *given = call_of(arguments, count, inputs->paths, inputs->count);
     if (!given)
-        return fail("%s", strerror(ENOMEM));
+        return fail("out of memory");
     int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
     free(given);
     if (result < 0)

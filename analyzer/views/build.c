@@ -8,6 +8,16 @@
 #include "views/pass.h"
 #include "views/report.h"
 
+static void describe_kin(const struct stray_file_header *header, const struct process *process,
+                         const struct lives *lives, struct report_process *about)
+{
+    memcpy(about->trace_id, header->trace_id, sizeof(about->trace_id));
+    memcpy(about->parent_id, header->parent_id, sizeof(about->parent_id));
+    about->forked = header->origin == STRAY_ORIGIN_FORK;
+    about->start_time = process->start_time;
+    about->end_time = process->running ? UINT64_MAX : lives->last_time;
+}
+
 /* Words of a command that may hold a password are told by the shim already; here they are only pointed to. */
 static void describe(struct trace *trace, const struct lives *lives, struct report_process *ret_process)
 {
@@ -25,6 +35,7 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
         .exit_known = lives->exit_known,
         .exit_status = lives->exit_status,
     };
+    describe_kin(trace_header(trace), process, lives, &about);
     if (lives->events > 0)
         about.duration_s = trace_seconds(trace, lives->last_time);
     about.command = (const char **)(uintptr_t)process->command;
@@ -34,12 +45,17 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
                                         [ENDING_SIGNAL] = "signal",
                                         [ENDING_EXEC] = "exec",
                                         [ENDING_DETACHED] = "detached"};
+    about.end_seen = true;
     if (lives->ending != ENDING_UNSEEN)
         about.end = words[lives->ending];
     else if (process->running)
         about.end = "running";
+    else if (lives->deadly)
+        report_killed_by(&about, lives->deadly);
     else
-        about.end = lives->signalled ? "signal" : "killed";
+        about.end_seen = false;
+    if (!about.end_seen)
+        about.end = "killed";
     *ret_process = about;
 }
 
@@ -79,7 +95,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     if (result == 0)
         result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     const struct report_visitor *visitor = options->visitor;
     result = visitor ? pass_read(trace, names, visitor->event, visitor->data, &lives, error)
                      : lives_read(trace, names, &lives, error);
@@ -93,7 +109,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         if (result == 0 && visitor)
             result = visitor->process(visitor->data, &process, lives, &stacks);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
     lives_close(lives);
     names_close(names);
@@ -107,11 +123,11 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     struct symbols *symbols;
     int result = report_begin(given, &report);
     if (result < 0)
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     }
     for (size_t i = 0; result == 0 && i < count; i++) {
         struct trace *trace;
@@ -125,7 +141,7 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     if (result == 0) {
         result = report_end(report);
         if (result < 0)
-            error_set(error, result, "%s: %s", given, strerror(-result));
+            error_set(error, result, "%s: %s", given, error_reason(result));
     }
     if (result < 0)
         report_free(report);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The outcome of a check as JSON, schema "stray-check/1". */
+#include "json_memory.h"
 #include "read/words.h"
 #include "views/check.h"
 #include "views/json.h"
@@ -54,6 +55,7 @@ static json_t *suppressions(const struct check *check)
 
 int check_write_json(const struct check *check, FILE *out)
 {
+    json_memory_watch();
     json_t *object = json_object();
     json_object_set_new(object, "schema", json_string("stray-check/1"));
     json_object_set_new(object, "trace", report_json_trace(check->report));

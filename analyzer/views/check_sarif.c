@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 #include "views/check.h"
 #include "views/json.h"
@@ -158,6 +159,7 @@ static json_t *invocation(const struct check *check)
 
 int check_write_sarif(const struct check *check, const char *root, FILE *out)
 {
+    json_memory_watch();
     struct rules rules = {.list = json_array()};
     rules.ids = calloc(check->report->finding_count + check->breach_count + 1, sizeof(*rules.ids));
     if (!rules.ids || !rules.list) {

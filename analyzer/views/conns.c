@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json_memory.h"
 #include "views/conns.h"
 
 #include <errno.h>
@@ -181,6 +182,7 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
 
 int conns_write_json(const struct ledger *ledger, const size_t *rows, size_t count, FILE *out)
 {
+    json_memory_watch();
     json_t *object = json_object(), *list = json_array();
     json_object_set_new(object, "schema", json_string("stray-conns/1"));
     json_object_set_new(object, "trace", report_json_trace(ledger->report));

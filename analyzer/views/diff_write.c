@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 #include "safe.h"
 #include "views/diff.h"
@@ -165,6 +166,7 @@ static json_t *row_json(const struct diff_row *row)
 
 int diff_write_json(const struct diff *diff, FILE *out)
 {
+    json_memory_watch();
     json_t *rows = json_array();
     for (size_t i = 0; i < diff->count; i++)
         json_array_append_new(rows, row_json(&diff->rows[i]));

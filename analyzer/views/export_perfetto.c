@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 #include "views/export.h"
 #include "views/json.h"
@@ -131,6 +132,7 @@ static uint64_t earliest(const struct ledger *ledger)
 
 int export_perfetto(const struct ledger *ledger, const struct export_options *options, FILE *out)
 {
+    json_memory_watch();
     struct events events = {.ledger = ledger, .out = out, .base_ns = earliest(ledger)};
     fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[", out);
     put_names(&events);
@@ -140,5 +142,5 @@ int export_perfetto(const struct ledger *ledger, const struct export_options *op
     for (size_t i = 0; i < ledger->point_count; i++)
         put_point(&events, options, &ledger->points[i], &ledger->points[i ? i - 1 : 0]);
     fputs("\n]}\n", out);
-    return events.failed ? -ENOMEM : ferror(out) ? -EIO : 0;
+    return events.failed || json_memory_failed() ? -ENOMEM : ferror(out) ? -EIO : 0;
 }

@@ -118,7 +118,7 @@ int export_sqlite(const struct ledger *ledger, const struct export_options *opti
                      ? fill_all(ledger, options, database)
                      : -EIO;
     if (result < 0)
-        error_set(error, result, "%s: %s", path, database ? sqlite3_errmsg(database) : strerror(ENOMEM));
+        error_set(error, result, "%s: %s", path, database ? sqlite3_errmsg(database) : error_reason(-ENOMEM));
     sqlite3_close(database);
     return result;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 #include "views/export.h"
 #include "views/json.h"
@@ -156,6 +157,7 @@ static json_t *profiles(const struct ledger *ledger, const struct export_options
 
 int export_speedscope(const struct ledger *ledger, const struct export_options *options, FILE *out)
 {
+    json_memory_watch();
     return report_json_write(json_pack("{s:s, s:s, s:o, s:i, s:{s:o}, s:o}", "$schema",
                                        "https://www.speedscope.app/file-format-schema.json", "exporter",
                                        "stray", "name", report_json_text(ledger->report->path),

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_memory.h"
 #include "views/tables.h"
 
 /* ---- JSON Lines ---- */
@@ -42,13 +43,18 @@ static int json_row(void *data, const struct cell *cells)
     json_t *object = json_pack("{s:s}", "table", lines->table->name);
     for (size_t i = 0; i < lines->width; i++)
         json_object_set_new(object, lines->table->columns[i].name, cell_json(&cells[i]));
-    int result = json_dumpf(object, lines->out, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(object);
-    return result < 0 || fputc('\n', lines->out) == EOF ? -EIO : 0;
+    int result = json_memory_failed() || !text ? -ENOMEM : 0;
+    if (result == 0 && (fputs(text, lines->out) == EOF || fputc('\n', lines->out) == EOF))
+        result = -EIO;
+    free(text);
+    return result;
 }
 
 int export_jsonl(const struct ledger *ledger, const struct export_options *options, FILE *out)
 {
+    json_memory_watch();
     int result = 0;
     for (const struct table *table = tables; result == 0 && table->name; table++) {
         struct lines lines = {table, table_width(table), out};
@@ -159,7 +165,7 @@ static int close_file(FILE *out, const char *folder, const char *name, int resul
     failed |= fclose(out) != 0;
     if (result == 0 && failed)
         result = errno ? -errno : -EIO;
-    return result < 0 ? error_set(error, result, "%s/%s: %s", folder, name, strerror(-result)) : 0;
+    return result < 0 ? error_set(error, result, "%s/%s: %s", folder, name, error_reason(result)) : 0;
 }
 
 static int write_schema(int fd, const char *folder, const char *name, void (*schema)(FILE *out),
@@ -167,7 +173,7 @@ static int write_schema(int fd, const char *folder, const char *name, void (*sch
 {
     FILE *out = open_in(fd, name);
     if (!out)
-        return error_set(error, -errno, "%s/%s: %s", folder, name, strerror(errno));
+        return error_set(error, -errno, "%s/%s: %s", folder, name, error_reason(-errno));
     schema(out);
     return close_file(out, folder, name, 0, error);
 }
@@ -179,7 +185,7 @@ static int write_table(const struct ledger *ledger, const struct export_options 
     snprintf(name, sizeof(name), "%s.tsv", table->name);
     FILE *out = open_in(fd, name);
     if (!out)
-        return error_set(error, -errno, "%s/%s: %s", folder, name, strerror(errno));
+        return error_set(error, -errno, "%s/%s: %s", folder, name, error_reason(-errno));
     struct lines lines = {table, table_width(table), out};
     int result = table->rows(ledger, options, &(struct table_sink){&lines, copy_row});
     return close_file(out, folder, name, result, error);
@@ -191,7 +197,7 @@ int export_tsv(const struct ledger *ledger, const struct export_options *options
     int fd =
         mkdir(folder, 0700) < 0 && errno != EEXIST ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(error, -errno, "%s: %s", folder, strerror(errno));
+        return error_set(error, -errno, "%s: %s", folder, error_reason(-errno));
     int result = 0;
     for (const struct table *table = tables; result == 0 && table->name; table++)
         result = write_table(ledger, options, table, fd, folder, error);

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 
 /* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
@@ -315,14 +317,17 @@ json_t *report_json_finding(const struct report *report, const struct report_fin
 
 int report_json_write(json_t *value, FILE *out)
 {
-    if (!value)
-        return -ENOMEM;
-    int result = json_dumpf(value, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
+    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(value);
-    return result < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+    int result = json_memory_failed() || !text ? -ENOMEM : 0;
+    if (result == 0 && (fputs(text, out) == EOF || fputc('\n', out) == EOF))
+        result = -EIO;
+    free(text);
+    return result;
 }
 
 int report_write_json(const struct report *report, bool sites, FILE *out)
 {
+    json_memory_watch();
     return report_json_write(whole_report(report, sites), out);
 }

@@ -8,16 +8,22 @@
 
 #include "hash.h"
 #include "read/array.h"
+#include "read/words.h"
 #include "safe.h"
 
 #define FIRST_INTERVAL_S 0.001 /* between two points; doubled whenever a process has too many */
 
+/* What the last sample of a descriptor said, for as long as its number meant one thing. */
+struct look {
+    uint64_t handle, time;
+    uint8_t state;
+};
+
 /* What is kept while one process is read. */
 struct ledger_pass {
-    struct map lives; /* of descriptors: the latest life by number */
-    size_t lives_seen;
-    uint8_t *states; /* by life */
-    size_t state_room;
+    struct map current; /* by descriptor: its look, counted from 1; 0: a new one begins */
+    struct look *looks;
+    size_t look_count, look_room;
     struct map stacks; /* by node */
     size_t first_point;
     double interval, next;
@@ -122,33 +128,63 @@ static int stack_add(struct ledger *ledger, const struct report_stacks *stacks, 
 
 /* ---- while events pass ---- */
 
-/* Lives are appended as they begin; the latest of a number is the one that a sample speaks of. */
-static int note_lives(struct ledger_pass *pass, const struct lives *lives)
+static int note_state(struct ledger_pass *pass, const struct stray_event *event)
 {
-    for (; pass->lives_seen < lives->life_count; pass->lives_seen++) {
-        const struct life *life = &lives->lives[pass->lives_seen];
-        if (life->resource != STRAY_PGCONN &&
-            map_put(&pass->lives, life->handle, (uint32_t)pass->lives_seen) < 0)
+    uint32_t current = 0;
+    map_get(&pass->current, event->handle, &current);
+    if (current == 0) {
+        if (!append(&pass->looks, &pass->look_room, &pass->look_count, sizeof(*pass->looks)))
+            return -ENOMEM;
+        current = (uint32_t)pass->look_count;
+        if (map_put(&pass->current, event->handle, current) < 0)
             return -ENOMEM;
     }
+    pass->looks[current - 1] = (struct look){event->handle, event->time, (uint8_t)(event->value >> 56)};
     return 0;
 }
 
-static int note_state(struct ledger_pass *pass, const struct stray_event *event)
+/* After one of these a number means another thing. */
+static bool ends_meaning(const struct stray_event *event)
 {
-    uint32_t life;
-    if (!map_get(&pass->lives, event->handle, &life))
+    return event->action == STRAY_OPEN || event->action == STRAY_DUP || event->action == STRAY_CLOSE ||
+           event->action == STRAY_IMPLICIT || event->action == STRAY_RECONCILED ||
+           event->action == STRAY_EXEC_CLOSED;
+}
+
+static int note_look(struct ledger_pass *pass, const struct stray_event *event)
+{
+    uint32_t current;
+    enum stray_key key;
+    if (event->action == STRAY_SAMPLE)
+        return note_state(pass, event);
+    if (!ends_meaning(event) || !resource_key(event->resource, &key) || key != STRAY_KEY_DESCRIPTOR ||
+        !map_get(&pass->current, event->handle, &current) || current == 0)
         return 0;
-    while (pass->state_room <= life) {
-        size_t from = pass->state_room;
-        uint8_t *grown = array_grow(pass->states, &pass->state_room, from, 1);
-        if (!grown)
-            return -ENOMEM;
-        memset(grown + from, 0, pass->state_room - from);
-        pass->states = grown;
+    return map_put(&pass->current, event->handle, 0);
+}
+
+static int look_order(const void *left, const void *right)
+{
+    const struct look *a = left, *b = right;
+    if (a->handle != b->handle)
+        return a->handle < b->handle ? -1 : 1;
+    return (a->time > b->time) - (a->time < b->time);
+}
+
+/* The state when `life` was last looked at; 0: it never was. Looks are in order. */
+static unsigned state_of(const struct ledger_pass *pass, const struct life *life)
+{
+    size_t low = 0, high = pass->look_count;
+    struct look wanted = {life->handle, life->end == LIFE_OPEN ? UINT64_MAX : life->death, 0};
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (look_order(&pass->looks[middle], &wanted) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    pass->states[life] = (uint8_t)(event->value >> 56);
-    return 0;
+    const struct look *last = low ? &pass->looks[low - 1] : NULL;
+    return last && last->handle == life->handle && last->time >= life->birth ? last->state : 0;
 }
 
 /* Every second point goes, and from now on half as many come. */
@@ -198,9 +234,9 @@ static void pass_end(struct ledger *ledger)
 {
     if (!ledger->pass)
         return;
-    map_clear(&ledger->pass->lives);
+    map_clear(&ledger->pass->current);
     map_clear(&ledger->pass->stacks);
-    free(ledger->pass->states);
+    free(ledger->pass->looks);
     free(ledger->pass);
     ledger->pass = NULL;
 }
@@ -210,11 +246,9 @@ int ledger_event(void *data, const struct lives *lives, const struct stray_event
     struct ledger *ledger = data;
     int result = pass_begin(ledger);
     if (result == 0)
-        result = note_lives(ledger->pass, lives);
+        result = note_look(ledger->pass, event);
     if (result < 0)
         return result;
-    if (event->action == STRAY_SAMPLE)
-        result = note_state(ledger->pass, event);
     if (event->action == STRAY_MEMORY) {
         ledger->pass->rss = event->handle;
         ledger->pass->tracer = event->value;
@@ -376,7 +410,7 @@ static struct ledger_life life_of(const struct ledger *ledger, const struct live
         .busy_s = span(lives, from->busy),
         .connect_s = span(lives, from->connect),
         .uses = from->uses ? from->uses : from->sent,
-        .state = ledger->pass && index < ledger->pass->state_room ? ledger->pass->states[index] : 0,
+        .state = from->resource == STRAY_PGCONN ? 0 : state_of(ledger->pass, from),
         .closed = closed_how(from),
     };
     count_statements(lives, from, &life);
@@ -430,6 +464,8 @@ int ledger_process(void *data, const struct report_process *process, const struc
     int result = pass_begin(ledger);
     if (result == 0 && lives->events)
         result = add_point(ledger, lives, seconds(lives, lives->last_time));
+    if (result == 0 && ledger->pass->look_count > 1)
+        qsort(ledger->pass->looks, ledger->pass->look_count, sizeof(struct look), look_order);
     if (result == 0)
         result = add_process(ledger, process, lives);
     const char **peers = result == 0 ? keep_peers(ledger, lives) : NULL;
@@ -480,7 +516,7 @@ int ledger_build(char *const *paths, size_t count, const char *given, const stru
     struct ledger *ledger;
     int result = ledger_begin(options->all, &ledger);
     if (result < 0)
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     struct report_visitor visitor = {.data = ledger, .event = ledger_event, .process = ledger_process};
     struct report_options how = *options;
     how.visitor = &visitor;

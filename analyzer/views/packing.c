@@ -52,10 +52,10 @@ static int ask_trace(struct packing *packing, struct trace *trace, struct error 
     if (result == 0)
         result = names_open(trace, packing->symbols, NULL, NULL, &names);
     if (result < 0)
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = ask_stacks(trace, names);
     names_close(names);
-    return result < 0 ? error_set(error, result, "%s: %s", trace_path(trace), strerror(-result)) : 0;
+    return result < 0 ? error_set(error, result, "%s: %s", trace_path(trace), error_reason(result)) : 0;
 }
 
 static int ask_all(struct packing *packing, struct error *error)
@@ -79,7 +79,7 @@ int packing_make(char *const *paths, size_t count, struct packing **ret_packing,
     int result = packing ? symbols_open(&packing->symbols) : -ENOMEM;
     if (result < 0) {
         free(packing);
-        return error_set(error, result, "%s", strerror(-result));
+        return error_set(error, result, "%s", error_reason(result));
     }
     packing->paths = paths;
     packing->count = count;

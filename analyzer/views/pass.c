@@ -57,7 +57,8 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .endpoint = driver_endpoint,
                                   .closer = driver_closer,
                                   .seconds = driver_seconds,
-                                  .span = driver_span};
+                                  .span = driver_span,
+                                  .end = trace_last_time(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
         free(driver);
@@ -73,12 +74,12 @@ int pass_read(struct trace *trace, struct names *names, pass_observer *observer,
     struct merge *merge;
     int result = open_lives(trace, names, &lives);
     if (result < 0)
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = merge_open(trace, &merge, error);
     if (result == 0) {
         result = drive(lives, merge, observer, data);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
         merge_close(merge);
     }
     if (result < 0)

@@ -199,7 +199,7 @@ static int parse_suppression(struct reading *reading, char *text)
         return wrong(reading, suppression.until, "must be a day like 2026-12-31");
     struct suppression *grown = array_grow(list->items, &list->room, list->count, sizeof(*grown));
     if (!grown)
-        return error_set(reading->error, -ENOMEM, "%s: %s", reading->name, strerror(ENOMEM));
+        return error_set(reading->error, -ENOMEM, "%s: %s", reading->name, error_reason(-ENOMEM));
     list->items = grown;
     grown[list->count++] = suppression;
     return 0;
@@ -222,7 +222,7 @@ int suppressions_parse(const char *name, const char *content, struct suppression
 {
     struct reading reading = {.name = name, .error = error};
     char *rest = reading.suppressions.content = strdup(content), *line;
-    int result = rest ? 0 : error_set(error, -ENOMEM, "%s: %s", name, strerror(ENOMEM));
+    int result = rest ? 0 : error_set(error, -ENOMEM, "%s: %s", name, error_reason(-ENOMEM));
     while (result == 0 && (line = strsep(&rest, "\n"))) {
         reading.line++;
         result = parse_line(&reading, line);

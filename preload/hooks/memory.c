@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/wrap.h"
+#include "record/young.h"
 
 #include <errno.h>
 #include <stdint.h>
 
+#include "state/foreign.h"
+
 /* realloc(p, 0), known to be a release only when it is over. */
-static void record_freed(uint16_t hook, uint64_t handle, uint64_t time)
+static void record_freed_at(uint16_t hook, uint64_t handle, uint64_t time)
 {
     struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
     emit_release(&event);
@@ -21,7 +24,7 @@ void *stray_hook_calloc(size_t count, size_t size)
     }
     void *block = real.calloc(count, size);
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_open(STRAY_HOOK_calloc, STRAY_HEAP, handle_of(block), count * size, CALLER());
+        record_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME());
     return block;
 }
 
@@ -30,23 +33,23 @@ void stray_hook_free(void *block)
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
     if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_close(STRAY_HOOK_free, STRAY_HEAP, handle_of(block), CALLER());
+        record_freed(STRAY_HOOK_free, handle_of(block));
     REAL(free)(block);
 }
 
 /* What a resize did: nothing (it failed), made, ended, grown in place, or moved. A move keeps one open block. */
-static void record_resize(uint16_t hook, const void *old, uint64_t before, const void *new, size_t size, const void *caller)
+static void record_resize(uint16_t hook, const void *old, uint64_t before, const void *new, size_t size, const void *frame)
 {
     int kept = errno;
     if (!old) {
         if (new)
-            record_open(hook, STRAY_HEAP, handle_of(new), size, caller);
+            record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
         if (size == 0)
-            record_freed(hook, handle_of(old), before);
+            record_freed_at(hook, handle_of(old), before);
     } else {
         struct stray_event from = {before, handle_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
-        struct stray_event to = {clock_after(), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
+        struct stray_event to = {young_acquired(handle_of(new)), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
         if (new == old)
             to.action = STRAY_RESIZE;
         emit_move(&from, &to);
@@ -63,27 +66,29 @@ static void *leave_boot_memory(const void *old, size_t size)
     return block;
 }
 
-static void *resize(uint16_t hook, void *old, size_t size, const void *caller)
+/* Part of the hook whose frame it is given, which would be gone had the hook jumped here. */
+static inline __attribute__((always_inline)) void *resize(uint16_t hook, void *old, size_t size, const void *frame)
 {
     if (UNLIKELY(real_is_boot_memory(old)))
         return leave_boot_memory(old, size);
-    uint64_t before = clock_before();
+    uint64_t before = old && gate_open(BITS_OF(STRAY_HEAP)) ? emit_before_move(handle_of(old), STRAY_HEAP) : clock_before();
     void *new = REAL(realloc)(old, size);
     if (gate_open(BITS_OF(STRAY_HEAP)))
-        record_resize(hook, old, before, new, size, caller);
+        record_resize(hook, old, before, new, size, frame);
     return new;
 }
 
 void *stray_hook_realloc(void *old, size_t size)
 {
-    return resize(STRAY_HOOK_realloc, old, size, CALLER());
+    return resize(STRAY_HOOK_realloc, old, size, FRAME());
 }
 
-/* The real one would come back through our realloc(); it is left only the case that fails. */
+/* The real one would come back through our realloc(); it is left the case that fails, and blocks of an allocator before ours:
+ * the one after ours does not know them. */
 void *stray_hook_reallocarray(void *old, size_t count, size_t size)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total))
+    if (__builtin_mul_overflow(count, size, &total) || UNLIKELY(foreign_heap()))
         return REAL(reallocarray)(old, count, size);
-    return resize(STRAY_HOOK_reallocarray, old, total, CALLER());
+    return resize(STRAY_HOOK_reallocarray, old, total, FRAME());
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "hooks/traffic.h"
+#include "record/young.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
 
@@ -24,17 +26,29 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
     errno = kept;
 }
 
+/* Nothing on its way touches errno. */
+void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    struct stray_event event = {young_acquired(handle), handle, size, 0, hook, STRAY_OPEN, STRAY_HEAP};
+    note_finalizing();
+    event.stack = capture_caller(frame);
+    emit_block(&event);
+}
+
+void record_freed(uint16_t hook, uint64_t handle)
+{
+    struct stray_event event = {clock_before(), handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    note_finalizing();
+    emit_release(&event);
+}
+
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller)
 {
     int kept = errno;
     struct stray_event event = {clock_before(), handle, 0, 0, hook, STRAY_CLOSE, resource};
     note_finalizing();
-    if (resource == STRAY_HEAP) {
-        emit_release(&event);
-    } else {
-        event.stack = capture_stack(caller);
-        emit(&event);
-    }
+    event.stack = capture_stack(caller);
+    emit(&event);
     errno = kept;
 }
 
@@ -43,12 +57,19 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define BODY_PLAIN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     PLAIN_##ACTION(name, RESOURCE, type, params, args, success, handle, size)
 
+#define PLAIN_RECORD(resource, hook, handle, size)                                                                     \
+    ((resource) == STRAY_HEAP ? record_block(hook, handle, size, FRAME())                                              \
+                              : record_open(hook, resource, handle, size, CALLER()))
+
+#define PLAIN_RECORD_END(resource, hook, handle)                                                                       \
+    ((resource) == STRAY_HEAP ? record_freed(hook, handle) : record_close(hook, resource, handle, CALLER()))
+
 #define PLAIN_OPEN(name, RESOURCE, type, params, args, success, handle, size)                                          \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         type ret = REAL(name) args;                                                                                    \
         if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
-            record_open(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), (size), CALLER());         \
+            PLAIN_RECORD(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle), (size));                  \
         return ret;                                                                                                    \
     }
 
@@ -56,7 +77,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
-            record_close(STRAY_HOOK_##name, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle), CALLER());                \
+            PLAIN_RECORD_END(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle));                      \
         return REAL(name) args;                                                                                        \
     }
 
@@ -64,6 +85,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define BODY_TIMED(name, type, args, params, none, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
@@ -81,6 +103,32 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 
 #define BODY_PGMAKE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
     BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, NULL, ret))
+
+#define BODY_PGNEW(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    BODY_TIMED(name, type, args, params, NULL, libpq_made(&span, STRAY_##RESOURCE, ret))
+
+#define BODY_PGTIME(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    BODY_TIMED(name, type, args, params, 0, libpq_timed(&span, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle)))
+
+#define BODY_PGFREE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
+        struct libpq_call call =                                                                                       \
+            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, CALLER());                               \
+        if (call.function)                                                                                             \
+            ((type(*) params)call.function)args;                                                                       \
+        libpq_leave();                                                                                                 \
+    }
+
+/* Calls that move data on a socket: no event, only a note in the descriptor's row. */
+#define BODY_MOVES(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        type ret = REAL(name) args;                                                                                    \
+        traffic_moved(fd, ret);                                                                                        \
+        return ret;                                                                                                    \
+    }
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \
     BODY_##BODY(name, RESOURCE, ACTION, LIBRARY, ret, params, args, success, handle, size)

@@ -34,6 +34,8 @@ static inline uint64_t handle_of(const void *pointer)
 #define BITS_OF(resource) ((resource) == STRAY_HEAP ? GATE_TRACED | GATE_HEAP : GATE_TRACED)
 
 #define CALLER() __builtin_return_address(0)
+/* Of a hook: where it was called from, and what its caller's frame pointer was. */
+#define FRAME() __builtin_frame_address(0)
 
 /* Marks the beginning of the end when the Python interpreter is found to be finalizing. Cheap; called by the hooks of
  * acquires and of the releases that matter. */
@@ -41,7 +43,11 @@ void note_finalizing(void);
 
 /* A handle acquired just now by `hook`, called from `caller`. */
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller);
-/* A handle about to be released. Heap blocks take no stack with them. */
+/* A heap block acquired just now by `hook`, whose frame it is: the same, made short. */
+void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame);
+/* A heap block about to be released, which takes no stack with it. */
+void record_freed(uint16_t hook, uint64_t handle);
+/* Another handle about to be released. */
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller);
 
 #endif

@@ -17,8 +17,8 @@ void (*emit_when_due)(uint64_t time);
 /* The last 8 bytes are stored as one word, so that an event is there or is not. */
 static inline void store(struct stray_event *slot, const struct stray_event *event)
 {
-    uint64_t commit;
-    __builtin_memcpy(&commit, &event->stack, sizeof(commit));
+    uint64_t commit = event->stack | (uint64_t)event->hook << 32 | (uint64_t)event->action << 48 |
+                      (uint64_t)event->resource << 56;
     slot->time = event->time;
     slot->handle = event->handle;
     slot->value = event->value;
@@ -31,83 +31,78 @@ static inline struct stray_event *slot_of(struct stray_lane *lane, unsigned whic
     return __builtin_expect(slot < STRAY_LANE_EVENTS, 1) ? &lane->events[which][slot] : NULL;
 }
 
-/* Takes the next slot of the active buffer, or of the other one if a signal handler finds the active one full before the
- * interrupted emitter could flush it. NULL: nothing left, and counted. */
-static inline struct stray_event *next_slot(struct stray_lane *lane)
-{
-    unsigned active = lane->active & 1;
-    struct stray_event *slot = slot_of(lane, active);
-    if (__builtin_expect(!slot && lane->buffer[active ^ 1].used < STRAY_LANE_EVENTS, 0)) {
-        lane->active = active ^ 1;
-        slot = slot_of(lane, active ^ 1);
-    }
-    if (__builtin_expect(!slot, 0))
-        spool_count_lost(1);
-    return slot;
-}
-
 /* One emission: what enter() found, for leave(). */
 struct emission {
     struct stray_lane *lane; /* NULL: recorded already, or lost */
-    struct young_buffer buffer; /* .young NULL: nested in another emission, or no pairs are elided */
-    unsigned active;         /* the buffer it works on, whatever handlers do meanwhile */
-    bool outermost;
+    struct young_lane young; /* .young NULL: nested in another emission, or no pairs are elided */
+    unsigned active;         /* the buffer that takes new events; it stays so until the outermost emitter leaves */
+    uint32_t flags;          /* of the thread, before */
 };
 
-static inline struct young_buffer buffer_of(struct stray_lane *lane, unsigned which)
+static inline bool is_outermost(const struct emission *emission)
 {
-    return (struct young_buffer){young_of(lane), lane->events[which], lane->buffer[which].sequence};
+    return !(emission->flags & (THREAD_EMITTING | THREAD_FLUSHING));
+}
+
+/* Where the lane is not to be had. */
+static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct stray_event *event)
+{
+    struct stray_lane *lane = NULL;
+    if (__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE)
+        file_write_late(event);
+    else if (!(lane = thread_self.lane ? thread_self.lane : lane_take(event->time)))
+        spool_count_lost(1);
+    return lane;
 }
 
 static inline struct emission enter(const struct stray_event *event)
 {
-    struct emission emission = {.lane = thread_self.lane};
-    if (__builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE, 0)) {
-        file_write_late(event);
-        emission.lane = NULL;
+    struct emission emission = {.flags = thread_self.flags};
+    bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE;
+    thread_self.flags = emission.flags | THREAD_EMITTING; /* before the lane is read: a handler that forks then knows */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    emission.lane = thread_self.lane;
+    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event))) {
+        thread_self.flags = emission.flags;
         return emission;
     }
-    if (__builtin_expect(!emission.lane, 0) && !(emission.lane = lane_take(event->time))) {
-        spool_count_lost(1);
-        return emission;
-    }
-    emission.outermost = !(thread_self.flags & (THREAD_EMITTING | THREAD_FLUSHING));
-    thread_self.flags |= THREAD_EMITTING;
     emission.active = emission.lane->active & 1;
-    if (emission.outermost)
-        emission.buffer = buffer_of(emission.lane, emission.active);
+    if (is_outermost(&emission))
+        emission.young = (struct young_lane){young_of(emission.lane), emission.lane->events[0],
+                                             emission.lane->events[emission.active],
+                                             emission.lane->buffer[emission.active].sequence};
     return emission;
 }
 
-/* Whether a buffer has no room left; the one it began with has none if a handler has gone on to the other. */
+/* Room is made before there is none, so that signal handlers that arrive meanwhile find some. */
 static inline bool is_full(const struct emission *emission)
 {
-    const struct stray_lane *lane = emission->lane;
-    if (lane->active != emission->active)
-        return true;
-    return lane->buffer[emission->active].used >= STRAY_LANE_EVENTS &&
-           !(emission->buffer.young && young_has_slot(&emission->buffer));
+    return emission->lane->buffer[emission->active].used >= STRAY_LANE_EVENTS - LANE_RESERVE &&
+           !(emission->young.young && young_has_slot(&emission->young));
 }
 
 static inline void leave(const struct emission *emission, uint64_t time)
 {
-    if (!emission->outermost)
+    if (__builtin_expect(!is_outermost(emission), 0))
         return;
     if (__builtin_expect(is_full(emission), 0))
-        lane_flush_full(emission->lane);
-    thread_self.flags &= ~(uint32_t)THREAD_EMITTING;
+        lane_make_room(emission->lane);
+    thread_self.flags = emission->flags;
     if (__builtin_expect(time >= emit_due, 0))
         emit_when_due(time);
 }
 
-/* Returns the slot, NULL if there was none. */
+/* Returns the slot; NULL if there was none, for a handler that came amid an emission used them up: then the event is
+ * written out alone. */
 static inline struct stray_event *put(const struct emission *emission, const struct stray_event *event)
 {
-    struct stray_event *slot = emission->buffer.young ? young_slot(&emission->buffer) : NULL;
+    struct stray_event *slot = emission->young.young ? young_slot(&emission->young) : NULL;
     if (!slot)
-        slot = next_slot(emission->lane);
-    if (slot)
+        slot = slot_of(emission->lane, emission->active);
+    if (__builtin_expect(slot != NULL, 1))
         store(slot, event);
+    else
+        file_write_late(event);
     return slot;
 }
 
@@ -129,70 +124,78 @@ void emit(const struct stray_event *event)
     leave(&emission, event->time);
 }
 
-/* Whether `slot` is one of the buffer that the pairs of this emission are looked for in. */
-static inline bool is_young(const struct emission *emission, const struct stray_event *slot)
+static inline void acquire(const struct stray_event *event)
 {
-    return emission->buffer.young && slot && (size_t)(slot - emission->buffer.events) < STRAY_LANE_EVENTS;
+    struct emission emission = enter(event);
+    if (__builtin_expect(!emission.lane, 0))
+        return;
+    const struct stray_event *slot = put(&emission, event);
+    if (emission.young.young && __builtin_expect(slot != NULL, 1))
+        young_remember(&emission.young, event->handle, slot);
+    leave(&emission, event->time);
 }
 
 void emit_acquire(const struct stray_event *event)
 {
-    if (!is_wanted(event->resource))
-        return;
-    struct emission emission = enter(event);
-    if (!emission.lane)
-        return;
-    struct stray_event *slot = put(&emission, event);
-    if (is_young(&emission, slot))
-        young_remember(&emission.buffer, event->handle, slot);
-    leave(&emission, event->time);
+    if (is_wanted(event->resource))
+        acquire(event);
 }
 
-/* A place for a sum in the acquire's own buffer: a sum elsewhere could outlive or precede it. NULL: there is no room. */
-static struct stray_event *sum_slot(const struct emission *emission)
+void emit_block(const struct stray_event *event)
 {
-    struct stray_event *slot = young_slot(&emission->buffer);
-    return slot ? slot : slot_of(emission->lane, emission->active);
+    acquire(event);
+}
+
+/* A pair for which there is no sum yet. */
+static __attribute__((noinline)) bool begin_sum(const struct emission *emission, struct stray_event *acquired, uint64_t time)
+{
+    struct stray_event sum = young_sum(acquired, time), *slot = young_slot(&emission->young);
+    if (!slot && !(slot = slot_of(emission->lane, emission->active)))
+        return false;
+    store(slot, &sum);
+    young_sum_at(&emission->young, &sum, slot);
+    young_free(&emission->young, acquired);
+    return true;
 }
 
 /* The sum is in place before the acquire goes: whenever the process is killed, nothing is missing. */
-static bool elide(const struct emission *emission, struct stray_event *acquire, uint64_t time)
+static inline bool elide(const struct emission *emission, const struct stray_event *release)
 {
-    if (young_add(&emission->buffer, acquire, time))
-        return true;
-    struct stray_event sum = young_sum(acquire, time), *slot = sum_slot(emission);
-    if (!slot)
-        return false;
-    store(slot, &sum);
-    young_sum_at(&emission->buffer, &sum, slot);
-    young_free(&emission->buffer, acquire);
-    return true;
+    struct stray_event *acquired =
+        emission->young.young ? young_take(&emission->young, release->handle, release->resource) : NULL;
+    return acquired && (young_add(&emission->young, acquired, release->time) ||
+                        begin_sum(emission, acquired, release->time));
 }
 
 void emit_release(const struct stray_event *event)
 {
     struct emission emission = enter(event);
-    if (!emission.lane)
+    if (__builtin_expect(!emission.lane, 0))
         return;
-    struct stray_event *acquire =
-        emission.buffer.young ? young_find(&emission.buffer, event->handle, event->resource) : NULL;
-    if (!acquire || !elide(&emission, acquire, event->time)) {
-        young_outdate(event->handle, event->time);
-        put(&emission, event);
+    if (!elide(&emission, event)) { /* perhaps acquired elsewhere: the counter must not be read before the handle has come */
+        struct stray_event release = *event;
+        release.time = young_outdate(event->handle, clock_after());
+        put(&emission, &release);
     }
     leave(&emission, event->time);
 }
 
-/* An acquire that is still in the buffer takes the new size, and where the block moved, the new address from the time of
+/* An acquire that is still in the lane takes the new size, and where the block moved, the new address from the time of
  * the move on: before it, that address was somebody else's. */
-static void follow(const struct young_buffer *buffer, struct stray_event *acquire, const struct stray_event *to)
+static void follow(const struct young_lane *lane, struct stray_event *acquired, const struct stray_event *to)
 {
-    acquire->value = to->value;
-    if (acquire->handle == to->handle)
-        return;
-    acquire->time = to->time;
-    acquire->handle = to->handle;
-    young_remember(buffer, to->handle, acquire);
+    acquired->value = to->value;
+    if (acquired->handle != to->handle) {
+        acquired->time = to->time;
+        acquired->handle = to->handle;
+    }
+    young_remember(lane, to->handle, acquired);
+}
+
+uint64_t emit_before_move(uint64_t handle, uint8_t resource)
+{
+    const struct stray_lane *lane = thread_self.lane;
+    return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */
@@ -205,12 +208,11 @@ void emit_move(const struct stray_event *from, const struct stray_event *to)
             emit(to);
         return;
     }
-    struct stray_event *acquire =
-        emission.buffer.young ? young_find(&emission.buffer, from->handle, from->resource) : NULL;
-    if (acquire) {
-        follow(&emission.buffer, acquire, to);
+    struct stray_event *acquired =
+        emission.young.young ? young_take(&emission.young, from->handle, from->resource) : NULL;
+    if (acquired) {
+        follow(&emission.young, acquired, to);
     } else {
-        young_outdate(from->handle, from->time);
         if (moved)
             put(&emission, from);
         put(&emission, to);

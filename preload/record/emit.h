@@ -19,6 +19,10 @@ void emit(const struct stray_event *event);
 /* The same for acquires and releases of kinds whose short lives are told in sum only (heap, PGresult). */
 void emit_acquire(const struct stray_event *event);
 void emit_release(const struct stray_event *event);
+/* The same as emit_acquire() for heap blocks, which the gate has found to be wanted. */
+void emit_block(const struct stray_event *event);
+/* The time of `handle`, which is about to be moved or resized: that of `from` below. */
+uint64_t emit_before_move(uint64_t handle, uint8_t resource);
 /* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */
 void emit_move(const struct stray_event *from, const struct stray_event *to);
 

@@ -148,11 +148,8 @@ bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *e
         return false;
     uint16_t *order = frame.workspace->order;
     uint32_t count = frame.header.count = committed(events, capacity, order);
-    if (count == 0) {
-        encode_release(&frame);
-        return false;
-    }
-    time_range(events, order, count, &frame.header);
+    if (count > 0)
+        time_range(events, order, count, &frame.header);
     uint8_t *plain = frame.workspace->plain;
     finish(&frame, plain, (size_t)(put_columns(plain, events, order, count, frame.header.first_time) - plain));
     *ret_frame = frame;

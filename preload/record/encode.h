@@ -18,8 +18,8 @@ struct frame {
     struct workspace *workspace;
 };
 
-/* Encodes the committed ones of `capacity` (at most STRAY_LANE_EVENTS) events. False: there are none, or there is no
- * memory. The frame holds a workspace until encode_release(). */
+/* Encodes the committed ones of `capacity` (at most STRAY_LANE_EVENTS) events, of which there may be none. False: there is
+ * no memory. The frame holds a workspace until encode_release(). */
 bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity,
                    struct frame *ret_frame);
 /* Wraps at most ENCODE_TABLE_MAX raw bytes of a table. */

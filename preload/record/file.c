@@ -118,7 +118,7 @@ static bool reopen(void)
 /* Never beyond the process's own limit, which would raise SIGXFSZ, nor the user's. */
 static bool fits(uint64_t size)
 {
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    static struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY}; /* the last one told: a seccomp filter may refuse to */
     uint64_t end = __atomic_add_fetch(&file.bytes, size, __ATOMIC_RELAXED);
     sys_getrlimit(RLIMIT_FSIZE, &limit);
     if (end <= limit.rlim_cur && (settings.max_bytes == 0 || end <= settings.max_bytes))
@@ -209,7 +209,7 @@ bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_even
     struct frame frame;
     file_write_tables();
     if (!encode_events(lane, sequence, events, capacity, &frame))
-        return true;
+        return false;
     bool written = append(&frame);
     encode_release(&frame);
     return written;

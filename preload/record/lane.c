@@ -7,6 +7,7 @@
 #include "record/emit.h"
 #include "record/file.h"
 #include "record/spool.h"
+#include "record/young.h"
 #include "sys.h"
 
 #define LOOKS_PER_SECOND 20
@@ -84,36 +85,39 @@ static bool write_buffer(const struct stray_lane *lane, unsigned which)
     return file_write_events(lane->number, buffer->sequence, lane->events[which], STRAY_LANE_EVENTS);
 }
 
+/* All smaller ones are in the file or in the other buffer. */
+static uint64_t next_number(const struct stray_lane *lane)
+{
+    const struct stray_buffer *buffer = lane->buffer;
+    return (buffer[0].sequence > buffer[1].sequence ? buffer[0].sequence : buffer[1].sequence) + 1;
+}
+
 /* Once the frame is in the file; a kill in between leaves both, and the reader takes the fuller one. */
 static void clear_buffer(struct stray_lane *lane, unsigned which)
 {
     __builtin_memset(lane->events[which], 0, sizeof(lane->events[which]));
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    lane->buffer[which].sequence += 2;
+    lane->buffer[which].sequence = next_number(lane);
     __atomic_store_n(&lane->buffer[which].used, 0, __ATOMIC_RELEASE);
 }
 
 /* What the file does not take is lost, for the slots are needed. */
 static void flush_buffer(struct stray_lane *lane, unsigned which)
 {
-    if (lane->active == which)
-        lane->active = which ^ 1;
     if (!write_buffer(lane, which))
         spool_count_lost(STRAY_LANE_EVENTS);
     clear_buffer(lane, which);
 }
 
 /* No signal handler may jump out of a flush, and leave it half done, or put its frame below ours on a small stack. */
-void lane_flush_full(struct stray_lane *lane)
+void lane_make_room(struct stray_lane *lane)
 {
     uint64_t mask = sys_no_signals();
+    unsigned other = (lane->active & 1) ^ 1;
     thread_self.flags |= THREAD_FLUSHING;
-    for (unsigned round = 0; round < 4; round++) { /* a signal handler may have filled the other one meanwhile */
-        unsigned which = lane->active ^ (lane->buffer[lane->active ^ 1].used >= STRAY_LANE_EVENTS);
-        if (lane->buffer[which].used < STRAY_LANE_EVENTS)
-            break;
-        flush_buffer(lane, which);
-    }
+    if (!young_reopen(lane, other) && lane->buffer[other].used > 0)
+        flush_buffer(lane, other);
+    __atomic_store_n(&lane->active, other, __ATOMIC_RELEASE);
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
     sys_signals(mask);
 }

@@ -12,8 +12,10 @@
  * time of the event that is to go there. */
 struct stray_lane *lane_take(uint64_t now);
 
-/* Writes out this thread's full buffers. Only the outermost emitter calls it. */
-void lane_flush_full(struct stray_lane *lane);
+/* The active buffer of this thread's lane is full. The other one, written out or as it is if there is much room in it, takes
+ * the next events. The one that was filled last stays: what it tells of may soon be released, and then need not be told.
+ * Only the outermost emitter calls it. */
+void lane_make_room(struct stray_lane *lane);
 
 /* Writes out everything that all lanes hold, for the end of the process or an exec. The buffers are copied as they
  * stand and stay: a later, fuller frame of the same number supersedes this one. False: not all could be written, and the spool is still needed. */

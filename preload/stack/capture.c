@@ -11,6 +11,7 @@
 #include "stack/modules.h"
 #include "stack/native.h"
 #include "stack/python.h"
+#include "stack/recall.h"
 #include "stack/rules.h"
 #include "stack/unwind.h"
 #include "settings.h"
@@ -30,6 +31,7 @@ struct scratch {
         uint64_t key;
         uint32_t node;
     } recent[RECENT]; /* of the index, by the low bits of the key */
+    struct recall recall;
     struct unwinder unwinder;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
@@ -41,10 +43,12 @@ struct scratch {
 
 struct capture {
     struct scratch *scratch;
-    const struct arch_frame *start;
+    struct arch_frame start;
     const struct unwind_frame *frames; /* of the program; one more element is there */
     size_t skipped, native_count, python_count;
+    uint64_t python; /* identifies the Python frames; 0: none */
     bool slow, whole, truncated; /* whole: the frames reach to the end of the stack */
+    bool python_truncated;
 };
 
 /* A thread that has a lane has the scratch of that number, too, and finds its last stack there. */
@@ -60,6 +64,7 @@ void capture_init(void)
         native_init();
         rules_init();
         python_detect();
+        python_stays();
     }
     modules_refresh();
     if (python_note())
@@ -73,6 +78,7 @@ void capture_forget(void)
     for (unsigned i = 0; shared && i < SHARED; i++) {
         shared[i].taken = 0;
         __builtin_memset(shared[i].recent, 0, sizeof(shared[i].recent));
+        __builtin_memset(&shared[i].recall, 0, sizeof(shared[i].recall));
     }
     for (unsigned i = 0; i < SCRATCHES; i++) {
         if (scratches[i])
@@ -134,7 +140,7 @@ static void unwind(struct capture *capture, const void *caller)
     size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
     enum unwind_end end;
     capture->slow = false;
-    size_t count = unwind_frames(&capture->scratch->unwinder, capture->start, (uint64_t)(uintptr_t)caller, limit,
+    size_t count = unwind_frames(&capture->scratch->unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit,
                                  &capture->frames, &end);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
         count = unwind_slowly(capture, limit);
@@ -157,11 +163,9 @@ static void unwind(struct capture *capture, const void *caller)
 
 static uint64_t hash(const struct capture *capture)
 {
-    const struct python_frame *python = capture->scratch->python;
     uint64_t hash = capture->whole ? capture->frames->hash : unwind_hash(capture->frames, capture->native_count);
-    for (size_t i = 0; i < capture->python_count; i++)
-        hash += index_mix(python[i].key << 1 | python[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
-    return index_mix(hash, (uint64_t)defs_epoch() << 1 | capture->truncated);
+    return index_mix(hash + capture->python,
+                     (uint64_t)defs_epoch() << 1 | (capture->truncated | capture->python_truncated));
 }
 
 /* The key is away while the node changes: a signal handler may jump out of here, and no key may be left with another's
@@ -174,9 +178,11 @@ static void remember_recent(struct scratch *scratch, uint64_t key, uint32_t node
     __atomic_store_n(&scratch->recent[key % RECENT].key, key, __ATOMIC_RELEASE);
 }
 
-static uint32_t find_node(struct scratch *scratch, uint64_t key)
+/* *ret_recent: it was met lately. */
+static uint32_t find_node(struct scratch *scratch, uint64_t key, bool *ret_recent)
 {
-    if (key != 0 && scratch->recent[key % RECENT].key == key)
+    *ret_recent = key != 0 && scratch->recent[key % RECENT].key == key;
+    if (*ret_recent)
         return scratch->recent[key % RECENT].node;
     uint32_t node = index_find(key);
     if (node != 0)
@@ -237,46 +243,102 @@ static uint32_t intern(const struct capture *capture)
     struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python_count,
                                 python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
     size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
-    uint32_t node = nodes_intern(0, STRAY_NODE_ROOT, capture->truncated ? STRAY_NODE_TRUNCATED : 0, defs_epoch());
+    uint16_t flags = capture->truncated || capture->python_truncated ? STRAY_NODE_TRUNCATED : 0;
+    uint32_t node = nodes_intern(0, STRAY_NODE_ROOT, flags, defs_epoch());
     while (count > 0 && node != 0)
         node = intern_frame(capture, &scratch->merged[--count], node);
     return node;
 }
 
-static uint32_t capture_with(struct scratch *scratch, const struct arch_frame *start, const void *caller)
+static void take_python(struct capture *capture)
 {
-    struct capture capture = {.scratch = scratch, .start = start};
-    bool python_truncated = false;
-    unwind(&capture, caller);
-    capture.python_count = python_active() ? python_capture(scratch->python, PYTHON_MAX, &python_truncated) : 0;
-    capture.truncated |= python_truncated;
-    uint64_t key = hash(&capture);
-    uint32_t node = modules_stale() ? 0 : find_node(scratch, key);
+    struct python_frame *frames = capture->scratch->python;
+    if (!python_active())
+        return;
+    capture->python_count = python_capture(frames, PYTHON_MAX, &capture->python_truncated);
+    for (size_t i = 0; i < capture->python_count; i++)
+        capture->python += index_mix(frames[i].key << 1 | frames[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
+}
+
+/* Sets *ret_recent if the stack was met lately. */
+static uint32_t take_stack(struct capture *capture, const void *caller, bool *ret_recent)
+{
+    unwind(capture, caller);
+    uint64_t key = hash(capture);
+    uint32_t node = modules_stale() ? 0 : find_node(capture->scratch, key, ret_recent);
     if (node != 0)
         return node;
-    if (meets_unknown_module(&capture) && modules_refresh()) {
+    if (meets_unknown_module(capture) && modules_refresh()) {
         native_flush();
-        unwind(&capture, caller);
-        key = hash(&capture);
+        unwind(capture, caller);
+        key = hash(capture);
     }
-    node = intern(&capture);
+    node = intern(capture);
     if (node != 0)
         index_put(key, node);
     return node;
 }
 
-__attribute__((noinline)) uint32_t capture_stack(const void *caller)
+/* By what it began with the last times, if that still holds. What is met for the second time in short is kept. */
+static inline uint32_t recall_or_take(struct capture *capture, const void *caller)
+{
+    struct recall *recall = &capture->scratch->recall;
+    const struct unwind_window *window = &capture->scratch->unwinder.window;
+    struct recall_start start = {.caller = (uint64_t)(uintptr_t)caller,
+                                 .sp = capture->start.sp,
+                                 .bp = capture->start.bp,
+                                 .window = window->number,
+                                 .python = capture->python << 1 | capture->python_truncated,
+                                 .generation = modules_generation()};
+    uint32_t node = unwind_holds(window, start.sp) && !modules_stale() ? recall_find(recall, &start) : 0;
+    if (__builtin_expect(node != 0, 1))
+        return node;
+    bool recent = false;
+    node = take_stack(capture, caller, &recent);
+    start.window = window->number;
+    if (recent && !capture->slow && start.generation == modules_generation())
+        recall_keep(recall, &start, capture->frames, capture->native_count, capture->whole, node);
+    return node;
+}
+
+/* For the time of a capture, during which handlers take no stack. NULL: there is none to be had. */
+static inline struct scratch *begin(void)
 {
     if (thread_self.flags & THREAD_UNWINDING)
-        return 0;
+        return NULL;
     thread_self.flags |= THREAD_UNWINDING;
-    uint32_t node = 0;
     struct scratch *scratch = scratch_take();
-    if (scratch) {
-        struct arch_frame start = arch_frame_here();
-        node = capture_with(scratch, &start, caller);
-        scratch_give(scratch);
-    }
+    if (__builtin_expect(!scratch, 0))
+        thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
+    return scratch;
+}
+
+static inline void end(struct scratch *scratch)
+{
+    scratch_give(scratch);
     thread_self.flags &= ~(uint32_t)THREAD_UNWINDING;
+}
+
+__attribute__((noinline)) uint32_t capture_stack(const void *caller)
+{
+    struct capture capture = {.scratch = begin(), .start = arch_frame_here()};
+    if (!capture.scratch)
+        return 0;
+    bool recent = false;
+    take_python(&capture);
+    uint32_t node = take_stack(&capture, caller, &recent);
+    end(capture.scratch);
+    return node;
+}
+
+uint32_t capture_caller(const void *frame)
+{
+    const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
+    struct capture capture = {.scratch = begin(), .start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]}};
+    if (!capture.scratch)
+        return 0;
+    take_python(&capture);
+    uint32_t node = recall_or_take(&capture, (const void *)words[1]);
+    end(capture.scratch);
     return node;
 }

@@ -10,6 +10,9 @@
 /* The node of the stack whose innermost frame is `caller`, the return address of the hook: what lies inside is the
  * tracer's. 0: none could be taken. */
 uint32_t capture_stack(const void *caller);
+/* The same for the caller of a function that keeps a frame pointer and lives yet, by its __builtin_frame_address(0). A
+ * stack that was taken lately is recognised; hooks that are called often have this one. */
+uint32_t capture_caller(const void *frame);
 
 /* Before the first capture, at the start and in a forked child; with a spool to define modules in. */
 void capture_init(void);

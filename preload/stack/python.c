@@ -20,6 +20,7 @@ static uint32_t state;     /* enum state; atomic; published after `runtime` */
 static uint32_t suspended; /* atomic */
 static uint32_t detecting; /* atomic: a thread is in python_detect() */
 static const char *note;   /* atomic */
+static uint64_t staying;   /* the state of the interpreter that is never unloaded; 0: none */
 
 #define PROOF_FRAMES 32
 
@@ -89,8 +90,16 @@ void python_detect(void)
     __atomic_store_n(&detecting, 0, __ATOMIC_RELEASE);
 }
 
+void python_stays(void)
+{
+    staying = runtime.state;
+}
+
+/* The calls of all threads are without Python frames meanwhile, so it is not done lightly. */
 void python_suspend(void)
 {
+    if (staying != 0 && staying == runtime.state)
+        return;
     __atomic_store_n(&suspended, 1, __ATOMIC_RELEASE);
 }
 

@@ -86,9 +86,8 @@ static void window_move(struct unwind_window *window, uint64_t thread, uint64_t 
 
 INLINE void window_begin(struct unwind_window *window, uint64_t sp)
 {
-    uint64_t thread = arch_thread();
-    if (__builtin_expect(window->thread != thread || sp < window->low || sp >= window->high, 0))
-        window_move(window, thread, sp);
+    if (__builtin_expect(!unwind_holds(window, sp), 0))
+        window_move(window, arch_thread(), sp);
 }
 
 /* ---- one frame ---- */
@@ -379,8 +378,10 @@ INLINE void conclude(struct walk *walk, enum unwind_end end)
 {
     struct unwind_stack *known = walk->known;
     bool stays = walk->joined != known->last && walk->joined - walk->count == known->first;
-    if (walk->count == 0)
+    if (walk->count == 0) { /* all of it is known, perhaps as the outer part of a deeper stack */
+        known->first = walk->joined;
         return;
+    }
     uint64_t window = known->window;
     __atomic_store_n(&known->window, 0, __ATOMIC_RELEASE); /* as in window_move(), while it changes */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -60,6 +60,12 @@ struct unwind_window {
     uint64_t pages[UNWIND_PAGES]; /* seen readable by this thread, by the low bits of their numbers */
 };
 
+/* Whether it is this thread's, and a stack that begins at `sp` lies in it. */
+static inline bool unwind_holds(const struct unwind_window *window, uint64_t sp)
+{
+    return window->thread == arch_thread() && sp >= window->low && sp < window->high;
+}
+
 /* The last stack of some callers: frames[first .. last). */
 struct unwind_stack {
     uint64_t window; /* by its number; 0: of none, the frames are being changed */

@@ -66,6 +66,7 @@ class Checked:
         told = f"{total}\n" + "\n".join(notes[:60])
         assert total["captures"] >= captures, told
         assert total["differ"] == 0 and total["cfa_differ"] == 0 and total["hash_differ"] == 0, told
+        assert total["recall_differ"] == 0, told
         assert total["lost"] == 0 and total["further"] == 0, told
         assert total["slow"] <= slow * total["captures"], told
         return total

@@ -18,9 +18,11 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "gate.h"
 #include "record/defs.h"
 #include "stack/modules.h"
 #include "stack/native.h"
+#include "stack/recall.h"
 #include "stack/rules.h"
 #include "stack/unwind.h"
 #include "sys.h"
@@ -28,6 +30,7 @@
 #define EXPORT    __attribute__((visibility("default")))
 #define LIMIT     200
 #define REPORTED  20 /* differences told of a process */
+#define KEPT      64 /* frames of a stack that is to be recognised */
 #define CFA_EVERY 16 /* comparisons of frame addresses are that much rarer: they are slow */
 
 /* Whichever allocator the program would have without us. */
@@ -39,8 +42,11 @@ static struct {
     int (*dlclose)(void *object);
 } next;
 
+__thread struct thread thread_self; /* of the shim, for what is linked from it; none of its hooks is here */
+
 struct thread_state {
     struct unwinder unwinder;
+    struct recall recall;
     void *addresses[UNWIND_MAX], *stepped[UNWIND_MAX];
     uint64_t cfas[UNWIND_MAX];
 };
@@ -51,7 +57,7 @@ static __thread bool busy __attribute__((tls_model("initial-exec")));
 
 static struct {
     unsigned long captures, frames, slow, lost, unknown, equal, further, shortcut, differ, cfas, cfa_differ,
-        hash_differ;
+        hash_differ, recalled, recall_differ;
 } counts;
 static unsigned every, reported, ready, epoch;
 static char report_path[4096];
@@ -217,11 +223,44 @@ static void compare_cfas(const struct unwind_frame *frames, size_t count, const 
     }
 }
 
-static __attribute__((noinline)) void compare(const void *caller)
+static struct recall_start recall_start(const struct arch_frame *start)
+{
+    return (struct recall_start){.caller = start->ip + 1, .sp = start->sp, .bp = start->bp,
+                                 .window = state->unwinder.window.number, .generation = modules_generation()};
+}
+
+/* What is recognised must be what is there; what is not will be the next time. */
+static void compare_recalled(const struct arch_frame *begin, uint32_t recalled, const struct unwind_frame *frames,
+                             size_t count, bool whole)
+{
+    size_t kept = count < KEPT ? count : KEPT;
+    uint32_t node = (uint32_t)unwind_hash(frames, kept) | 1;
+    struct recall_start start = recall_start(begin);
+    if (recalled == 0)
+        recall_keep(&state->recall, &start, frames, kept, whole && kept == count, node);
+    else if (recalled == node)
+        ADD(recalled, 1);
+    else {
+        ADD(recall_differ, 1);
+        report_stacks("recalled", frames, count, state->addresses, 0, 0);
+    }
+}
+
+static uint32_t recall(const struct arch_frame *begin)
+{
+    struct recall_start start = recall_start(begin);
+    bool possible = unwind_holds(&state->unwinder.window, start.sp) && !modules_stale();
+    return possible ? recall_find(&state->recall, &start) : 0;
+}
+
+static __attribute__((noinline)) void compare(const void *frame)
 {
     const struct unwind_frame *frames = NULL;
     enum unwind_end end;
-    struct arch_frame start = arch_frame_here();
+    const uint64_t *words = frame;
+    const void *caller = (const void *)words[1];
+    struct arch_frame start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]};
+    uint32_t recalled = recall(&start);
     size_t count = unwind_frames(&state->unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end),
            skip = 0;
     if (modules_stale() || end == UNWIND_UNKNOWN) {
@@ -245,6 +284,7 @@ static __attribute__((noinline)) void compare(const void *caller)
     ADD(frames, count);
     if (end == UNWIND_COMPLETE && count > 0 && frames->hash != unwind_hash(frames, count))
         ADD(hash_differ, 1);
+    compare_recalled(&start, recalled, frames, count, end == UNWIND_COMPLETE);
     size_t total = native_backtrace(state->addresses, LIMIT),
            other_skip = skip_to(state->addresses, total, caller);
     size_t limit = end == UNWIND_CUT && count < total - other_skip ? count : total - other_skip;
@@ -259,7 +299,7 @@ static __attribute__((noinline)) void compare(const void *caller)
         compare_cfas(frames, count, caller);
 }
 
-static __attribute__((noinline)) void check(const void *caller)
+static __attribute__((noinline)) void check(const void *frame)
 {
     if (!ready || busy || every == 0 || ++calls % every != 0)
         return;
@@ -269,7 +309,7 @@ static __attribute__((noinline)) void check(const void *caller)
     if (!state)
         state = sys_memory(sizeof(*state));
     if (state)
-        compare(caller);
+        compare(frame);
     busy = false;
     errno = kept;
 }
@@ -293,10 +333,10 @@ static __attribute__((destructor)) void finish(void)
     busy = true;
     report("captures %lu frames %lu slow %lu lost %lu unknown %lu equal %lu shortcut %lu further %lu differ "
            "%lu cfas %lu "
-           "cfa_differ %lu hash_differ %lu\n",
+           "cfa_differ %lu hash_differ %lu recalled %lu recall_differ %lu\n",
            counts.captures, counts.frames, counts.slow, counts.lost, counts.unknown, counts.equal,
            counts.shortcut, counts.further, counts.differ, counts.cfas, counts.cfa_differ,
-           counts.hash_differ);
+           counts.hash_differ, counts.recalled, counts.recall_differ);
 }
 
 /* ---- the hooks ---- */
@@ -314,25 +354,25 @@ static void find_next(void)
 
 EXPORT void *malloc(size_t size)
 {
-    check(__builtin_return_address(0));
+    check(__builtin_frame_address(0));
     return NEXT(malloc)(size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
-    check(__builtin_return_address(0));
+    check(__builtin_frame_address(0));
     return NEXT(calloc)(count, size);
 }
 
 EXPORT void *realloc(void *block, size_t size)
 {
-    check(__builtin_return_address(0));
+    check(__builtin_frame_address(0));
     return NEXT(realloc)(block, size);
 }
 
 EXPORT void free(void *block)
 {
-    check(__builtin_return_address(0));
+    check(__builtin_frame_address(0));
     NEXT(free)(block);
 }
 

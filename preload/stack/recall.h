@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whole stacks that were taken before, to be recognised without unwinding: about 1 ns a frame.
+ *
+ * Where a stack leads depends on the registers that it begins with and on the words that its frames keep: their return
+ * addresses and, where a rule goes by it, RBP. So a stack that begins alike and still holds those words is the same.
+ * See unwind.h for what may be read.
+ *
+ * Belongs to one capture at a time, as the unwinder beside it does. Async-signal-safe: a stack that is being put down has
+ * no caller, so that a handler that jumps away leaves nothing half done.
+ */
+#ifndef STRAY_STACK_RECALL_H
+#define STRAY_STACK_RECALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch.h"
+#include "stack/unwind.h"
+
+#define RECALL_SETS  16u
+#define RECALL_WAYS  4u
+#define RECALL_STEP  4u   /* words compared at a time */
+#define RECALL_WORDS 160u /* a stack with more of them is not kept */
+
+struct recall_word {
+    const volatile uint64_t *at;
+    uint64_t value;
+};
+
+struct recalled {
+    uint64_t caller; /* the innermost return address; 0: nothing is kept here */
+    uint64_t sp, bp; /* of the frame that it lies in */
+    uint64_t bp_matters; /* all ones if it does */
+    uint64_t window; /* by its number */
+    uint64_t python; /* what identifies the Python frames */
+    uint32_t generation; /* of modules */
+    uint32_t node;
+    size_t count; /* of words, a multiple of RECALL_STEP */
+    struct recall_word words[RECALL_WORDS];
+};
+
+/* Zeroed memory. */
+struct recall {
+    struct recalled stacks[RECALL_SETS][RECALL_WAYS];
+    uint8_t next[RECALL_SETS]; /* the way that is given up next */
+};
+
+/* What a stack begins with. */
+struct recall_start {
+    uint64_t caller, sp, bp, window, python;
+    uint32_t generation;
+};
+
+static inline unsigned recall_set(const struct recall_start *start)
+{
+    return (unsigned)((start->caller ^ start->sp << 16) * 0x9e3779b97f4a7c15u >> 60);
+}
+_Static_assert(RECALL_SETS == 16, "recall_set() gives 4 bits");
+
+static inline bool recall_begins(const struct recalled *stack, const struct recall_start *start)
+{
+    return stack->caller == start->caller && stack->sp == start->sp && stack->window == start->window &&
+           stack->python == start->python && stack->generation == start->generation &&
+           ((stack->bp ^ start->bp) & stack->bp_matters) == 0;
+}
+
+static inline bool recall_holds(const struct recalled *stack)
+{
+    const struct recall_word *word = stack->words, *end = word + stack->count;
+    for (; word < end; word += RECALL_STEP)
+        if (((*word[0].at ^ word[0].value) | (*word[1].at ^ word[1].value) | (*word[2].at ^ word[2].value) |
+             (*word[3].at ^ word[3].value)) != 0)
+            return false;
+    return true;
+}
+
+/* The node of the stack that begins so; 0: not known. */
+static inline uint32_t recall_find(const struct recall *recall, const struct recall_start *start)
+{
+    const struct recalled *stack = recall->stacks[recall_set(start)];
+    for (unsigned way = 0; way < RECALL_WAYS; way++, stack++)
+        if (recall_begins(stack, start) && recall_holds(stack))
+            return stack->node;
+    return 0;
+}
+
+/* Keeps a stack: `count` frames, the first that of `start`; more than those (`whole` is false) or none. The element past
+ * them is there. */
+void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,
+                 bool whole, uint32_t node);
+
+#endif
