@@ -25,7 +25,7 @@ enum gate_bits {
 
 enum thread_flags {
     THREAD_INSIDE = 1,    /* the tracer calls libc functions that we hook: let them pass unseen */
-    THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event goes without one */
+    THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event has its caller only */
     THREAD_EMITTING = 4,  /* between slot and commit: no flush may begin */
     THREAD_FLUSHING = 8,
 };

@@ -7,7 +7,7 @@
 
 /* What is known of one lane. */
 struct moving {
-    struct block block; /* realloc; handle 0: none under way, or of unknown origin */
+    struct block block; /* realloc, mremap; handle 0: none under way, or of unknown origin */
     struct batch told;  /* sums of short lives */
     uint8_t resource;   /* of the block */
 };
@@ -28,8 +28,8 @@ void count_resize(struct lives *lives, uint32_t site, uint64_t old_size, uint64_
 int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 bool is_descriptor(unsigned resource);
-/* A life that has just ended may become a figure of its site, at once or later (retire.c). Moves lives about: pointers to
- * them are void afterwards, and indexes but those that renumber_all() knows. -ENOMEM. */
+/* A life that has just ended may become a figure of its site, at once or later (retire.c). Moves lives about:
+ * pointers to them are void afterwards, and indexes but those that renumber_all() knows. -ENOMEM. */
 int life_retire(struct lives *lives, uint32_t index);
 /* Closes the gaps that lives which are gone have left. -ENOMEM leaves them. */
 int lives_close_up(struct lives *lives);
@@ -47,8 +47,6 @@ int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t
 /* Frees what lives keep of them. */
 void mappings_end(struct lives *lives);
 
-/* Notes which threads and children had ended when Tc came, and never were joined or waited for (survivors.c). */
-void survivors_note_ended(struct lives *lives);
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */

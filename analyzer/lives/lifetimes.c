@@ -8,16 +8,16 @@
 
 #include "lives/internal.h"
 
-#define MARK_EVENTS  256   /* a mark is made at least every so many events */
-#define MARK_SECONDS 0.001 /* ... and every so many seconds that see an event */
-#define LANE_LIMIT   (1u << 20)
-#define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
-#define GROWN_BYTES  65536
-#define OBEYED_SECONDS 60 /* a signal that ends the process does so within this time */
+#define MARK_EVENTS    256   /* a mark is made at least every so many events */
+#define MARK_SECONDS   0.001 /* ... and every so many seconds that see an event */
+#define LANE_LIMIT     (1u << 20)
+#define GROWN_COUNT    32 /* from so many open at once a site's cohorts are kept */
+#define GROWN_BYTES    65536
+#define OBEYED_SECONDS 60  /* a signal that ends the process does so within this time */
 #define OBEYED_SHARE   0.1 /* ... or this share of the run, whichever is longer */
 #define DYING_SECONDS  1
-#define GROWN_OTHERS 8    /* the same for what is not heap: rarer, and dearer */
-#define GROWN_OPENED 1000 /* ... or from so many births on: few of very many may leak */
+#define GROWN_OTHERS   8    /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OPENED   1000 /* ... or from so many births on: few of very many may leak */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -297,7 +297,8 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
         return -ENOMEM;
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
-    *moving = (struct moving){.resource = event->resource};
+    moving->block = (struct block){0};
+    moving->resource = event->resource;
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
@@ -481,14 +482,15 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
-/* Whether a signal was what ended the process: it had not long to go. Else the program goes on after it, as interactive
- * ones do, or it drains so slowly that it is at work meanwhile. */
+/* Whether a signal was what ended the process: it had not long to go. Else the program goes on after it, as
+ * interactive ones do, or it drains so slowly that it is at work meanwhile. */
 static bool was_obeyed(const struct lives *lives, uint64_t time)
 {
     if (lives->source.end == 0)
         return true;
     double before = lives->source.span(lives->source.data, time - lives->first_time);
-    double after = lives->source.end > time ? lives->source.span(lives->source.data, lives->source.end - time) : 0;
+    double after =
+        lives->source.end > time ? lives->source.span(lives->source.data, lives->source.end - time) : 0;
     return after <= before && after <= fmax(OBEYED_SECONDS, OBEYED_SHARE * (before + after));
 }
 
@@ -670,7 +672,8 @@ int lives_finish(struct lives *lives)
         lives->ending = ENDING_EXEC;
     uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
     int result = end_begins(lives, end, 0, false);
-    if (lives->deadly && lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
+    if (lives->deadly &&
+        lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
         lives->deadly = 0; /* another thread had it blocked */
     if (result == 0)
         result = lives_close_up(lives);
@@ -679,7 +682,6 @@ int lives_finish(struct lives *lives)
     settle_closers(lives);
     settle_survivors(lives);
     survivors_left(lives);
-    survivors_note_ended(lives);
     return lives->starved ? -ENOMEM : result;
 }
 

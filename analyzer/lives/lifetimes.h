@@ -112,8 +112,7 @@ struct growth {
     uint32_t run;                    /* length of the run under way */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest one.
- */
+/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
 struct batch {
     uint32_t from, to; /* to 0: none yet */
 };
@@ -141,7 +140,7 @@ struct site {
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
-    uint64_t ended;        /* threads and children: ended before Tc, and never joined or waited for */
+    uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct gone gone;

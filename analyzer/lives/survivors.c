@@ -77,6 +77,15 @@ static void sort_in(const struct lives *lives, enum axis axis, double from, uint
     windows[place < LIVES_WINDOWS ? (unsigned)place : LIVES_WINDOWS - 1]++;
 }
 
+/* Threads and children that had ended by then, and were not joined or waited for. */
+static void note_ended(struct site *site, const struct block *block)
+{
+    if ((site->resource != STRAY_THREAD && site->resource != STRAY_CHILD) || !block->ended)
+        return;
+    site->ended++;
+    site->overtaken += block->ended < site->last;
+}
+
 static void note(struct lives *lives, const struct block *block)
 {
     struct site *site = &lives->sites[block->site];
@@ -84,6 +93,7 @@ static void note(struct lives *lives, const struct block *block)
     site->alive++;
     site->alive_bytes += bytes_of(site->resource, block);
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
+    note_ended(site, block);
     if (!site->growth)
         return;
     double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];
@@ -130,25 +140,5 @@ void survivors_left(struct lives *lives)
         site->left++;
         if (block->path && (!site->left_path || block->path < site->left_path))
             site->left_path = block->path;
-    }
-}
-
-static void note_ended(struct lives *lives, const struct block *block)
-{
-    struct site *site = &lives->sites[block->site];
-    if (!block->ended || block->ended > lives->tc)
-        return;
-    site->ended++;
-    site->overtaken += block->ended < site->last;
-}
-
-void survivors_note_ended(struct lives *lives)
-{
-    static const enum stray_resource kinds[] = {STRAY_THREAD, STRAY_CHILD};
-    for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
-        const struct blocks *blocks = &lives->blocks[kinds[kind]];
-        for (size_t i = 0; i < blocks->capacity; i++)
-            if (blocks->slots[i].handle)
-                note_ended(lives, &blocks->slots[i]);
     }
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "read/array.h"
-#include "read/checksum.h"
 #include "stray/format.h"
+#include "stray/wire.h"
 
 #define ALIGNMENT 16u
 
@@ -163,9 +163,9 @@ static bool record_whole(const uint8_t *bytes, uint64_t left, uint64_t *budget)
     if (left < sizeof(*header) || header->magic != STRAY_DEF_MAGIC || header->size > left - sizeof(*header) ||
         header->size > *budget)
         return false;
-    uint32_t crc = checksum(0, &header->type, sizeof(header->type));
-    crc = checksum(crc, &header->size, sizeof(header->size));
-    if (checksum(crc, bytes + sizeof(*header), header->size) == header->crc)
+    uint32_t crc = stray_crc32c(0, &header->type, sizeof(header->type));
+    crc = stray_crc32c(crc, &header->size, sizeof(header->size));
+    if (stray_crc32c(crc, bytes + sizeof(*header), header->size) == header->crc)
         return true;
     *budget -= header->size;
     return false;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "read/checksum.h"
 #include "stray/wire.h"
 
 #define WINDOW_FIRST      1024u
@@ -94,8 +93,8 @@ static int judge(struct scan *scan, uint64_t offset, struct stray_frame_header *
         return -ENOMEM;
     if (source_read(scan->source, offset + sizeof(header), scan->stored, header.stored_size) < 0)
         return FRAME_WRONG;
-    uint32_t crc = checksum(0, &header, offsetof(struct stray_frame_header, crc));
-    if (checksum(crc, scan->stored, header.stored_size) != header.crc) {
+    uint32_t crc = stray_crc32c(0, &header, offsetof(struct stray_frame_header, crc));
+    if (stray_crc32c(crc, scan->stored, header.stored_size) != header.crc) {
         scan->budget -= header.stored_size;
         return FRAME_WRONG;
     }

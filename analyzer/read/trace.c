@@ -7,9 +7,9 @@
 #include <zstd.h>
 
 #include "read/array.h"
-#include "read/checksum.h"
 #include "read/frame.h"
 #include "read/inside.h"
+#include "stray/wire.h"
 
 #define HEADER_SIZE_MAX (1u << 20)
 
@@ -36,7 +36,7 @@ static int header_read(struct trace *trace, struct error *error)
         return error_set(error, -EBADMSG, "%s: not a trace: shorter than a trace's header", path);
     if (memcmp(header.magic, STRAY_TRACE_MAGIC, sizeof(header.magic)) != 0)
         return error_set(error, -EBADMSG, "%s: not a trace", path);
-    if (checksum(0, &header, offsetof(struct stray_file_header, crc)) != header.crc ||
+    if (stray_crc32c(0, &header, offsetof(struct stray_file_header, crc)) != header.crc ||
         header.header_size < sizeof(header) || header.header_size > HEADER_SIZE_MAX) {
         trace->damage.header_damaged = true; /* the frames have checksums of their own */
         header = (struct stray_file_header){.header_size = sizeof(header)};

@@ -12,7 +12,7 @@
 #include "verdicts/verdict.h"
 
 struct ended_figures {
-    uint64_t ended;     /* before Tc, and never joined or waited for */
+    uint64_t ended;     /* before Tc, and not joined or waited for by then */
     uint64_t overtaken; /* of these: another was made at the place after it had ended */
     bool child;         /* else a thread */
 };

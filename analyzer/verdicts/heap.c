@@ -28,7 +28,7 @@
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
-#define ONE_SIDED_99      2.33
+#define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
@@ -179,7 +179,7 @@ static bool began_late(const struct heap_figures *figures, const struct cohorts 
 static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
-    double high = cohorts->order + ONE_SIDED_99 * cohorts->order_sd;
+    double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
     if (high < FLAT || (high < LINEAR && flattens(&figures->levels)) || cohorts_ceased(figures->by_work) ||
         !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
         return VERDICT_PLATEAU;

@@ -351,8 +351,8 @@ static int say(struct report *report, const struct kin *opener, struct told *tol
     add_user(told, opener->pid);
     finding->verdict = VERDICT_FORK_SHARED;
     finding->confidence = finding->severity == SEVERITY_ERROR ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
-    finding->facts[finding->fact_count++] = (struct fact){"used_by_children", (double)children, true, false};
-    finding->facts[finding->fact_count++] = (struct fact){"used_by_opener", told->by_opener, true, false};
+    finding->facts[finding->fact_count++] = (struct fact){"used_by_children", (double)children, true, true};
+    finding->facts[finding->fact_count++] = (struct fact){"used_by_opener", told->by_opener, true, true};
     return report_add_finding(report, finding, told->pids, told->pid_count, &index);
 }
 

@@ -63,8 +63,8 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
                         : report_fact(finding, "too_early_to_tell") > 0      ? "still kept; too early to tell"
                                                                         : "still kept, and still growing";
     if (finding->resource == STRAY_MMAP) /* address space: whether memory stands behind it is not known */
-        snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text, where,
-                 finding->count == 1 ? "was" : "were",
+        snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text,
+                 where, finding->count == 1 ? "was" : "were",
                  finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
     else if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
@@ -79,8 +79,8 @@ static void say_left(const struct report_finding *finding, const char *where, ch
     struct words left, opened;
     words_count(&left, finding->count);
     words_count(&opened, (uint64_t)report_fact(finding, "opened"));
-    int length = snprintf(text, size, "%s leaves temporary files behind: %s of %s made %s still there", where, left.text,
-                          opened.text, finding->count == 1 ? "is" : "are");
+    int length = snprintf(text, size, "%s leaves temporary files behind: %s of %s made %s still there", where,
+                          left.text, opened.text, finding->count == 1 ? "is" : "are");
     if (finding->example && length > 0 && (size_t)length < size)
         snprintf(text + length, size - (size_t)length, ", for example %.400s", finding->example);
 }
@@ -93,10 +93,11 @@ static void say_running(const struct report_finding *finding, const char *where,
     bool child = finding->resource == STRAY_CHILD, one = finding->count == 1;
     words_things(&things, finding->count, child ? "child" : "thread");
     words_count(&made, (uint64_t)report_fact(finding, "opened"));
-    const char *fate = child && ended ? one ? "has exited and was never waited for" : "have exited and were never waited for"
-                       : ended        ? one ? "has ended and was never joined" : "have ended and were never joined"
-                       : one          ? "never ended"
-                                      : "never ended, and their number grows";
+    const char *fate =
+        child && ended ? one ? "has exited and was never waited for" : "have exited and were never waited for"
+        : ended        ? one ? "has ended and was never joined" : "have ended and were never joined"
+        : one          ? "never ended"
+                       : "never ended, and their number grows";
     snprintf(text, size, "%s started by %s %s, of %s started", things.text, where, fate, made.text);
 }
 
@@ -107,8 +108,8 @@ static void say_shared(const struct report_finding *finding, const char *where, 
     uint64_t children = (uint64_t)report_fact(finding, "used_by_children");
     words_things(&things, finding->count, thing_of(finding->resource));
     words_count(&users, children);
-    snprintf(text, size, "%s%s opened by %s %s used by %s child %s%s after the fork", things.text, peer, where,
-             finding->count == 1 ? "is" : "are", users.text, children == 1 ? "process" : "processes",
+    snprintf(text, size, "%s%s opened by %s %s used by %s child %s%s after the fork", things.text, peer,
+             where, finding->count == 1 ? "is" : "are", users.text, children == 1 ? "process" : "processes",
              report_fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
 }
 

@@ -193,6 +193,8 @@ static int take_null_device(void)
 /* libc's own forks and ends the parent by ways that no hook sees; otherwise this does what that does. */
 int stray_hook_daemon(int keep_folder, int keep_open)
 {
+    if (sys_quiet) /* no system call is made then, not even for the program */
+        return REAL(daemon)(keep_folder, keep_open);
     uint64_t time = before_birth();
     pid_t pid = forked(STRAY_HOOK_daemon, REAL(fork)(), time, CALLER());
     if (pid < 0)
@@ -211,6 +213,15 @@ int stray_hook_daemon(int keep_folder, int keep_open)
 
 /* ---- waiting ---- */
 
+/* A finalizing interpreter waits for what the program has forgotten: that is to be seen before it does. */
+static void before_wait(void)
+{
+    int kept = errno;
+    if (may_record())
+        note_finalizing();
+    errno = kept;
+}
+
 static pid_t reaped(uint16_t hook, pid_t pid, int status)
 {
     int kept = errno;
@@ -224,6 +235,7 @@ pid_t stray_hook_wait(int *status)
 {
     int own;
     int *place = status ? status : &own;
+    before_wait();
     pid_t pid = REAL(wait)(place);
     return reaped(STRAY_HOOK_wait, pid, pid > 0 ? *place : 0);
 }
@@ -232,6 +244,7 @@ pid_t stray_hook_waitpid(pid_t which, int *status, int options)
 {
     int own;
     int *place = status ? status : &own;
+    before_wait();
     pid_t pid = REAL(waitpid)(which, place, options);
     return reaped(STRAY_HOOK_waitpid, pid, pid > 0 ? *place : 0);
 }
@@ -240,6 +253,7 @@ pid_t stray_hook_wait3(int *status, int options, struct rusage *usage)
 {
     int own;
     int *place = status ? status : &own;
+    before_wait();
     pid_t pid = REAL(wait3)(place, options, usage);
     return reaped(STRAY_HOOK_wait3, pid, pid > 0 ? *place : 0);
 }
@@ -248,6 +262,7 @@ pid_t stray_hook_wait4(pid_t which, int *status, int options, struct rusage *usa
 {
     int own;
     int *place = status ? status : &own;
+    before_wait();
     pid_t pid = REAL(wait4)(which, place, options, usage);
     return reaped(STRAY_HOOK_wait4, pid, pid > 0 ? *place : 0);
 }
@@ -271,6 +286,7 @@ int stray_hook_waitid(unsigned type, id_t id, siginfo_t *info, int options)
 {
     siginfo_t own = {.si_pid = 0};
     siginfo_t *place = info ? info : &own;
+    before_wait();
     int result = REAL(waitid)(type, id, place, options);
     if (result == 0 && place->si_pid > 0 && !(options & WNOWAIT))
         reaped(STRAY_HOOK_waitid, place->si_pid, status_of(place));

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/wrap.h"
-#include "record/young.h"
 
 #include <errno.h>
 #include <stdint.h>
 
+#include "record/young.h"
 #include "state/foreign.h"
-
-/* realloc(p, 0), known to be a release only when it is over. */
-static void record_freed_at(uint16_t hook, uint64_t handle, uint64_t time)
-{
-    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
-    emit_release(&event);
-}
 
 /* dlsym() may allocate while we look for the real calloc (glibc before 2.34). */
 void *stray_hook_calloc(size_t count, size_t size)
@@ -45,8 +38,8 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
         if (new)
             record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
-        if (size == 0)
-            record_freed_at(hook, handle_of(old), before);
+        if (size == 0) /* a release after all */
+            emit_was_freed(before, handle_of(old), hook);
     } else {
         struct stray_event from = {before, handle_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
         struct stray_event to = {young_acquired(handle_of(new)), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};

@@ -29,17 +29,16 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
 /* Nothing on its way touches errno. */
 void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct stray_event event = {young_acquired(handle), handle, size, 0, hook, STRAY_OPEN, STRAY_HEAP};
+    uint64_t time = young_acquired(handle);
     note_finalizing();
-    event.stack = capture_caller(frame);
-    emit_block(&event);
+    emit_block(time, handle, size, capture_caller(frame), hook);
 }
 
 void record_freed(uint16_t hook, uint64_t handle)
 {
-    struct stray_event event = {clock_before(), handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    uint64_t time = clock_before();
     note_finalizing();
-    emit_release(&event);
+    emit_freed(time, handle, hook);
 }
 
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller)

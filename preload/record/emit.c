@@ -10,12 +10,15 @@
 #include "record/young.h"
 #include "settings.h"
 
+/* What an emission consists of is one function, so that its event stays in registers. */
+#define INLINE static inline __attribute__((always_inline))
+
 __thread struct thread thread_self;
 uint64_t emit_due = UINT64_MAX;
 void (*emit_when_due)(uint64_t time);
 
 /* The last 8 bytes are stored as one word, so that an event is there or is not. */
-static inline void store(struct stray_event *slot, const struct stray_event *event)
+INLINE void store(struct stray_event *slot, const struct stray_event *event)
 {
     uint64_t commit = event->stack | (uint64_t)event->hook << 32 | (uint64_t)event->action << 48 |
                       (uint64_t)event->resource << 56;
@@ -55,7 +58,7 @@ static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct st
     return lane;
 }
 
-static inline struct emission enter(const struct stray_event *event)
+INLINE struct emission enter(const struct stray_event *event)
 {
     struct emission emission = {.flags = thread_self.flags};
     bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE;
@@ -75,13 +78,13 @@ static inline struct emission enter(const struct stray_event *event)
 }
 
 /* Room is made before there is none, so that signal handlers that arrive meanwhile find some. */
-static inline bool is_full(const struct emission *emission)
+INLINE bool is_full(const struct emission *emission)
 {
     return emission->lane->buffer[emission->active].used >= STRAY_LANE_EVENTS - LANE_RESERVE &&
            !(emission->young.young && young_has_slot(&emission->young));
 }
 
-static inline void leave(const struct emission *emission, uint64_t time)
+INLINE void leave(const struct emission *emission, uint64_t time)
 {
     if (__builtin_expect(!is_outermost(emission), 0))
         return;
@@ -94,7 +97,7 @@ static inline void leave(const struct emission *emission, uint64_t time)
 
 /* Returns the slot; NULL if there was none, for a handler that came amid an emission used them up: then the event is
  * written out alone. */
-static inline struct stray_event *put(const struct emission *emission, const struct stray_event *event)
+INLINE struct stray_event *put(const struct emission *emission, const struct stray_event *event)
 {
     struct stray_event *slot = emission->young.young ? young_slot(&emission->young) : NULL;
     if (!slot)
@@ -124,7 +127,7 @@ void emit(const struct stray_event *event)
     leave(&emission, event->time);
 }
 
-static inline void acquire(const struct stray_event *event)
+INLINE void acquire(const struct stray_event *event)
 {
     struct emission emission = enter(event);
     if (__builtin_expect(!emission.lane, 0))
@@ -141,9 +144,10 @@ void emit_acquire(const struct stray_event *event)
         acquire(event);
 }
 
-void emit_block(const struct stray_event *event)
+void emit_block(uint64_t time, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook)
 {
-    acquire(event);
+    struct stray_event event = {time, handle, size, stack, hook, STRAY_OPEN, STRAY_HEAP};
+    acquire(&event);
 }
 
 /* A pair for which there is no sum yet. */
@@ -159,25 +163,44 @@ static __attribute__((noinline)) bool begin_sum(const struct emission *emission,
 }
 
 /* The sum is in place before the acquire goes: whenever the process is killed, nothing is missing. */
-static inline bool elide(const struct emission *emission, const struct stray_event *release)
+INLINE bool elide(const struct emission *emission, const struct stray_event *event)
 {
     struct stray_event *acquired =
-        emission->young.young ? young_take(&emission->young, release->handle, release->resource) : NULL;
-    return acquired && (young_add(&emission->young, acquired, release->time) ||
-                        begin_sum(emission, acquired, release->time));
+        emission->young.young ? young_take(&emission->young, event->handle, event->resource) : NULL;
+    return acquired && (young_add(&emission->young, acquired, event->time) ||
+                        begin_sum(emission, acquired, event->time));
 }
 
-void emit_release(const struct stray_event *event)
+/* What is not elided may have been acquired elsewhere: then the counter must not be read before the handle has come, nor, of
+ * what is over, after it was given up. */
+INLINE void release(const struct stray_event *event, bool over)
 {
     struct emission emission = enter(event);
     if (__builtin_expect(!emission.lane, 0))
         return;
-    if (!elide(&emission, event)) { /* perhaps acquired elsewhere: the counter must not be read before the handle has come */
-        struct stray_event release = *event;
-        release.time = young_outdate(event->handle, clock_after());
-        put(&emission, &release);
+    if (!elide(&emission, event)) {
+        struct stray_event told = *event;
+        told.time = young_outdate(event->handle, over ? event->time : clock_after());
+        put(&emission, &told);
     }
     leave(&emission, event->time);
+}
+
+void emit_release(const struct stray_event *event)
+{
+    release(event, false);
+}
+
+void emit_freed(uint64_t time, uint64_t handle, uint16_t hook)
+{
+    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    release(&event, false);
+}
+
+void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook)
+{
+    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    release(&event, true);
 }
 
 /* An acquire that is still in the lane takes the new size, and where the block moved, the new address from the time of

@@ -8,14 +8,19 @@
 #include "stray/wire.h"
 
 #define WORKSPACES   4
-#define LEVEL        1
+#define LEVEL        (-1) /* a sixth larger than by level 1, in two thirds of the time */
 #define PLAIN_MAX    (STRAY_LANE_EVENTS * (1 + 1 + 3 + 5 + 3 * STRAY_VARINT_MAX))
 #define STORED_MAX   ZSTD_COMPRESSBOUND(PLAIN_MAX)
 
 struct workspace {
     uint32_t taken;
     ZSTD_CCtx *context; /* inside `memory`; NULL: frames stay uncompressed */
-    uint16_t order[STRAY_LANE_EVENTS]; /* which events are committed */
+    struct columns {
+        uint8_t actions[STRAY_LANE_EVENTS], resources[STRAY_LANE_EVENTS];
+        uint8_t hooks[STRAY_LANE_EVENTS * 3], times[STRAY_LANE_EVENTS * STRAY_VARINT_MAX],
+            stacks[STRAY_LANE_EVENTS * 5], handles[STRAY_LANE_EVENTS * STRAY_VARINT_MAX],
+            values[STRAY_LANE_EVENTS * STRAY_VARINT_MAX];
+    } columns;
     uint8_t plain[PLAIN_MAX];
     uint8_t stored[STORED_MAX];
     _Alignas(8) uint8_t memory[];
@@ -97,46 +102,71 @@ static void finish(struct frame *frame, const uint8_t *plain, size_t size)
     header->crc = stray_crc32c(header->crc, frame->payload, header->stored_size);
 }
 
-/* The indices of committed events, in `order`. */
-static uint32_t committed(const struct stray_event *events, uint32_t capacity, uint16_t *order)
+/* Where each column ends. */
+struct ends {
+    uint8_t *hook, *time, *stack, *handle, *value;
+};
+
+static inline uint8_t *put(uint8_t *out, uint64_t value)
 {
+    *out = (uint8_t)value;
+    return __builtin_expect(value < 0x80, 1) ? out + 1 : stray_varint_put(out, value);
+}
+
+/* Fills all but the first event's time, which is told from the earliest one: returns the difference. */
+static uint64_t fill_columns(struct columns *columns, const struct stray_event *events, uint32_t capacity,
+                             struct stray_frame_header *header, struct ends *ends)
+{
+    uint64_t first = 0, time = 0, stack = 0, handle = 0, earliest = UINT64_MAX, latest = 0;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < capacity; i++)
-        if (__atomic_load_n(&events[i].action, __ATOMIC_ACQUIRE) != 0)
-            order[count++] = (uint16_t)i;
-    return count;
-}
-
-static void time_range(const struct stray_event *events, const uint16_t *order, uint32_t count,
-                       struct stray_frame_header *header)
-{
-    header->first_time = UINT64_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t time = events[order[i]].time;
-        header->first_time = time < header->first_time ? time : header->first_time;
-        header->last_time = time > header->last_time ? time : header->last_time;
+    for (const struct stray_event *event = events; event < events + capacity; event++) {
+        uint8_t action = __atomic_load_n(&event->action, __ATOMIC_ACQUIRE);
+        if (action == 0)
+            continue;
+        columns->actions[count] = action;
+        columns->resources[count] = event->resource;
+        ends->hook = put(ends->hook, event->hook);
+        if (count++ > 0)
+            ends->time = put(ends->time, stray_zigzag(event->time - time));
+        else
+            first = event->time;
+        ends->stack = put(ends->stack, stray_zigzag(event->stack - stack));
+        ends->handle = put(ends->handle, stray_zigzag(event->handle - handle));
+        ends->value = put(ends->value, event->value);
+        time = event->time;
+        stack = event->stack;
+        handle = event->handle;
+        earliest = time < earliest ? time : earliest;
+        latest = time > latest ? time : latest;
     }
+    header->count = count;
+    header->first_time = count > 0 ? earliest : 0;
+    header->last_time = latest;
+    return first - earliest;
 }
 
-static uint8_t *put_columns(uint8_t *out, const struct stray_event *events, const uint16_t *order, uint32_t count,
-                            uint64_t first_time)
+static uint8_t *append(uint8_t *out, const uint8_t *from, const uint8_t *end)
 {
-    uint64_t time = first_time, stack = 0, handle = 0;
-    for (uint32_t i = 0; i < count; i++)
-        *out++ = events[order[i]].action;
-    for (uint32_t i = 0; i < count; i++)
-        *out++ = events[order[i]].resource;
-    for (uint32_t i = 0; i < count; i++)
-        out = stray_varint_put(out, events[order[i]].hook);
-    for (uint32_t i = 0; i < count; time = events[order[i++]].time)
-        out = stray_varint_put(out, stray_zigzag(events[order[i]].time - time));
-    for (uint32_t i = 0; i < count; stack = events[order[i++]].stack)
-        out = stray_varint_put(out, stray_zigzag(events[order[i]].stack - stack));
-    for (uint32_t i = 0; i < count; handle = events[order[i++]].handle)
-        out = stray_varint_put(out, stray_zigzag(events[order[i]].handle - handle));
-    for (uint32_t i = 0; i < count; i++)
-        out = stray_varint_put(out, events[order[i]].value);
-    return out;
+    __builtin_memcpy(out, from, (size_t)(end - from));
+    return out + (end - from);
+}
+
+/* Returns the end of the payload. */
+static uint8_t *put_columns(struct workspace *workspace, const struct stray_event *events, uint32_t capacity,
+                            struct stray_frame_header *header)
+{
+    struct columns *columns = &workspace->columns;
+    struct ends ends = {.hook = columns->hooks, .time = columns->times, .stack = columns->stacks,
+                        .handle = columns->handles, .value = columns->values};
+    uint64_t first = fill_columns(columns, events, capacity, header, &ends);
+    uint8_t *out = append(workspace->plain, columns->actions, columns->actions + header->count);
+    out = append(out, columns->resources, columns->resources + header->count);
+    out = append(out, columns->hooks, ends.hook);
+    out = header->count > 0 ? stray_varint_put(out, stray_zigzag(first)) : out;
+    out = append(out, columns->times, ends.time);
+    out = append(out, columns->stacks, ends.stack);
+    out = append(out, columns->handles, ends.handle);
+    return append(out, columns->values, ends.value);
 }
 
 bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity,
@@ -146,12 +176,8 @@ bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *e
                           .workspace = workspace_take()};
     if (!frame.workspace)
         return false;
-    uint16_t *order = frame.workspace->order;
-    uint32_t count = frame.header.count = committed(events, capacity, order);
-    if (count > 0)
-        time_range(events, order, count, &frame.header);
     uint8_t *plain = frame.workspace->plain;
-    finish(&frame, plain, (size_t)(put_columns(plain, events, order, count, frame.header.first_time) - plain));
+    finish(&frame, plain, (size_t)(put_columns(frame.workspace, events, capacity, &frame.header) - plain));
     *ret_frame = frame;
     return true;
 }

@@ -8,7 +8,9 @@
 
 #define TABLES     14
 #define FIRST_BITS 12
-#define WINDOW     64u /* long enough for tables to become three quarters full */
+#define WINDOW     64u  /* long enough for tables to become three quarters full */
+#define LARGE      (4u << 20) /* bytes */
+#define CHUNK      128u /* slots of a smaller table that a put moves */
 
 struct slot {
     uint64_t key; /* 0: free; written once */
@@ -18,6 +20,10 @@ struct slot {
 
 static struct slot *tables[TABLES];
 static uint32_t newest; /* index of the table that takes new keys */
+static uint32_t oldest; /* of the smallest one that may hold keys which no larger one has */
+static struct {
+    uint32_t begun, done; /* chunks */
+} moved[TABLES];
 
 static uint64_t table_slots(unsigned table)
 {
@@ -71,6 +77,8 @@ static bool add_table(unsigned table)
     if (!slots)
         return false;
     sys_madvise(slots, table_bytes(table), MADV_DONTFORK);
+    if (table_bytes(table) >= LARGE) /* what is looked up is all over it */
+        sys_madvise(slots, table_bytes(table), MADV_HUGEPAGE);
     if (!__atomic_compare_exchange_n(&tables[table], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         sys_munmap(slots, table_bytes(table));
     return true;
@@ -78,21 +86,46 @@ static bool add_table(unsigned table)
 
 uint32_t index_find(uint64_t key)
 {
-    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
+    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE), bottom = __atomic_load_n(&oldest, __ATOMIC_ACQUIRE);
     key |= key == 0;
     uint32_t id = find_in(top, key);
-    for (unsigned table = top; id == 0 && table-- > 0;) {
+    for (unsigned table = top; id == 0 && table-- > bottom;)
         id = find_in(table, key);
-        if (id)
+    return id;
+}
+
+static void move_chunk(unsigned table, uint32_t chunk, unsigned top)
+{
+    uint64_t begin = (uint64_t)chunk * CHUNK, end = begin + CHUNK, slots = table_slots(table) + WINDOW;
+    for (uint64_t i = begin; i < end && i < slots; i++) {
+        const struct slot *slot = &tables[table][i];
+        uint64_t key = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE);
+        uint32_t id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
+        if (key != 0 && id != 0)
             put_in(top, key, id);
     }
-    return id;
+}
+
+/* Each put moves a little of what a smaller table holds, so that there is soon but one to look into. */
+static void move_some(unsigned top)
+{
+    uint32_t table = __atomic_load_n(&oldest, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(table >= top, 1))
+        return;
+    uint32_t chunks = (uint32_t)((table_slots(table) + WINDOW + CHUNK - 1) / CHUNK);
+    uint32_t chunk = __atomic_fetch_add(&moved[table].begun, 1, __ATOMIC_ACQ_REL);
+    if (chunk >= chunks)
+        return; /* the last ones are on their way */
+    move_chunk(table, chunk, top);
+    if (__atomic_add_fetch(&moved[table].done, 1, __ATOMIC_ACQ_REL) == chunks)
+        __atomic_store_n(&oldest, table + 1, __ATOMIC_RELEASE);
 }
 
 void index_put(uint64_t key, uint32_t id)
 {
     key |= key == 0;
     unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
+    move_some(top);
     if (put_in(top, key, id))
         return;
     unsigned next = __atomic_load_n(&tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
@@ -105,7 +138,8 @@ void index_put(uint64_t key, uint32_t id)
 void index_forget(void)
 {
     __builtin_memset(tables, 0, sizeof(tables));
-    newest = 0;
+    __builtin_memset(moved, 0, sizeof(moved));
+    newest = oldest = 0;
 }
 
 uint64_t index_bytes(void)

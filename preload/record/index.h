@@ -3,7 +3,7 @@
  * A lock-free map from 64-bit hashes to ids, for interning: stacks, stack nodes, strings. Entries are never removed.
  *
  * Open addressing in tables that double; a new table is added when a probe window of the newest is full, older ones stay
- * readable, and what is found in an older one is copied into the newest. Two threads may put one key at the same
+ * readable until all that they hold was moved, a little with each key that is put. Two threads may put one key at the same
  * time with different ids; then either may be found, which costs a duplicate and nothing else. Equal hashes are taken
  * for equal keys: with a well-mixed 64-bit hash, 100 000 stacks collide with probability 3e-10.
  *

@@ -37,6 +37,13 @@ static uint64_t area_size(enum spool_area area)
                                 : spool->lanes_capacity * sizeof(struct stray_lane);
 }
 
+/* A child has no use for it, and to read ahead in a file of holes fills the page cache with zeros, megabytes at a time. */
+static void advise(char *at, uint64_t size)
+{
+    sys_madvise(at, size, MADV_DONTFORK);
+    sys_madvise(at, size, MADV_RANDOM);
+}
+
 static bool populate_by_file(uint64_t begin, uint64_t end)
 {
     int fd = sys_open(path_kept, O_RDWR | O_NOFOLLOW, 0);
@@ -76,7 +83,7 @@ static bool map_level(enum spool_area area, unsigned level)
     char *base = sys_mremap(spool_bases[area][0], 0, size, MREMAP_MAYMOVE);
     if (!base)
         return false;
-    sys_madvise(base, size, MADV_DONTFORK);
+    advise(base, size);
     mapped[area][level] = size;
     if (!__atomic_compare_exchange_n(place, &none, base, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         sys_munmap(base, size);
@@ -152,7 +159,7 @@ static bool map_area(int fd, enum spool_area area)
     uint64_t size = level_size(area, 0);
     char *base = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)area_offset(area));
     if (base)
-        sys_madvise(base, size, MADV_DONTFORK);
+        advise(base, size);
     mapped[area][0] = size;
     spool_bases[area][0] = base;
     spool_level[area] = 0;
@@ -176,7 +183,7 @@ static int prepare(int fd, const uint8_t trace_id[16])
     int result = map_file(fd, &header);
     if (result < 0)
         return result;
-    sys_madvise(spool, STRAY_PAGE, MADV_DONTFORK);
+    advise((char *)spool, STRAY_PAGE);
     by_file = false;
     if (!populate((char *)spool, 0, STRAY_PAGE)) {
         unmap_all();

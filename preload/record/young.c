@@ -4,7 +4,7 @@
 #include "settings.h"
 #include "sys.h"
 
-#define REOPEN (STRAY_LANE_EVENTS / 2) /* free slots that make it worth while */
+#define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
 
 struct young *young_indices[SPOOL_LANES_MAX];
 uint64_t young_outdated_times[YOUNG_OUTDATED];

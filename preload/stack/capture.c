@@ -19,7 +19,7 @@
 
 #define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
-#define RECENT     64
+#define RECENT     2048
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
@@ -44,7 +44,7 @@ struct scratch {
 struct capture {
     struct scratch *scratch;
     struct arch_frame start;
-    const struct unwind_frame *frames; /* of the program; one more element is there */
+    struct unwind_frame *frames; /* of the program; one more element is there */
     size_t skipped, native_count, python_count;
     uint64_t python; /* identifies the Python frames; 0: none */
     bool slow, whole, truncated; /* whole: the frames reach to the end of the stack */
@@ -75,11 +75,8 @@ void capture_init(void)
 
 void capture_forget(void)
 {
-    for (unsigned i = 0; shared && i < SHARED; i++) {
-        shared[i].taken = 0;
-        __builtin_memset(shared[i].recent, 0, sizeof(shared[i].recent));
-        __builtin_memset(&shared[i].recall, 0, sizeof(shared[i].recall));
-    }
+    if (shared)
+        sys_madvise(shared, SHARED * sizeof(struct scratch), MADV_DONTNEED); /* all zero again */
     for (unsigned i = 0; i < SCRATCHES; i++) {
         if (scratches[i])
             sys_munmap(scratches[i], sizeof(struct scratch));
@@ -235,16 +232,33 @@ static uint32_t intern_frame(const struct capture *capture, const struct merged_
     return code == 0 ? parent : nodes_intern(parent, STRAY_NODE_PYTHON, 0, code << 32 | python->offset);
 }
 
+static uint32_t intern_root(const struct capture *capture)
+{
+    uint16_t flags = capture->truncated || capture->python_truncated ? STRAY_NODE_TRUNCATED : 0;
+    return nodes_intern(0, STRAY_NODE_ROOT, flags, defs_epoch());
+}
+
+/* A stack of native frames that is there to its end: the nodes of those that were there the last time are beside them. */
+static uint32_t intern_native(const struct capture *capture)
+{
+    size_t known = 0;
+    while (known < capture->native_count && capture->frames[known].node == 0)
+        known++;
+    uint32_t node = known < capture->native_count ? capture->frames[known].node : intern_root(capture);
+    while (known-- > 0 && node != 0)
+        node = capture->frames[known].node = nodes_intern(node, STRAY_NODE_NATIVE, 0, capture->frames[known].ip);
+    return node;
+}
+
 /* From the outermost frame inwards, each below its caller. */
-static uint32_t intern(const struct capture *capture)
+static uint32_t intern_merged(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
     fill_native(capture);
     struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python_count,
                                 python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
     size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
-    uint16_t flags = capture->truncated || capture->python_truncated ? STRAY_NODE_TRUNCATED : 0;
-    uint32_t node = nodes_intern(0, STRAY_NODE_ROOT, flags, defs_epoch());
+    uint32_t node = intern_root(capture);
     while (count > 0 && node != 0)
         node = intern_frame(capture, &scratch->merged[--count], node);
     return node;
@@ -273,7 +287,8 @@ static uint32_t take_stack(struct capture *capture, const void *caller, bool *re
         unwind(capture, caller);
         key = hash(capture);
     }
-    node = intern(capture);
+    bool native = capture->whole && capture->python_count == 0 && !capture->python_truncated;
+    node = native ? intern_native(capture) : intern_merged(capture);
     if (node != 0)
         index_put(key, node);
     return node;
@@ -301,7 +316,14 @@ static inline uint32_t recall_or_take(struct capture *capture, const void *calle
     return node;
 }
 
-/* For the time of a capture, during which handlers take no stack. NULL: there is none to be had. */
+/* Where there is no working memory, above all in a signal handler that interrupted a capture. */
+static uint32_t lone_caller(const void *caller)
+{
+    uint32_t root = nodes_intern(0, STRAY_NODE_ROOT, STRAY_NODE_TRUNCATED, defs_epoch());
+    return nodes_intern(root, STRAY_NODE_NATIVE, 0, (uint64_t)(uintptr_t)caller);
+}
+
+/* For the time of a capture, during which handlers get no more than lone_caller(). NULL: there is none to be had. */
 static inline struct scratch *begin(void)
 {
     if (thread_self.flags & THREAD_UNWINDING)
@@ -323,7 +345,7 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
     struct capture capture = {.scratch = begin(), .start = arch_frame_here()};
     if (!capture.scratch)
-        return 0;
+        return lone_caller(caller);
     bool recent = false;
     take_python(&capture);
     uint32_t node = take_stack(&capture, caller, &recent);
@@ -336,7 +358,7 @@ uint32_t capture_caller(const void *frame)
     const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
     struct capture capture = {.scratch = begin(), .start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]}};
     if (!capture.scratch)
-        return 0;
+        return lone_caller((const void *)words[1]);
     take_python(&capture);
     uint32_t node = recall_or_take(&capture, (const void *)words[1]);
     end(capture.scratch);

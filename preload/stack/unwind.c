@@ -315,7 +315,7 @@ INLINE void put_down(struct unwind_stack *known, size_t place, const struct unwi
 {
     struct unwind_frame *to = &known->frames[place];
     const struct unwind_frame *next = to + 1;
-    uint64_t flags = from->flags & (UNWIND_READS_BP | UNWIND_STRANGE), strange = flags & UNWIND_STRANGE;
+    uint32_t flags = from->flags & (UNWIND_READS_BP | UNWIND_STRANGE), strange = flags & UNWIND_STRANGE;
     bool by_bp = from->bp_slot != 0 && next->flags & UNWIND_NEEDS_BP && !strange;
     to->ip = from->ip;
     to->sp = from->sp;
@@ -327,6 +327,7 @@ INLINE void put_down(struct unwind_stack *known, size_t place, const struct unwi
     if (flags & UNWIND_READS_BP || (from->bp_slot == 0 && next->flags & UNWIND_NEEDS_BP))
         flags |= UNWIND_NEEDS_BP;
     to->flags = flags;
+    to->node = 0;
 }
 
 /* Puts down fresh frames, outermost first. */
@@ -341,12 +342,15 @@ INLINE void put_down_all(const struct walk *walk, size_t first, size_t from, siz
 INLINE bool keeps_same(const struct walk *walk)
 {
     struct unwind_frame *first = &walk->known->frames[walk->known->first], *next = first + walk->same;
-    uint64_t hash = next->hash, needs = next->flags & UNWIND_NEEDS_BP;
+    uint64_t hash = next->hash;
+    uint32_t needs = next->flags & UNWIND_NEEDS_BP;
     put_down_all(walk, walk->known->first, walk->same, walk->count);
     if ((next->flags & UNWIND_NEEDS_BP) != needs)
         return false;
-    for (; first < next; first++)
+    for (; first < next; first++) {
         first->hash += next->hash - hash;
+        first->node = 0;
+    }
     return true;
 }
 
@@ -429,7 +433,7 @@ INLINE struct unwind_stack *stack_of(struct unwinder *unwinder, uint64_t hint)
 }
 
 size_t unwind_frames(struct unwinder *unwinder, const struct arch_frame *start, uint64_t hint, size_t limit,
-                     const struct unwind_frame **ret_frames, enum unwind_end *ret_end)
+                     struct unwind_frame **ret_frames, enum unwind_end *ret_end)
 {
     window_begin(&unwinder->window, start->sp);
     struct unwind_stack *known = stack_of(unwinder, hint);

@@ -37,7 +37,8 @@ struct unwind_frame {
     uint64_t bp_slot; /* where the caller's is kept; 0: nowhere, it is the same */
     uint64_t check_slot, check_value; /* a word that must not have changed, besides the return address */
     uint64_t hash;                    /* of this frame and all outer ones */
-    uint64_t flags;                   /* enum unwind_flags */
+    uint32_t flags;                   /* enum unwind_flags */
+    uint32_t node;                    /* whatever a caller puts there; 0 again when this or an outer frame changes */
 };
 
 enum unwind_flags {
@@ -86,7 +87,7 @@ struct unwinder {
  * that is often the same when the stack is. Returns how many; for ends other than UNWIND_COMPLETE and
  * UNWIND_CUT, 0. Sets *ret_frames if there are any; they last until the next call. */
 size_t unwind_frames(struct unwinder *unwinder, const struct arch_frame *start, uint64_t hint, size_t limit,
-                     const struct unwind_frame **ret_frames, enum unwind_end *ret_end);
+                     struct unwind_frame **ret_frames, enum unwind_end *ret_end);
 
 /* A hash of addresses of frames: the same whichever way they were found. Where `count` frames from `frames`
  * on are all up to the end of a complete stack, that is frames->hash. */

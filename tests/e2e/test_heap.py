@@ -32,6 +32,18 @@ def test_exec_that_fails(stray, target, options):
 
 
 @ELISION
+def test_lives_of_hundreds_of_others(stray, target, options):
+    """... and handlers that find no slot in the lane: nothing is lost, and what lived so short leaves no events."""
+    report = stray.run([target("target_overflow")], options=options).ok().check().report()
+    assert report.process()["lost_events"] == 0
+    heap = report.process()["resources"]["heap"]
+    sockets = report.process()["resources"]["socket"]
+    assert sockets["opened"] == sockets["closed"] and sockets["opened"] > 0 and sockets["opened"] % 80 == 0
+    if not options:
+        assert report.process()["events"] - 2 * sockets["opened"] < heap["opened"] / 10
+
+
+@ELISION
 def test_cxx(stray, target, options):
     stray.run([target("target_heap_cxx")], options=options).ok().check()
 

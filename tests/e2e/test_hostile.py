@@ -28,6 +28,14 @@ def test_many_threads_on_small_stacks(stray, target, threads):
     assert report.trace["complete"] and report.trace["lost_events"] == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+def test_odd_stacks_and_moments(stray, target, options):
+    """Smallest stacks, a signal a millisecond on a stack of its own, coroutines: exact."""
+    result = stray.run([target("target_odd")], options=options).ok().check()
+    report = result.report()
+    assert report.trace["complete"] and report.trace["lost_events"] == 0
+
+
 def test_a_number_that_was_the_tracers(stray, target, tmp_path):
     """Once a raw system call has closed the tracer's descriptor, its number is the program's to use and to close."""
     command = [target("target_taken"), tmp_path / "own"]

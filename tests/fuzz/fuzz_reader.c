@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "read/checksum.h"
 #include "read/merge.h"
 #include "read/trace.h"
+#include "stray/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,14 +51,14 @@ static void repair(uint8_t *bytes, size_t size)
     if (size < sizeof(file))
         return;
     memcpy(&file, bytes, sizeof(file));
-    file.crc = checksum(0, &file, offsetof(struct stray_file_header, crc));
+    file.crc = stray_crc32c(0, &file, offsetof(struct stray_file_header, crc));
     memcpy(bytes, &file, sizeof(file));
     for (size_t at = sizeof(file); at + sizeof(frame) <= size; at += sizeof(frame) + frame.stored_size) {
         memcpy(&frame, bytes + at, sizeof(frame));
         if (frame.stored_size > size - at - sizeof(frame))
             return;
-        frame.crc = checksum(0, &frame, offsetof(struct stray_frame_header, crc));
-        frame.crc = checksum(frame.crc, bytes + at + sizeof(frame), frame.stored_size);
+        frame.crc = stray_crc32c(0, &frame, offsetof(struct stray_frame_header, crc));
+        frame.crc = stray_crc32c(frame.crc, bytes + at + sizeof(frame), frame.stored_size);
         memcpy(bytes + at, &frame, sizeof(frame));
     }
 }

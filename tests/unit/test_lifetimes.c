@@ -607,8 +607,8 @@ Test(lifetimes, what_has_ended_and_stays_is_counted)
     feed_finish(&feed);
     expect(STRAY_CHILD, 7, 3, 4);
     cr_expect_eq(feed.lives->books[STRAY_CHILD].unknown, 0);
-    cr_expect_eq(feed.lives->sites[0].ended, 3);
-    cr_expect_eq(feed.lives->sites[0].overtaken, 3);
+    cr_expect_eq(feed.lives->sites[0].ended, 4);
+    cr_expect_eq(feed.lives->sites[0].overtaken, 4);
     cr_expect_eq(feed.lives->books[STRAY_CHILD].bytes_open, 0);
     cr_assert_eq(feed.lives->death_count, 2);
     cr_expect(feed.lives->deaths[1].pid == 15 && feed.lives->deaths[1].status == 9);
@@ -691,6 +691,57 @@ Test(lifetimes, else_statements_else_allocations)
     feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 1, 1);
     feed_finish(&feed);
     cr_expect_eq(feed.lives->axis, AXIS_ALLOCATIONS);
+}
+
+/* What was done while a buffer filled up is told at its end, site by site and octave by octave. */
+Test(lifetimes, sums_are_spread_over_the_time_they_came_from)
+{
+    for (uint64_t batch = 1; batch <= 2; batch++) {
+        for (uint64_t i = 0; i < 500; i++) {
+            feed_wait(&feed, 2 * MS);
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, (batch << 32) + i * 16, 1, 1);
+        }
+        for (uint64_t octave = 10; octave < 15; octave++) {
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 10000 | octave << 56, 0, 2);
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 10000 | octave << 56, 0, 3);
+        }
+    }
+    feed_finish(&feed);
+    const struct marks *marks = &feed.lives->marks;
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 201000);
+    for (uint64_t quarter = 1; quarter < 4; quarter++) {
+        const struct mark *mark = marks_at(marks, (uint32_t)(marks->current * quarter / 4));
+        cr_expect_float_eq((double)mark->at[AXIS_ALLOCATIONS], 50250.0 * (double)quarter, 1000, "%lu",
+                           (unsigned long)mark->at[AXIS_ALLOCATIONS]);
+    }
+}
+
+Test(lifetimes, sums_stay_spread_when_marks_merge)
+{
+    for (uint64_t i = 1; i <= 100000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+        if (i % 20000 == 0)
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 900000 | UINT64_C(12) << 56, 0, 2);
+    }
+    feed_finish(&feed);
+    const struct mark *middle = marks_at(&feed.lives->marks, feed.lives->marks.current / 2);
+    cr_expect_eq(feed.lives->marks.shift, 1);
+    cr_expect_float_eq((double)feed.lives->at_tc.at[AXIS_ALLOCATIONS], 4600000, 10);
+    cr_expect_float_eq((double)middle->at[AXIS_ALLOCATIONS], 2300000, 5000, "%lu",
+                       (unsigned long)middle->at[AXIS_ALLOCATIONS]);
+}
+
+Test(lifetimes, a_realloc_that_grows_is_counted)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100000, 1);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x1000, 150000, 0);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 0);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x2000, 400000, 0);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x2000, 300000, 0);
+    feed_finish(&feed);
+    cr_assert_not_null(site(STRAY_HEAP, 1)->growth);
+    cr_expect_eq(site(STRAY_HEAP, 1)->growth->resized, 300000);
 }
 
 Test(lifetimes, marks_stay_in_bounds_and_true)

@@ -255,7 +255,7 @@ static uint32_t recall(const struct arch_frame *begin)
 
 static __attribute__((noinline)) void compare(const void *frame)
 {
-    const struct unwind_frame *frames = NULL;
+    struct unwind_frame *frames = NULL;
     enum unwind_end end;
     const uint64_t *words = frame;
     const void *caller = (const void *)words[1];
