@@ -18,5 +18,9 @@ void utf8_copy(char *to, const char *text);
 char *utf8_text(const char *text);
 /* Both: UTF-8 without control characters. */
 char *clean_text(const char *text);
+/* The same, byte by byte to who escapes more; takes no memory. */
+void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte));
+/* Closes a stream of open_memstream(): its text, or NULL if memory ran out on the way. */
+char *memory_stream_end(FILE *out, char **text);
 
 #endif

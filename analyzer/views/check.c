@@ -31,6 +31,8 @@ const char *check_meaning(enum verdict verdict)
         [VERDICT_CHURN] = "a connection for each use",
         [VERDICT_OPEN_AT_EXIT] = "open at the end, and no leak",
         [VERDICT_CLOSE_WAIT] = "the peer hung up, this side never closed",
+        [VERDICT_UNREAPED] = "ended, and never joined or waited for",
+        [VERDICT_FORK_SHARED] = "made in one process, and used in another",
     };
     return meanings[verdict] ? meanings[verdict] : verdict_name(verdict);
 }

@@ -4,36 +4,30 @@
  * limit that was not kept, and one for whether the trace says enough.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "read/words.h"
 #include "safe.h"
 #include "views/check.h"
 #include "views/listing.h"
 
-static void escape(FILE *out, const char *text)
+static void escape(FILE *out, char byte)
 {
-    for (; *text; text++) {
-        if (*text == '<')
-            fputs("&lt;", out);
-        else if (*text == '>')
-            fputs("&gt;", out);
-        else if (*text == '&')
-            fputs("&amp;", out);
-        else if (*text == '"')
-            fputs("&quot;", out);
-        else
-            fputc(*text, out);
-    }
+    if (byte == '<')
+        fputs("&lt;", out);
+    else if (byte == '>')
+        fputs("&gt;", out);
+    else if (byte == '&')
+        fputs("&amp;", out);
+    else if (byte == '"')
+        fputs("&quot;", out);
+    else
+        fputc(byte, out);
 }
 
 /* XML knows no control characters and nothing that is not UTF-8. */
 static void text(FILE *out, const char *bytes)
 {
-    char *clean = clean_text(bytes);
-    if (clean)
-        escape(out, clean);
-    free(clean);
+    print_clean(out, bytes, escape);
 }
 
 static void attribute(FILE *out, const char *name, const char *value)

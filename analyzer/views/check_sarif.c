@@ -40,7 +40,7 @@ static size_t rule_find(struct rules *rules, const char *id, const char *meaning
 /* RFC 3986: what is not unreserved, and no slash, is written as %XX. */
 static char *uri_of(const char *scheme, const char *path)
 {
-    char *uri = malloc(strlen(scheme) + 3 * strlen(path) + 1);
+    char *uri = json_memory_malloc(strlen(scheme) + 3 * strlen(path) + 1);
     if (!uri)
         return NULL;
     char *out = stpcpy(uri, scheme);

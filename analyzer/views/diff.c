@@ -143,16 +143,20 @@ static int add_places(struct side *side)
 }
 
 /* Frames of the report and of the ledger have equal names: the ledger's are only cleaned of what none should
- * hold. */
-static void note_judgements(struct side *side)
+ * hold. A finding has a place all the same. */
+static int note_judgements(struct side *side)
 {
     const struct report *report = side->ledger->report;
+    for (size_t i = 0; i < report->finding_count; i++)
+        if (!place_get(side, report->findings[i].resource, report->findings[i].site))
+            return -ENOMEM;
     for (size_t i = 0; i < report->site_count; i++) {
         const struct report_site *site = &report->sites[i];
         struct place *place = place_find(side, site->resource, site->known ? &site->site : NULL);
         if (place)
             place->judged |= site->verdict != VERDICT_FEW;
     }
+    return 0;
 }
 
 static int side_make(const struct ledger *ledger, struct side *ret_side)
@@ -160,7 +164,7 @@ static int side_make(const struct ledger *ledger, struct side *ret_side)
     struct side side = {.ledger = ledger};
     int result = add_places(&side);
     if (result == 0)
-        note_judgements(&side);
+        result = note_judgements(&side);
     *ret_side = side;
     return result;
 }

@@ -76,17 +76,18 @@ struct label {
     const char *name, *value;
 };
 
+static void escape(FILE *out, char byte)
+{
+    if (byte == '\\' || byte == '"')
+        fputc('\\', out);
+    fputc(byte, out);
+}
+
 static void put_label(FILE *out, const struct label *label)
 {
-    char *clean = clean_text(label->value ? label->value : "");
     fprintf(out, "%s=\"", label->name);
-    for (const char *p = clean ? clean : ""; *p; p++) {
-        if (*p == '\\' || *p == '"')
-            fputc('\\', out);
-        fputc(*p, out);
-    }
+    print_clean(out, label->value ? label->value : "", escape);
     fputc('"', out);
-    free(clean);
 }
 
 /* "{a="b",c="d"}", to be freed; NULL without memory. */
@@ -102,7 +103,7 @@ static char *labels_of(const struct label *labels, size_t count)
         put_label(out, &labels[i]);
     }
     fputs(count ? "}" : "", out);
-    return fclose(out) == 0 ? text : NULL;
+    return memory_stream_end(out, &text);
 }
 
 #define LABELS(...)                                                                                          \

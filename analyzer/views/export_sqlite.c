@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "safe.h"
 #include "views/tables.h"
 
 struct filling {
@@ -59,7 +60,7 @@ static char *create_statement(const struct table *table)
                                        : " NOT NULL");
     }
     fputs(")", out);
-    return fclose(out) == 0 ? text : NULL;
+    return memory_stream_end(out, &text);
 }
 
 static char *insert_statement(const struct table *table)
@@ -73,7 +74,7 @@ static char *insert_statement(const struct table *table)
     for (size_t i = 0; i < table_width(table); i++)
         fputs(i ? ", ?" : "?", out);
     fputs(")", out);
-    return fclose(out) == 0 ? text : NULL;
+    return memory_stream_end(out, &text);
 }
 
 static int execute(sqlite3 *database, const char *statement)

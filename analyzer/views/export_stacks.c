@@ -7,6 +7,7 @@
 
 #include "json_memory.h"
 #include "read/words.h"
+#include "safe.h"
 #include "views/export.h"
 #include "views/json.h"
 
@@ -38,7 +39,7 @@ static char *fold(const struct ledger *ledger, const struct ledger_place *place)
         fputc(';', out);
         put_frame(out, name);
     }
-    return fclose(out) == 0 ? text : NULL;
+    return memory_stream_end(out, &text);
 }
 
 static int folded_order(const void *left, const void *right)

@@ -49,6 +49,7 @@ static const char *keep(struct ledger *ledger, const char *text)
 {
     char *clean = text ? clean_text(text) : NULL;
     const char *kept = clean ? arena_copy(&ledger->arena, clean, strlen(clean)) : NULL;
+    ledger->starved |= text && !kept;
     free(clean);
     return kept;
 }
@@ -477,7 +478,7 @@ int ledger_process(void *data, const struct report_process *process, const struc
         result = add_lives(ledger, lives, stacks, peers, first_place);
     free(peers);
     pass_end(ledger);
-    return result;
+    return result == 0 && ledger->starved ? -ENOMEM : result;
 }
 
 /* ---- whole ---- */

@@ -105,6 +105,7 @@ struct ledger {
     /* private to ledger.c */
     size_t process_room, frame_room, stack_room, place_room, life_room, point_room;
     struct map frame_map, stack_map;
+    bool starved; /* memory ran out for a text */
     struct ledger_pass *pass;
 };
 

@@ -10,6 +10,7 @@
 #include "names/stacks.h"
 #include "read/merge.h"
 #include "read/pack.h"
+#include "safe.h"
 
 #define PIECE     65536
 #define OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* eleven digits */
@@ -211,12 +212,13 @@ static int put_compressed(FILE *out, const char *name, const struct source *sour
     compressing->context = ZSTD_createCCtx();
     compressing->to = open_memstream(&compressing->data, &compressing->size);
     int result = compressing->context && compressing->to ? compress_source(compressing, source) : -ENOMEM;
-    if (compressing->to && fclose(compressing->to) != 0)
+    char *made = compressing->to ? memory_stream_end(compressing->to, &compressing->data) : NULL;
+    if (!made)
         result = -ENOMEM;
     snprintf(full, sizeof(full), "%.90s%s", name, PACK_COMPRESSED);
     if (result == 0)
-        put_member(out, full, compressing->data, compressing->size);
-    free(compressing->data);
+        put_member(out, full, made, compressing->size);
+    free(made);
     ZSTD_freeCCtx(compressing->context);
     free(compressing);
     return result;
@@ -280,13 +282,15 @@ static int put_symbols(const struct packing *packing, FILE *out)
     char *text;
     size_t size;
     FILE *to = open_memstream(&text, &size);
-    int result = to ? packed_write(packing->symbols, to) : -ENOMEM;
-    if (to && fclose(to) != 0)
-        result = -ENOMEM;
+    if (!to)
+        return -ENOMEM;
+    int result = packed_write(packing->symbols, to);
+    char *made = memory_stream_end(to, &text);
+    if (!made)
+        return -ENOMEM;
     if (result == 0)
-        put_member(out, PACK_SYMBOLS, text, size);
-    if (to)
-        free(text);
+        put_member(out, PACK_SYMBOLS, made, size);
+    free(made);
     return result;
 }
 

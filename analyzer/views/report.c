@@ -23,6 +23,10 @@ int report_begin(const char *given, struct report **ret_report)
     report->complete = true;
     report->axis = AXIS_TIME;
     report->path = report_keep(report, given);
+    if (given && !report->path) {
+        report_free(report);
+        return -ENOMEM;
+    }
     *ret_report = report;
     return 0;
 }

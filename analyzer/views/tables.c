@@ -222,22 +222,34 @@ static int life_rows(const struct ledger *ledger, const struct export_options *o
 }
 
 /* Texts of the report are the trace's own, of any bytes. */
-struct clean_frame {
-    char *function, *file, *module;
+struct clean_texts {
+    char *function, *file, *module, *peer;
+    bool failed; /* without memory */
 };
 
-static struct clean_frame clean_frame(const struct report_frame *frame)
+static char *clean(struct clean_texts *texts, const char *text_of_trace)
 {
-    return (struct clean_frame){frame && frame->function ? clean_text(frame->function) : NULL,
-                                frame && frame->file ? clean_text(frame->file) : NULL,
-                                frame && frame->module ? clean_text(frame->module) : NULL};
+    char *made = text_of_trace ? clean_text(text_of_trace) : NULL;
+    texts->failed |= text_of_trace && !made;
+    return made;
 }
 
-static void clean_frame_free(struct clean_frame *frame)
+static struct clean_texts clean_texts(const struct report_frame *frame, const char *peer)
 {
-    free(frame->function);
-    free(frame->file);
-    free(frame->module);
+    struct clean_texts texts = {0};
+    texts.function = clean(&texts, frame ? frame->function : NULL);
+    texts.file = clean(&texts, frame ? frame->file : NULL);
+    texts.module = clean(&texts, frame ? frame->module : NULL);
+    texts.peer = clean(&texts, peer);
+    return texts;
+}
+
+static void clean_texts_free(struct clean_texts *texts)
+{
+    free(texts->function);
+    free(texts->file);
+    free(texts->module);
+    free(texts->peer);
 }
 
 static int site_rows(const struct ledger *ledger, const struct export_options *options,
@@ -248,8 +260,7 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
         const struct report_site *site = &ledger->report->sites[i];
         if (!export_wants(options, site->resource))
             continue;
-        struct clean_frame frame = clean_frame(site->known ? &site->site : NULL);
-        char *peer = site->peer ? clean_text(site->peer) : NULL;
+        struct clean_texts frame = clean_texts(site->known ? &site->site : NULL, site->peer);
         const struct cell cells[] = {whole(i),
                                      text(resource_label(site->resource)),
                                      text(frame.function),
@@ -257,7 +268,7 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
                                      line_of(site->site.line),
                                      text(frame.module),
                                      text(language_of(site->site.python)),
-                                     text(peer),
+                                     text(frame.peer),
                                      whole(site->opened),
                                      whole(site->closed),
                                      whole(site->open),
@@ -265,9 +276,8 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
                                      text(verdict_name(site->verdict)),
                                      real(site->first_s),
                                      real(site->last_s)};
-        result = sink->row(sink->data, cells);
-        clean_frame_free(&frame);
-        free(peer);
+        result = frame.failed ? -ENOMEM : sink->row(sink->data, cells);
+        clean_texts_free(&frame);
     }
     return result;
 }
@@ -275,8 +285,8 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
 static int finding_row(const struct report *report, const struct report_finding *finding,
                        const struct table_sink *sink)
 {
-    struct clean_frame frame = clean_frame(finding->site);
-    char *peer = finding->peer ? clean_text(finding->peer) : NULL, *message = clean_text(finding->message);
+    struct clean_texts frame = clean_texts(finding->site, finding->peer);
+    char *message = clean_text(finding->message);
     const struct interval *rate = &finding->rate_per_hour;
     const struct cell none = {0};
     const struct cell cells[] = {
@@ -289,7 +299,7 @@ static int finding_row(const struct report *report, const struct report_finding 
         text(frame.function),
         text(frame.file),
         line_of(finding->site ? finding->site->line : 0),
-        text(peer),
+        text(frame.peer),
         whole(finding->count),
         whole(finding->bytes),
         finding->rated ? real(rate->estimate) : none,
@@ -298,9 +308,8 @@ static int finding_row(const struct report *report, const struct report_finding 
         real(finding->first_s),
         real(finding->last_s),
         text(finding->cause == REPORT_NONE ? NULL : report->findings[finding->cause].id)};
-    int result = message ? sink->row(sink->data, cells) : -ENOMEM;
-    clean_frame_free(&frame);
-    free(peer);
+    int result = message && !frame.failed ? sink->row(sink->data, cells) : -ENOMEM;
+    clean_texts_free(&frame);
     free(message);
     return result;
 }
