@@ -383,7 +383,7 @@ void incarnation_end_begins(unsigned ending)
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
         !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
         young_stop();
-        sample_force();
+        sample_whole();
         emit_system(STRAY_END_BEGINS, 0, ending);
     }
 }
@@ -451,7 +451,7 @@ void incarnation_before_exec(void)
     if (!is_traced())
         return;
     young_stop(); /* should the exec fail, the buffers written out here may only grow: the fuller copy counts */
-    sample_force();
+    sample_whole();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
     descriptors_before_exec();
