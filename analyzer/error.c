@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+const char *error_reason(int code)
+{
+    return code == -ENOMEM ? "out of memory" : strerror(-code);
+}
 
 int error_set(struct error *error, int code, const char *format, ...)
 {

@@ -11,6 +11,9 @@ struct error {
     char text[1024];
 };
 
+/* strerror() of a negative errno, in the words of this project where those are clearer. */
+const char *error_reason(int code);
+
 /* Stores a printf-formatted sentence and returns `code` (a negative errno), so that callers can return it. */
 int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -25,7 +25,7 @@ enum gate_bits {
 
 enum thread_flags {
     THREAD_INSIDE = 1,    /* the tracer calls libc functions that we hook: let them pass unseen */
-    THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event goes without one */
+    THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event has its caller only */
     THREAD_EMITTING = 4,  /* between slot and commit: no flush may begin */
     THREAD_FLUSHING = 8,
 };
@@ -37,20 +37,26 @@ struct thread {
     uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
     uintptr_t libpq_frame; /* ... of the outermost libpq call */
     uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
+    const void *libpq_given; /* the real call behind the hook that is being entered by its address (hooks/given.h) */
+    uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
+    uint32_t tid;         /* ... its id */
+    uint32_t fate;        /* ... enum thread_fate */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 extern uint32_t *gate_word;
 
-/* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c. */
-uint32_t gate_open_slow(void);
+/* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c.
+ * A program is begun by who asks for GATE_HEAP only, once the allocator has returned: other hooks may be called from inside an
+ * allocator that holds its lock, and the beginning allocates. */
+uint32_t gate_open_slow(uint32_t bits);
 
 /* Whether a hook whose events need all `bits` may record. */
 static inline bool gate_open(uint32_t bits)
 {
     uint32_t word = __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
     if (__builtin_expect(!(word & GATE_KNOWN), 0))
-        word = gate_open_slow();
+        word = gate_open_slow(bits);
     if (__builtin_expect(thread_self.flags == 0, 1))
         thread_self.frame = arch_stack_pointer();
     return (word & bits) == bits && __builtin_expect(!(thread_self.flags & THREAD_INSIDE), 1);

@@ -63,27 +63,54 @@ static void write_slot(const struct link_map *object, void **slot, void *functio
         sys_mprotect(page, STRAY_PAGE, PROT_READ);
 }
 
+/* Which function to put in place of the one called `name`. */
+typedef void *choose_function(void *data, const char *name);
+
 static bool replace_in(const struct tables *tables, const ElfW(Rela) *relocations, size_t size,
-                       const struct link_map *object, const char *name, void *function)
+                       const struct link_map *object, choose_function *choose, void *data)
 {
     bool found = false;
     for (size_t i = 0; relocations && i < size / sizeof(*relocations); i++) {
         unsigned type = ELF64_R_TYPE(relocations[i].r_info);
         const ElfW(Sym) *symbol = &tables->symbols[ELF64_R_SYM(relocations[i].r_info)];
-        if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || !string_equal(tables->strings + symbol->st_name, name))
+        if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || symbol->st_shndx != SHN_UNDEF)
             continue;
-        write_slot(object, (void **)(object->l_addr + relocations[i].r_offset), function);
-        found = true;
+        void *function = choose(data, tables->strings + symbol->st_name);
+        if (function)
+            write_slot(object, (void **)(object->l_addr + relocations[i].r_offset), function);
+        found |= function != NULL;
     }
     return found;
 }
 
-bool got_replace(const struct link_map *object, const char *name, void *function)
+static bool replace(const struct link_map *object, choose_function *choose, void *data)
 {
     struct tables tables = read_tables(object);
     if (!tables.symbols || !tables.strings)
         return false;
-    bool jumps = replace_in(&tables, tables.jumps, tables.jumps_size, object, name, function);
-    bool others = replace_in(&tables, tables.others, tables.others_size, object, name, function);
+    bool jumps = replace_in(&tables, tables.jumps, tables.jumps_size, object, choose, data);
+    bool others = replace_in(&tables, tables.others, tables.others_size, object, choose, data);
     return jumps || others;
+}
+
+struct replacement {
+    const char *name;
+    void *function;
+};
+
+static void *choose_one(void *data, const char *name)
+{
+    const struct replacement *replacement = data;
+    return string_equal(replacement->name, name) ? replacement->function : NULL;
+}
+
+bool got_replace(const struct link_map *object, const char *name, void *function)
+{
+    struct replacement replacement = {name, function};
+    return replace(object, choose_one, &replacement);
+}
+
+void got_replace_each(const struct link_map *object, choose_function *choose, void *data)
+{
+    replace(object, choose, data);
 }

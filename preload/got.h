@@ -12,4 +12,8 @@
  * must stay loaded meanwhile. */
 bool got_replace(const struct link_map *object, const char *name, void *function);
 
+/* The same for every function that `object` imports and does not define itself: `choose` says by name where to, NULL leaves
+ * it. */
+void got_replace_each(const struct link_map *object, void *(*choose)(void *data, const char *name), void *data);
+
 #endif

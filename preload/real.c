@@ -6,6 +6,7 @@
 
 #include "gate.h"
 #include "record/index.h"
+#include "stack/module_symbols.h"
 #include "sys.h"
 #include "text.h"
 
@@ -29,12 +30,23 @@ bool real_is_boot_memory(const void *block)
     return (const char *)block >= boot && (const char *)block < boot + BOOT_SIZE;
 }
 
-#define FIND_LIBC(name)  *(void **)&real.name = dlsym(RTLD_NEXT, #name);
+#define FIND_LIBC(name)  *(void **)&real.name = real.dlsym(RTLD_NEXT, #name);
 #define FIND_LIBPQ(name)
+#define FIND_LIBURING(name)
+
+/* dlsym() itself is hooked: it is found without it, in the object that has dlerror() as well, which ours has not. */
+static void find_dlsym(void)
+{
+    struct module_symbol symbols[] = {{.name = "dlsym"}, {.name = "dlerror"}};
+    struct module_range range;
+    if (module_symbols_find(symbols, 2, &range))
+        real.dlsym = (void *(*)(void *, const char *))symbols[0].address;
+}
 
 void real_init(void)
 {
     uint32_t flags = gate_enter();
+    find_dlsym();
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) FIND_##LIBRARY(name)
 #include "stray/hooks.def"
 #undef HOOK
@@ -67,17 +79,25 @@ static void *find_from(const struct link_map *object, const char *name)
 {
     if (!object || !object->l_name[0])
         return NULL;
-    void *handle = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = real.dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
     if (!handle)
         return NULL;
-    void *function = dlsym(handle, name);
-    dlclose(handle);
+    void *function = real.dlsym(handle, name);
+    real.dlclose(handle);
     return function;
 }
 
 static bool is_ours(const void *function)
 {
     return function && object_of(function) == object_of((const void *)real_libpq);
+}
+
+static const struct link_map *first_object(void)
+{
+    const struct link_map *first = object_of((const void *)real_libpq);
+    while (first && first->l_prev)
+        first = first->l_prev;
+    return first;
 }
 
 /* Any libpq that is loaded, when the caller does not depend on one itself (a plugin whose host does). */
@@ -97,17 +117,20 @@ static void *find_libpq_function(const char *name, const void *caller)
     const struct link_map *object = object_of(caller);
     void *function = find_from(object, name);
     if (!function || is_ours(function))
-        function = dlsym(RTLD_NEXT, name);
-    const struct link_map *first = object;
-    while (!function && first && first->l_prev)
-        first = first->l_prev;
-    return function ? function : find_anywhere(first, name);
+        function = real.dlsym(RTLD_NEXT, name);
+    return function ? function : find_anywhere(first_object(), name);
+}
+
+bool real_libpq_exists(const char *name, const void *caller)
+{
+    return find_libpq_function(name, caller) != NULL;
 }
 
 static void fill_library(struct libpq *libpq, const struct link_map *object)
 {
     *(void **)&libpq->PQsocket = find_from(object, "PQsocket");
     *(void **)&libpq->PQstatus = find_from(object, "PQstatus");
+    *(void **)&libpq->PQtransactionStatus = find_from(object, "PQtransactionStatus");
     *(void **)&libpq->PQhost = find_from(object, "PQhost");
     *(void **)&libpq->PQport = find_from(object, "PQport");
     *(void **)&libpq->PQdb = find_from(object, "PQdb");
@@ -115,19 +138,21 @@ static void fill_library(struct libpq *libpq, const struct link_map *object)
     *(void **)&libpq->PQresultMemorySize = find_from(object, "PQresultMemorySize");
 }
 
-static const struct libpq *library_of(const void *function)
+const struct libpq *real_library_of(const void *function)
 {
     const struct link_map *object = function ? object_of(function) : NULL;
+    unsigned available = LIBRARIES;
     for (unsigned i = 0; object && i < LIBRARIES; i++) {
         if (libraries[i].object == object)
             return &libraries[i].libpq;
-        if (!libraries[i].object) {
-            fill_library(&libraries[i].libpq, object);
-            libraries[i].object = object;
-            return &libraries[i].libpq;
-        }
+        if (!libraries[i].object && available == LIBRARIES)
+            available = i;
     }
-    return &no_library;
+    if (!object || available == LIBRARIES)
+        return &no_library;
+    fill_library(&libraries[available].libpq, object);
+    libraries[available].object = object;
+    return &libraries[available].libpq;
 }
 
 static struct call_site *place_of(uint64_t key)
@@ -148,19 +173,41 @@ static void remember(uint64_t key, struct libpq_call call)
     __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
 }
 
+/* What the stub that led here stands for. */
+static bool take_given(struct libpq_call *ret_call)
+{
+    const struct libpq_call *given = thread_self.libpq_given;
+    if (__builtin_expect(!given, 1))
+        return false;
+    thread_self.libpq_given = NULL;
+    *ret_call = *given;
+    return true;
+}
+
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
 {
+    struct libpq_call given;
+    if (take_given(&given))
+        return given;
     uint64_t key = index_mix((uint64_t)(uintptr_t)caller, id) | 1;
     struct call_site *site = place_of(key);
     if (__atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == key)
         return site->call;
     uint32_t flags = gate_enter();
     struct libpq_call call = {.function = find_libpq_function(name, caller)};
-    call.libpq = library_of(call.function);
+    call.libpq = real_library_of(call.function);
     call.inner = call.function && object_of(call.function) == object_of(caller);
     remember(key, call);
     gate_leave(flags);
     return call;
+}
+
+static bool is_loaded(const struct link_map *wanted)
+{
+    const struct link_map *object = first_object();
+    while (object && object != wanted)
+        object = object->l_next;
+    return wanted && object;
 }
 
 void real_libpq_forget(void)
@@ -170,6 +217,7 @@ void real_libpq_forget(void)
     for (unsigned i = 0; i < CALL_SITES; i++)
         __atomic_store_n(&call_sites[i].key, 0, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < LIBRARIES; i++)
-        libraries[i].object = NULL;
+        if (!is_loaded(libraries[i].object))
+            libraries[i].object = NULL;
     __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
 }

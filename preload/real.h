@@ -33,6 +33,7 @@ bool real_is_boot_memory(const void *block);
 struct libpq {
     int (*PQsocket)(const PGconn *);
     int (*PQstatus)(const PGconn *);
+    int (*PQtransactionStatus)(const PGconn *);
     char *(*PQhost)(const PGconn *);
     char *(*PQport)(const PGconn *);
     char *(*PQdb)(const PGconn *);
@@ -48,6 +49,10 @@ struct libpq_call {
 
 /* The real function for hook `id`, called `name`, when called from `caller`. Cached by call site. */
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller);
+/* Whether a call of `name` from `caller` would reach any function. Not signal safe, like the next. */
+bool real_libpq_exists(const char *name, const void *caller);
+/* What the object that defines `function` offers; without PQstatus, it is no libpq. Never NULL. */
+const struct libpq *real_library_of(const void *function);
 /* Forgets the call sites: some object was unloaded. */
 void real_libpq_forget(void);
 

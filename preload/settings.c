@@ -182,6 +182,24 @@ bool settings_read(char *const *environment)
     return settings.follow || !root || string_number(root) == (uint64_t)sys_getpid();
 }
 
+bool settings_silent(char *const *environment)
+{
+    for (; *environment; environment++)
+        if (string_begins(*environment, SETTINGS_SILENT))
+            return true;
+    return false;
+}
+
+/* The name of the folder's variable is as long. */
+void settings_silence(char *const *environment)
+{
+    static const char output[] = "STRAY_OUTPUT=";
+    _Static_assert(sizeof(output) == sizeof(SETTINGS_SILENT), "replaced in place");
+    for (; environment && *environment; environment++)
+        if (string_begins(*environment, output))
+            __builtin_memcpy(*environment, SETTINGS_SILENT, sizeof(output) - 1);
+}
+
 const char *settings_variable(unsigned index)
 {
     return index < VARIABLES_MAX ? variable_list[index] : NULL;

@@ -31,6 +31,13 @@ extern struct settings settings;
 /* Reads the environment block. False: not to be traced (a child under --no-follow). */
 bool settings_read(char *const *environment);
 
+/* Whether this program runs where the tracer may make no system call: under a filter that an earlier program set up. */
+bool settings_silent(char *const *environment);
+/* Makes settings_silent() true of whoever inherits `environment`: in place, for it may be the program's own. */
+void settings_silence(char *const *environment);
+/* The entry that says so, where there is none to change. */
+#define SETTINGS_SILENT "STRAY_SILENT="
+
 /* The variables in force ("NAME=value"), to hand on over exec; NULL past the last. */
 const char *settings_variable(unsigned index);
 /* The preload list that brought us here ("/path/libstray.so"), first entry that is ours. */

@@ -5,7 +5,10 @@
 #ifndef STRAY_PRELOAD_SYS_H
 #define STRAY_PRELOAD_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +24,21 @@
 
 #include "arch.h"
 
+/* Set where a system call of ours could harm the program: none is made then, and each fails. Weak, so that each user of this
+ * header brings the one definition along. */
+extern bool sys_quiet;
+__attribute__((weak, visibility("hidden"))) bool sys_quiet;
+
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (__builtin_expect(__atomic_load_n(&sys_quiet, __ATOMIC_RELAXED), 0))
+        return -ENOSYS;
+    return arch_syscall(number, a, b, c, d, e, f);
+}
+
+/* What is called so stands in syscalls.def, too. */
 #define SYS6(number, a, b, c, d, e, f)                                                                      \
-    arch_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+    sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define SYS3(number, a, b, c) SYS6(number, a, b, c, 0, 0, 0)
 
 static inline int sys_open(const char *path, int flags, mode_t mode)
@@ -57,6 +73,16 @@ static inline int sys_unlink(const char *path)
 {
     return (int)SYS3(SYS_unlink, path, 0, 0);
 }
+/* Whether `path` names something; also where that cannot be told. */
+static inline bool sys_exists(const char *path)
+{
+    struct stat status;
+    return (int)SYS3(SYS_lstat, path, &status, 0) != -ENOENT;
+}
+static inline ssize_t sys_readlink(const char *path, char *buffer, size_t size)
+{
+    return SYS3(SYS_readlink, path, buffer, size);
+}
 static inline int sys_ftruncate(int fd, off_t size)
 {
     return (int)SYS3(SYS_ftruncate, fd, size, 0);
@@ -78,6 +104,12 @@ static inline void *sys_mmap(size_t size, int protection, int flags, int fd, off
 {
     long result = SYS6(SYS_mmap, 0, size, protection, flags, fd, offset);
     return result < 0 && result > -4096 ? NULL : (void *)result;
+}
+/* Zeroed private memory at `address`, where nothing is mapped: what is, stays. */
+static inline void sys_memory_at(void *address, size_t size)
+{
+    SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
 /* Zeroed private memory, or NULL. */
 static inline void *sys_memory(size_t size)
@@ -133,9 +165,25 @@ static inline void sys_yield(void)
 {
     SYS3(SYS_sched_yield, 0, 0, 0);
 }
+/* Sleeps while `*word` is `value`; may return early. */
+static inline void sys_futex_wait(const uint32_t *word, uint32_t value)
+{
+    SYS6(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, 0, 0);
+}
+static inline void sys_futex_wake(const uint32_t *word)
+{
+    SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+}
 static inline int sys_getrlimit(int resource, struct rlimit *limit)
 {
     return (int)SYS6(SYS_prlimit64, 0, resource, NULL, limit, 0, 0);
+}
+/* For ever: other threads' calls that have passed the question are given the time to end. */
+static inline void sys_go_quiet(void)
+{
+    struct timespec grace = {.tv_nsec = 2000000};
+    __atomic_store_n(&sys_quiet, true, __ATOMIC_SEQ_CST);
+    arch_syscall(SYS_nanosleep, (long)&grace, 0, 0, 0, 0, 0);
 }
 static inline ssize_t sys_getrandom(void *buffer, size_t size)
 {
@@ -153,12 +201,28 @@ static inline int sys_getsockname(int fd, void *address, socklen_t *length)
 {
     return (int)SYS3(SYS_getsockname, fd, address, length);
 }
+/* Asks, and does not wait. */
+static inline int sys_poll(struct pollfd *polled)
+{
+    return (int)SYS3(SYS_poll, polled, 1, 0);
+}
+/* Where the usual way of sys_peek() is not allowed: older containers, some filters. */
+static inline ssize_t sys_peek_by_file(void *to, const void *from, size_t size)
+{
+    int fd = sys_open("/proc/self/mem", O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t result = sys_pread(fd, to, size, (off_t)(uintptr_t)from);
+    sys_close(fd);
+    return result == -EIO ? -EFAULT : result;
+}
 /* Copies from this process's own memory; -EFAULT instead of a fault where nothing is mapped. */
 static inline ssize_t sys_peek(void *to, const void *from, size_t size)
 {
     struct iovec local = {.iov_base = to, .iov_len = size};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
-    return SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
+    ssize_t result = SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, &remote, 1, 0);
+    return result == -EPERM || result == -ENOSYS || result == -ESRCH ? sys_peek_by_file(to, from, size) : result;
 }
 /* Whether the byte at `address` can be read. */
 static inline bool sys_readable(uint64_t address)

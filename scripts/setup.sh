@@ -26,7 +26,8 @@ packages=(
     postgresql redis-server python3 python3-psycopg2 python3-redis python3-fastapi python3-uvicorn python3-httpx
     python3-pytest python3-jsonschema libpython3.11-testsuite
     # to test: programs to trace, and what reads the traces
-    perl zstd sqlite3 procps util-linux
+    perl zstd sqlite3 procps util-linux libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
+    libpython3.11 php8.2-cli php8.2-pgsql
     # to measure
     heaptrack
 )

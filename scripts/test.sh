@@ -5,7 +5,7 @@
 # tests plain, under ASan and UBSan, and built by clang, then the end-to-end suite. The last line is
 # "N passed, N failed" over all of it. Exits 1 when anything failed or a part ran nothing.
 #
-#     scripts/test.sh [PART...]      parts: style unit sanitizers clang install e2e
+#     scripts/test.sh [PART...]      parts: style unit sanitizers clang fuzz install e2e
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT" || exit 2
@@ -88,6 +88,32 @@ part_sanitizers() {
 
 part_clang() { CC=clang-14 CXX=clang++-14 unit clang build-clang; }
 
+# Each target from its corpus on, for a bounded time; what it finds on the way stays out of the tree.
+part_fuzz() {
+    local good=0 bad=0 name found seeds
+    say "fuzz: building in build-fuzz/"
+    if [ ! -f build-fuzz/build.ninja ]; then
+        CC=clang-14 CXX=clang++-14 logged fuzz meson setup build-fuzz -Dfuzz=true -Dshim=false -Db_lundef=false -Db_sanitize=address,undefined \
+            -Dc_args=-fno-sanitize-recover=all || { broken fuzz "meson setup failed"; return; }
+    fi
+    logged fuzz ninja -C build-fuzz --quiet fuzz || { broken fuzz "the build failed"; return; }
+    found=$(make_folder)
+    seeds=$(make_folder)
+    logged fuzz build-fuzz/tests/fuzz/seeds "$seeds" || broken fuzz "no seeds"
+    for name in reader events wire; do
+        mkdir -p "$found/$name" "$seeds/$name"
+        if logged "fuzz-$name" "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=2048 -timeout=20 \
+            -artifact_prefix="$logs/$name-" "$found/$name" "tests/fuzz/corpus/$name" "$seeds/$name"; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+            say "fuzz: $name failed: the input is in $logs/"
+        fi
+    done
+    rm -rf "$found" "$seeds"
+    count fuzz "$good" "$bad"
+}
+
 # What is installed is whole, and finds its own shim.
 part_install() {
     local folder stray good=0 bad=0 test
@@ -118,7 +144,7 @@ fi
 rm -rf "$logs"
 mkdir -p "$logs"
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(style unit sanitizers clang install e2e)
+[ ${#parts[@]} -gt 0 ] || parts=(style unit sanitizers clang fuzz install e2e)
 for part in "${parts[@]}"; do
     declare -F "part_$part" > /dev/null || fail "$part: no such part"
     "part_$part"

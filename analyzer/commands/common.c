@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_memory.h"
+
 int fail(const char *format, ...)
 {
     char text[2048];
@@ -58,6 +60,8 @@ int simple_options_parse(int argc, char **argv, const char *usage, struct simple
             return -1;
         }
     }
+    if (parsed.json)
+        json_memory_watch();
     parsed.first = optind;
     *ret_options = parsed;
     return 1;
@@ -74,7 +78,7 @@ static int add_inputs(struct inputs *inputs, char **paths, size_t count)
     char **grown = realloc(inputs->paths, (inputs->count + count) * sizeof(*grown));
     if (!grown) {
         paths_free(paths, count);
-        return fail("%s", strerror(ENOMEM));
+        return fail("out of memory");
     }
     memcpy(grown + inputs->count, paths, count * sizeof(*paths));
     inputs->paths = grown;
@@ -108,7 +112,7 @@ static int add_stdin(struct inputs *inputs)
     if (paths && asprintf(&paths[0], "/proc/self/fd/%d", fd) >= 0)
         return add_inputs(inputs, paths, 1);
     free(paths);
-    return fail("standard input: %s", strerror(result < 0 ? -result : ENOMEM));
+    return fail("standard input: %s", error_reason(result < 0 ? result : -ENOMEM));
 }
 
 static int add_argument(struct inputs *inputs, const char *argument)
@@ -169,7 +173,7 @@ int output_finish(void)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return STATUS_DONE;
-    return fail("standard output: %s", errno ? strerror(errno) : "could not be written");
+    return fail("standard output: %s", errno ? error_reason(-errno) : "could not be written");
 }
 
 /* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
@@ -219,7 +223,7 @@ json_t *json_safe(const char *text)
     json_t *plain = json_string(text);
     if (plain)
         return plain;
-    char *clean = malloc(3 * strlen(text) + 1), *out = clean;
+    char *clean = json_memory_malloc(3 * strlen(text) + 1), *out = clean;
     if (!clean)
         return NULL;
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
@@ -243,11 +247,11 @@ bool json_print(json_t *value, size_t flags)
 {
     char *text = value ? json_dumps(value, flags) : NULL;
     json_decref(value);
-    if (!text)
-        return false;
-    puts(text);
+    bool whole = text && !json_memory_failed();
+    if (whole)
+        puts(text);
     free(text);
-    return true;
+    return whole;
 }
 
 struct phrase {

@@ -38,7 +38,7 @@ static const char *action_text(const char *action)
 
 static const char *library_text(const char *library)
 {
-    return strcmp(library, "LIBPQ") == 0 ? "libpq" : "libc";
+    return strcmp(library, "LIBPQ") == 0 ? "libpq" : strcmp(library, "LIBURING") == 0 ? "liburing" : "libc";
 }
 
 static void print_text(void)

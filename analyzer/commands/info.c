@@ -56,7 +56,7 @@ static void note_end(struct summary *summary, const struct stray_event *event)
         summary->end = NULL;
         break;
     case STRAY_SIGNAL:
-        if (!summary->end)
+        if (!summary->end && event->handle == STRAY_SIGNAL_DEADLY)
             summary->end = "signal";
         break;
     default:
@@ -270,8 +270,8 @@ static json_t *summary_json(const struct summary *summary)
         "notes", texts_json(notes, note_count), "damage", damage_json(damage));
 }
 
-/* With `list` the summary is added to it, else printed. */
-static int info_file(const char *path, json_t *list)
+/* As JSON the summary is added to `list`, else printed. That the list is not whole is said when it is printed. */
+static int info_file(const char *path, bool json, json_t *list)
 {
     static struct summary summary; /* half a megabyte */
     struct trace *trace;
@@ -280,8 +280,8 @@ static int info_file(const char *path, json_t *list)
         return fail("%s", error.text);
     summary = (struct summary){.trace = trace};
     bool done = summarise(trace, &summary) == 0;
-    if (done && list)
-        done = json_array_append_new(list, summary_json(&summary)) == 0;
+    if (done && json)
+        json_array_append_new(list, summary_json(&summary));
     else if (done)
         print_text(&summary);
     trace_close(trace);
@@ -299,7 +299,7 @@ int command_info(int argc, char **argv)
     for (size_t i = 0; i < inputs.count; i++) {
         if (i > 0 && !options.json)
             putchar('\n');
-        if (info_file(inputs.paths[i], list) != STATUS_DONE)
+        if (info_file(inputs.paths[i], options.json, list) != STATUS_DONE)
             status = STATUS_UNREADABLE;
     }
     inputs_free(&inputs);

@@ -163,16 +163,16 @@ static int show(const struct report *report, const struct options *options)
 {
     if (!options->output) {
         if (write_report(report, options, stdout) == -ENOMEM)
-            return fail("standard output: %s", strerror(ENOMEM));
+            return fail("standard output: %s", error_reason(-ENOMEM));
         return output_finish();
     }
     FILE *out = open_output(options->output);
     if (!out)
-        return fail("%s: %s", options->output, strerror(errno));
+        return fail("%s: %s", options->output, error_reason(-errno));
     int result = write_report(report, options, out);
     errno = 0;
     if (fclose(out) != 0 || result < 0)
-        return fail("%s: %s", options->output, strerror(errno ? errno : result < 0 ? -result : EIO));
+        return fail("%s: %s", options->output, error_reason(errno ? -errno : result < 0 ? result : -EIO));
     return STATUS_DONE;
 }
 
@@ -204,7 +204,7 @@ static int report_inputs(const struct inputs *inputs, char *const *arguments, si
     struct error error = {.text = ""};
     char *given = call_of(arguments, count, inputs);
     if (!given)
-        return fail("%s", strerror(ENOMEM));
+        return fail("out of memory");
     int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
     free(given);
     if (result < 0)

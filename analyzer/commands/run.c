@@ -87,7 +87,7 @@ struct options {
 
 static int set(const char *name, const char *value)
 {
-    return setenv(name, value, 1) == 0 ? STATUS_DONE : fail("%s: %s", name, strerror(errno));
+    return setenv(name, value, 1) == 0 ? STATUS_DONE : fail("%s: %s", name, error_reason(-errno));
 }
 
 static int set_number(const char *name, uint64_t number)
@@ -198,7 +198,7 @@ static int set_spool(const char *folder)
 {
     char *path = realpath(folder, NULL);
     if (!path) {
-        fail("%s: %s", folder, strerror(errno));
+        fail("%s: %s", folder, error_reason(-errno));
         return STATUS_REFUSED;
     }
     int status = set("STRAY_SPOOL", path);
@@ -326,15 +326,15 @@ static int prepare_folder(const struct options *options, const char *command, ch
     char *folder;
     if (options->output ? (folder = strdup(options->output)) == NULL
                         : asprintf(&folder, "stray.%s.%d", base_name(command), (int)getpid()) < 0)
-        return refuse(command, strerror(ENOMEM));
+        return refuse(command, error_reason(-ENOMEM));
     int result = make_folder(folder);
     int holds = result == 0 ? holds_traces(folder) : result;
     char *path = holds >= 0 ? realpath(folder, NULL) : NULL;
     int status = STATUS_DONE;
     if (holds < 0 || !path)
-        status = refuse(folder, strerror(holds < 0 ? -holds : errno));
+        status = refuse(folder, error_reason(holds < 0 ? holds : -errno));
     else if (access(path, W_OK | X_OK) < 0)
-        status = refuse(folder, strerror(errno));
+        status = refuse(folder, error_reason(-errno));
     else if (holds > 0 && !options->force)
         status = refuse(folder, "already holds traces (--force: use it all the same)");
     free(folder);
@@ -381,7 +381,7 @@ static int set_preload(const char *shim)
     if (strpbrk(shim, " :"))
         return refuse(shim, "LD_PRELOAD cannot hold a path with a blank or a colon");
     if (asprintf(&list, "%s%s%s", shim, others && *others ? ":" : "", others ? others : "") < 0)
-        return refuse("LD_PRELOAD", strerror(ENOMEM));
+        return refuse("LD_PRELOAD", error_reason(-ENOMEM));
     int status = set("LD_PRELOAD", list);
     free(list);
     return status == STATUS_DONE ? status : STATUS_REFUSED;
@@ -406,6 +406,8 @@ static int prepare_environment(const struct options *options, const char *comman
     if (status != STATUS_DONE)
         return status;
     status = set("STRAY_OUTPUT", folder);
+    if (status == STATUS_DONE && preload)
+        status = set("STRAY_PREVIOUS", ""); /* the shim keeps it up to date, where it is */
     free(folder);
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }
@@ -446,7 +448,7 @@ static int become(const struct options *options, char **argv)
         execvpe(path, argv,
                 environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
         status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
-        fail("%s: %s", argv[0], strerror(errno));
+        fail("%s: %s", argv[0], error_reason(-errno));
     }
     free(path);
     return status;

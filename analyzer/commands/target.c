@@ -67,7 +67,7 @@ int target_find(const char *name, char **ret_path, struct error *error)
     }
     if (result < 0) {
         free(path);
-        return error_set(error, result, "%s: %s", name, result == -ENOENT ? "not found" : strerror(-result));
+        return error_set(error, result, "%s: %s", name, result == -ENOENT ? "not found" : error_reason(result));
     }
     *ret_path = path;
     return 0;

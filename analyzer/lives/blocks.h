@@ -11,7 +11,11 @@
 
 struct block {
     uint64_t handle; /* 0: no block */
-    uint64_t size;
+    union {
+        uint64_t size;
+        uint64_t path;  /* temporary files: the definition of the path, or 0 */
+        uint64_t ended; /* threads and children: when it ended, to be joined or waited for; 0: not yet */
+    };
     uint32_t site; /* where it was born */
     uint32_t mark; /* when: a mark of the work axis */
 };

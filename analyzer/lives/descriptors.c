@@ -7,7 +7,11 @@
 #include "lives/internal.h"
 
 #define FD_LIMIT        (1u << 22) /* a larger number in a trace is damage */
+#define TCP_CLOSE       7 /* of a connection: reset by the peer, or shut down by both sides */
 #define TCP_CLOSE_WAIT  8
+#define IDLE_UNKNOWN    UINT32_MAX
+#define USED_CALLS(v)   ((uint32_t)((v) >> 40))
+#define USED_BEFORE(v)  ((v) & ((UINT64_C(1) << 40) - 1))
 #define SAMPLE_STATE(v) ((unsigned)((v) >> 56))
 #define SAMPLE_USES(v)  ((uint32_t)((v) >> 32) & 0xffffff)
 #define SAMPLE_IDLE(v)  ((uint32_t)(v))
@@ -27,6 +31,14 @@ bool is_statement(unsigned hook)
     case STRAY_HOOK_PQgetResult:
     case STRAY_HOOK_PQmakeEmptyPGresult:
     case STRAY_HOOK_PQcopyResult:
+    case STRAY_HOOK_PQrequestCancel:
+    case STRAY_HOOK_PQgetCopyData:
+    case STRAY_HOOK_PQputCopyData:
+    case STRAY_HOOK_PQputCopyEnd:
+    case STRAY_HOOK_PQping:
+    case STRAY_HOOK_PQpingParams:
+    case STRAY_HOOK_PQpipelineSync:
+    case STRAY_HOOK_PQsendFlushRequest:
         return false;
     default:
         return true;
@@ -132,6 +144,18 @@ static void life_used(const struct lives *lives, struct life *life, uint64_t tim
     life->sampled = false;
 }
 
+/* The calls of this process on a descriptor, as it counts them itself: `calls` in all, the last at `time`. How long it
+ * was silent between two of them is known for those that were told one by one; of others it is the most it can be. */
+static void life_moved(const struct lives *lives, struct life *life, uint64_t time, uint32_t calls)
+{
+    if (calls <= life->moved)
+        return;
+    life->moved = calls;
+    life->moved_last = time;
+    if (!life->parting)
+        life_used(lives, life, time, 0, 0);
+}
+
 /* What a sample says of the time is off by a kernel tick; where uses are told exactly it is not wanted. */
 static void life_sampled(const struct lives *lives, struct life *life, uint64_t time, uint32_t sent)
 {
@@ -168,25 +192,26 @@ static int fd_set_life(struct lives *lives, uint64_t fd, const struct life *life
     return result;
 }
 
-static void fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
+static int fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
 {
     struct life *life = fd_life(lives, event->handle);
     if (!life) {
         lives->books[event->resource].unknown += how == LIFE_CLOSED;
-        return;
+        return 0;
     }
     lives->fds[event->handle] = 0;
     life_end(lives, life, how, event);
+    return life_retire(lives, (uint32_t)(life - lives->lives));
 }
 
 /* A new life on the descriptor; what was open there ended without a hook seeing it. */
 static int fd_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
                   struct life **ret_life)
 {
-    if (fd_life(lives, event->handle))
-        fd_end(lives, event, LIFE_IMPLICIT);
+    int result = fd_life(lives, event->handle) ? fd_end(lives, event, LIFE_IMPLICIT) : 0;
     struct life *life;
-    int result = life_add(lives, event, thread, &life);
+    if (result == 0)
+        result = life_add(lives, event, thread, &life);
     if (result == 0)
         result = fd_set_life(lives, event->handle, life);
     if (result == 0)
@@ -212,6 +237,7 @@ static int fd_inherited(struct lives *lives, const struct stray_event *event, ui
     if (result < 0)
         return result;
     life->inherited = true;
+    life->server = (event->value & STRAY_ACCEPTED) != 0;
     lives->books[event->resource].inherited++;
     return 0;
 }
@@ -309,16 +335,31 @@ static void close_wait_sample(struct life *life, uint64_t time, bool waiting)
     life->close_wait_last = time;
 }
 
+static uint64_t time_before(const struct lives *lives, uint64_t time, double microseconds)
+{
+    uint64_t ticks = (uint64_t)(microseconds / 1000.0 * lives->mark_ticks);
+    return ticks < time ? time - ticks : 0;
+}
+
 static void fd_sample(struct lives *lives, const struct stray_event *event)
 {
     struct life *life = fd_life(lives, event->handle);
     if (!life)
         return;
-    double second = lives->mark_ticks * 1000.0;
-    uint64_t idle = (uint64_t)(SAMPLE_IDLE(event->value) / 1000.0 * second);
-    uint64_t used = idle < event->time ? event->time - idle : 0;
-    life_sampled(lives, life, used, SAMPLE_USES(event->value));
-    close_wait_sample(life, event->time, SAMPLE_STATE(event->value) == TCP_CLOSE_WAIT);
+    life->stream = true;
+    if (SAMPLE_IDLE(event->value) != IDLE_UNKNOWN)
+        life_sampled(lives, life, time_before(lives, event->time, SAMPLE_IDLE(event->value) * 1000.0),
+                     SAMPLE_USES(event->value));
+    unsigned state = SAMPLE_STATE(event->value);
+    close_wait_sample(life, event->time, state == TCP_CLOSE_WAIT || (state == TCP_CLOSE && !life->shut));
+}
+
+static void fd_moved(struct lives *lives, const struct stray_event *event)
+{
+    struct life *life = fd_life(lives, event->handle);
+    uint64_t time = time_before(lives, event->time, (double)USED_BEFORE(event->value));
+    if (life)
+        life_moved(lives, life, time > life->birth ? time : life->birth, USED_CALLS(event->value));
 }
 
 static void fd_used(struct lives *lives, const struct stray_event *event)
@@ -358,23 +399,27 @@ int descriptor_event(struct lives *lives, const struct stray_event *event, uint3
         life = fd_life(lives, event->handle);
         if (life)
             life->handed_on = life->thread != thread;
-        fd_end(lives, event, LIFE_CLOSED);
-        return 0;
+        return fd_end(lives, event, LIFE_CLOSED);
     case STRAY_IMPLICIT:
-        fd_end(lives, event, LIFE_IMPLICIT);
-        return 0;
+        return fd_end(lives, event, LIFE_IMPLICIT);
     case STRAY_RECONCILED:
-        fd_end(lives, event, LIFE_RECONCILED);
-        return 0;
+        return fd_end(lives, event, LIFE_RECONCILED);
     case STRAY_EXEC_CLOSED:
-        fd_end(lives, event, LIFE_EXEC);
-        return 0;
+        return fd_end(lives, event, LIFE_EXEC);
     case STRAY_SAMPLE:
         fd_sample(lives, event);
         return 0;
     case STRAY_USE:
     case STRAY_DURATION:
         fd_used(lives, event);
+        return 0;
+    case STRAY_USED:
+        fd_moved(lives, event);
+        return 0;
+    case STRAY_SHUTDOWN:
+        life = fd_life(lives, event->handle);
+        if (life)
+            life->shut = true;
         return 0;
     default:
         return 0;
@@ -391,13 +436,31 @@ static struct life *conn_life(struct lives *lives, uint64_t handle)
     return &lives->lives[index];
 }
 
+/* Calls on a PGconn talk to its server, the last one too. */
+static void conn_moved(struct life *life, const struct stray_event *event)
+{
+    life->moved++;
+    life->moved_last = event->time;
+}
+
+/* A PGconn that this process did not open: one that was opened before a fork, most likely. */
+static int conn_foreign(struct lives *lives, const struct stray_event *event, uint32_t thread,
+                        struct life **ret_conn)
+{
+    struct life *life;
+    int result = life_add(lives, event, thread, &life);
+    if (result < 0)
+        return result;
+    life->inherited = true;
+    *ret_conn = life;
+    return map_put(&lives->conn_map, event->handle, (uint32_t)(life - lives->lives));
+}
+
 static void conn_end(struct lives *lives, const struct stray_event *event, enum life_end how)
 {
     struct life *life = conn_life(lives, event->handle);
-    if (!life) {
-        lives->books[STRAY_PGCONN].unknown += how == LIFE_CLOSED;
-        return;
-    }
+    lives->books[STRAY_PGCONN].unknown += how == LIFE_CLOSED && life->inherited;
+    conn_moved(life, event);
     life_end(lives, life, how, event);
     if (life->partner != LIVES_NONE)
         lives->lives[life->partner].parting = true;
@@ -448,6 +511,11 @@ static void conn_duration(struct lives *lives, struct life *conn, const struct s
 int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     struct life *conn = conn_life(lives, event->handle);
+    int result = 0;
+    if (!conn && (event->action == STRAY_USE || event->action == STRAY_CLOSE))
+        result = conn_foreign(lives, event, thread, &conn);
+    if (result < 0)
+        return result;
     switch (event->action) {
     case STRAY_OPEN:
         return event->handle ? conn_open(lives, event, thread) : 0;
@@ -460,7 +528,9 @@ int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t 
     default:
         break;
     }
-    if (!conn)
+    if (conn && event->action == STRAY_USE)
+        conn_moved(conn, event);
+    if (!conn || conn->inherited)
         return 0;
     if (event->action == STRAY_LINK)
         conn_link(lives, conn, event);

@@ -82,6 +82,21 @@ static int fold_find(struct folding *folding, const struct site *site, const str
     }
 }
 
+static void add_gone(struct gone *into, const struct gone *from)
+{
+    if (from->count == 0)
+        return;
+    if (into->count == 0 || from->first < into->first) {
+        into->first = from->first;
+        into->first_mark = from->first_mark;
+    }
+    if (from->last > into->last)
+        into->last = from->last;
+    into->count += from->count;
+    into->finalized += from->finalized;
+    into->overlapped |= from->overlapped;
+}
+
 static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
 {
     struct fold *fold = &folding->items[which];
@@ -95,6 +110,10 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
     fold->bytes_open += site->bytes_open;
     fold->alive += site->alive;
     fold->alive_bytes += site->alive_bytes;
+    fold->left += site->left;
+    if (site->left_path && (!fold->left_path || site->left_path < fold->left_path))
+        fold->left_path = site->left_path;
+    add_gone(&fold->gone, &site->gone);
     if (site->first < fold->first)
         fold->first = site->first;
     if (site->last > fold->last)
@@ -106,7 +125,8 @@ static bool worth_naming(const struct site *site, bool all)
 {
     if (site->opened == 0)
         return false;
-    return all || site->growth || site->alive >= PILED_UP || is_descriptor(site->resource) ||
+    return all || site->growth || site->alive >= PILED_UP || site->left > 0 || site->ended > 0 ||
+           is_descriptor(site->resource) ||
            site->resource == STRAY_PGCONN;
 }
 

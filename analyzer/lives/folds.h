@@ -15,7 +15,9 @@ struct fold {
     uint32_t stack; /* of the site that holds most, to show */
     uint64_t opened, closed, open, bytes_open;
     uint64_t alive, alive_bytes; /* at Tc */
+    uint64_t left, left_path;    /* TEMPFILE: as in struct site */
     uint64_t first, last;        /* births, event time */
+    struct gone gone;            /* of all sites */
     uint32_t *sites;             /* indexes, in the order of first birth */
     size_t site_count;
     uint32_t *lives; /* indexes, in the order of birth */

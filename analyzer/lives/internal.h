@@ -5,8 +5,11 @@
 
 #include "lives/lifetimes.h"
 
+/* What is known of one lane. */
 struct moving {
-    struct block block; /* handle 0: none under way, or of unknown origin */
+    struct block block; /* realloc, mremap; handle 0: none under way, or of unknown origin */
+    struct batch told;  /* sums of short lives */
+    uint8_t resource;   /* of the block */
 };
 
 /* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the
@@ -25,11 +28,29 @@ void count_resize(struct lives *lives, uint32_t site, uint64_t old_size, uint64_
 int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 bool is_descriptor(unsigned resource);
+/* A life that has just ended may become a figure of its site, at once or later (retire.c). Moves lives about:
+ * pointers to them are void afterwards, and indexes but those that renumber_all() knows. -ENOMEM. */
+int life_retire(struct lives *lives, uint32_t index);
+/* Closes the gaps that lives which are gone have left. -ENOMEM leaves them. */
+int lives_close_up(struct lives *lives);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
+/* The bytes of an open block; 0 for kinds that have none. */
+static inline uint64_t bytes_of(unsigned resource, const struct block *block)
+{
+    return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
+}
+
+/* Mappings (mapping_events.c). */
+int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t lane);
+/* Frees what lives keep of them. */
+void mappings_end(struct lives *lives);
+
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
+/* Notes the temporary files that are there after the last event. */
+void survivors_left(struct lives *lives);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
 
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */

@@ -2,17 +2,22 @@
 #include "lives/lifetimes.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lives/internal.h"
 
-#define MARK_EVENTS  256   /* a mark is made at least every so many events */
-#define MARK_SECONDS 0.001 /* ... and every so many seconds that see an event */
-#define LANE_LIMIT   (1u << 20)
-#define GROWN_COUNT  32 /* from so many open at once a site's cohorts are kept */
-#define GROWN_BYTES  65536
-#define GROWN_OTHERS 8 /* the same for what is not heap: rarer, and dearer */
+#define MARK_EVENTS    256   /* a mark is made at least every so many events */
+#define MARK_SECONDS   0.001 /* ... and every so many seconds that see an event */
+#define LANE_LIMIT     (1u << 20)
+#define GROWN_COUNT    32 /* from so many open at once a site's cohorts are kept */
+#define GROWN_BYTES    65536
+#define OBEYED_SECONDS 60  /* a signal that ends the process does so within this time */
+#define OBEYED_SHARE   0.1 /* ... or this share of the run, whichever is longer */
+#define DYING_SECONDS  1
+#define GROWN_OTHERS   8    /* the same for what is not heap: rarer, and dearer */
+#define GROWN_OPENED   1000 /* ... or from so many births on: few of very many may leak */
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
 {
@@ -92,17 +97,35 @@ static void peer_count(struct lives *lives, uint32_t index, int opened, int open
         peer->peak = peer->open;
 }
 
-static void grown(struct site *site)
+/* To be called before a site's state changes: until now it was what it is. */
+static void growth_before(struct lives *lives, struct site *site)
+{
+    if (site->growth && !lives->ended)
+        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+}
+
+/* ... and after it has changed. */
+static void growth_after(struct lives *lives, struct site *site)
 {
     uint64_t count = site->resource == STRAY_HEAP ? GROWN_COUNT : GROWN_OTHERS;
-    if (!site->growth && (site->open >= count || site->bytes_open >= GROWN_BYTES))
+    bool grown = site->open >= count || site->bytes_open >= GROWN_BYTES || site->opened >= GROWN_OPENED;
+    if (lives->ended)
+        return;
+    if (!site->growth && grown) {
         site->growth = calloc(1, sizeof(*site->growth));
+        if (site->growth)
+            windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
+        lives->starved |= !site->growth;
+    }
+    if (site->growth)
+        windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     if (site->opened++ == 0) {
         site->first = time;
         site->first_mark = lives->marks.current;
@@ -115,10 +138,9 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
         site->peak = site->open;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
+    growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
-    else
-        grown(site);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -132,9 +154,11 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->closed++;
     site->open--;
     site->bytes_open -= size;
+    growth_after(lives, site);
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -145,8 +169,10 @@ void count_retract(struct lives *lives, uint32_t index)
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->opened--;
     site->open--;
+    growth_after(lives, site);
     site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
     book->opened--;
     book->open--;
@@ -157,10 +183,13 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    growth_before(lives, site);
     site->bytes_open += new_size - old_size;
     if (site->bytes_open > site->peak_bytes)
         site->peak_bytes = site->bytes_open;
-    grown(site);
+    growth_after(lives, site);
+    if (site->growth && new_size > old_size && !lives->ended)
+        site->growth->resized += new_size - old_size;
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -168,39 +197,86 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
 
 /* ---- blocks: everything that is known by an address and whose closing stack does not matter ---- */
 
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, block->size);
+    count_close(lives, block->site, bytes_of(site->resource, block));
     blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, event->handle);
+    struct block *old = blocks_find(blocks, key_of(event));
     if (old)
         block_end(lives, blocks, old, event->time);
-    struct block block = {.handle = event->handle, .mark = lives->marks.current};
-    block.size = event->resource == STRAY_HEAP || event->resource == STRAY_MMAP ? event->value : 0;
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
+    block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, block.size, event->time);
+        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
     return result;
+}
+
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time);
 }
 
 static void block_close(struct lives *lives, const struct stray_event *event)
 {
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
     struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, event->handle);
+    struct block *block = blocks_find(blocks, key_of(event));
     if (block)
         block_end(lives, blocks, block, event->time);
-    else
+    else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
         lives->books[event->resource].unknown++;
+}
+
+/* What popen() begins is known by its stream, and not by a pid. */
+static bool is_death(const struct stray_event *event)
+{
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+}
+
+static int death_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->deaths, &lives->death_room, lives->death_count + 1, sizeof(*lives->deaths));
+    if (result == 0)
+        lives->deaths[lives->death_count++] =
+            (struct waited){event->time, (uint32_t)event->handle, (uint32_t)event->value};
+    return result;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
+    else
+        lives->strange += !ends;
 }
 
 /* NULL without memory. */
@@ -219,14 +295,15 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, event->handle);
     moving->block = (struct block){0};
+    moving->resource = event->resource;
     if (block) {
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
     }
     return 0;
 }
@@ -236,16 +313,18 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->block.handle == 0)
+    if (moving->block.handle == 0 || moving->resource != event->resource)
         return 0;
     struct block block = moving->block;
-    struct blocks *blocks = &lives->blocks[STRAY_HEAP];
+    struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
         block_end(lives, blocks, old, event->time);
-    count_resize(lives, block.site, block.size, event->value);
+    if (event->resource != STRAY_TEMPFILE)
+        count_resize(lives, block.site, block.size, event->value);
     block.handle = event->handle;
-    block.size = event->value;
+    if (event->resource != STRAY_TEMPFILE || event->value != 0)
+        block.size = event->value;
     moving->block.handle = 0;
     return blocks_insert(blocks, block);
 }
@@ -261,13 +340,37 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
     block->size = event->value;
 }
 
-/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
-static int block_elided(struct lives *lives, const struct stray_event *event)
+/* Sums of one batch lie close to one another, if not at one time. */
+static void batch_come(struct batch *batch, uint32_t mark)
 {
+    if (mark > batch->to + (batch->to - batch->from) / 8 + 1) {
+        batch->from = batch->to;
+        batch->to = mark;
+    } else if (mark > batch->to) {
+        batch->to = mark;
+    }
+}
+
+/* The mark since which the births of a sum came about: since the site's batch of sums before this one, and
+ * where that is its first, since the lane's. */
+static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
+{
+    batch_come(lane, mark);
+    if (site->to == 0)
+        *site = *lane;
+    else
+        batch_come(site, mark);
+    return site->from;
+}
+
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
+static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
     uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
     unsigned octave = (unsigned)(event->handle >> 56);
     uint32_t index;
-    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &index);
+    int result = moving ? site_find(lives, event->resource, event->stack, LIVES_NONE, &index) : -ENOMEM;
     if (result < 0)
         return result;
     struct site *site = &lives->sites[index];
@@ -275,6 +378,9 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
         site->first = event->time;
         site->first_mark = lives->marks.current;
     }
+    uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
+    if (event->resource == STRAY_HEAP && !lives->ended)
+        marks_spread(&lives->marks, began, (double)count);
     if (event->time > site->last)
         site->last = event->time;
     site->opened += count;
@@ -282,9 +388,19 @@ static int block_elided(struct lives *lives, const struct stray_event *event)
     site->opened_by_tc += lives->ended ? 0 : count;
     lives->books[event->resource].opened += count;
     lives->books[event->resource].closed += count;
+    growth_before(lives, site);
+    growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
     return 0;
+}
+
+/* Only temporary files are told more of. */
+static void block_named(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (block && event->resource == STRAY_TEMPFILE)
+        block->size = event->value;
 }
 
 static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
@@ -296,7 +412,7 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
         block_close(lives, event);
-        return 0;
+        return is_death(event) ? death_add(lives, event) : 0;
     case STRAY_MOVE_FROM:
         return block_move_from(lives, event, lane);
     case STRAY_MOVE_TO:
@@ -307,8 +423,14 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_INHERITED:
         lives->books[event->resource].inherited++;
         return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
+        return 0;
     case STRAY_ELIDED:
-        return block_elided(lives, event);
+        return block_elided(lives, event, lane);
+    case STRAY_ENDPOINT:
+        block_named(lives, event);
+        return 0;
     default:
         return 0;
     }
@@ -360,6 +482,35 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }
 
+/* Whether a signal was what ended the process: it had not long to go. Else the program goes on after it, as
+ * interactive ones do, or it drains so slowly that it is at work meanwhile. */
+static bool was_obeyed(const struct lives *lives, uint64_t time)
+{
+    if (lives->source.end == 0)
+        return true;
+    double before = lives->source.span(lives->source.data, time - lives->first_time);
+    double after =
+        lives->source.end > time ? lives->source.span(lives->source.data, lives->source.end - time) : 0;
+    return after <= before && after <= fmax(OBEYED_SECONDS, OBEYED_SHARE * (before + after));
+}
+
+static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
+{
+    if (event->handle == STRAY_SIGNAL_CAUGHT)
+        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
+    lives->deadly_time = event->time;
+    return 0;
+}
+
+static int fork_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
+    if (result == 0)
+        lives->forks[lives->fork_count++] = (struct forked){(uint32_t)event->handle, event->time};
+    return result;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
@@ -369,8 +520,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_END_BEGINS:
         return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
     case STRAY_SIGNAL:
-        lives->signalled = true;
-        return end_begins(lives, event->time, thread, false);
+        return signal_seen(lives, event, thread);
     case STRAY_END:
         return ended(lives, event, thread);
     case STRAY_EXEC:
@@ -380,6 +530,8 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_EXEC_FAILED:
         lives->exec_pending = false;
         return 0;
+    case STRAY_FORK:
+        return fork_add(lives, event);
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
@@ -390,15 +542,6 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
 }
 
 /* ---- the pass ---- */
-
-static uint64_t allocations_of(const struct stray_event *event)
-{
-    if (event->resource != STRAY_HEAP)
-        return 0;
-    if (event->action == STRAY_ELIDED)
-        return event->handle & ((UINT64_C(1) << 56) - 1);
-    return event->action == STRAY_OPEN;
-}
 
 static void advance(struct lives *lives, const struct stray_event *event)
 {
@@ -413,7 +556,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += allocations_of(event);
+    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && event->resource == STRAY_HEAP;
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);
@@ -437,6 +580,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (event->resource == STRAY_MMAP)
+        return mapping_event(lives, event, lane);
     return block_event(lives, event, lane);
 }
 
@@ -460,8 +605,10 @@ void lives_close(struct lives *lives)
 {
     if (!lives)
         return;
-    for (size_t i = 0; i < lives->site_count; i++)
+    for (size_t i = 0; i < lives->site_count; i++) {
         free(lives->sites[i].growth);
+        free(lives->sites[i].recent);
+    }
     for (size_t i = 0; i < lives->peer_count; i++)
         free(lives->peers[i].text);
     for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
@@ -473,9 +620,12 @@ void lives_close(struct lives *lives)
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
+    mappings_end(lives);
+    free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
     free(lives->fds);
+    free(lives->deaths);
     free(lives->owned);
     free(lives);
 }
@@ -522,9 +672,17 @@ int lives_finish(struct lives *lives)
         lives->ending = ENDING_EXEC;
     uint64_t end = lives->exec_pending ? lives->exec_time : lives->last_time;
     int result = end_begins(lives, end, 0, false);
+    if (lives->deadly &&
+        lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
+        lives->deadly = 0; /* another thread had it blocked */
+    if (result == 0)
+        result = lives_close_up(lives);
+    if (result < 0)
+        return result;
     settle_closers(lives);
     settle_survivors(lives);
-    return result;
+    survivors_left(lives);
+    return lives->starved ? -ENOMEM : result;
 }
 
 bool life_open_at_tc(const struct life *life)

@@ -2,17 +2,19 @@
 /*
  * From time-ordered events to figures: per resource (books), per place of birth (sites), and, for
  * connections, sockets, files and PGconns, per lifetime. One pass; memory grows with what is open, with sites
- * and with the lifetimes of descriptors and PGconns, never with events.
+ * and with the lifetimes of connections and PGconns, never with events.
  *
  * Counting rules, each with its test in tests/unit/test_lifetimes.c:
  *  - Counts (books, sites, peers) run to the last event. Verdicts are censored at Tc, the first of
- * END_BEGINS, SIGNAL, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
+ * END_BEGINS, a caught SIGNAL that was obeyed, END, a lasting EXEC and the last event: a life that ends later, or whose closing stack
  * is that of an exit handler, is open at Tc.
  *  - A realloc keeps its block: one chain, counted once, with the place and time of its birth.
  *  - A release of what is not known to be open changes nothing but `unknown`. A block acquired at the address
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
+ *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
- *  - What was inherited is counted as `inherited`; closing it changes nothing.
+ *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
+ *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -25,14 +27,15 @@
 
 #include "lives/blocks.h"
 #include "lives/map.h"
+#include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
 #include "stray/hooks.h"
 
-#define LIVES_NONE    UINT32_MAX
-#define LIVES_WINDOWS 64
-#define AGE_BUCKETS   160 /* four an octave from one microsecond: to 12 days */
+#define LIVES_NONE  UINT32_MAX
+#define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
 
 /* What the pass must ask of others. All callbacks are required. */
 struct lives_source {
@@ -41,6 +44,7 @@ struct lives_source {
     enum closer (*closer)(void *data, uint32_t node);
     double (*seconds)(void *data, uint64_t time); /* since the process began */
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
+    uint64_t end;                                 /* time of the last event; 0: not known */
 };
 
 struct book {
@@ -72,6 +76,8 @@ struct life {
     uint64_t quiet;   /* longest silence between two uses, ticks */
     uint32_t uses;
     uint32_t sent;    /* pieces of data sent, by the samples */
+    uint32_t moved;   /* calls of this process that moved data on it; PGconn: calls on it */
+    uint64_t moved_last; /* time of the last of these, whether the end had begun or not */
     uint8_t resource; /* enum stray_resource */
     uint8_t end;      /* enum life_end */
     uint8_t closer;   /* enum closer, after lives_finish() */
@@ -83,19 +89,43 @@ struct life {
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool server;      /* accepted */
+    bool stream;      /* a sample found a state: not made for datagrams */
+    bool shut;        /* this side has shut it down */
     bool handed_on;   /* released by another thread than acquired it */
     bool parting;     /* its PGconn said good-bye to the server: what is sent now is no use */
+    bool gone;        /* its row is to be used again (retire.c); never after lives_finish() */
+    bool overlaps;    /* while it was open its thread opened another at the same site, which is gone */
+    uint64_t next_birth; /* of the next one of its thread and kind, if that one is gone; else 0 */
 };
 
-/* What the releases and the survivors of a site that ever had 32 resources or 64 KiB open look like. */
+/* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
+ * many births. */
 struct growth {
+    struct windows windows;
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
-    uint32_t
-        by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from first birth to Tc */
-    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time */
+    uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
+                                        lives_growth_from() to Tc */
+    uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
     uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
+    uint64_t resized;                /* bytes by which resizing made its resources grow, all added up */
     uint32_t run;                    /* length of the run under way */
+};
+
+/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
+struct batch {
+    uint32_t from, to; /* to 0: none yet */
+};
+
+#define RECENT_LIVES 32
+
+/* Files and plain sockets of a site that ended, and of which no life is kept. */
+struct gone {
+    uint64_t count, finalized; /* finalized: by a destructor or the garbage collector */
+    uint64_t first, last;      /* births */
+    uint32_t first_mark;
+    bool overlapped; /* one was open while its thread opened another there */
+    uint64_t ended;  /* all that ended, the recent ones included */
 };
 
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
@@ -104,12 +134,19 @@ struct site {
     uint32_t stack;
     uint32_t peer; /* index, or LIVES_NONE */
     uint32_t first_mark;
+    struct batch told; /* sums of short lives */
     uint64_t opened, closed, open, peak;
     uint64_t bytes_open, peak_bytes;
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
+    uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
+    uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
+    struct gone gone;
+    uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
+    uint64_t left;         /* TEMPFILE: open after the last event */
+    uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
 };
 
@@ -120,8 +157,20 @@ struct peer {
     uint64_t closed_by_finalizer, close_wait;
 };
 
+/* A child that was forked, and when. */
+struct forked {
+    uint32_t pid;
+    uint64_t time;
+};
+
 /* How the process ended, as far as its events say. */
 enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DETACHED };
+
+/* A child that was waited for, when and with which status. */
+struct waited {
+    uint64_t time;
+    uint32_t pid, status;
+};
 
 struct memory {
     uint64_t samples;
@@ -139,6 +188,10 @@ struct lives {
     size_t life_count;
     struct peer *peers;
     size_t peer_count;
+    struct waited *deaths;
+    size_t death_count;
+    struct forked *forks;
+    size_t fork_count;
     struct marks marks;
     struct memory memory;
 
@@ -149,25 +202,31 @@ struct lives {
     uint32_t tc_thread; /* thread that began the end; 0: unknown */
     bool voluntary;     /* the end was begun by the program itself, not by a signal */
     enum ending ending;
-    bool signalled; /* a termination signal was seen */
+    uint32_t deadly; /* after lives_finish(): signal that the process sent to itself, and died of; 0: none */
+    uint64_t deadly_time;
     bool exit_known;
     uint32_t exit_status;
+    bool starved;      /* memory ran out for what functions could not tell; lives_finish() does */
     enum axis axis;    /* after lives_finish(): the work axis of the process */
     struct mark at_tc; /* ... and how far each axis had come at Tc */
 
-    /* private to lifetimes.c, descriptors.c and survivors.c */
+    /* private to lifetimes.c, descriptors.c, mapping_events.c and survivors.c */
     struct mark now;     /* how far each axis has come */
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct blocks blocks[STRAY_RESOURCE_END];
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
+    struct mappings mappings;
+    struct moving_pieces *moving_pieces; /* by lane: mremap between its two events */
+    size_t moving_pieces_count;
     uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
     uint32_t *fds; /* life by descriptor */
+    size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
-    size_t site_room, life_room, peer_room;
+    size_t site_room, life_room, peer_room, death_room, fork_room;
     bool ended; /* Tc was reached */
     bool exec_pending;
     uint64_t exec_time;
@@ -191,6 +250,9 @@ bool life_open_at_tc(const struct life *life);
 /* Lower bound of an age bucket, in seconds, and the bucket of an age. */
 double age_of_bucket(unsigned bucket);
 unsigned bucket_of_age(double seconds);
+/* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
+ * no earlier than the warm-up ends. */
+double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
 

@@ -6,14 +6,55 @@
 
 int marks_open(struct marks *marks)
 {
-    *marks = (struct marks){.items = malloc(MARKS_LIMIT * sizeof(*marks->items))};
-    return marks->items ? 0 : -ENOMEM;
+    *marks = (struct marks){.items = malloc(MARKS_LIMIT * sizeof(*marks->items)),
+                            .slope = calloc(MARKS_LIMIT + 1, sizeof(*marks->slope))};
+    if (marks->items && marks->slope)
+        return 0;
+    marks_clear(marks);
+    return -ENOMEM;
 }
 
 void marks_clear(struct marks *marks)
 {
     free(marks->items);
+    free(marks->slope);
     *marks = (struct marks){0};
+}
+
+/* What two indexes rose by, one rises by now. */
+static void merge_spread(struct marks *marks)
+{
+    double rise = 0, before = 0;
+    for (size_t i = 0; i < MARKS_LIMIT / 2; i++) {
+        double first = rise + marks->slope[2 * i];
+        rise = first + marks->slope[2 * i + 1];
+        marks->slope[i] = first + rise - before;
+        before = first + rise;
+    }
+    marks->slope[MARKS_LIMIT / 2] = -before;
+    for (size_t i = MARKS_LIMIT / 2 + 1; i <= MARKS_LIMIT; i++)
+        marks->slope[i] = 0;
+}
+
+void marks_spread(struct marks *marks, uint32_t from, double amount)
+{
+    size_t first = from >> marks->shift, last = marks->current >> marks->shift;
+    if (first >= last)
+        first = last > 0 ? last - 1 : 0;
+    size_t count = last > first ? last - first : 1;
+    marks->slope[last + 1 - count] += amount / (double)count;
+    marks->slope[last + 1] -= amount / (double)count;
+}
+
+uint64_t marks_settle(struct marks *marks, enum axis axis)
+{
+    double rise = 0, sum = 0;
+    for (size_t i = 0; i < marks->count; i++) {
+        rise += marks->slope[i];
+        sum += rise;
+        marks->items[i].at[axis] += (uint64_t)(sum + 0.5);
+    }
+    return (uint64_t)(sum + 0.5);
 }
 
 void marks_add(struct marks *marks, const struct mark *now)
@@ -23,6 +64,7 @@ void marks_add(struct marks *marks, const struct mark *now)
     if ((marks->current >> marks->shift) >= MARKS_LIMIT) {
         for (size_t i = 0; i < MARKS_LIMIT / 2; i++)
             marks->items[i] = marks->items[2 * i];
+        merge_spread(marks);
         marks->count = MARKS_LIMIT / 2;
         marks->shift++;
     }

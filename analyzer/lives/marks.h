@@ -24,12 +24,18 @@ struct marks {
     size_t count;
     unsigned shift;   /* a mark's number, shifted right by this, is its index */
     uint32_t current; /* number of the latest mark */
+    double *slope;    /* by index: by how much more than at the one before the spread axis rises */
 };
 
 int marks_open(struct marks *marks);
 void marks_clear(struct marks *marks);
 /* Begins a new mark at `now`. */
 void marks_add(struct marks *marks, const struct mark *now);
+/* Some of an axis is told late, in one sum: `amount` of it came about evenly between mark `from` and the
+ * latest. That counts once marks_settle() is called. */
+void marks_spread(struct marks *marks, uint32_t from, double amount);
+/* Adds all that was spread to `axis` of each mark, and returns its sum. To be called once. */
+uint64_t marks_settle(struct marks *marks, enum axis axis);
 /* The moment a mark was made, as exactly as is still known. There must be a mark. */
 const struct mark *marks_at(const struct marks *marks, uint32_t number);
 /* Event time at which `axis` came to `value`. */

@@ -51,20 +51,21 @@ int lives_read(struct trace *trace, struct names *names, struct lives **ret_live
     if (!driver)
         return error_set(error, -ENOMEM, "%s: out of memory", trace_path(trace));
     *driver = (struct driver){trace, names};
-    struct lives_source source = {driver, driver_endpoint, driver_closer, driver_seconds, driver_span};
+    struct lives_source source = {driver, driver_endpoint, driver_closer, driver_seconds, driver_span,
+                                  trace_last_time(trace)};
     struct lives *lives = NULL;
     struct merge *merge = NULL;
     int result = lives_open(&source, &lives);
     if (result < 0) {
         free(driver);
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
     lives->owned = driver;
     result = merge_open(trace, &merge, error);
     if (result == 0) {
         result = drive(lives, merge);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
         merge_close(merge);
     }
     if (result < 0)

@@ -7,15 +7,16 @@
 #define ENOUGH_WORK 30 /* fewer requests (or statements) are no axis */
 #define RUN_LENGTH  32
 #define WARM_UP     0.1
+#define YOUNGEST_S  100e-6
 
 double age_of_bucket(unsigned bucket)
 {
-    return 1e-6 * exp2(bucket / 4.0);
+    return YOUNGEST_S * exp2(bucket / 4.0);
 }
 
 unsigned bucket_of_age(double seconds)
 {
-    double bucket = seconds > 1e-6 ? 4 * log2(seconds * 1e6) : 0;
+    double bucket = seconds > YOUNGEST_S ? 4 * log2(seconds / YOUNGEST_S) : 0;
     return bucket < AGE_BUCKETS - 1 ? (unsigned)bucket : AGE_BUCKETS - 1;
 }
 
@@ -25,10 +26,15 @@ static unsigned bucket_of(const struct lives *lives, uint32_t mark, uint64_t tim
     return bucket_of_age(lives->source.span(lives->source.data, time > birth ? time - birth : 0));
 }
 
+static void add(uint32_t *counter, uint64_t count)
+{
+    *counter = count < UINT32_MAX - *counter ? *counter + (uint32_t)count : UINT32_MAX;
+}
+
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time)
 {
     struct growth *growth = site->growth;
-    growth->released[bucket_of(lives, mark, time)]++;
+    add(&growth->released[bucket_of(lives, mark, time)], 1);
     if (++growth->run == RUN_LENGTH)
         growth->in_runs += RUN_LENGTH;
     else if (growth->run > RUN_LENGTH)
@@ -38,9 +44,7 @@ void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint6
 void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
 {
     uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
-    uint32_t *released =
-        &site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))];
-    *released = count < UINT32_MAX - *released ? *released + (uint32_t)count : UINT32_MAX;
+    add(&site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))], count);
 }
 
 static enum axis work_axis(const struct lives *lives)
@@ -57,15 +61,29 @@ double lives_work(const struct lives *lives, uint32_t mark)
     return (double)marks_at(&lives->marks, mark)->at[lives->axis];
 }
 
-static unsigned window(const struct lives *lives, enum axis axis, uint32_t first_mark, uint32_t mark)
+double lives_growth_from(const struct lives *lives, const struct site *site)
 {
-    uint64_t from = marks_at(&lives->marks, first_mark)->at[axis];
-    uint64_t at = marks_at(&lives->marks, mark)->at[axis];
-    uint64_t to = lives->at_tc.at[axis];
-    if (at <= from || to <= from)
-        return 0;
-    double place = (double)(at - from) / (double)(to - from) * LIVES_WINDOWS;
-    return place < LIVES_WINDOWS ? (unsigned)place : LIVES_WINDOWS - 1;
+    double warm = lives->axis <= AXIS_STATEMENTS ? WARM_UP * (double)lives->at_tc.at[lives->axis] : 0;
+    return fmax(warm, lives_work(lives, site->first_mark));
+}
+
+/* Counts `mark` in the window of the axis that it lies in; not at all before the first. */
+static void sort_in(const struct lives *lives, enum axis axis, double from, uint32_t mark, uint32_t *windows)
+{
+    double at = (double)marks_at(&lives->marks, mark)->at[axis], to = (double)lives->at_tc.at[axis];
+    if (at < from)
+        return;
+    double place = to > from ? (at - from) / (to - from) * LIVES_WINDOWS : 0;
+    windows[place < LIVES_WINDOWS ? (unsigned)place : LIVES_WINDOWS - 1]++;
+}
+
+/* Threads and children that had ended by then, and were not joined or waited for. */
+static void note_ended(struct site *site, const struct block *block)
+{
+    if ((site->resource != STRAY_THREAD && site->resource != STRAY_CHILD) || !block->ended)
+        return;
+    site->ended++;
+    site->overtaken += block->ended < site->last;
 }
 
 static void note(struct lives *lives, const struct block *block)
@@ -73,20 +91,28 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += block->size;
+    site->alive_bytes += bytes_of(site->resource, block);
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
+    note_ended(site, block);
     if (!site->growth)
         return;
-    site->growth->by_work[window(lives, lives->axis, site->first_mark, block->mark)]++;
-    site->growth->by_time[window(lives, AXIS_TIME, site->first_mark, block->mark)]++;
+    double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];
+    sort_in(lives, lives->axis, lives_growth_from(lives, site), block->mark, site->growth->by_work);
+    sort_in(lives, AXIS_TIME, start, block->mark, site->growth->by_time);
     site->growth->surviving[bucket_of(lives, block->mark, lives->tc)]++;
 }
 
 int survivors_note(struct lives *lives)
 {
     lives->now.at[AXIS_TIME] = lives->tc;
+    lives->now.at[AXIS_ALLOCATIONS] += marks_settle(&lives->marks, AXIS_ALLOCATIONS);
     lives->at_tc = lives->now;
     lives->axis = work_axis(lives);
+    for (size_t i = 0; i < lives->site_count; i++) {
+        struct site *site = &lives->sites[i];
+        if (site->growth)
+            windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+    }
     for (unsigned resource = 0; resource < STRAY_RESOURCE_END; resource++) {
         const struct blocks *blocks = &lives->blocks[resource];
         for (size_t i = 0; i < blocks->capacity; i++) {
@@ -98,5 +124,21 @@ int survivors_note(struct lives *lives)
         if (lives->moving[i].block.handle)
             note(lives, &lives->moving[i].block);
     }
+    for (const struct mapping *mapping = lives->mappings.all; mapping; mapping = mapping->next)
+        note(lives, &(struct block){.size = mapping->bytes, .site = mapping->site, .mark = mapping->mark});
     return 0;
+}
+
+void survivors_left(struct lives *lives)
+{
+    const struct blocks *blocks = &lives->blocks[STRAY_TEMPFILE];
+    for (size_t i = 0; i < blocks->capacity; i++) {
+        const struct block *block = &blocks->slots[i];
+        if (!block->handle)
+            continue;
+        struct site *site = &lives->sites[block->site];
+        site->left++;
+        if (block->path && (!site->left_path || block->path < site->left_path))
+            site->left_path = block->path;
+    }
 }

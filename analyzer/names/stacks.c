@@ -300,14 +300,26 @@ static bool fill_draft(struct names *names, struct draft *draft, uint32_t node, 
     return success;
 }
 
+/* Whether the interpreter itself made the call: for the arenas of its small objects, if it was mmap. Its module mmap may be
+ * built in; that one serves the program. */
+static bool is_pooled(const struct draft *draft)
+{
+    const struct frame *frame = draft->frames;
+    if (draft->count == 0 || frame->language != LANGUAGE_NATIVE || !is_python_interpreter(frame->module))
+        return false;
+    return !frame->function || strcmp(frame->function, "new_mmap_object") != 0;
+}
+
 static struct stack *finish(struct names *names, const struct draft *draft)
 {
     struct stack *stack = arena_alloc(&names->arena, sizeof(*stack));
     struct frame *frames = arena_alloc(&names->arena, (draft->count + 1) * sizeof(*frames));
     if (!stack || !frames)
         return NULL;
+    bool pooled = is_pooled(draft);
     for (size_t i = 0; i < draft->count; i++) {
         frames[i] = draft->frames[i];
+        frames[i].pooled = pooled;
         frames[i].user = draft->owners[i] == OWNER_USER;
     }
     stack->frames = frames;

@@ -26,6 +26,7 @@ struct frame {
     enum language language;
     bool inlined; /* this native frame was inlined into the next */
     bool user;    /* the user's own code by the rules below */
+    bool pooled;  /* the innermost frame of this stack is the Python interpreter's: what it acquires there is for itself */
 };
 
 struct stack {

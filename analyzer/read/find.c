@@ -94,7 +94,7 @@ int trace_find(const char *path, char ***ret_paths, size_t *ret_count, struct er
     int result = find(path, &found);
     if (result < 0) {
         paths_free(found.list, found.count);
-        return error_set(error, result, "%s: %s", path, strerror(-result));
+        return error_set(error, result, "%s: %s", path, error_reason(result));
     }
     if (found.count == 0)
         return error_set(error, -ENOENT, "%s: no traces (*%s) in this folder", path, STRAY_TRACE_SUFFIX);

@@ -240,3 +240,13 @@ int trace_load(struct trace *trace, size_t index, struct stray_event **ret_event
     *ret_count = frame->count;
     return 0;
 }
+
+uint64_t trace_last_time(const struct trace *trace)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < trace->frame_count; i++) {
+        if (trace->frames[i].last_time > last)
+            last = trace->frames[i].last_time;
+    }
+    return last;
+}

@@ -222,7 +222,7 @@ static int trace_load_file(struct trace *trace, struct error *error)
     int result = open_spool(trace);
     if (result == 0 && (result = source_open(trace->path, &trace->source)) < 0)
         return error_set(error, result, "%s: %s", trace->path,
-                         result == -EBADMSG ? "not a trace: not a regular file" : strerror(-result));
+                         result == -EBADMSG ? "not a trace: not a regular file" : error_reason(result));
     if (result == 0 && (result = header_read(trace, error)) < 0)
         return result;
     if (result == 0) {
@@ -236,7 +236,7 @@ static int trace_load_file(struct trace *trace, struct error *error)
         result = take_spool(trace);
     if (result == 0)
         result = trace_settle(trace);
-    return result < 0 ? error_set(error, result, "%s: %s", trace->path, strerror(-result)) : 0;
+    return result < 0 ? error_set(error, result, "%s: %s", trace->path, error_reason(result)) : 0;
 }
 
 int trace_open(const char *path, struct trace **ret_trace, struct error *error)
@@ -244,7 +244,7 @@ int trace_open(const char *path, struct trace **ret_trace, struct error *error)
     struct trace *trace = calloc(1, sizeof(*trace));
     if (!trace || !(trace->path = strdup(path))) {
         free(trace);
-        return error_set(error, -ENOMEM, "%s: %s", path, strerror(ENOMEM));
+        return error_set(error, -ENOMEM, "%s: %s", path, error_reason(-ENOMEM));
     }
     trace->source.fd = -1;
     extents_init(&trace->nodes, sizeof(struct stray_node), spool_node_written);

@@ -79,6 +79,9 @@ double trace_seconds(const struct trace *trace, uint64_t time);
 /* Number of seconds in a difference of event times. */
 double trace_span_seconds(const struct trace *trace, uint64_t ticks);
 
+/* Time of the last event; 0: there is none. */
+uint64_t trace_last_time(const struct trace *trace);
+
 /* Stack table. NULL for an id the trace does not define. A node's parent is always smaller than its id. */
 const struct stray_node *trace_node(const struct trace *trace, uint32_t id);
 uint32_t trace_node_count(const struct trace *trace); /* largest id */

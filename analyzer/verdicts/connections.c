@@ -28,6 +28,7 @@
 #define CHURN_COSTLY       0.1
 #define CLOSE_WAIT_SAMPLES 3
 #define CLOSE_WAIT_S       60.0
+#define CLOSE_WAIT_MIN     3 /* where samples were too few */
 
 /* What the lifetimes of a place have in common. */
 struct habits {
@@ -41,6 +42,18 @@ struct habits {
     size_t known;       /* open ones whose use was observed */
     double median_uses; /* of the open ones */
 };
+
+static double first_birth(const struct usage_figures *figures)
+{
+    double first = figures->usage[0].birth;
+    return figures->gone.count > 0 ? fmin(first, figures->gone.first) : first;
+}
+
+static double first_work(const struct usage_figures *figures)
+{
+    double first = figures->usage[0].work;
+    return figures->gone.count > 0 ? fmin(first, figures->gone.first_work) : first;
+}
 
 static double life_of(const struct usage *usage)
 {
@@ -61,6 +74,8 @@ static bool one_at_a_time(const struct usage_figures *figures)
         const struct usage *usage = &figures->usage[i];
         if (usage->open)
             continue;
+        if (usage->overlaps)
+            return false;
         for (size_t k = i + 1; k < figures->count && k < i + 64; k++) {
             if (figures->usage[k].thread != usage->thread)
                 continue;
@@ -81,7 +96,8 @@ static double quiet_of(const struct usage *usage)
 
 static int habits_find(const struct usage_figures *figures, struct habits *ret_habits)
 {
-    struct habits habits = {.one_at_a_time = one_at_a_time(figures), .undisturbed = true};
+    struct habits habits = {.undisturbed = true, .last_birth = figures->gone.count > 0 ? figures->gone.last : 0};
+    habits.one_at_a_time = !figures->gone.overlapped && one_at_a_time(figures);
     double *values = calloc(3 * figures->count + 1, sizeof(*values));
     if (!values)
         return -ENOMEM;
@@ -103,6 +119,7 @@ static int habits_find(const struct usage_figures *figures, struct habits *ret_h
     habits.median_life = stats_quantile(values, habits.closed, 0.5);
     habits.median_uses = stats_quantile(uses, habits.open, 0.5);
     free(values);
+    habits.closed += figures->gone.count;
     *ret_habits = habits;
     return 0;
 }
@@ -202,7 +219,7 @@ static bool last_did_most(const struct usage_figures *figures, const struct habi
  * hands out what came back last. */
 static bool one_works(const struct usage_figures *figures, const struct habits *habits)
 {
-    double filling = habits->last_birth - figures->usage[0].birth;
+    double filling = habits->last_birth - first_birth(figures);
     for (size_t i = 0; i < figures->count; i++) {
         const struct usage *usage = &figures->usage[i];
         if (usage->open && usage->last_use - habits->last_birth >= filling &&
@@ -217,7 +234,7 @@ static bool one_works(const struct usage_figures *figures, const struct habits *
 static bool works_among_leaked(const struct usage_figures *figures, const struct habits *habits, double most,
                                const struct usage *usage)
 {
-    double span = habits->last_birth - figures->usage[0].birth;
+    double span = habits->last_birth - first_birth(figures);
     return usage->birth < habits->last_birth && !superseded(habits, usage) &&
            usage->uses >= WORKS_TIMES * most && stands_out(habits, usage, ALONE_TIMES) &&
            2 * (usage->last_use - usage->birth) >= span;
@@ -267,8 +284,8 @@ static void measure(const struct usage_figures *figures, const bool *marks, stru
         return;
     judgement->first = first->birth;
     judgement->last = last->birth;
-    judgement->spread_time = place(figures->usage[0].birth, last->birth, figures->tc);
-    judgement->spread_work = place(figures->usage[0].work, last->work, figures->work);
+    judgement->spread_time = place(first_birth(figures), last->birth, figures->tc);
+    judgement->spread_work = place(first_work(figures), last->work, figures->work);
 }
 
 static int median_idle(const struct usage_figures *figures, const bool *marks, double *ret_idle)
@@ -346,7 +363,7 @@ static int say_leaked(const struct usage_figures *figures, const struct habits *
     judgement->verdict = VERDICT_LEAKED;
     judgement->severity = SEVERITY_ERROR;
     judgement->confidence = how_sure(habits, judgement);
-    judgement->never_released = stats_share(judgement->count, figures->count);
+    judgement->never_released = stats_share(judgement->count, figures->count + figures->gone.count);
     if (figures->tc > 0)
         judgement->per_second = stats_rate(judgement->count, figures->tc);
     return median_idle(figures, marks, &judgement->median_idle_s);
@@ -372,7 +389,7 @@ static int say_harmless(const struct usage_figures *figures, const struct habits
     } else if (early) {
         judgement->verdict = VERDICT_STATIC;
     } else {
-        judgement->verdict = figures->count < NEVER_CLOSED_MIN ? VERDICT_FEW : VERDICT_STEADY;
+        judgement->verdict = figures->count + figures->gone.count < NEVER_CLOSED_MIN ? VERDICT_FEW : VERDICT_STEADY;
     }
     for (size_t i = 0; i < figures->count; i++)
         marks[i] = false;
@@ -457,7 +474,12 @@ int usage_judge_open(const struct usage_figures *figures, struct usage_judgement
 bool usage_judge_finalizers(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
 {
     struct usage_judgement judgement = {.verdict = VERDICT_FINALIZER_CLOSED, .severity = SEVERITY_WARNING};
-    uint64_t closed = 0;
+    uint64_t closed = figures->gone.count;
+    if (figures->gone.finalized > 0) {
+        judgement.count = figures->gone.finalized;
+        judgement.first = figures->gone.first;
+        judgement.last = figures->gone.last;
+    }
     for (size_t i = 0; i < figures->count; i++) {
         const struct usage *usage = &figures->usage[i];
         closed += !usage->open;
@@ -465,7 +487,7 @@ bool usage_judge_finalizers(const struct usage_figures *figures, struct usage_ju
             continue;
         if (judgement.count++ == 0)
             judgement.first = usage->birth;
-        judgement.last = usage->birth;
+        judgement.last = fmax(judgement.last, usage->birth);
     }
     if (judgement.count < FINALIZER_MIN || (double)judgement.count < FINALIZER_SHARE * (double)closed)
         return false;
@@ -511,19 +533,49 @@ bool usage_judge_churn(const struct usage_figures *figures, struct usage_judgeme
     return true;
 }
 
+/* Seen waiting again and again: nobody will notice any more. */
+static bool waits_long(const struct usage_figures *figures, const struct usage *usage)
+{
+    return usage->close_wait >= CLOSE_WAIT_SAMPLES &&
+           usage->close_wait_s >= fmin(CLOSE_WAIT_S, IDLE_SHARE * (figures->tc - usage->birth));
+}
+
+/* In a run too short for that: from the first sample that saw it to the end, and silent for longer than it was in
+ * use. The end itself may come between the peer's close and ours, but hardly for several. */
+static bool waits_to_the_end(const struct usage_figures *figures, const struct usage *usage)
+{
+    return usage->close_wait > 0 && usage->close_wait_s < CLOSE_WAIT_S &&
+           idle_of(figures, usage) >= IDLE_SHARE * (figures->tc - usage->birth);
+}
+
+static uint64_t count_waiting(const struct usage_figures *figures, struct usage_judgement *judgement,
+                              bool (*waits)(const struct usage_figures *, const struct usage *))
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        if (!usage->open || !waits(figures, usage))
+            continue;
+        if (count++ == 0)
+            judgement->first = usage->birth;
+        judgement->last = usage->birth;
+    }
+    return count;
+}
+
+static bool waits(const struct usage_figures *figures, const struct usage *usage)
+{
+    return waits_long(figures, usage) || waits_to_the_end(figures, usage);
+}
+
 bool usage_judge_close_wait(const struct usage_figures *figures, struct usage_judgement *ret_judgement)
 {
     struct usage_judgement judgement = {.verdict = VERDICT_CLOSE_WAIT, .severity = SEVERITY_WARNING};
-    for (size_t i = 0; i < figures->count; i++) {
-        const struct usage *usage = &figures->usage[i];
-        bool long_enough = usage->close_wait_s >= fmin(CLOSE_WAIT_S, 0.5 * (figures->tc - usage->birth));
-        if (!usage->open || usage->close_wait < CLOSE_WAIT_SAMPLES || !long_enough)
-            continue;
-        if (judgement.count++ == 0)
-            judgement.first = usage->birth;
-        judgement.last = usage->birth;
-    }
-    judgement.confidence = CONFIDENCE_HIGH;
+    uint64_t certain = count_waiting(figures, &judgement, waits_long);
+    judgement.count = count_waiting(figures, &judgement, waits);
+    if (judgement.count < CLOSE_WAIT_MIN)
+        judgement.count = count_waiting(figures, &judgement, waits_long);
+    judgement.confidence = 2 * certain >= judgement.count ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
     if (judgement.count > 0)
         *ret_judgement = judgement;
     return judgement.count > 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Verdicts on resources whose every lifetime is known: connections, sockets, files, PGconns. Pure functions
+ * Verdicts on resources whose lifetimes are known: connections, PGconns, and of sockets and files the latest ones. Pure functions
  * from the lifetimes of one place to a judgement; no trace, no clock, no names.
  *
  * What tells a leaked connection from a pool's: it is silent since a later one of the same place was opened,
@@ -40,11 +40,21 @@ struct usage {
     bool failed;     /* a PGconn that never connected, or its connection */
     bool copy;       /* a dup */
     bool handed_on;  /* closed by another thread than acquired it */
+    bool overlaps;   /* with a later one of its thread that is not among the usages */
+};
+
+/* Earlier ones that were closed, and of which no lifetime is kept: those that are stand for them. */
+struct usage_gone {
+    uint64_t count, finalized;
+    double first, last; /* births */
+    double first_work;  /* done by the process when the first was born */
+    bool overlapped;    /* one of them with a later one of its thread */
 };
 
 struct usage_figures {
     const struct usage *usage; /* in the order of birth, none born after Tc */
     size_t count;
+    struct usage_gone gone;
     double tc;         /* seconds since the process began */
     double work;       /* done by Tc */
     bool work_is_load; /* requests or statements; else allocations: a weak axis */

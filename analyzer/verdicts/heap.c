@@ -4,160 +4,58 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "verdicts/trend.h"
+
+#define SURE_QUANTILE     0.999
+#define FOLLOW_UP         1.1 /* times that age */
+#define FOLLOW_UP_LEAST   0.03
+#define FOLLOW_UP_MOST    0.5
+#define FOLLOW_UPS        3 /* each twice the one before */
 #define STATIC_LIVE       10
 #define STATIC_SHARE      0.8
-#define GROUPS            16
+#define STEP_GROUPS       8
 #define MIN_SURVIVORS     8
+#define MIN_WINDOWS       8
 #define MIN_GENERATIONS   0.75
 #define MAX_HAZARD        0.5
 #define SURVIVOR_SHARE    0.02 /* of the peak */
+#define RISING            2.33 /* one-sided 99 % */
+#define SURE_SURVIVORS    30
+#define SURE_GENERATIONS  0.9
+#define SURE_GROUPS       7
 #define DEFERRED_SHARE    0.5
 #define CHURN_PEAK        0.2
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
 #define ONE_SIDED_95      1.645
+#define GROWN             1.5
+#define NEAR_PEAK         0.9
+#define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
+#define CONTAINER_GROWN   3
+#define CONTAINER_STEPS   3
+#define CONTAINER_STEP    1.02
+#define CONTAINER_COUNT   1.25
 #define FLOOR_BYTES       1048576.0
 #define FLOOR_SHARE       0.01
 #define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
-#define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 
-/* Cohorts old enough to have been released, from the onset of survival on. */
-struct cohorts {
-    unsigned onset, end; /* windows [onset, end) */
-    uint64_t survivors;
-    unsigned groups, held; /* equal-work groups, and those that hold survivors */
-    double top_two;        /* share of the survivors in the two richest groups */
-};
-
-static uint64_t sum(const uint32_t *counts, unsigned from, unsigned to)
+/* Share of the run during which the site was at it: a load at the very end is no growth. */
+static double presence(const struct heap_figures *figures)
 {
-    uint64_t total = 0;
-    for (unsigned i = from; i < to; i++)
-        total += counts[i];
-    return total;
+    return figures->work_is_load ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
 }
 
-/* Age that 99.9 % of the released ones did not reach. */
-static double release_age(const struct heap_figures *figures)
+static double span_of(const struct heap_figures *figures)
 {
-    uint64_t total = sum(figures->released, 0, figures->buckets), seen = 0;
-    for (unsigned i = 0; i < figures->buckets; i++) {
-        seen += figures->released[i];
-        if ((double)seen >= 0.999 * (double)total && total > 0)
-            return figures->bucket_age[i + 1];
-    }
-    return 0;
+    return figures->tc - figures->first;
 }
 
 static double follow_up(const struct heap_figures *figures)
 {
-    double span = figures->tc - figures->first;
-    return fmin(fmax(1.1 * release_age(figures), 0.03 * span), 0.5 * span);
-}
-
-static unsigned last_cohort(const struct heap_figures *figures, double age)
-{
-    unsigned end = 0;
-    while (end < HEAP_WINDOWS && figures->window_end[end] <= figures->tc - age)
-        end++;
-    return end;
-}
-
-static unsigned onset_of(const uint32_t *counts, unsigned end)
-{
-    uint64_t total = sum(counts, 0, end), seen = 0;
-    for (unsigned i = 0; i < end; i++) {
-        seen += counts[i];
-        if ((double)seen > 0.01 * (double)total)
-            return i;
-    }
-    return end;
-}
-
-static struct cohorts cohorts_of(const uint32_t *counts, unsigned end)
-{
-    struct cohorts cohorts = {.onset = onset_of(counts, end), .end = end};
-    uint64_t best = 0, second = 0;
-    unsigned windows = end - cohorts.onset;
-    cohorts.survivors = sum(counts, cohorts.onset, end);
-    cohorts.groups = (unsigned)fmin(fmin(GROUPS, (double)(cohorts.survivors / 4)), windows);
-    for (unsigned i = 0; i < cohorts.groups; i++) {
-        uint64_t held = sum(counts, cohorts.onset + i * windows / cohorts.groups,
-                            cohorts.onset + (i + 1) * windows / cohorts.groups);
-        cohorts.held += held > 0;
-        if (held >= best) {
-            second = best;
-            best = held;
-        } else if (held > second) {
-            second = held;
-        }
-    }
-    cohorts.top_two = cohorts.survivors ? (double)(best + second) / (double)cohorts.survivors : 0;
-    return cohorts;
-}
-
-static double generations(const struct cohorts *cohorts)
-{
-    return cohorts->groups ? (double)cohorts->held / cohorts->groups : 0;
-}
-
-/* Block-time lived beyond `age` by `counts`, each taken at its bucket's middle. */
-static double time_beyond(const struct heap_figures *figures, const uint32_t *counts, double age)
-{
-    double lived = 0;
-    for (unsigned i = 0; i < figures->buckets; i++) {
-        double middle = (figures->bucket_age[i] + figures->bucket_age[i + 1]) / 2;
-        if (counts[i] && middle > age)
-            lived += counts[i] * (middle - age);
-    }
-    return lived;
-}
-
-static double hazard(const struct heap_figures *figures, double age)
-{
-    uint64_t late = 0;
-    for (unsigned i = 0; i < figures->buckets; i++)
-        late += figures->bucket_age[i] >= age ? figures->released[i] : 0;
-    double lived =
-        time_beyond(figures, figures->released, age) + time_beyond(figures, figures->surviving, age);
-    return lived > 0 ? (figures->tc - figures->first) * (double)late / lived : 0;
-}
-
-static void growth_order(const uint32_t *counts, const struct cohorts *cohorts,
-                         struct heap_judgement *judgement)
-{
-    unsigned windows = cohorts->end - cohorts->onset, half = windows / 2;
-    double at_half = (double)sum(counts, cohorts->onset, cohorts->onset + half);
-    double at_end = (double)cohorts->survivors;
-    judgement->order = 1;
-    judgement->order_sd = 1;
-    if (half == 0 || at_half < 1)
-        return;
-    double doublings = log((double)windows / half);
-    judgement->order = log(at_end / at_half) / doublings;
-    judgement->order_sd = sqrt(fmax(0, 1 / at_half - 1 / at_end)) / doublings;
-}
-
-/* Kaplan and Meier's estimate, with Greenwood's interval, up to the last age with 20 still at risk. */
-static struct interval share_never_released(const struct heap_figures *figures)
-{
-    double risk =
-        (double)(sum(figures->released, 0, figures->buckets) + sum(figures->surviving, 0, figures->buckets));
-    double share = 1, variance = 0;
-    for (unsigned i = 0; i < figures->buckets && risk >= 20; i++) {
-        double deaths = figures->released[i], at_risk = risk - figures->surviving[i] / 2.0;
-        if (deaths > 0 && at_risk > 0) {
-            share *= fmax(0, 1 - deaths / at_risk);
-            variance += at_risk > deaths ? deaths / (at_risk * (at_risk - deaths)) : 0;
-        }
-        risk -= deaths + figures->surviving[i];
-    }
-    double half = 1.96 * share * sqrt(variance);
-    if (figures->closed == 0)
-        return stats_share(figures->alive, figures->opened);
-    return (struct interval){share, fmax(0, share - half), fmin(1, share + half)};
+    double age = FOLLOW_UP * survival_quantile(&figures->ages, SURE_QUANTILE);
+    return fmin(fmax(age, FOLLOW_UP_LEAST * span_of(figures)), FOLLOW_UP_MOST * span_of(figures));
 }
 
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
@@ -166,71 +64,221 @@ static bool spread_in_time(const struct heap_figures *figures)
 {
     if (figures->work_is_load)
         return true;
-    struct cohorts cohorts = cohorts_of(figures->by_time, HEAP_WINDOWS);
-    return generations(&cohorts) >= 0.5 && cohorts.onset < HEAP_WINDOWS / 2 &&
-           sum(figures->by_time, 3 * HEAP_WINDOWS / 4, HEAP_WINDOWS) > 0;
+    struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
+    return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
+           !cohorts_ceased(figures->by_time);
 }
 
-static bool survives(const struct heap_figures *figures, const struct cohorts *cohorts,
-                     const struct heap_judgement *judgement)
+/* ---- what was open, over the work ---- */
+
+/* How fast `values` rose over a stretch of the work. */
+static double slope(const struct levels *levels, const double *values, unsigned from, unsigned to)
 {
-    return judgement->generations >= MIN_GENERATIONS && cohorts->survivors >= MIN_SURVIVORS &&
-           judgement->hazard < MAX_HAZARD &&
-           (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak;
+    double work = levels->work[to] - levels->work[from];
+    return work > 0 ? (values[to] - values[from]) / work : 0;
 }
 
-static enum verdict grows(const struct heap_figures *figures, const struct cohorts *cohorts,
-                          const struct heap_judgement *judgement)
+static bool flattens(const struct levels *levels)
 {
-    double high = judgement->order + ONE_SIDED_95 * judgement->order_sd;
-    double began = (double)cohorts->onset / HEAP_WINDOWS;
-    bool goes_on = sum(figures->by_work, HEAP_WINDOWS - HEAP_WINDOWS / 8, HEAP_WINDOWS) > 0;
-    if (high < FLAT || !goes_on || !spread_in_time(figures) ||
-        figures->tc - figures->first < MIN_LIFE_SHARE * figures->tc)
+    unsigned last = levels->count - 1;
+    double overall = slope(levels, levels->low, 0, last);
+    return slope(levels, levels->low, 2 * last / 3, last) <= FLAT * overall;
+}
+
+static bool grew(const struct levels *levels)
+{
+    return levels->low[levels->count - 1] >= GROWN * fmax(1, levels->low[0]);
+}
+
+/* Ever more bytes in no more blocks: they never shrink, and have grown in several steps, of late as well. */
+static bool container_grows(const struct levels *levels)
+{
+    unsigned steps = 0, latest = 0, last = levels->count - 1;
+    double highest = levels->low_bytes[0];
+    for (unsigned i = 1; i <= last; i++) {
+        if (levels->low_bytes[i] < highest / CONTAINER_STEP)
+            return false;
+        if (levels->low_bytes[i] > highest * CONTAINER_STEP) {
+            highest = levels->low_bytes[i];
+            latest = i;
+            steps++;
+        }
+    }
+    return steps >= CONTAINER_STEPS && 5 * latest >= 2 * last &&
+           levels->low_bytes[last] >= CONTAINER_GROWN * levels->low_bytes[0] &&
+           levels->low[last] <= CONTAINER_COUNT * levels->low[last / 3] + 1;
+}
+
+static bool is_container(const struct heap_figures *figures)
+{
+    return figures->levels.count >= 8 && 2 * figures->resized >= figures->alive_bytes && figures->alive > 0 &&
+           presence(figures) >= MIN_LIFE_SHARE && container_grows(&figures->levels);
+}
+
+static void judge_container(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    const struct levels *levels = &figures->levels;
+    struct trend trend = trend_of(levels->time, levels->low_bytes, levels->count);
+    judgement->verdict = VERDICT_CREEP;
+    judgement->container = true;
+    judgement->z = trend.z;
+    judgement->onset = figures->first;
+    judgement->bytes_per_second = trend.slope;
+    judgement->bytes_per_second.low = fmax(0, trend.slope.low);
+}
+
+/* ---- cohorts ---- */
+
+static bool survives(const struct heap_figures *figures, const struct heap_judgement *judgement)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    return cohorts->end - cohorts->onset >= MIN_WINDOWS && cohorts->generations >= MIN_GENERATIONS &&
+           cohorts->survivors >= MIN_SURVIVORS && judgement->hazard < MAX_HAZARD &&
+           (judgement->z > RISING || (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak);
+}
+
+static void follow(const struct heap_figures *figures, double age, struct heap_judgement *judgement)
+{
+    judgement->follow_up = age;
+    judgement->cohorts =
+        cohorts_of(figures->by_work, cohorts_until(figures->window_end, figures->tc - age), figures->lead);
+    judgement->hazard = survival_hazard(&figures->ages, age, figures->tc);
+}
+
+/* Where some are still released at the follow-up age, older ones may tell more: a cache that evicts at random
+ * hides a leak at the same place only for a while. True: they survive at one of these ages. */
+static bool follow_longer(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    struct heap_judgement later = *judgement;
+    for (unsigned i = 1; i < FOLLOW_UPS; i++) {
+        double age = 2 * later.follow_up;
+        if (age > FOLLOW_UP_MOST * span_of(figures))
+            return false;
+        follow(figures, age, &later);
+        if (survives(figures, &later)) {
+            *judgement = later;
+            return true;
+        }
+    }
+    return false;
+}
+
+static double time_of(const struct heap_figures *figures, unsigned window)
+{
+    return window ? figures->window_end[window - 1] : figures->first;
+}
+
+static bool began_late(const struct heap_figures *figures, const struct cohorts *cohorts)
+{
+    double place = (double)cohorts->onset / COHORT_WINDOWS;
+    if (figures->work_is_load)
+        place = figures->from + place * (1 - figures->from);
+    return place > LATE_ONSET;
+}
+
+static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
+    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)) || cohorts_ceased(figures->by_work) ||
+        !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
         return VERDICT_PLATEAU;
-    return high < LINEAR || began > LATE_ONSET ? VERDICT_CREEP : VERDICT_LEAKED;
+    judgement->young = high >= LINEAR && began_late(figures, cohorts);
+    return high < LINEAR || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
+}
+
+/* Beyond doubt, so that nothing else that goes on at the same place can hide it. */
+static bool surely_leaks(const struct heap_judgement *judgement, enum verdict grown)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    return grown == VERDICT_LEAKED && cohorts->survivors >= SURE_SURVIVORS &&
+           cohorts->groups >= SURE_GROUPS && cohorts->generations >= SURE_GENERATIONS &&
+           cohorts->order >= LINEAR - 2 * cohorts->order_sd;
 }
 
 static enum verdict quiet(const struct heap_figures *figures, const struct heap_judgement *judgement)
 {
-    if (figures->alive >= STATIC_LIVE && judgement->hazard >= MAX_HAZARD)
-        return VERDICT_TURNOVER;
-    if (figures->by_work && figures->alive >= STATIC_LIVE && 2 * figures->alive >= figures->peak &&
-        sum(figures->by_work, 2 * HEAP_WINDOWS / 3, HEAP_WINDOWS) == 0)
+    const struct levels *levels = &figures->levels;
+    bool told = levels->count >= 8;
+    if (told && judgement->z > RISING && judgement->hazard >= MAX_HAZARD &&
+        (double)figures->alive >= NEAR_PEAK * (double)figures->peak)
+        return flattens(levels) ? VERDICT_PLATEAU : VERDICT_TURNOVER;
+    if (told && figures->alive >= STATIC_LIVE && grew(levels) && flattens(levels))
         return VERDICT_PLATEAU;
     if ((double)figures->peak < CHURN_PEAK * (double)figures->opened)
         return VERDICT_CHURN;
     return VERDICT_STEADY;
 }
 
+static enum verdict word_for(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    bool survive = survives(figures, judgement) || follow_longer(figures, judgement);
+    enum verdict grown = survive ? grows(figures, judgement) : VERDICT_STEADY;
+    if (surely_leaks(judgement, grown))
+        return grown;
+    if (figures->alive >= STATIC_LIVE && (double)figures->warm >= STATIC_SHARE * (double)figures->alive)
+        return VERDICT_STATIC;
+    if (cohorts->groups >= STEP_GROUPS && cohorts->top_two >= STATIC_SHARE &&
+        5 * cohorts->survivors >= figures->alive)
+        return VERDICT_STEP;
+    if ((double)figures->in_runs >= DEFERRED_SHARE * (double)figures->closed &&
+        2 * figures->closed >= figures->opened)
+        return VERDICT_DEFERRED;
+    return survive ? grown : quiet(figures, judgement);
+}
+
+/* Of all that is old enough to tell; of the later half of it where growth slows, for that is what goes on. */
+static void find_rates(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    unsigned from = cohorts->onset;
+    uint64_t survivors = 0;
+    if (judgement->verdict == VERDICT_CREEP && !judgement->young)
+        from += (cohorts->end - cohorts->onset) / 2;
+    for (unsigned i = from; i < cohorts->end; i++)
+        survivors += figures->by_work[i];
+    double span = time_of(figures, cohorts->end) - time_of(figures, from);
+    if (span <= 0 || figures->alive == 0)
+        return;
+    double size = (double)figures->alive_bytes / (double)figures->alive;
+    judgement->per_second = stats_rate(survivors, span);
+    if (figures->window_work > 0)
+        judgement->per_work = (double)survivors / ((cohorts->end - from) * figures->window_work);
+    judgement->bytes_per_second =
+        (struct interval){size * judgement->per_second.estimate, size * judgement->per_second.low,
+                          size * judgement->per_second.high};
+}
+
+static enum confidence confidence_in(const struct heap_judgement *judgement)
+{
+    const struct cohorts *cohorts = &judgement->cohorts;
+    return cohorts->survivors >= 50 && cohorts->generations >= 0.95 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+}
+
 struct heap_judgement heap_judge(const struct heap_figures *figures)
 {
     struct heap_judgement judgement = {.verdict = VERDICT_FEW, .confidence = CONFIDENCE_MEDIUM};
+    const struct levels *levels = &figures->levels;
     judgement.never_released = stats_share(figures->alive, figures->opened);
-    if (figures->opened < figures->few || !figures->by_work) {
-        judgement.verdict = figures->opened < figures->few ? VERDICT_FEW : quiet(figures, &judgement);
+    if (figures->by_work && is_container(figures)) {
+        judge_container(figures, &judgement);
         return judgement;
     }
-    double age = follow_up(figures);
-    struct cohorts cohorts = cohorts_of(figures->by_work, last_cohort(figures, age));
-    judgement.generations = generations(&cohorts);
-    judgement.hazard = hazard(figures, age);
-    judgement.never_released = share_never_released(figures);
-    growth_order(figures->by_work, &cohorts, &judgement);
-    bool stepwise = cohorts.groups >= 8 && cohorts.top_two >= STATIC_SHARE;
-    if (figures->alive >= STATIC_LIVE && (double)figures->warm >= STATIC_SHARE * (double)figures->alive)
-        judgement.verdict = VERDICT_STATIC;
-    else if (stepwise && 5 * cohorts.survivors >= figures->alive)
-        judgement.verdict = VERDICT_STEP;
-    else if ((double)figures->in_runs >= DEFERRED_SHARE * (double)figures->closed &&
-             2 * figures->closed >= figures->opened)
-        judgement.verdict = VERDICT_DEFERRED;
-    else if (survives(figures, &cohorts, &judgement))
-        judgement.verdict = grows(figures, &cohorts, &judgement);
-    else
+    if (figures->opened < figures->few)
+        return judgement;
+    if (!figures->by_work) {
         judgement.verdict = quiet(figures, &judgement);
-    bool certain = cohorts.survivors >= 50 && judgement.generations >= 0.95;
-    judgement.confidence = certain ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+        return judgement;
+    }
+    judgement.z = trend_of(levels->work, levels->low, levels->count).z;
+    if (figures->closed > 0)
+        judgement.never_released = survival_share(&figures->ages);
+    follow(figures, follow_up(figures), &judgement);
+    judgement.verdict = word_for(figures, &judgement);
+    judgement.onset = time_of(figures, judgement.cohorts.onset);
+    judgement.confidence = confidence_in(&judgement);
+    find_rates(figures, &judgement);
     return judgement;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Verdicts on blocks: heap, PGresults and whatever else is only known while it is open. Pure functions from
- * the cohorts of one site (one exact stack) to a judgement. A line where a table is loaded once and a line
+ * the figures of one site (one exact stack) to a judgement. A line where a table is loaded once and a line
  * that leaks both leave survivors; only the latter does so in cohort after cohort, and goes on to the end.
- * Where the figures do not say which it is, the verdict is a quiet one.
+ * Where the figures do not say which it is, the verdict is a quiet one. docs/VERDICTS.md, section 3, states
+ * the rules.
  */
 #ifndef STRAY_VERDICTS_HEAP_H
 #define STRAY_VERDICTS_HEAP_H
@@ -11,35 +12,52 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "verdicts/cohorts.h"
 #include "verdicts/stats.h"
+#include "verdicts/survival.h"
 #include "verdicts/verdict.h"
 
-#define HEAP_WINDOWS 64
+/* How much was open, window by window, from the site's first birth and from the end of the warm-up on. */
+struct levels {
+    const double *low, *low_bytes; /* smallest number, smallest sum of sizes */
+    const double *work, *time; /* where each window ends: units of work; seconds since the process began */
+    unsigned count;            /* at most COHORT_WINDOWS */
+};
 
 struct heap_figures {
     uint64_t opened, closed, peak; /* closed: before Tc */
     uint64_t alive, alive_bytes;   /* at Tc */
     uint64_t warm;                 /* of the survivors: born in the first tenth of the process's work */
     uint64_t in_runs;              /* releases in runs of at least 32 */
+    uint64_t resized;              /* bytes that resizing added */
     unsigned few;                  /* fewer acquires than this are too few to judge */
-    double first, tc;              /* first birth, and Tc: seconds since the process began */
+    double first, tc;              /* where by_work begins, and Tc: seconds since the process began */
     bool work_is_load;             /* the axis is requests or statements; else allocations: a weak one */
-    const uint32_t *by_work,
-        *by_time; /* survivors' births in HEAP_WINDOWS parts from `first` to Tc; NULL: never grew */
-    const double *window_end;             /* of each part of the work: seconds since the process began */
-    const uint32_t *released, *surviving; /* ages, in `buckets` buckets */
-    const double *bucket_age;             /* lower bound of each bucket, and of the one after the last */
-    unsigned buckets;
+    double lead;                   /* windows of by_work's width between the first birth and `from` */
+    double from;                   /* share of the process's work at which by_work begins */
+    /* Births of survivors in COHORT_WINDOWS parts, of the work from `from` to Tc and of the time from the
+     * first birth to Tc; NULL: too little was ever open to keep them. */
+    const uint32_t *by_work, *by_time;
+    const double *window_end; /* of each part of the work: seconds since the process began */
+    double window_work;       /* units of work in each */
+    struct ages ages;
+    struct levels levels;
 };
 
 struct heap_judgement {
     enum verdict verdict;
     enum confidence confidence;
-    double generations; /* G: share of the cohorts that hold survivors */
-    double order;       /* p: 1 linear, 0.5 root, 0 plateau */
-    double order_sd;
+    bool container;   /* creep: not more of them, but ever bigger ones */
+    bool young;       /* creep: linear so far, but begun too late to be sure */
+    double follow_up; /* A0: seconds after which what will be released has been */
+    struct cohorts cohorts;
+    double onset;                   /* seconds since the process began; of the growth */
     double hazard;                  /* h: how readily old ones are still released */
-    struct interval never_released; /* share of those opened */
+    double z;                       /* trend of what is open; of bytes for a container */
+    struct interval never_released; /* pi: share of those opened */
+    struct interval per_second;     /* survivors; of late where growth slows */
+    double per_work;                /* ... by unit of work */
+    struct interval bytes_per_second;
 };
 
 struct heap_judgement heap_judge(const struct heap_figures *figures);

@@ -7,14 +7,16 @@
 #include <string.h>
 
 #include "verdicts/connections.h"
+#include "verdicts/ended.h"
 #include "verdicts/heap.h"
+#include "verdicts/tempfiles.h"
 
 #define FEW_BLOCKS     30 /* heap */
 #define FEW_OTHERS     10 /* PGresults and other blocks */
 #define HOUR_S         3600.0
 #define SAMPLE_ERROR_S 0.01 /* the kernel's clock ticks may be 10 ms */
 
-_Static_assert(HEAP_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
+_Static_assert(COHORT_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
 
 struct court {
     const struct lives *lives;
@@ -48,7 +50,7 @@ static struct finding *finding_add(struct court *court, uint32_t fold)
 static void fact_add(struct finding *finding, const char *name, double value, bool count)
 {
     if (finding->fact_count < FACTS_MAX)
-        finding->facts[finding->fact_count++] = (struct fact){name, value, count};
+        finding->facts[finding->fact_count++] = (struct fact){name, value, count, count};
 }
 
 /* ---- lives ---- */
@@ -72,7 +74,14 @@ static bool failed(const struct lives *lives, const struct life *life)
 static double next_birth(const struct court *court, const struct life *life)
 {
     uint32_t next = court->next[life - court->lives->lives];
-    return next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    double kept = next == LIVES_NONE ? INFINITY : seconds(court, court->lives->lives[next].birth);
+    return life->next_birth ? fmin(kept, seconds(court, life->next_birth)) : kept;
+}
+
+/* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
+static uint32_t exchanges_of(const struct life *life)
+{
+    return life->uses ? life->uses : life->sent ? life->sent : life->moved / 2 + life->moved % 2;
 }
 
 static struct usage usage_of(const struct court *court, const struct life *life)
@@ -89,7 +98,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .next_s = next_birth(court, life),
         .quiet_s = span(court, life->quiet),
         .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
-        .uses = life->uses ? life->uses : life->sent,
+        .uses = exchanges_of(life),
         .thread = life->thread,
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
@@ -100,6 +109,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .failed = failed(lives, life),
         .copy = life->copy,
         .handed_on = life->handed_on,
+        .overlaps = life->overlaps,
     };
 }
 
@@ -133,6 +143,17 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
     return 0;
 }
 
+/* Open ones whose peer has hung up. */
+static uint64_t close_wait_of(const struct court *court, const struct fold *fold)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct life *life = &court->lives->lives[fold->lives[i]];
+        count += life_open_at_tc(life) && life->close_wait > 0;
+    }
+    return count;
+}
+
 static void life_facts(const struct court *court, struct finding *finding,
                        const struct usage_judgement *judgement, const struct fold *fold)
 {
@@ -155,6 +176,9 @@ static void life_facts(const struct court *court, struct finding *finding,
         fact_add(finding, "share_of_closes", judgement->share, false);
     if (judgement->verdict == VERDICT_CHURN)
         fact_add(finding, "share_of_time_connecting", judgement->share, false);
+    uint64_t waiting = close_wait_of(court, fold);
+    if (waiting > 0)
+        fact_add(finding, "close_wait", (double)waiting, true);
     fact_add(finding, "observed_s", court->tc, false);
 }
 
@@ -180,23 +204,39 @@ static int say(struct court *court, uint32_t fold, const struct usage_judgement 
 static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
                         const uint32_t *indexes)
 {
-    struct usage_judgement judgement;
+    struct usage_judgement judgement, waiting;
     int result = usage_judge_open(figures, &judgement, marks);
     if (result < 0)
         return result;
     court->judged.verdicts[which] = judgement.verdict;
     for (size_t i = 0; i < figures->count; i++)
         court->leaked[indexes[i]] = marks[i];
-    if (judgement.severity != SEVERITY_NONE)
-        result = say(court, which, &judgement);
     bool leaked = judgement.verdict == VERDICT_LEAKED;
-    if (result == 0 && !leaked && usage_judge_close_wait(figures, &judgement))
+    bool waits = !leaked && usage_judge_close_wait(figures, &waiting);
+    bool said_by_waiting = waits && waiting.count >= judgement.count;
+    if (judgement.severity != SEVERITY_NONE && !said_by_waiting)
         result = say(court, which, &judgement);
+    if (result == 0 && waits)
+        result = say(court, which, &waiting);
     if (result == 0 && usage_judge_finalizers(figures, &judgement))
         result = say(court, which, &judgement);
     else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))
         result = say(court, which, &judgement);
     return result;
+}
+
+static struct usage_gone gone_of(const struct court *court, const struct gone *gone)
+{
+    if (gone->count == 0)
+        return (struct usage_gone){0};
+    return (struct usage_gone){
+        .count = gone->count,
+        .finalized = gone->finalized,
+        .first = seconds(court, gone->first),
+        .last = seconds(court, gone->last),
+        .first_work = lives_work(court->lives, gone->first_mark),
+        .overlapped = gone->overlapped,
+    };
 }
 
 static int judge_lives(struct court *court, uint32_t which)
@@ -211,6 +251,7 @@ static int judge_lives(struct court *court, uint32_t which)
     struct usage_figures figures = {
         .usage = usages,
         .count = count,
+        .gone = gone_of(court, &fold->gone),
         .tc = court->tc,
         .work = court->work,
         .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
@@ -249,17 +290,66 @@ static int find_next(struct court *court)
 
 /* ---- blocks ---- */
 
+/* Room for what figures of one site point to. */
+struct workspace {
+    double window_end[LIVES_WINDOWS];
+    double low[LIVES_WINDOWS], low_bytes[LIVES_WINDOWS], work[LIVES_WINDOWS], time[LIVES_WINDOWS];
+};
+
+static double time_at(const struct court *court, double work)
+{
+    const struct lives *lives = court->lives;
+    return fmin(seconds(court, marks_time_at(&lives->marks, lives->axis, work)), court->tc);
+}
+
+static void fill_windows(const struct court *court, double from, struct workspace *space)
+{
+    for (int i = 0; i < LIVES_WINDOWS; i++) {
+        double work = from + (court->work - from) * (i + 1) / LIVES_WINDOWS;
+        space->window_end[i] = i == LIVES_WINDOWS - 1 ? court->tc : time_at(court, work);
+    }
+}
+
+/* The windows of the pass, from the first on that ends after `from`. */
+static struct levels levels_of(const struct court *court, const struct windows *windows, double from,
+                               struct workspace *space)
+{
+    const struct marks *marks = &court->lives->marks;
+    unsigned count = 0;
+    for (uint32_t i = 0; i <= windows->current; i++) {
+        uint32_t end = windows_mark(windows, i + 1);
+        bool last = i == windows->current || end > marks->current;
+        double work = last ? court->work : fmin(lives_work(court->lives, end), court->work);
+        if (work <= from)
+            continue;
+        space->low[count] = windows->low[i];
+        space->low_bytes[count] = (double)windows->low_bytes[i];
+        space->work[count] = work;
+        space->time[count] =
+            last ? court->tc : fmin(seconds(court, marks_at(marks, end)->at[AXIS_TIME]), court->tc);
+        count++;
+    }
+    return (struct levels){space->low, space->low_bytes, space->work, space->time, count};
+}
+
+static struct ages ages_of(const struct court *court, const struct growth *growth, uint64_t closed)
+{
+    double kept = 0;
+    for (unsigned i = 0; i < AGE_BUCKETS; i++)
+        kept += growth->released[i];
+    return (struct ages){.released = growth->released,
+                         .surviving = growth->surviving,
+                         .bound = court->bucket_age,
+                         .buckets = AGE_BUCKETS,
+                         .unseen = kept > 0 ? fmax(1, (double)closed / kept) : 1};
+}
+
 static struct heap_judgement judge_site(const struct court *court, const struct site *site)
 {
     const struct lives *lives = court->lives;
-    double window_end[HEAP_WINDOWS];
-    double from = lives_work(lives, site->first_mark);
-    for (int i = 0; i < HEAP_WINDOWS; i++) {
-        double work = from + (court->work - from) * (i + 1) / HEAP_WINDOWS;
-        window_end[i] = i == HEAP_WINDOWS - 1
-                            ? court->tc
-                            : seconds(court, marks_time_at(&lives->marks, lives->axis, work));
-    }
+    const struct growth *growth = site->growth;
+    struct workspace space;
+    double from = lives_growth_from(lives, site);
     struct heap_figures figures = {
         .opened = site->opened_by_tc,
         .closed = site->opened_by_tc - site->alive,
@@ -268,27 +358,38 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .alive_bytes = site->alive_bytes,
         .warm = site->warm,
         .few = site->resource == STRAY_HEAP ? FEW_BLOCKS : FEW_OTHERS,
-        .first = seconds(court, site->first),
+        .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
         .work_is_load = lives->axis <= AXIS_STATEMENTS,
-        .window_end = window_end,
-        .bucket_age = court->bucket_age,
-        .buckets = AGE_BUCKETS,
+        .from = court->work > 0 ? from / court->work : 0,
     };
-    if (site->growth) {
-        figures.in_runs = site->growth->in_runs;
-        figures.by_work = site->growth->by_work;
-        figures.by_time = site->growth->by_time;
-        figures.released = site->growth->released;
-        figures.surviving = site->growth->surviving;
-    }
+    if (!growth)
+        return heap_judge(&figures);
+    fill_windows(court, from, &space);
+    figures.in_runs = growth->in_runs;
+    figures.resized = growth->resized;
+    figures.by_work = growth->by_work;
+    figures.by_time = growth->by_time;
+    figures.window_end = space.window_end;
+    figures.window_work = (court->work - from) / LIVES_WINDOWS;
+    if (figures.window_work > 0)
+        figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
+    figures.ages = ages_of(court, growth, figures.closed);
+    figures.levels = levels_of(court, &growth->windows, from, &space);
     return heap_judge(&figures);
+}
+
+static double rss_growth(const struct lives *lives)
+{
+    return (double)lives->memory.last_rss - (double)lives->memory.first_rss;
 }
 
 /* What the leaking sites of a fold add up to. */
 struct leakage {
     enum verdict verdict;
-    uint64_t count, bytes;
+    uint64_t count, bytes, resized;
+    uint64_t survivors;                            /* of which the rates are made */
+    double per_second, per_work, bytes_per_second; /* estimates, added up */
     uint64_t first, last;
     uint32_t stack;
     uint64_t most;
@@ -310,6 +411,75 @@ static void add_up(struct leakage *leakage, const struct site *site, const struc
     }
     leakage->count += site->alive;
     leakage->bytes += site->alive_bytes;
+    leakage->resized += site->growth ? site->growth->resized : 0;
+    leakage->survivors += judgement->cohorts.survivors;
+    leakage->per_second += judgement->per_second.estimate;
+    leakage->per_work += judgement->per_work;
+    leakage->bytes_per_second += judgement->bytes_per_second.estimate;
+}
+
+/* What the verdict rests on: of the stack that holds most. */
+static void cohort_facts(struct finding *finding, const struct leakage *leakage)
+{
+    const struct heap_judgement *worst = &leakage->worst;
+    fact_add(finding, "survivors", (double)leakage->survivors, true);
+    fact_add(finding, "surviving_generations", worst->cohorts.generations, false);
+    fact_add(finding, "growth_order", worst->cohorts.order, false);
+    fact_add(finding, "growth_order_sd", worst->cohorts.order_sd, false);
+    fact_add(finding, "tail_hazard", worst->hazard, false);
+    fact_add(finding, "never_released", worst->never_released.estimate, false);
+    fact_add(finding, "never_released_low", worst->never_released.low, false);
+    fact_add(finding, "never_released_high", worst->never_released.high, false);
+    fact_add(finding, "follow_up_s", worst->follow_up, false);
+    fact_add(finding, "onset_s", worst->onset, false);
+    if (worst->young)
+        fact_add(finding, "too_early_to_tell", 1, false);
+}
+
+/* `estimate` with the relative interval of `like`. */
+static struct interval scaled(double estimate, const struct interval *like)
+{
+    double factor = like->estimate > 0 ? estimate / like->estimate : 0;
+    return (struct interval){estimate, like->low * factor, like->high * factor};
+}
+
+static void interval_fact(struct finding *finding, const char *const names[3], const struct interval *value)
+{
+    fact_add(finding, names[0], value->estimate, false);
+    fact_add(finding, names[1], value->low, false);
+    fact_add(finding, names[2], value->high, false);
+}
+
+/* The last three facts are rates: those of several processes add up. */
+static void sum_last_three(struct finding *finding)
+{
+    for (size_t i = 3; i > 0 && finding->fact_count >= 3; i--)
+        finding->facts[finding->fact_count - i].summed = true;
+}
+
+/* By the hour, and by the unit of work where that is a load. What counts for the interval are the survivors
+ * of all stacks together. */
+static void rate_facts(const struct court *court, struct finding *finding, const struct leakage *leakage)
+{
+    static const char *const bytes[] = {"bytes_per_hour", "bytes_per_hour_low", "bytes_per_hour_high"};
+    static const char *const work[] = {"per_unit_of_work", "per_unit_of_work_low", "per_unit_of_work_high"};
+    struct interval whole = leakage->survivors ? stats_rate(leakage->survivors, 1) : (struct interval){0};
+    struct interval by_bytes = leakage->worst.container ? scaled(leakage->bytes_per_second * HOUR_S,
+                                                                 &leakage->worst.bytes_per_second)
+                                                        : scaled(leakage->bytes_per_second * HOUR_S, &whole);
+    finding->rated = leakage->per_second > 0;
+    finding->rate_per_hour = scaled(leakage->per_second * HOUR_S, &whole);
+    if (by_bytes.estimate > 0) {
+        interval_fact(finding, bytes, &by_bytes);
+        sum_last_three(finding);
+    }
+    if (leakage->per_work > 0 && court->lives->axis <= AXIS_STATEMENTS) {
+        struct interval each = scaled(leakage->per_work, &whole);
+        interval_fact(finding, work, &each);
+    }
+    double growth = rss_growth(court->lives);
+    if (growth > 0 && finding->bytes > 0)
+        fact_add(finding, "share_of_rss_growth", fmin(1, (double)finding->bytes / growth), false);
 }
 
 static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage)
@@ -326,25 +496,61 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     finding->bytes = leakage->bytes;
     finding->first_s = seconds(court, leakage->first);
     finding->last_s = fmin(seconds(court, leakage->last), court->tc);
-    finding->rated = court->tc > 0;
-    if (finding->rated)
-        finding->rate_per_hour = stats_rate(leakage->count, court->tc / HOUR_S);
     fact_add(finding, "opened", (double)fold->opened, true);
     fact_add(finding, "closed", (double)fold->closed, true);
     fact_add(finding, "open_at_end", (double)fold->alive, true);
-    fact_add(finding, "surviving_generations", leakage->worst.generations, false);
-    fact_add(finding, "growth_order", leakage->worst.order, false);
-    fact_add(finding, "tail_hazard", leakage->worst.hazard, false);
-    fact_add(finding, "never_released", leakage->worst.never_released.estimate, false);
-    fact_add(finding, "never_released_low", leakage->worst.never_released.low, false);
-    fact_add(finding, "never_released_high", leakage->worst.never_released.high, false);
+    if (leakage->worst.container)
+        fact_add(finding, "grown_by_realloc_bytes", (double)leakage->resized, true);
+    else
+        cohort_facts(finding, leakage);
+    rate_facts(court, finding, leakage);
+    fact_add(finding, "trend_z", leakage->worst.z, false);
     fact_add(finding, "observed_s", court->tc, false);
     return 0;
 }
 
-static double rss_growth(const struct lives *lives)
+/* Threads and children that have ended, of all sites of a fold. */
+static struct ended_figures ended_of(const struct court *court, const struct fold *fold)
 {
-    return (double)lives->memory.last_rss - (double)lives->memory.first_rss;
+    struct ended_figures figures = {.child = fold->resource == STRAY_CHILD}; /* all 0 for other kinds */
+    for (size_t i = 0; i < fold->site_count; i++) {
+        figures.ended += court->lives->sites[fold->sites[i]].ended;
+        figures.overtaken += court->lives->sites[fold->sites[i]].overtaken;
+    }
+    return figures;
+}
+
+static int say_ended(struct court *court, uint32_t which, const struct ended_figures *figures,
+                     const struct ended_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    court->judged.verdicts[which] = judgement->verdict;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = figures->ended;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = fmin(seconds(court, fold->last), court->tc);
+    finding->rated = court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(figures->ended, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    fact_add(finding, "ended", (double)figures->ended, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+/* An arena comes where the interpreter's pool happens to be used up, and is kept as long as any object in it lives: the line
+ * where it came is no more to blame than any other. */
+static bool is_arena(const struct court *court, const struct site *site)
+{
+    const struct frame *frame = site->resource == STRAY_MMAP ? court->blame(court->data, site->stack) : NULL;
+    return frame && frame->pooled;
 }
 
 static int judge_blocks(struct court *court, uint32_t which)
@@ -353,10 +559,19 @@ static int judge_blocks(struct court *court, uint32_t which)
     struct leakage leakage = {.verdict = VERDICT_STEADY};
     enum verdict quiet = VERDICT_FEW;
     uint64_t busiest = 0;
+    struct ended_figures ended = ended_of(court, fold);
+    struct ended_judgement unasked = ended_judge(&ended);
+    if (unasked.severity != SEVERITY_NONE)
+        return say_ended(court, which, &ended, &unasked);
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);
-        if (judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP) {
+        bool grows = judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP;
+        if (grows && is_arena(court, site)) {
+            judgement.verdict = VERDICT_STEADY;
+            grows = false;
+        }
+        if (grows) {
             add_up(&leakage, site, &judgement);
         } else if (site->opened > busiest) {
             busiest = site->opened;
@@ -368,6 +583,53 @@ static int judge_blocks(struct court *court, uint32_t which)
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return loud ? say_growing(court, which, &leakage) : 0;
+}
+
+/* ---- temporary files ---- */
+
+static int say_left(struct court *court, uint32_t which, const struct tempfile_judgement *judgement)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct finding *finding = finding_add(court, which);
+    if (!finding)
+        return -ENOMEM;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    finding->count = fold->left;
+    finding->example = fold->left_path;
+    finding->first_s = seconds(court, fold->first);
+    finding->last_s = seconds(court, fold->last);
+    finding->rated = judgement->verdict == VERDICT_LEAKED && court->tc > 0;
+    if (finding->rated)
+        finding->rate_per_hour = stats_rate(fold->left, court->tc / HOUR_S);
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "left_behind", (double)fold->left, true);
+    fact_add(finding, "observed_s", court->tc, false);
+    return 0;
+}
+
+static int judge_tempfiles(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    struct tempfile_figures figures = {
+        .opened = fold->opened,
+        .left = fold->left,
+        .exits = court->lives->ending == ENDING_EXIT,
+        .goes_on = court->lives->ending == ENDING_EXEC,
+    };
+    struct tempfile_judgement judgement = tempfile_judge(&figures);
+    court->judged.verdicts[which] = judgement.verdict;
+    return judgement.severity == SEVERITY_NONE ? 0 : say_left(court, which, &judgement);
+}
+
+static int judge_fold(struct court *court, uint32_t which)
+{
+    const struct fold *fold = &court->folds->items[which];
+    if (fold->resource == STRAY_TEMPFILE)
+        return judge_tempfiles(court, which);
+    return keeps_lives(fold) ? judge_lives(court, which) : judge_blocks(court, which);
 }
 
 /* ---- causes ---- */
@@ -450,7 +712,8 @@ static int find_causes(struct court *court)
     }
     for (uint32_t i = 0; i < court->judged.count; i++) {
         struct finding *finding = &court->judged.findings[i];
-        if (!keeps_lives(&court->folds->items[finding->fold]))
+        const struct fold *fold = &court->folds->items[finding->fold];
+        if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
             finding->cause = connection_holding(court, finding);
     }
     free(fold_of);
@@ -496,7 +759,7 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
     court.next = calloc(lives->life_count + 1, sizeof(*court.next));
     int result = court.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
-        result = keeps_lives(&folds->items[i]) ? judge_lives(&court, i) : judge_blocks(&court, i);
+        result = judge_fold(&court, i);
     if (result == 0)
         drop_idle_advice(&court);
     if (result == 0)

@@ -13,13 +13,14 @@
 #include "verdicts/stats.h"
 #include "verdicts/verdict.h"
 
-#define FACTS_MAX 16
+#define FACTS_MAX 32
 
 /* One piece of evidence. */
 struct fact {
     const char *name; /* static: as in JSON */
     double value;
-    bool count; /* an exact number of things; summed over processes */
+    bool count;  /* an exact number of things */
+    bool summed; /* over processes; else it is that of the first */
 };
 
 struct finding {
@@ -34,6 +35,7 @@ struct finding {
     struct interval rate_per_hour;
     struct fact facts[FACTS_MAX];
     size_t fact_count;
+    uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
 };
 

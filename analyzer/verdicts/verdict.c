@@ -10,6 +10,8 @@ const char *verdict_name(enum verdict verdict)
         [VERDICT_CHURN] = "churn",
         [VERDICT_OPEN_AT_EXIT] = "open-at-exit",
         [VERDICT_CLOSE_WAIT] = "close-wait",
+        [VERDICT_UNREAPED] = "unreaped",
+        [VERDICT_FORK_SHARED] = "fork-shared",
         [VERDICT_PLATEAU] = "plateau",
         [VERDICT_STATIC] = "static",
         [VERDICT_STEP] = "step",

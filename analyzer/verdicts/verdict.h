@@ -11,6 +11,8 @@ enum verdict {
     VERDICT_CHURN,
     VERDICT_OPEN_AT_EXIT,
     VERDICT_CLOSE_WAIT,
+    VERDICT_UNREAPED,
+    VERDICT_FORK_SHARED,
     /* quiet: only in lists of sites */
     VERDICT_PLATEAU, /* also a pool: a flat ceiling, used again and again */
     VERDICT_STATIC,

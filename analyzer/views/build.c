@@ -6,6 +6,16 @@
 
 #include "views/report.h"
 
+static void describe_kin(const struct stray_file_header *header, const struct process *process,
+                         const struct lives *lives, struct report_process *about)
+{
+    memcpy(about->trace_id, header->trace_id, sizeof(about->trace_id));
+    memcpy(about->parent_id, header->parent_id, sizeof(about->parent_id));
+    about->forked = header->origin == STRAY_ORIGIN_FORK;
+    about->start_time = process->start_time;
+    about->end_time = process->running ? UINT64_MAX : lives->last_time;
+}
+
 /* Words of a command that may hold a password are told by the shim already; here they are only pointed to. */
 static void describe(struct trace *trace, const struct lives *lives, struct report_process *ret_process)
 {
@@ -23,6 +33,7 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
         .exit_known = lives->exit_known,
         .exit_status = lives->exit_status,
     };
+    describe_kin(trace_header(trace), process, lives, &about);
     if (lives->events > 0)
         about.duration_s = trace_seconds(trace, lives->last_time);
     about.command = (const char **)(uintptr_t)process->command;
@@ -32,12 +43,17 @@ static void describe(struct trace *trace, const struct lives *lives, struct repo
                                         [ENDING_SIGNAL] = "signal",
                                         [ENDING_EXEC] = "exec",
                                         [ENDING_DETACHED] = "detached"};
+    about.end_seen = true;
     if (lives->ending != ENDING_UNSEEN)
         about.end = words[lives->ending];
     else if (process->running)
         about.end = "running";
+    else if (lives->deadly)
+        report_killed_by(&about, lives->deadly);
     else
-        about.end = lives->signalled ? "signal" : "killed";
+        about.end_seen = false;
+    if (!about.end_seen)
+        about.end = "killed";
     *ret_process = about;
 }
 
@@ -75,7 +91,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     struct lives *lives = NULL;
     int result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
-        return error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = lives_read(trace, names, &lives, error);
     if (result == 0) {
         struct report_process process;
@@ -85,7 +101,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         if (result == 0)
             result = add_notes(report, trace);
         if (result < 0)
-            error_set(error, result, "%s: %s", trace_path(trace), strerror(-result));
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
     lives_close(lives);
     names_close(names);
@@ -99,11 +115,11 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     struct symbols *symbols;
     int result = report_begin(given, &report);
     if (result < 0)
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
-        return error_set(error, result, "%s: %s", given, strerror(-result));
+        return error_set(error, result, "%s: %s", given, error_reason(result));
     }
     for (size_t i = 0; result == 0 && i < count; i++) {
         struct trace *trace;
@@ -117,7 +133,7 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     if (result == 0) {
         result = report_end(report);
         if (result < 0)
-            error_set(error, result, "%s: %s", given, strerror(-result));
+            error_set(error, result, "%s: %s", given, error_reason(result));
     }
     if (result < 0)
         report_free(report);

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "json_memory.h"
 #include "read/words.h"
 
 /* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
@@ -283,10 +285,13 @@ static json_t *whole_report(const struct report *report, bool with_sites)
 
 int report_write_json(const struct report *report, bool sites, FILE *out)
 {
+    json_memory_watch();
     json_t *object = whole_report(report, sites);
-    if (!object)
-        return -ENOMEM;
-    int result = json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
+    char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(object);
-    return result < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+    int result = json_memory_failed() || !text ? -ENOMEM : 0;
+    if (result == 0 && (fputs(text, out) == EOF || fputc('\n', out) == EOF))
+        result = -EIO;
+    free(text);
+    return result;
 }

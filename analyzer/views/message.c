@@ -18,6 +18,18 @@ static const char *thing_of(unsigned resource)
         return "PGconn";
     case STRAY_PGRESULT:
         return "PGresult";
+    case STRAY_TEMPFILE:
+        return "temporary file";
+    case STRAY_PGCANCEL:
+        return "cancel object";
+    case STRAY_PGCONNINFO:
+        return "list of connection options";
+    case STRAY_PGSTRING:
+        return "string of libpq";
+    case STRAY_LARGE_OBJECT:
+        return "large object";
+    case STRAY_MMAP:
+        return "mapping";
     default:
         return resource_label(resource);
     }
@@ -29,15 +41,6 @@ static void say_where(const struct report_finding *finding, char *text, size_t s
         snprintf(text, size, "%.200s", finding->site->function);
     else
         snprintf(text, size, "an unnamed function");
-}
-
-static double fact(const struct report_finding *finding, const char *name)
-{
-    for (size_t i = 0; i < finding->fact_count; i++) {
-        if (strcmp(finding->facts[i].name, name) == 0)
-            return finding->facts[i].value;
-    }
-    return 0;
 }
 
 static void say_peer(const struct report_finding *finding, char *text, size_t size)
@@ -52,17 +55,62 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
 {
     struct words things, opened, bytes;
     words_things(&things, finding->count, thing_of(finding->resource));
-    words_count(&opened, (uint64_t)fact(finding, "opened"));
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
     words_bytes(&bytes, (double)finding->bytes);
     const char *verb = finding->server ? "accepted" : "opened";
-    const char *never =
-        finding->verdict == VERDICT_CREEP ? "still kept, and still growing" : "never released";
-    if (finding->bytes > 0)
+    const char *never = finding->verdict != VERDICT_CREEP                    ? "never released"
+                        : report_fact(finding, "grown_by_realloc_bytes") > 0 ? "made ever bigger"
+                        : report_fact(finding, "too_early_to_tell") > 0      ? "still kept; too early to tell"
+                                                                        : "still kept, and still growing";
+    if (finding->resource == STRAY_MMAP) /* address space: whether memory stands behind it is not known */
+        snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text,
+                 where, finding->count == 1 ? "was" : "were",
+                 finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
+    else if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
     else
         snprintf(text, size, "%s%s %s by %s %s never closed, of %s %s", things.text, peer, verb, where,
                  finding->count == 1 ? "was" : "were", opened.text, verb);
+}
+
+static void say_left(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words left, opened;
+    words_count(&left, finding->count);
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
+    int length = snprintf(text, size, "%s leaves temporary files behind: %s of %s made %s still there", where,
+                          left.text, opened.text, finding->count == 1 ? "is" : "are");
+    if (finding->example && length > 0 && (size_t)length < size)
+        snprintf(text + length, size - (size_t)length, ", for example %.400s", finding->example);
+}
+
+/* Threads and children: what has ended was not asked for its result, what has not goes on for good. */
+static void say_running(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words things, made;
+    uint64_t ended = (uint64_t)report_fact(finding, "ended");
+    bool child = finding->resource == STRAY_CHILD, one = finding->count == 1;
+    words_things(&things, finding->count, child ? "child" : "thread");
+    words_count(&made, (uint64_t)report_fact(finding, "opened"));
+    const char *fate =
+        child && ended ? one ? "has exited and was never waited for" : "have exited and were never waited for"
+        : ended        ? one ? "has ended and was never joined" : "have ended and were never joined"
+        : one          ? "never ended"
+                       : "never ended, and their number grows";
+    snprintf(text, size, "%s started by %s %s, of %s started", things.text, where, fate, made.text);
+}
+
+static void say_shared(const struct report_finding *finding, const char *where, const char *peer, char *text,
+                       size_t size)
+{
+    struct words things, users;
+    uint64_t children = (uint64_t)report_fact(finding, "used_by_children");
+    words_things(&things, finding->count, thing_of(finding->resource));
+    words_count(&users, children);
+    snprintf(text, size, "%s%s opened by %s %s used by %s child %s%s after the fork", things.text, peer,
+             where, finding->count == 1 ? "is" : "are", users.text, children == 1 ? "process" : "processes",
+             report_fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
 }
 
 const char *report_message(struct report *report, const struct report_finding *finding)
@@ -72,6 +120,10 @@ const char *report_message(struct report *report, const struct report_finding *f
     say_where(finding, where, sizeof(where));
     say_peer(finding, peer, sizeof(peer));
     words_things(&things, finding->count, thing_of(finding->resource));
+    if (finding->resource == STRAY_TEMPFILE) {
+        say_left(finding, where, text, sizeof(text));
+        return report_keep(report, text);
+    }
     switch (finding->verdict) {
     case VERDICT_FINALIZER_CLOSED:
         snprintf(text, sizeof(text),
@@ -87,11 +139,17 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CLOSE_WAIT:
-        snprintf(text, sizeof(text), "%s%s of %s: the peer hung up, this side never closed", things.text,
-                 peer, where);
+        snprintf(text, sizeof(text), "the peer closed %s%s %s by %s, and nobody here did", things.text, peer,
+                 finding->server ? "accepted" : "opened", where);
+        break;
+    case VERDICT_FORK_SHARED:
+        say_shared(finding, where, peer, text, sizeof(text));
         break;
     default:
-        say_leaked(finding, where, peer, text, sizeof(text));
+        if (finding->resource == STRAY_CHILD || finding->resource == STRAY_THREAD)
+            say_running(finding, where, text, sizeof(text));
+        else
+            say_leaked(finding, where, peer, text, sizeof(text));
         break;
     }
     return report_keep(report, text);

@@ -61,6 +61,6 @@ const char *words_things(struct words *words, uint64_t count, const char *thing)
 {
     struct words number;
     snprintf(words->text, sizeof(words->text), "%s %s%s", words_count(&number, count), thing,
-             count == 1 ? "" : "s");
+             count == 1 ? "" : strcmp(thing, "child") == 0 ? "ren" : "s");
     return words->text;
 }

@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "read/words.h"
+#include "views/kinship.h"
 
 const char *report_keep(struct report *report, const char *text)
 {
@@ -30,11 +31,13 @@ void report_free(struct report *report)
 {
     if (!report)
         return;
+    kinship_free(report->kinship);
     arena_free(&report->arena);
     free(report->processes);
     free(report->findings);
     free(report->sites);
     free(report->peers);
+    free(report->deaths);
     free(report->notes);
     free(report);
 }
@@ -173,34 +176,48 @@ static const char *fold_peer(const struct lives *lives, const struct fold *fold)
     return fold->resource == STRAY_PGCONN ? conn_peer(lives, fold) : peer_text(lives, fold->peer);
 }
 
+static double seconds_of(const struct lives *lives, uint64_t time)
+{
+    double seconds = lives->source.seconds(lives->source.data, time);
+    return seconds > 0 ? seconds : 0;
+}
+
+int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
+                 const struct report_stacks *stacks, struct report_finding *ret_finding)
+{
+    struct report_finding place = {
+        .resource = fold->resource,
+        .peer = report_keep(report, fold_peer(lives, fold)),
+        .server = fold->peer != LIVES_NONE && lives->peers[fold->peer].server,
+        .first_s = seconds_of(lives, fold->first),
+        .last_s = seconds_of(lives, fold->last),
+        .cause = REPORT_NONE,
+    };
+    int result = stack_copy(report, stacks->stack(stacks->data, fold->stack), &place.stack);
+    place.site = result == 0 && place.stack.count ? &place.stack.frames[place.stack.blame] : NULL;
+    *ret_finding = place;
+    return result;
+}
+
 static int finding_copy(struct report *report, const struct lives *lives, const struct fold *fold,
                         const struct finding *from, const struct report_stacks *stacks,
                         struct report_finding *ret_finding)
 {
-    struct report_finding copy = {
-        .verdict = from->verdict,
-        .severity = from->severity,
-        .confidence = from->confidence,
-        .resource = fold->resource,
-        .count = from->count,
-        .bytes = from->bytes,
-        .rated = from->rated,
-        .rate_per_hour = from->rate_per_hour,
-        .first_s = from->first_s,
-        .last_s = from->last_s,
-        .fact_count = from->fact_count,
-        .cause = REPORT_NONE,
-    };
-    memcpy(copy.facts, from->facts, sizeof(copy.facts));
-    copy.peer = report_keep(report, fold_peer(lives, fold));
-    copy.server = fold->peer != LIVES_NONE && lives->peers[fold->peer].server;
-    int result = stack_copy(report, stacks->stack(stacks->data, from->stack), &copy.stack);
-    if (result < 0)
-        return result;
-    copy.site = copy.stack.count ? &copy.stack.frames[copy.stack.blame] : NULL;
-    name_finding(&copy);
-    *ret_finding = copy;
-    return 0;
+    int result = report_place(report, lives, fold, stacks, ret_finding);
+    ret_finding->verdict = from->verdict;
+    ret_finding->severity = from->severity;
+    ret_finding->confidence = from->confidence;
+    ret_finding->count = from->count;
+    ret_finding->bytes = from->bytes;
+    ret_finding->rated = from->rated;
+    ret_finding->rate_per_hour = from->rate_per_hour;
+    ret_finding->first_s = from->first_s;
+    ret_finding->last_s = from->last_s;
+    ret_finding->fact_count = from->fact_count;
+    if (from->example)
+        ret_finding->example = report_keep(report, lives->source.endpoint(lives->source.data, from->example));
+    memcpy(ret_finding->facts, from->facts, sizeof(from->facts));
+    return result;
 }
 
 static bool same_finding(const struct report_finding *a, const struct report_finding *b)
@@ -238,36 +255,59 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
     into->severity = from->severity < into->severity ? from->severity : into->severity;
     into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
+    into->example = into->example ? into->example : from->example;
     into->rated |= from->rated;
     into->rate_per_hour.estimate += from->rate_per_hour.estimate;
     into->rate_per_hour.low += from->rate_per_hour.low;
     into->rate_per_hour.high += from->rate_per_hour.high;
     for (size_t i = 0; i < into->fact_count; i++) {
         for (size_t k = 0; k < from->fact_count; k++) {
-            if (into->facts[i].count && strcmp(into->facts[i].name, from->facts[k].name) == 0)
+            if (into->facts[i].summed && strcmp(into->facts[i].name, from->facts[k].name) == 0)
                 into->facts[i].value += from->facts[k].value;
         }
     }
     share_again(into);
 }
 
-static int finding_add(struct report *report, const struct report_finding *finding, uint32_t pid,
-                       size_t *ret_index)
+bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    for (size_t i = 0; i < report->finding_count; i++) {
-        struct report_finding *known = &report->findings[i];
-        if (same_finding(known, finding)) {
-            finding_merge(known, finding);
-            *ret_index = i;
-            return add_pid(report, &known->pids, &known->pid_count, pid);
-        }
-    }
+    return frame_order(a->site, b->site) == 0;
+}
+
+/* NULL without memory. */
+static struct report_finding *finding_new(struct report *report, const struct report_finding *finding)
+{
     struct report_finding *added = append(&report->findings, &report->finding_count, sizeof(*added));
     if (!added)
-        return -ENOMEM;
+        return NULL;
     *added = *finding;
-    *ret_index = report->finding_count - 1;
-    return add_pid(report, &added->pids, &added->pid_count, pid);
+    name_finding(added);
+    return added;
+}
+
+static struct report_finding *finding_known(struct report *report, const struct report_finding *finding)
+{
+    for (size_t i = 0; i < report->finding_count; i++) {
+        if (same_finding(&report->findings[i], finding))
+            return &report->findings[i];
+    }
+    return NULL;
+}
+
+int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
+                       size_t pid_count, size_t *ret_index)
+{
+    struct report_finding *known = finding_known(report, finding);
+    if (known)
+        finding_merge(known, finding);
+    else
+        known = finding_new(report, finding);
+    int result = known ? 0 : -ENOMEM;
+    for (size_t i = 0; result == 0 && i < pid_count; i++)
+        result = add_pid(report, &known->pids, &known->pid_count, pids[i]);
+    if (result == 0)
+        *ret_index = (size_t)(known - report->findings);
+    return result;
 }
 
 static int add_findings(struct report *report, const struct lives *lives, const struct folds *folds,
@@ -280,7 +320,7 @@ static int add_findings(struct report *report, const struct lives *lives, const 
         const struct finding *finding = &judged->findings[i];
         result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
         if (result == 0)
-            result = finding_add(report, &copy, pid, &place[i]);
+            result = report_add_finding(report, &copy, &pid, 1, &place[i]);
     }
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         if (judged->findings[i].cause != LIVES_NONE)
@@ -402,6 +442,19 @@ static void add_memory(struct report *report, const struct memory *from)
     memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
 }
 
+static int add_deaths(struct report *report, const struct report_process *process, const struct lives *lives)
+{
+    for (size_t i = 0; i < lives->death_count; i++) {
+        const struct waited *from = &lives->deaths[i];
+        struct report_death *death = append(&report->deaths, &report->death_count, sizeof(*death));
+        if (!death)
+            return -ENOMEM;
+        double later = lives->source.seconds(lives->source.data, from->time);
+        *death = (struct report_death){process->start_realtime_ns + (uint64_t)(later * 1e9), from->pid, from->status, process->pid};
+    }
+    return 0;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
@@ -435,6 +488,8 @@ int report_add(struct report *report, const struct report_process *process, cons
     void *data = (void *)(uintptr_t)stacks;
     int result = add_process(report, process, lives);
     if (result == 0)
+        result = add_deaths(report, process, lives);
+    if (result == 0)
         result = folds_build(lives, blame_in, data, all, &folds);
     if (result == 0)
         result = judge(lives, &folds, blame_in, data, &judged);
@@ -444,6 +499,8 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = add_sites(report, lives, &folds, &judged, stacks, process->pid, all);
     if (result == 0)
         result = add_peers(report, lives);
+    if (result == 0)
+        result = kinship_add(report, process, lives, &folds, stacks);
     add_memory(report, &lives->memory);
     judged_clear(&judged);
     folds_clear(&folds);
@@ -476,6 +533,20 @@ static int more_first(uint64_t a, uint64_t b)
     return (a < b) - (a > b);
 }
 
+double report_fact(const struct report_finding *finding, const char *name)
+{
+    for (size_t i = 0; i < finding->fact_count; i++)
+        if (strcmp(finding->facts[i].name, name) == 0)
+            return finding->facts[i].value;
+    return 0;
+}
+
+static int faster_first(const struct report_finding *a, const struct report_finding *b)
+{
+    double fast = report_fact(a, "bytes_per_hour"), other = report_fact(b, "bytes_per_hour");
+    return (fast < other) - (fast > other);
+}
+
 static int finding_order(const void *left, const void *right)
 {
     const struct report_finding *a = left, *b = right;
@@ -486,6 +557,8 @@ static int finding_order(const void *left, const void *right)
         order = (int)a->verdict - (int)b->verdict;
     if (order == 0)
         order = resource_rank(a->resource) - resource_rank(b->resource);
+    if (order == 0)
+        order = faster_first(a, b);
     if (order == 0)
         order = more_first(a->bytes, b->bytes);
     if (order == 0)
@@ -602,12 +675,16 @@ static double total_duration(const struct report *report)
 
 int report_end(struct report *report)
 {
+    report_settle_ends(report);
+    int result = kinship_judge(report);
+    if (result < 0)
+        return result;
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
     sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
-    int result = sort_findings(report);
+    result = sort_findings(report);
     for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
         struct report_finding *finding = &report->findings[i];
         sort(finding->pids, finding->pid_count, sizeof(*finding->pids), pid_order);

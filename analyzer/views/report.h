@@ -41,12 +41,16 @@ struct report_process {
     uint64_t start_realtime_ns; /* 0: unknown */
     double duration_s;
     const char *end; /* as in JSON */
+    bool end_seen;   /* by the process itself, or it still runs */
     bool exit_known;
     uint32_t exit_status;
     uint64_t events, lost_events;
     bool complete;
     struct damage damage;
     struct book books[STRAY_RESOURCE_END];
+    uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
+    bool forked;                         /* `parent_id` is the process that forked it */
+    uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
 };
 
 struct report_finding {
@@ -61,6 +65,7 @@ struct report_finding {
     uint64_t count, bytes;
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
+    const char *example; /* path of one of the temporary files it is about; NULL: none */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;
@@ -90,6 +95,12 @@ struct report_peer {
     uint64_t open, peak, opened, closed, closed_by_finalizer, close_wait;
 };
 
+/* A process that its parent has waited for. */
+struct report_death {
+    uint64_t realtime_ns;
+    uint32_t pid, status, by; /* by: pid of the parent */
+};
+
 struct report_memory {
     bool known;
     uint64_t rss_start, rss_end;
@@ -112,7 +123,10 @@ struct report {
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
     struct report_peer *peers;
     size_t peer_count;
+    struct report_death *deaths; /* of one parent after the other, each in the order of time */
+    size_t death_count;
     struct report_memory memory;
+    struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
     struct arena arena; /* of all strings and small arrays */
@@ -136,6 +150,15 @@ struct report_stacks {
     const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
 };
 
+/* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
+int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
+                       size_t pid_count, size_t *ret_index);
+/* Whether both are about the same frame. */
+bool report_same_place(const struct report_finding *a, const struct report_finding *b);
+/* What a finding of `fold` begins with: its place, its peer, no figures. -ENOMEM. */
+int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
+                 const struct report_stacks *stacks, struct report_finding *ret_finding);
+
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
@@ -143,9 +166,16 @@ int report_add(struct report *report, const struct report_process *process, cons
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
 
+/* The process ended by `signal`. */
+void report_killed_by(struct report_process *process, unsigned signal);
+/* Completes what processes could not say of their own ends by what their parents saw (deaths.c). */
+void report_settle_ends(struct report *report);
+
 /* A copy of `text` that lives as long as the report; NULL for NULL, and without memory. */
 const char *report_keep(struct report *report, const char *text);
 /* The sentence of a finding (message.c). NULL without memory. */
 const char *report_message(struct report *report, const struct report_finding *finding);
+/* A piece of a finding's evidence; 0 where it has none of that name. */
+double report_fact(const struct report_finding *finding, const char *name);
 
 #endif

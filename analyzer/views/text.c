@@ -171,6 +171,23 @@ static void say_damage(const struct page *page, const struct report_process *pro
     row_end(&row);
 }
 
+/* A note is a sentence, and may take more than one line. */
+static void say_note(const struct page *page, const char *note)
+{
+    struct row row;
+    row_begin(&row, page, "    ", "");
+    snprintf(row.text, sizeof(row.text), "  ! ");
+    const char *separator = "";
+    for (size_t length; *note; note += length + (note[length] == ' ')) {
+        char word[256];
+        length = strcspn(note, " ");
+        snprintf(word, sizeof(word), "%.*s", (int)length, note);
+        row_add(&row, separator, word);
+        separator = " ";
+    }
+    row_end(&row);
+}
+
 static void incompleteness(const struct page *page)
 {
     size_t count = 0;
@@ -184,7 +201,7 @@ static void incompleteness(const struct page *page)
     if (count > DAMAGED_SHOWN && !page->options->verbose)
         line(page, NULL, "  ! not complete: %zu more (-v)", count - DAMAGED_SHOWN);
     for (size_t i = 0; i < page->report->note_count; i++)
-        line(page, NULL, "  ! %s", page->report->notes[i]);
+        say_note(page, page->report->notes[i]);
 }
 
 static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms,
@@ -199,10 +216,10 @@ static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *
             leaks++;
         else if (finding->verdict == VERDICT_CREEP)
             creeps++;
-        else if (finding->severity == SEVERITY_WARNING)
-            warnings++;
-        else
+        else if (finding->severity == SEVERITY_NOTE)
             notes++;
+        else
+            warnings++;
     }
     *ret_leaks = leaks;
     *ret_symptoms = symptoms;
@@ -236,15 +253,6 @@ static void answer(const struct page *page)
 
 /* ---- findings ---- */
 
-static double fact(const struct report_finding *finding, const char *name)
-{
-    for (size_t i = 0; i < finding->fact_count; i++) {
-        if (strcmp(finding->facts[i].name, name) == 0)
-            return finding->facts[i].value;
-    }
-    return 0;
-}
-
 static void upper(char *text)
 {
     for (; *text; text++) {
@@ -267,7 +275,8 @@ static void title(const struct page *page, size_t index)
     upper(verdict);
     snprintf(number, sizeof(number), "[%zu]", index + 1);
     if (finding->bytes > 0)
-        snprintf(bytes, sizeof(bytes), " blocks, %s", words_bytes(&size, (double)finding->bytes));
+        snprintf(bytes, sizeof(bytes), " %s, %s", finding->resource == STRAY_MMAP ? "mappings" : "blocks",
+                 words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
                  finding->severity == SEVERITY_NOTE ? "   goes with [%zu]"
@@ -317,8 +326,11 @@ static void where(const struct page *page, const struct report_finding *finding)
 
 static void share_part(const struct report_finding *finding, char *text, size_t size)
 {
-    snprintf(text, size, "never released: %.0f %% (%.0f-%.0f)", 100 * fact(finding, "never_released"),
-             100 * fact(finding, "never_released_low"), 100 * fact(finding, "never_released_high"));
+    struct words observed;
+    snprintf(text, size, "never released in %s: %.0f %% (%.0f-%.0f)",
+             words_duration(&observed, report_fact(finding, "observed_s")),
+             100 * report_fact(finding, "never_released"), 100 * report_fact(finding, "never_released_low"),
+             100 * report_fact(finding, "never_released_high"));
 }
 
 /* In the unit that gives a number a person can imagine. */
@@ -334,33 +346,82 @@ static void rate_part(const struct report_finding *finding, char *text, size_t s
              words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
 }
 
+/* What is known of growth that is no certain leak. */
+static void creep_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct words words;
+    double grown = report_fact(finding, "grown_by_realloc_bytes");
+    if (grown > 0)
+        snprintf(text, size, "not more of them, but ever bigger: %s added by realloc",
+                 words_bytes(&words, grown));
+    else if (report_fact(finding, "too_early_to_tell") > 0)
+        snprintf(text, size, "growing for too short a time to tell");
+    else
+        snprintf(text, size, "growing ever more slowly (order %.2f)", report_fact(finding, "growth_order"));
+}
+
+static void bytes_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct words estimate, low, high;
+    snprintf(text, size, "%s/h (%s-%s)", words_bytes(&estimate, report_fact(finding, "bytes_per_hour")),
+             words_bytes(&low, report_fact(finding, "bytes_per_hour_low")),
+             words_bytes(&high, report_fact(finding, "bytes_per_hour_high")));
+}
+
+/* How many there were, and what became of them while the process had not begun to end. */
+static void counts_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct words opened, closed, left;
+    double made = report_fact(finding, "opened"), gone = report_fact(finding, "closed");
+    double in_time = fmax(made - report_fact(finding, "open_at_end"), 0);
+    const char *when = gone > in_time ? " before the process ended" : "";
+    words_count(&opened, (uint64_t)made);
+    words_count(&closed, (uint64_t)in_time);
+    if (finding->resource == STRAY_TEMPFILE)
+        snprintf(text, size, "made %s, removed %s%s%.100s", opened.text, words_count(&closed, (uint64_t)gone),
+                 finding->example ? ", for example " : "", finding->example ? finding->example : "");
+    else if (report_fact(finding, "ended") > 0)
+        snprintf(text, size, "started %s, %s %s%s, have ended %s", opened.text,
+                 finding->resource == STRAY_CHILD ? "waited for" : "joined", closed.text, when,
+                 words_count(&left, finding->count));
+    else
+        snprintf(text, size, "opened %s, closed %s%s", opened.text, closed.text, when);
+}
+
 static void figures(const struct page *page, const struct report_finding *finding)
 {
-    char part[200];
-    struct words opened, closed, idle;
+    char part[320];
+    struct words idle;
     struct row row;
-    double closed_in_time = fact(finding, "opened") - fact(finding, "open_at_end");
     row_begin(&row, page, "    ", "");
-    snprintf(part, sizeof(part), "opened %s, closed %s%s", words_count(&opened, (uint64_t)fact(finding, "opened")),
-             words_count(&closed, (uint64_t)fmax(closed_in_time, 0)),
-             fact(finding, "closed") > closed_in_time ? " before the process ended" : "");
+    counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
-    if (fact(finding, "median_idle_s") > 0) {
+    if (report_fact(finding, "median_idle_s") > 0) {
         snprintf(part, sizeof(part), "idle since last use (median %s)",
-                 words_duration(&idle, fact(finding, "median_idle_s")));
+                 words_duration(&idle, report_fact(finding, "median_idle_s")));
         row_add(&row, ", ", part);
     }
-    if (finding->verdict == VERDICT_LEAKED || finding->verdict == VERDICT_CREEP) {
+    if (report_fact(finding, "never_released_high") > 0 &&
+        (finding->verdict == VERDICT_LEAKED ||
+         (finding->verdict == VERDICT_CREEP && report_fact(finding, "grown_by_realloc_bytes") <= 0))) {
         share_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
+    if (finding->verdict == VERDICT_CREEP) {
+        creep_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);
     }
     if (finding->verdict == VERDICT_CHURN) {
         snprintf(part, sizeof(part), "%.1f %% of the time goes into connecting",
-                 100 * fact(finding, "share_of_time_connecting"));
+                 100 * report_fact(finding, "share_of_time_connecting"));
         row_add(&row, "   ", part);
     }
     if (finding->rated) {
         rate_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
+    if (report_fact(finding, "bytes_per_hour") > 0) {
+        bytes_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);
     }
     row_end(&row);

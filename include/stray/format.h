@@ -79,12 +79,14 @@ _Static_assert(offsetof(struct stray_event, stack) == 24, "commit word");
 
 enum stray_action {
     STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap, mmap), else 0; CONNECTION by accept: value = endpoint
-                             definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call */
-    STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status, time from after;
+                             definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call;
+                             THREAD: value = number of the thread in its process, here and in CLOSE and EXITED */
+    STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status; CHILD, THREAD: time from after;
                              MMAP: value = bytes from `handle` on that are no longer mapped, in part or over several maps */
-    STRAY_MOVE_FROM = 3,  /* a realloc that moved: the old block, time from before. The lane's next MOVE_TO completes it */
+    STRAY_MOVE_FROM = 3,  /* a realloc that moved: the old block, time from before. The lane's next MOVE_TO completes it;
+                             MMAP: value = bytes that moved */
     STRAY_MOVE_TO = 4,    /* ... the new block; value: new size */
-    STRAY_RESIZE = 5,     /* realloc in place; value: new size */
+    STRAY_RESIZE = 5,     /* realloc in place; value: new size. MMAP: the map that holds `handle` goes on for value bytes */
     STRAY_USE = 6,        /* handle used; value: duration in ticks of the call */
     STRAY_CONNECTING = 7, /* non-blocking connect begun; value: endpoint definition; stack: the connect call */
     STRAY_CONNECTED = 8,  /* connect done; value: endpoint definition (0: that of CONNECTING); stack: the connect call or 0 */
@@ -93,8 +95,8 @@ enum stray_action {
     STRAY_IMPLICIT = 11,  /* descriptor closed by dup2/dup3 onto it */
     STRAY_RECONCILED = 12,/* descriptor found closed or replaced, no hook saw it; time: when found */
     STRAY_LINK = 13,      /* PGconn `handle` uses descriptor `value` (UINT64_MAX: none) */
-    STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value` */
-    STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds */
+    STRAY_ENDPOINT = 14,  /* PGconn or descriptor `handle` talks to endpoint definition `value`; TEMPFILE: its path definition */
+    STRAY_SAMPLE = 15,    /* descriptor `handle`, value: state<<56 | uses(24 bits)<<32 | idle milliseconds; all ones: not known */
     STRAY_INHERITED = 16, /* open in this process from its start; value: endpoint definition or 0, | 1<<32 if accepted */
     STRAY_DURATION = 17,  /* value: ticks that the call `hook` on `handle` took (connects) */
     STRAY_SHUTDOWN = 18,  /* shutdown(handle, value) */
@@ -116,7 +118,13 @@ enum stray_action {
     STRAY_EXEC = 70,      /* about to exec; undone by a later EXEC_FAILED */
     STRAY_EXEC_FAILED = 71,
     STRAY_LOST = 72,      /* value: events that could not be recorded, since the previous LOST */
-    STRAY_SIGNAL = 73,    /* termination signal `value` seen */
+    STRAY_SIGNAL = 73,    /* signal `value` seen; handle: enum stray_signal_fate */
+};
+
+enum stray_signal_fate {
+    STRAY_SIGNAL_CAUGHT = 0,   /* SIGTERM or SIGINT, about to be handled by the program */
+    STRAY_SIGNAL_DEADLY = 1,   /* the process sends it to itself, and will die of it */
+    STRAY_SIGNAL_SURVIVED = 2, /* ... it did not, for the signal was blocked */
 };
 
 enum stray_ending {

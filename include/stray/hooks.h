@@ -27,7 +27,15 @@ enum stray_hook_id {
     STRAY_HOOK_##name = id,
 #include "stray/hooks.def"
 #undef HOOK
-    STRAY_HOOK_END /* one past the largest known */
 };
+
+/* One past the largest id, in whatever order the table's rows stand. */
+union stray_hook_ids {
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
+    char up_to_##name[(id) + 1];
+#include "stray/hooks.def"
+#undef HOOK
+};
+#define STRAY_HOOK_END sizeof(union stray_hook_ids)
 
 #endif

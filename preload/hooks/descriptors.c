@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdarg.h>
-#include <sys/syscall.h>
 
 #include "record/file.h"
 #include "state/descriptors.h"
@@ -83,22 +82,34 @@ static void record_connect(int fd, const struct sockaddr *address, socklen_t len
         emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), (uint64_t)error, 0);
 }
 
+/* AF_UNSPEC takes an association back. The descriptor stays what it was, until it is connected anew. */
+static void disconnected(int fd)
+{
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (descriptor)
+        descriptor->phase = PHASE_PLAIN;
+}
+
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     uint64_t begin = clock_before();
     int result = REAL(connect)(fd, address, length);
     int error = errno;
-    /* AF_UNSPEC takes an association back. A pending connect that ended well answers a second call with 0. */
-    if (address && length >= sizeof(address->sa_family) && (result != 0 || address->sa_family != AF_UNSPEC) && may_record())
-        record_connect(fd, address, length, result, error, begin, CALLER());
+    /* A pending connect that ended well answers a second call with 0. */
+    if (address && length >= sizeof(address->sa_family) && may_record()) {
+        if (address->sa_family != AF_UNSPEC)
+            record_connect(fd, address, length, result, error, begin, CALLER());
+        else if (result == 0)
+            disconnected(fd);
+    }
     errno = error;
     return result;
 }
 
-static int accepted(uint16_t hook, int listener, int fd, const void *caller)
+void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller)
 {
     if (fd < 0 || !may_record())
-        return fd;
+        return;
     int kept = errno;
     uint64_t time = clock_after();
     struct descriptor *server = descriptors_tracked(listener);
@@ -107,20 +118,25 @@ static int accepted(uint16_t hook, int listener, int fd, const void *caller)
         endpoint = descriptors_local_endpoint(listener);
     if (server)
         server->endpoint = endpoint;
-    if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
+    if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint)) {
+        descriptors_at(fd)->accepted = true;
         emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+    }
     errno = kept;
-    return fd;
 }
 
 int stray_hook_accept(int fd, struct sockaddr *address, socklen_t *length)
 {
-    return accepted(STRAY_HOOK_accept, fd, REAL(accept)(fd, address, length), CALLER());
+    int result = REAL(accept)(fd, address, length);
+    descriptor_accepted(STRAY_HOOK_accept, fd, result, CALLER());
+    return result;
 }
 
 int stray_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
-    return accepted(STRAY_HOOK_accept4, fd, REAL(accept4)(fd, address, length, flags), CALLER());
+    int result = REAL(accept4)(fd, address, length, flags);
+    descriptor_accepted(STRAY_HOOK_accept4, fd, result, CALLER());
+    return result;
 }
 
 struct closing before_close(int fd)
@@ -147,13 +163,12 @@ void after_close(const struct closing *closing, uint16_t hook, int result, const
     errno = kept;
 }
 
-/* Our own descriptor is not there, as far as the program is concerned. */
-static bool is_hidden(int fd)
+bool descriptor_is_hidden(int fd)
 {
     return file_is_kept(fd);
 }
 
-static int refuse_hidden(void)
+int refuse_hidden(void)
 {
     errno = EBADF;
     return -1;
@@ -161,7 +176,7 @@ static int refuse_hidden(void)
 
 int stray_hook_close(int fd)
 {
-    if (is_hidden(fd))
+    if (descriptor_is_hidden(fd))
         return refuse_hidden();
     struct closing closing = before_close(fd);
     int result = REAL(close)(fd);
@@ -178,56 +193,69 @@ int stray_hook_fclose(FILE *stream)
     return result;
 }
 
-/* A copy is an open of its own, of its original's kind. */
-static void duplicated(uint16_t hook, int from, int to, const void *caller)
+/* Of an original that no hook has seen (standard output, most often) only a socket's kind cannot be told. */
+static struct descriptor kind_of(int fd, int copy)
 {
-    struct descriptor *original = descriptors_tracked(from);
-    if (to < 0 || !original || !may_record())
+    struct descriptor *tracked = descriptors_tracked(fd);
+    uint8_t unseen = descriptors_is_socket(copy) ? STRAY_RESOURCE_NONE : STRAY_FILE;
+    return tracked ? *tracked : (struct descriptor){.resource = unseen};
+}
+
+/* A copy is an open of its own, of its original's kind. */
+void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
+{
+    if (to < 0 || !may_record())
         return;
     int kept = errno;
     uint64_t time = clock_after();
-    uint8_t resource = original->resource;
-    if (descriptors_opened(to, resource, original->phase, original->endpoint))
+    struct descriptor original = kind_of(from, to);
+    uint8_t resource = original.resource;
+    if (resource != STRAY_RESOURCE_NONE && descriptors_opened(to, resource, original.phase, original.endpoint)) {
+        descriptors_at(to)->accepted = original.accepted;
+        descriptors_at(to)->shut = original.shut;
         emit_at(time, STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
+    }
     errno = kept;
 }
 
 int stray_hook_dup(int fd)
 {
     int copy = REAL(dup)(fd);
-    duplicated(STRAY_HOOK_dup, fd, copy, CALLER());
+    descriptor_copied(STRAY_HOOK_dup, fd, copy, CALLER());
     return copy;
 }
 
-static void replaced(uint16_t hook, const struct closing *closing, int fd, int target, int result, const void *caller)
-{
-    if (result < 0 || fd == target)
-        return;
-    if (closing->row.resource != 0)
-        emit_at(closing->time, STRAY_IMPLICIT, closing->row.resource, hook, handle_of_descriptor(target), 0, 0);
-    duplicated(hook, fd, target, caller);
-}
-
 /* Before dup2 closes `target`. */
-static struct closing before_replace(int fd, int target)
+struct closing before_replace(int fd, int target)
 {
-    if (is_hidden(target) && incarnation_is_self())
+    if (descriptor_is_hidden(target) && incarnation_is_self())
         file_make_way(target);
     return fd == target ? (struct closing){.fd = target} : before_close(target);
 }
 
-static void undo_if_failed(const struct closing *closing, int result)
+void implicitly_closed(const struct closing *closing, uint16_t hook, bool succeeded)
 {
-    if (result < 0 && closing->row.resource != 0)
-        *descriptors_at(closing->fd) = closing->row;
+    if (closing->row.resource == 0)
+        return;
+    int kept = errno;
+    if (!succeeded && descriptors_restore(closing->fd, &closing->row))
+        return;
+    emit_at(closing->time, STRAY_IMPLICIT, closing->row.resource, hook, handle_of_descriptor(closing->fd), 0, 0);
+    errno = kept;
+}
+
+void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *caller)
+{
+    implicitly_closed(closing, hook, result >= 0);
+    if (result >= 0 && fd != target)
+        descriptor_copied(hook, fd, target, caller);
 }
 
 int stray_hook_dup2(int fd, int target)
 {
     struct closing closing = before_replace(fd, target);
     int result = REAL(dup2)(fd, target);
-    undo_if_failed(&closing, result);
-    replaced(STRAY_HOOK_dup2, &closing, fd, target, result, CALLER());
+    after_replace(&closing, STRAY_HOOK_dup2, fd, target, result, CALLER());
     return result;
 }
 
@@ -235,8 +263,7 @@ int stray_hook_dup3(int fd, int target, int flags)
 {
     struct closing closing = before_replace(fd, target);
     int result = REAL(dup3)(fd, target, flags);
-    undo_if_failed(&closing, result);
-    replaced(STRAY_HOOK_dup3, &closing, fd, target, result, CALLER());
+    after_replace(&closing, STRAY_HOOK_dup3, fd, target, result, CALLER());
     return result;
 }
 
@@ -249,7 +276,7 @@ int stray_hook_fcntl(int fd, int command, ...)
     va_end(arguments);
     int result = REAL(fcntl)(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        duplicated(STRAY_HOOK_fcntl, fd, result, CALLER());
+        descriptor_copied(STRAY_HOOK_fcntl, fd, result, CALLER());
     return result;
 }
 
@@ -261,7 +288,7 @@ int stray_hook_fcntl64(int fd, int command, ...)
     va_end(arguments);
     int result = REAL(fcntl64)(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        duplicated(STRAY_HOOK_fcntl64, fd, result, CALLER());
+        descriptor_copied(STRAY_HOOK_fcntl64, fd, result, CALLER());
     return result;
 }
 
@@ -269,8 +296,10 @@ int stray_hook_shutdown(int fd, int how)
 {
     int result = REAL(shutdown)(fd, how);
     struct descriptor *descriptor = result == 0 ? descriptors_tracked(fd) : NULL;
-    if (descriptor && may_record())
-        emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, handle_of_descriptor(fd), (uint64_t)how, 0);
+    if (!descriptor || !may_record())
+        return result;
+    descriptor->shut |= how != SHUT_WR;
+    emit_now(STRAY_SHUTDOWN, descriptor->resource, STRAY_HOOK_shutdown, handle_of_descriptor(fd), (uint64_t)how, 0);
     return result;
 }
 
@@ -297,7 +326,7 @@ int stray_hook_getsockopt(int fd, int level, int name, void *value, socklen_t *l
 }
 
 /* The tracked ones of a range that was closed at one stroke. */
-static void range_closed(uint16_t hook, unsigned first, unsigned last, uint64_t time, const void *caller)
+static void record_range(uint16_t hook, unsigned first, unsigned last, uint64_t time, const void *caller)
 {
     uint32_t stack = 0;
     if (!may_record())
@@ -324,15 +353,20 @@ static int close_range_around(unsigned first, unsigned last, int flags)
     return below != 0 ? below : above;
 }
 
-int stray_hook_close_range(unsigned int first, unsigned int last, int flags)
+int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *caller)
 {
     uint64_t time = clock_before();
     int result = close_range_around(first, last, flags);
     int kept = errno;
     if (result == 0 && !(flags & CLOSE_RANGE_CLOEXEC))
-        range_closed(STRAY_HOOK_close_range, first, last, time, CALLER());
+        record_range(hook, first, last, time, caller);
     errno = kept;
     return result;
+}
+
+int stray_hook_close_range(unsigned int first, unsigned int last, int flags)
+{
+    return descriptors_range_closed(STRAY_HOOK_close_range, first, last, flags, CALLER());
 }
 
 /* closefrom() never fails: where the system call is missing, libc closes one by one. */
@@ -344,25 +378,6 @@ void stray_hook_closefrom(int first)
     if (own < first || close_range_around(begin, ~0u, 0) != 0)
         REAL(closefrom)(first);
     int kept = errno;
-    range_closed(STRAY_HOOK_closefrom, begin, ~0u, time, CALLER());
+    record_range(STRAY_HOOK_closefrom, begin, ~0u, time, CALLER());
     errno = kept;
-}
-
-/* libuv closes by system call number. All six arguments are handed on, whatever the call takes. */
-long stray_hook_syscall(long number, ...)
-{
-    va_list arguments;
-    long a[6];
-    va_start(arguments, number);
-    for (unsigned i = 0; i < 6; i++)
-        a[i] = va_arg(arguments, long);
-    va_end(arguments);
-    if (number != SYS_close)
-        return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (is_hidden((int)a[0]))
-        return refuse_hidden();
-    struct closing closing = before_close((int)a[0]);
-    long result = REAL(syscall)(number, a[0]);
-    after_close(&closing, STRAY_HOOK_syscall, (int)result, CALLER());
-    return result;
 }

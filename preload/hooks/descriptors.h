@@ -29,4 +29,21 @@ struct closing before_close(int fd);
 /* Only EBADF leaves a descriptor as it was; after EINTR and EIO it is gone. */
 void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller);
 
+/* dup2() and the like: `target` is closed by the way, unless the call fails or both are one. */
+struct closing before_replace(int fd, int target);
+void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *caller);
+/* A descriptor that some call has closed by the way; one that did not `succeed` may have left it open. Keeps errno. */
+void implicitly_closed(const struct closing *closing, uint16_t hook, bool succeeded);
+
+/* `to` is a new copy of `from`; `fd` was accepted from `listener`. Nothing for results below 0. Keep errno. */
+void descriptor_copied(uint16_t hook, int from, int to, const void *caller);
+void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller);
+
+/* Our own descriptor is not there, as far as the program is concerned: EBADF. */
+bool descriptor_is_hidden(int fd);
+int refuse_hidden(void);
+
+/* close_range(), around our own descriptor, recorded. */
+int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *caller);
+
 #endif

@@ -88,10 +88,26 @@ static char *make_preload(struct text *store, const char *list)
     return finish(store, begin);
 }
 
+/* What follows must not make a system call either. */
+static char *const *silence(char **patched, char *const *environment)
+{
+    static char silent[] = SETTINGS_SILENT "1";
+    unsigned used = 0;
+    if (!find(environment, PRELOAD) || settings_silent(environment))
+        return environment;
+    while (*environment)
+        patched[used++] = *environment++;
+    patched[used++] = silent;
+    patched[used] = NULL;
+    return patched;
+}
+
 char *const *environment_patch(struct text *store, char **patched, char *const *environment)
 {
     unsigned used = 0;
     const char *list = find(environment, PRELOAD);
+    if (sys_quiet)
+        return silence(patched, environment);
     if (!settings.follow || !incarnation_describe(store) || !settings_library()[0])
         return environment;
     char *previous = finish(store, 0);

@@ -3,19 +3,21 @@
 
 #include <errno.h>
 
+#include "hooks/large_objects.h"
 #include "record/defs.h"
+#include "record/young.h"
 #include "text.h"
 
 #define CONNECTION_OK 0 /* of ConnStatusType */
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
 
-/* Whether a call is one that the program made. */
+/* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = arch_stack_pointer();
-    return thread_self.libpq_depth++ == 0 && !call->inner && gate_open(GATE_TRACED);
+    return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller)
@@ -26,9 +28,20 @@ struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, cons
     return span;
 }
 
-static void leave(void)
+void libpq_leave(void)
 {
     thread_self.libpq_depth--;
+}
+
+#define CLEANUP_PHASE   2 /* of _Unwind_Action */
+#define CONTINUE_UNWIND 8 /* of _Unwind_Reason_Code */
+
+/* Called by the unwinder for each hook that it takes away. It asks for nothing, so that any unwinder will do. */
+int libpq_personality(int version, int actions, uint64_t class, void *exception, void *context)
+{
+    if (actions & CLEANUP_PHASE && thread_self.libpq_depth > 0)
+        libpq_leave();
+    return CONTINUE_UNWIND;
 }
 
 static void put_part(struct text *text, const char *before, char *(*get)(const PGconn *), const PGconn *conn)
@@ -85,15 +98,17 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
         else
             emit_outcome(span->libpq, span->hook, conn);
     }
-    leave();
+    libpq_leave();
     errno = kept;
 }
 
 static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack)
 {
     uint64_t now = clock_after();
-    if (conn)
-        emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
+    if (!conn)
+        return;
+    emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
+    large_objects_settle(span->libpq, conn, span->hook);
 }
 
 void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
@@ -107,7 +122,7 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
         if (result)
             emit_acquire(&made);
     }
-    leave();
+    libpq_leave();
     errno = kept;
 }
 
@@ -116,48 +131,88 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded)
         emit_use(span, conn, capture_stack(span->caller));
-    leave();
+    libpq_leave();
     errno = kept;
 }
 
-/* A release: recorded before the call, with who made it. */
-static struct libpq_call enter_release(uint16_t hook, const char *name, uint8_t resource, const void *handle,
-                                       const void *caller)
+/* Many programs give libpq's strings to free(), which does the same. It must not be taken for one half of a block's short
+ * life, or nobody would learn of it. */
+static void watch_free(uint8_t resource, const void *handle)
+{
+    if (resource == STRAY_PGSTRING)
+        young_outdate(handle_of(handle), clock_after());
+}
+
+void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle)
+{
+    int kept = errno;
+    if (span->recorded && handle) {
+        note_finalizing();
+        emit_now(STRAY_OPEN, resource, span->hook, handle_of(handle), 0, capture_stack(span->caller));
+        watch_free(resource, handle);
+    }
+    libpq_leave();
+    errno = kept;
+}
+
+void libpq_timed(struct libpq_span *span, uint8_t resource, uint64_t handle)
+{
+    int kept = errno;
+    if (span->recorded) {
+        uint64_t now = clock_after();
+        emit_at(now, STRAY_USE, resource, span->hook, handle, now - span->begin, capture_stack(span->caller));
+    }
+    libpq_leave();
+    errno = kept;
+}
+
+/* Recorded before the call; of a connection, with who made it. */
+static void record_release(struct stray_event *event, const void *caller)
+{
+    note_finalizing();
+    if (event->resource == STRAY_PGRESULT) {
+        emit_release(event);
+        return;
+    }
+    if (event->resource == STRAY_PGCONN) {
+        event->stack = capture_stack(caller);
+        large_objects_end(event->handle, event->hook, event->time);
+    }
+    emit(event);
+}
+
+struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *caller)
 {
     struct libpq_call call = real_libpq(hook, name, caller);
     int kept = errno;
     if (is_outermost(&call) && handle) {
-        note_finalizing();
         struct stray_event event = {clock_before(), handle_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
-        event.stack = resource == STRAY_PGCONN ? capture_stack(caller) : 0;
-        if (resource == STRAY_PGRESULT)
-            emit_release(&event);
-        else
-            emit(&event);
+        record_release(&event, caller);
     }
     errno = kept;
     return call;
 }
 
-void stray_hook_PQfinish(PGconn *conn)
+int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
 {
-    struct libpq_call call = enter_release(STRAY_HOOK_PQfinish, "PQfinish", STRAY_PGCONN, conn, CALLER());
-    if (call.function)
-        ((void (*)(PGconn *))call.function)(conn);
-    leave();
-}
-
-void stray_hook_PQclear(PGresult *result)
-{
-    struct libpq_call call = enter_release(STRAY_HOOK_PQclear, "PQclear", STRAY_PGRESULT, result, CALLER());
-    if (call.function)
-        ((void (*)(PGresult *))call.function)(result);
-    leave();
+    LIBPQ_UNWINDS();
+    struct libpq_call call = real_libpq(STRAY_HOOK_PQgetCopyData, "PQgetCopyData", CALLER());
+    if (UNLIKELY(!call.function))
+        return -2;
+    struct libpq_span span = libpq_enter(STRAY_HOOK_PQgetCopyData, &call, CALLER());
+    int result = ((int (*)(PGconn *, char **, int))call.function)(conn, buffer, async);
+    int kept = errno;
+    if (span.recorded)
+        emit_use(&span, conn, capture_stack(span.caller));
+    libpq_made(&span, STRAY_PGSTRING, result > 0 ? *buffer : NULL);
+    errno = kept;
+    return result;
 }
 
 /* The socket is known, or another one, once polling says that the connection stands. */
 static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *caller)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(hook, name, caller);
     if (UNLIKELY(!call.function))
         return 0;
@@ -166,7 +221,7 @@ static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *
     int kept = errno;
     if (span.recorded && conn && (status == POLLING_OK || status == 0))
         emit_outcome(call.libpq, hook, conn);
-    leave();
+    libpq_leave();
     errno = kept;
     return status;
 }
@@ -183,6 +238,7 @@ int stray_hook_PQresetPoll(PGconn *conn)
 
 void stray_hook_PQreset(PGconn *conn)
 {
+    LIBPQ_UNWINDS();
     struct libpq_call call = real_libpq(STRAY_HOOK_PQreset, "PQreset", CALLER());
     if (UNLIKELY(!call.function))
         return;
@@ -193,6 +249,6 @@ void stray_hook_PQreset(PGconn *conn)
         emit_use(&span, conn, capture_stack(span.caller));
         emit_outcome(call.libpq, span.hook, conn);
     }
-    leave();
+    libpq_leave();
     errno = kept;
 }

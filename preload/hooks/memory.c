@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/wrap.h"
-#include "record/young.h"
 
 #include <errno.h>
 #include <stdint.h>
+
+#include "record/young.h"
+#include "state/foreign.h"
 
 /* dlsym() may allocate while we look for the real calloc (glibc before 2.34). */
 void *stray_hook_calloc(size_t count, size_t size)
@@ -37,7 +39,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
             record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
         if (size == 0) /* a release after all */
-            emit_freed(before, handle_of(old), hook);
+            emit_was_freed(before, handle_of(old), hook);
     } else {
         struct stray_event from = {before, handle_of(old), 0, 0, hook, STRAY_MOVE_FROM, STRAY_HEAP};
         struct stray_event to = {young_acquired(handle_of(new)), handle_of(new), size, 0, hook, STRAY_MOVE_TO, STRAY_HEAP};
@@ -74,11 +76,12 @@ void *stray_hook_realloc(void *old, size_t size)
     return resize(STRAY_HOOK_realloc, old, size, FRAME());
 }
 
-/* The real one would come back through our realloc(); it is left only the case that fails. */
+/* The real one would come back through our realloc(); it is left the case that fails, and blocks of an allocator before ours:
+ * the one after ours does not know them. */
 void *stray_hook_reallocarray(void *old, size_t count, size_t size)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total))
+    if (__builtin_mul_overflow(count, size, &total) || UNLIKELY(foreign_heap()))
         return REAL(reallocarray)(old, count, size);
     return resize(STRAY_HOOK_reallocarray, old, total, FRAME());
 }

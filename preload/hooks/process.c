@@ -6,23 +6,9 @@
 #include <stdarg.h>
 
 #include "hooks/environment.h"
-#include "stack/modules.h"
-#include "stack/python.h"
 #include "state/incarnation.h"
 
 extern char **environ;
-
-pid_t stray_hook_fork(void)
-{
-    pid_t child = REAL(fork)();
-    int kept = errno;
-    if (child > 0 && gate_open(GATE_TRACED) && incarnation_is_self())
-        emit_system(STRAY_FORK, (uint64_t)child, 0);
-    else if (child == 0)
-        gate_open(GATE_TRACED); /* the child's trace begins here, not at its first allocation */
-    errno = kept;
-    return child;
-}
 
 /* ---- ends ---- */
 
@@ -173,49 +159,4 @@ int stray_hook_execle(const char *path, const char *arg, ...)
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
     EXEC(environment, REAL(execve)(path, argv, next));
-}
-
-int stray_hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
-                           char *const envp[])
-{
-    char *patched[environment_room(envp)];
-    char buffer[environment_text_room(envp)];
-    struct text store = TEXT(buffer);
-    return REAL(posix_spawn)(pid, path, actions, attributes, argv, environment_patch(&store, patched, envp));
-}
-
-int stray_hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes, char *const argv[],
-                            char *const envp[])
-{
-    char *patched[environment_room(envp)];
-    char buffer[environment_text_room(envp)];
-    struct text store = TEXT(buffer);
-    return REAL(posix_spawnp)(pid, file, actions, attributes, argv, environment_patch(&store, patched, envp));
-}
-
-/* ---- loaded objects ---- */
-
-/* How often anything was unloaded, ever. */
-static int count_unloads(struct dl_phdr_info *info, size_t size, void *data)
-{
-    *(unsigned long long *)data = info->dlpi_subs;
-    return 1; /* every object says the same */
-}
-
-/* Most calls only drop a reference; those must not make the next stack look at all mappings again. */
-int stray_hook_dlclose(void *object)
-{
-    static unsigned long long seen;
-    unsigned long long unloads = 0;
-    python_suspend(); /* it may be the interpreter that goes */
-    int result = REAL(dlclose)(object);
-    int kept = errno;
-    python_detect();
-    dl_iterate_phdr(count_unloads, &unloads);
-    if (__atomic_exchange_n(&seen, unloads, __ATOMIC_RELAXED) != unloads) {
-        modules_unloaded();
-        real_libpq_forget();
-    }
-    errno = kept;
-    return result;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "hooks/traffic.h"
 #include "record/young.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
@@ -83,6 +84,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define BODY_TIMED(name, type, args, params, none, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
@@ -100,6 +102,32 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 
 #define BODY_PGMAKE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
     BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, NULL, ret))
+
+#define BODY_PGNEW(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    BODY_TIMED(name, type, args, params, NULL, libpq_made(&span, STRAY_##RESOURCE, ret))
+
+#define BODY_PGTIME(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    BODY_TIMED(name, type, args, params, 0, libpq_timed(&span, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle)))
+
+#define BODY_PGFREE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        LIBPQ_UNWINDS();                                                                                               \
+        struct libpq_call call =                                                                                       \
+            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, CALLER());                               \
+        if (call.function)                                                                                             \
+            ((type(*) params)call.function)args;                                                                       \
+        libpq_leave();                                                                                                 \
+    }
+
+/* Calls that move data on a socket: no event, only a note in the descriptor's row. */
+#define BODY_MOVES(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        type ret = REAL(name) args;                                                                                    \
+        traffic_moved(fd, ret);                                                                                        \
+        return ret;                                                                                                    \
+    }
 
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \
     BODY_##BODY(name, RESOURCE, ACTION, LIBRARY, ret, params, args, success, handle, size)

@@ -14,6 +14,10 @@ extern uint64_t clock_ticks_per_second;
 /* Chooses the counter and learns its rate (roughly: the analyzer calibrates by clock pairs). */
 void clock_init(void);
 
+/* Ticks that have just passed, at most since clock_init(), as microseconds rounded up: exact to a microsecond. One system
+ * call. */
+uint64_t clock_microseconds(uint64_t ticks);
+
 static inline uint64_t clock_before(void)
 {
     return __builtin_expect(clock_is_ticks, 1) ? arch_ticks_before() : sys_nanoseconds(CLOCK_MONOTONIC);

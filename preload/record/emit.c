@@ -60,12 +60,15 @@ static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct st
 
 INLINE struct emission enter(const struct stray_event *event)
 {
-    struct emission emission = {.lane = thread_self.lane};
+    struct emission emission = {.flags = thread_self.flags};
     bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE;
-    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event)))
+    thread_self.flags = emission.flags | THREAD_EMITTING; /* before the lane is read: a handler that forks then knows */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    emission.lane = thread_self.lane;
+    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event))) {
+        thread_self.flags = emission.flags;
         return emission;
-    emission.flags = thread_self.flags;
-    thread_self.flags = emission.flags | THREAD_EMITTING;
+    }
     emission.active = emission.lane->active & 1;
     if (is_outermost(&emission))
         emission.young = (struct young_lane){young_of(emission.lane), emission.lane->events[0],
@@ -168,14 +171,16 @@ INLINE bool elide(const struct emission *emission, const struct stray_event *eve
                         begin_sum(emission, acquired, event->time));
 }
 
-INLINE void release(const struct stray_event *event)
+/* What is not elided may have been acquired elsewhere: then the counter must not be read before the handle has come, nor, of
+ * what is over, after it was given up. */
+INLINE void release(const struct stray_event *event, bool over)
 {
     struct emission emission = enter(event);
     if (__builtin_expect(!emission.lane, 0))
         return;
     if (!elide(&emission, event)) {
         struct stray_event told = *event;
-        told.time = young_outdate(event->handle, event->time);
+        told.time = young_outdate(event->handle, over ? event->time : clock_after());
         put(&emission, &told);
     }
     leave(&emission, event->time);
@@ -183,13 +188,19 @@ INLINE void release(const struct stray_event *event)
 
 void emit_release(const struct stray_event *event)
 {
-    release(event);
+    release(event, false);
 }
 
 void emit_freed(uint64_t time, uint64_t handle, uint16_t hook)
 {
     struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
-    release(&event);
+    release(&event, false);
+}
+
+void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook)
+{
+    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
+    release(&event, true);
 }
 
 /* An acquire that is still in the lane takes the new size, and where the block moved, the new address from the time of
@@ -206,9 +217,8 @@ static void follow(const struct young_lane *lane, struct stray_event *acquired, 
 
 uint64_t emit_before_move(uint64_t handle, uint8_t resource)
 {
-    uint64_t time = clock_before();
     const struct stray_lane *lane = thread_self.lane;
-    return lane && young_has(lane, handle, resource) ? time : young_outdate(handle, time);
+    return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */

@@ -23,6 +23,8 @@ void emit_release(const struct stray_event *event);
  * told of it stays in registers. */
 void emit_block(uint64_t time, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook);
 void emit_freed(uint64_t time, uint64_t handle, uint16_t hook);
+/* One that was released at `time`, that of emit_before_move(). */
+void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook);
 /* The time of `handle`, which is about to be moved or resized: that of `from` below. */
 uint64_t emit_before_move(uint64_t handle, uint8_t resource);
 /* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */

@@ -118,7 +118,7 @@ static bool reopen(void)
 /* Never beyond the process's own limit, which would raise SIGXFSZ, nor the user's. */
 static bool fits(uint64_t size)
 {
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    static struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY}; /* the last one told: a seccomp filter may refuse to */
     uint64_t end = __atomic_add_fetch(&file.bytes, size, __ATOMIC_RELAXED);
     sys_getrlimit(RLIMIT_FSIZE, &limit);
     if (end <= limit.rlim_cur && (settings.max_bytes == 0 || end <= settings.max_bytes))

@@ -149,3 +149,10 @@ uint64_t index_bytes(void)
         bytes += tables[table] ? table_bytes(table) : 0;
     return bytes;
 }
+
+void index_stand_in(void)
+{
+    for (unsigned table = 0; table < TABLES; table++)
+        if (tables[table])
+            sys_memory_at(tables[table], table_bytes(table));
+}

@@ -18,6 +18,8 @@
 uint32_t index_find(uint64_t key);
 void index_put(uint64_t key, uint32_t id);
 void index_forget(void);
+/* Puts empty memory in its place: in a child as in spool_stand_in(). */
+void index_stand_in(void);
 /* Bytes mapped. */
 uint64_t index_bytes(void);
 

@@ -21,6 +21,7 @@ struct stray_spool_header *spool;
 static char path_kept[PATH_MAX], link_kept[PATH_MAX]; /* link_kept empty: none */
 char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
 uint32_t spool_level[SPOOL_AREAS];
+static uint64_t mapped[SPOOL_AREAS][SPOOL_LEVELS]; /* sizes, for a child that cannot read the header */
 static uint64_t reserved[SPOOL_AREAS];
 static bool by_file; /* the kernel cannot populate a mapping: reserve in the file, by path */
 
@@ -83,6 +84,7 @@ static bool map_level(enum spool_area area, unsigned level)
     if (!base)
         return false;
     advise(base, size);
+    mapped[area][level] = size;
     if (!__atomic_compare_exchange_n(place, &none, base, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         sys_munmap(base, size);
     return true;
@@ -158,6 +160,7 @@ static bool map_area(int fd, enum spool_area area)
     char *base = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)area_offset(area));
     if (base)
         advise(base, size);
+    mapped[area][0] = size;
     spool_bases[area][0] = base;
     spool_level[area] = 0;
     reserved[area] = 0;
@@ -222,6 +225,15 @@ void spool_forget(void)
 {
     spool = NULL;
     __builtin_memset(spool_bases, 0, sizeof(spool_bases));
+}
+
+void spool_stand_in(void)
+{
+    sys_memory_at(spool, STRAY_PAGE);
+    for (unsigned area = 0; area < SPOOL_AREAS; area++)
+        for (unsigned level = 0; level < SPOOL_LEVELS; level++)
+            if (spool_bases[area][level])
+                sys_memory_at(spool_bases[area][level], mapped[area][level]);
 }
 
 void spool_remove(void)

@@ -24,6 +24,9 @@ extern struct stray_spool_header *spool; /* NULL until opened */
 int spool_open(const char *path, const char *link, const uint8_t trace_id[16]);
 /* Forgets the mapping: in a forked child, which does not have it. */
 void spool_forget(void);
+/* Puts empty memory where the mapping is missing: in a forked child that is about to return into the middle of the tracer's
+ * work, which then finds no room and goes on. */
+void spool_stand_in(void);
 /* Removes the file and the link; the mapping stays valid, for late writers. */
 void spool_remove(void);
 /* Where readers find it: the link, if there is one. */

@@ -46,12 +46,7 @@ uint64_t young_outdate(uint64_t handle, uint64_t time)
 bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource)
 {
     struct young_lane young = {.young = young_of(lane), .events = (struct stray_event *)(uintptr_t)lane->events[0]};
-    for (unsigned which = 0; young.young && which < 2; which++) {
-        const young_place *place = young_find(&young, which, handle, resource);
-        if (place)
-            return young_in_force(young_at(&young, *place), handle);
-    }
-    return false;
+    return young.young && (young_find(&young, 0, handle, resource) || young_find(&young, 1, handle, resource));
 }
 
 static void find_free(struct young *young, const struct stray_event *events)

@@ -141,23 +141,19 @@ static inline bool young_is_acquire(const struct stray_event *event, uint64_t ha
     return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource;
 }
 
-/* NULL: not in this buffer. */
+/* NULL: not in this buffer, or not in force any more: the address had another owner since, and an acquire of his may follow. */
 static inline young_place *young_find(const struct young_lane *lane, unsigned which, uint64_t handle, uint8_t resource)
 {
     young_place *set = young_set(lane, which, handle), tag = young_tag(handle);
     for (unsigned way = 0; way < YOUNG_WAYS; way++) {
         if (((set[way] ^ tag) & 0xffff0000u) != 0 || set[way] == 0)
             continue;
-        if (young_is_acquire(young_at(lane, set[way]), handle, resource))
+        const struct stray_event *event = young_at(lane, set[way]);
+        if (young_is_acquire(event, handle, resource) &&
+            event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED))
             return &set[way];
     }
     return NULL;
-}
-
-/* Whether nothing that left an event of its own has ended the life of `handle` since. */
-static inline bool young_in_force(const struct stray_event *acquire, uint64_t handle)
-{
-    return acquire->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
 }
 
 /* The acquire of `handle`, taken out of the index, if it stands in the lane and is still in force; NULL: it does not. */
@@ -169,7 +165,7 @@ static inline struct stray_event *young_take(const struct young_lane *lane, uint
         return NULL;
     struct stray_event *event = young_at(lane, *place);
     *place = 0;
-    return young_in_force(event, handle) ? event : NULL;
+    return event;
 }
 
 /* ---- sums ---- */
@@ -222,7 +218,7 @@ static inline uint64_t young_acquired(uint64_t handle)
     uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
     return __builtin_expect(time > released, 1) ? time : released + 1;
 }
-/* Whether the acquire of `handle` stands in this lane and is still in force: what becomes of it may then leave no event. */
+/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
 bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or

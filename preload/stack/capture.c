@@ -70,6 +70,7 @@ void capture_init(void)
         native_init();
         rules_init();
         python_detect();
+        python_stays();
     }
     modules_refresh();
     if (python_note())
@@ -316,7 +317,14 @@ static __attribute__((noinline)) uint32_t take_and_keep(struct scratch *scratch,
     return node;
 }
 
-/* For the time of a capture, during which handlers take no stack. NULL: there is none to be had. */
+/* Where there is no working memory, above all in a signal handler that interrupted a capture. */
+static uint32_t lone_caller(const void *caller)
+{
+    uint32_t root = nodes_intern(0, STRAY_NODE_ROOT, STRAY_NODE_TRUNCATED, defs_epoch());
+    return nodes_intern(root, STRAY_NODE_NATIVE, 0, (uint64_t)(uintptr_t)caller);
+}
+
+/* For the time of a capture, during which handlers get no more than lone_caller(). NULL: there is none to be had. */
 static inline struct scratch *begin(void)
 {
     if (thread_self.flags & THREAD_UNWINDING)
@@ -338,7 +346,7 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 {
     struct capture capture = {.scratch = begin(), .start = arch_frame_here()};
     if (!capture.scratch)
-        return 0;
+        return lone_caller(caller);
     bool recent = false;
     capture.python = find_python(capture.scratch);
     uint32_t node = take_stack(&capture, caller, &recent);
@@ -351,7 +359,7 @@ uint32_t capture_caller(const void *frame)
     const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
     struct scratch *scratch = begin();
     if (!scratch)
-        return 0;
+        return lone_caller((const void *)words[1]);
     struct python_stack python = find_python(scratch);
     const struct unwind_window *window = &scratch->unwinder.window;
     struct recall_start start = {.caller = words[1],

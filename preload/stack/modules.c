@@ -26,7 +26,7 @@ struct module {
     uint32_t build_id_size;
 };
 
-static struct module *modules; /* MODULES_MAX of them, append-only */
+static struct module *modules; /* MODULES_MAX of them; a row changes only in being gone or not */
 static uint32_t module_count;  /* published after its row is complete */
 static uint32_t refreshing, refreshes;
 uint32_t modules_stale_now, modules_generation_now;
@@ -142,10 +142,10 @@ static void read_headers(struct module *module)
     read_notes(module);
 }
 
-static void define(const struct module *module, const char *path)
+static void define(const struct module *module, const char *path, bool gone)
 {
     struct stray_def_module definition = {module->start, module->end,           module->file_offset,
-                                          module->bias,  module->build_id_size, module->gone};
+                                          module->bias,  module->build_id_size, gone};
     struct iovec parts[3] = {
         {&definition, sizeof(definition)},
         {(void *)(uintptr_t)module->build_id, module->build_id_size},
@@ -163,18 +163,49 @@ static struct module *find(const struct mapping *mapping, uint64_t hash)
     return NULL;
 }
 
+static bool same_object(const struct module *a, const struct module *b)
+{
+    return a->start == b->start && a->end == b->end && a->file_offset == b->file_offset && a->inode == b->inode &&
+           a->base == b->base && a->bias == b->bias && a->path_hash == b->path_hash && a->phdr_count == b->phdr_count &&
+           a->build_id_size == b->build_id_size &&
+           __builtin_memcmp(a->phdrs, b->phdrs, a->phdr_count * sizeof(*a->phdrs)) == 0 &&
+           __builtin_memcmp(a->build_id, b->build_id, a->build_id_size) == 0;
+}
+
+/* The row of an object that was unloaded and has come back to its place. Rows are never filled with anything else: another
+ * thread may be reading them. */
+static struct module *find_gone(const struct module *found)
+{
+    for (uint32_t i = 0; i < module_count; i++)
+        if (modules[i].gone && same_object(&modules[i], found))
+            return &modules[i];
+    return NULL;
+}
+
 static void add(const struct mapping *mapping, uint64_t hash, uint64_t base)
 {
-    if (module_count == MODULES_MAX)
+    static struct module found;
+    found = (struct module){.start = mapping->start, .end = mapping->end, .file_offset = mapping->offset,
+                            .inode = mapping->inode, .base = base, .path_hash = hash};
+    if (hash != 0)
+        read_headers(&found);
+    struct module *module = find_gone(&found);
+    bool again = module != NULL;
+    if (!again && module_count == MODULES_MAX) {
+        defs_string(STRAY_DEF_NOTE, "too many libraries were loaded and unloaded: some stacks are short");
         return;
-    struct module *module = &modules[module_count];
-    *module = (struct module){.start = mapping->start, .end = mapping->end, .file_offset = mapping->offset,
-                              .inode = mapping->inode, .base = base, .path_hash = hash, .seen = refreshes};
-    if (hash != 0) {
-        read_headers(module);
-        define(module, mapping->path);
     }
-    __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
+    if (!again) {
+        module = &modules[module_count];
+        *module = found;
+    }
+    module->seen = refreshes;
+    if (hash != 0)
+        define(module, mapping->path, false);
+    if (again)
+        __atomic_store_n(&module->gone, false, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
 }
 
 /* Remembers where the first byte of the file of the current run of lines is mapped. */
@@ -248,7 +279,7 @@ static void retire_unseen(void)
         }
         any = module->gone = true;
         if (module->path_hash != 0)
-            define(module, "");
+            define(module, "", true);
     }
 }
 

@@ -7,6 +7,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "gate.h"
 #include "got.h"
 #include "stack/modules.h"
 #include "sys.h"
@@ -27,6 +28,7 @@ static struct {
 } unw;
 
 static bool active;
+static bool shared; /* with the program: its imports stay as they are */
 
 static void *symbol(void *library, const char *name)
 {
@@ -74,8 +76,22 @@ static int no_mask(int how, const sigset_t *set, sigset_t *old)
     return 0;
 }
 
+/* Its pools are the tracer's, not the program's. */
+static void *own_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    void *result = sys_mmap(size, protection, flags, fd, offset);
+    return result ? result : MAP_FAILED;
+}
+
+static int own_munmap(void *address, size_t size)
+{
+    return sys_munmap(address, size);
+}
+
 static void replace_imports(const struct link_map *library)
 {
+    got_replace(library, "mmap", (void *)own_mmap);
+    got_replace(library, "munmap", (void *)own_munmap);
     got_replace(library, "sigprocmask", (void *)no_mask);
     got_replace(library, "dl_iterate_phdr", (void *)modules_iterate);
     got_replace(library, "pipe2", (void *)no_pipe);
@@ -85,7 +101,7 @@ static void replace_imports(const struct link_map *library)
 
 void native_init(void)
 {
-    bool shared = dlopen(LIBRARY, RTLD_LAZY | RTLD_NOLOAD) != NULL; /* the program uses it, too: leave it as it is */
+    shared = dlopen(LIBRARY, RTLD_LAZY | RTLD_NOLOAD) != NULL;
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!library || !find_functions(library))
         return;
@@ -102,7 +118,11 @@ bool native_active(void)
 
 size_t native_backtrace(void **addresses, size_t capacity)
 {
-    int count = active ? unw.backtrace(addresses, (int)capacity) : 0;
+    if (!active)
+        return 0;
+    uint32_t flags = shared ? gate_enter() : thread_self.flags; /* it may map memory for itself */
+    int count = unw.backtrace(addresses, (int)capacity);
+    gate_leave(flags);
     return count > 0 ? (size_t)count : 0;
 }
 

@@ -13,6 +13,7 @@ uint32_t python_state_found; /* enum python_state; atomic; published after `runt
 uint32_t python_suspended;   /* atomic */
 static uint32_t detecting; /* atomic: a thread is in python_detect() */
 static const char *note;   /* atomic */
+static uint64_t staying;   /* the state of the interpreter that is never unloaded; 0: none */
 
 #define PROOF_FRAMES 32
 
@@ -75,8 +76,16 @@ void python_detect(void)
     __atomic_store_n(&detecting, 0, __ATOMIC_RELEASE);
 }
 
+void python_stays(void)
+{
+    staying = runtime.state;
+}
+
+/* The calls of all threads are without Python frames meanwhile, so it is not done lightly. */
 void python_suspend(void)
 {
+    if (staying != 0 && staying == runtime.state)
+        return;
     __atomic_store_n(&python_suspended, 1, __ATOMIC_RELEASE);
 }
 

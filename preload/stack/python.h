@@ -36,8 +36,12 @@ struct python_frame {
  * does nothing. */
 void python_detect(void);
 
+/* The interpreter found so far, if any, came with the program, and no dlclose() takes it away. To be called
+ * before main(). */
+void python_stays(void);
+
 /* Stops captures until the next python_detect(). To be called before an object may be unloaded, since it may
- * be the interpreter. */
+ * be the interpreter: nothing where that stays. */
 void python_suspend(void);
 
 enum python_state {

@@ -10,20 +10,35 @@
 
 #include "record/defs.h"
 #include "record/emit.h"
+#include "record/file.h"
+#include "record/index.h"
 #include "state/endpoint.h"
 #include "sys.h"
 #include "text.h"
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu
+#define INODE           (UINT64_C(1) << 63) /* marks an identity that is no cookie */
+#define TCP_ESTABLISHED 1 /* of tcpi_state; <netinet/tcp.h> does not go with <linux/tcp.h> */
+#define TCP_CLOSE_WAIT  8
+#define IDLE_MAX        0xffffffffffu /* microseconds */
 
 static struct descriptor *table; /* DESCRIPTORS_MAX rows, most of them never touched */
 static int highest = -1;         /* largest number ever tracked */
+
+/* Uses are counted by trace. */
+static void forget_uses(void)
+{
+    for (int fd = 0; fd <= highest; fd++)
+        table[fd].uses = table[fd].told = 0;
+}
 
 bool descriptors_init(void)
 {
     if (!table)
         table = sys_memory(DESCRIPTORS_MAX * sizeof(*table));
+    else
+        forget_uses();
     return table != NULL;
 }
 
@@ -46,6 +61,28 @@ static uint64_t read_cookie(int fd)
     return sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool descriptors_is_socket(int fd)
+{
+    return read_cookie(fd) != 0;
+}
+
+/* Device and inode. Epolls and their like share one, and can be told from files and sockets only. */
+static uint64_t inode_of(const struct stat *status)
+{
+    return index_mix(status->st_dev, status->st_ino) | INODE;
+}
+
+static uint64_t read_inode(int fd)
+{
+    struct stat status;
+    return sys_fstat(fd, &status) == 0 ? inode_of(&status) : 0;
+}
+
+static uint64_t read_identity(int fd, uint8_t resource)
+{
+    return resource == STRAY_FILE ? read_inode(fd) : read_cookie(fd);
+}
+
 static void raise_highest(int fd)
 {
     int seen = __atomic_load_n(&highest, __ATOMIC_RELAXED);
@@ -58,9 +95,9 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
         return false;
-    descriptor->identity = read_cookie(fd);
+    descriptor->identity = read_identity(fd, resource);
     descriptor->uses = descriptor->told = 0;
-    descriptor->accepted = false;
+    descriptor->accepted = descriptor->shut = false;
     descriptor->phase = phase;
     descriptor->endpoint = endpoint;
     __atomic_store_n(&descriptor->resource, resource, __ATOMIC_RELEASE);
@@ -87,23 +124,80 @@ static uint64_t pack_sample(const struct tcp_info *info)
     return (uint64_t)info->tcpi_state << 56 | uses << 32 | idle;
 }
 
+static bool sample_tcp(int fd, uint64_t *ret_sample)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+    if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || length < offsetof(struct tcp_info, tcpi_delivery_rate))
+        return false;
+    *ret_sample = pack_sample(&info);
+    return true;
+}
+
+/* Streams of other families, Unix-domain ones above all: poll() tells that the peer has hung up, in TCP's words. */
+static bool sample_stream(int fd, const struct descriptor *descriptor, uint64_t *ret_sample)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLRDHUP};
+    int type = 0;
+    socklen_t length = sizeof(type);
+    if (sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || (type != SOCK_STREAM && type != SOCK_SEQPACKET) ||
+        sys_poll(&polled) < 0)
+        return false;
+    bool gone = !descriptor->shut && polled.revents & (POLLRDHUP | POLLHUP);
+    *ret_sample = (uint64_t)(gone ? TCP_CLOSE_WAIT : TCP_ESTABLISHED) << 56 | UINT32_MAX;
+    return true;
+}
+
+static void report_state(int fd, const struct descriptor *descriptor)
+{
+    uint64_t sample;
+    if (sample_tcp(fd, &sample) || sample_stream(fd, descriptor, &sample))
+        emit_now(STRAY_SAMPLE, STRAY_CONNECTION, 0, (uint64_t)fd, sample, 0);
+}
+
+static void report_use(int fd, struct descriptor *descriptor)
+{
+    uint32_t uses = __atomic_load_n(&descriptor->uses, __ATOMIC_ACQUIRE);
+    if (uses == __atomic_exchange_n(&descriptor->told, uses, __ATOMIC_RELAXED))
+        return;
+    uint64_t used = __atomic_load_n(&descriptor->last_use, __ATOMIC_RELAXED), now = clock_after();
+    uint64_t idle = clock_microseconds(now > used ? now - used : 0);
+    uint64_t count = uses < USES_MAX ? uses : USES_MAX;
+    emit_at(now, STRAY_USED, descriptor->resource, 0, (uint64_t)fd, count << 40 | (idle < IDLE_MAX ? idle : IDLE_MAX), 0);
+}
+
 void descriptors_report(int fd)
 {
     struct descriptor *descriptor = descriptors_tracked(fd);
-    struct tcp_info info = {0};
-    socklen_t length = sizeof(info);
-    if (!descriptor || descriptor->resource != STRAY_CONNECTION ||
-        sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || length < offsetof(struct tcp_info, tcpi_delivery_rate))
+    if (!descriptor)
         return;
-    emit_now(STRAY_SAMPLE, STRAY_CONNECTION, 0, (uint64_t)fd, pack_sample(&info), 0);
+    report_use(fd, descriptor);
+    if (descriptor->resource == STRAY_CONNECTION && descriptor->phase == PHASE_CONNECTED)
+        report_state(fd, descriptor);
 }
 
 /* A close that no hook saw leaves the number closed, or another socket or file under it. */
 static bool is_same(int fd, const struct descriptor *descriptor)
 {
-    if (descriptor->identity != 0)
-        return read_cookie(fd) == descriptor->identity;
-    return sys_fcntl(fd, F_GETFD, 0) >= 0;
+    struct stat status;
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    if (descriptor->identity == 0)
+        return sys_fcntl(fd, F_GETFD, 0) != -EBADF;
+    int result = descriptor->identity & INODE ? sys_fstat(fd, &status)
+                                              : sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (result != 0) /* a seccomp filter may refuse to tell */
+        return result != -EBADF && result != -ENOTSOCK;
+    return (descriptor->identity & INODE ? inode_of(&status) : cookie) == descriptor->identity;
+}
+
+bool descriptors_restore(int fd, const struct descriptor *row)
+{
+    struct descriptor *descriptor = descriptors_at(fd);
+    if (!descriptor || !is_same(fd, row))
+        return false;
+    *descriptor = *row;
+    return true;
 }
 
 static void reconcile(int fd, struct descriptor *descriptor)
@@ -139,14 +233,55 @@ void descriptors_before_exec(void)
     }
 }
 
+static bool has_name(const struct sockaddr_storage *address, socklen_t length)
+{
+    return address->ss_family != AF_UNIX || length > offsetof(struct sockaddr_un, sun_path);
+}
+
+static bool inherits_from_listener(int fd, const struct sockaddr_storage *peer)
+{
+    int reuse = 0;
+    socklen_t length = sizeof(reuse);
+    return peer->ss_family != AF_UNIX && sys_getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, &length) == 0 && reuse;
+}
+
+enum descriptor_side descriptors_side(int fd, uint32_t *ret_endpoint)
+{
+    struct sockaddr_storage peer, local;
+    socklen_t peer_length = sizeof(peer), local_length = sizeof(local);
+    *ret_endpoint = 0;
+    if (read_cookie(fd) == 0)
+        return SIDE_NO_SOCKET;
+    if (sys_getpeername(fd, &peer, &peer_length) != 0 || sys_getsockname(fd, &local, &local_length) != 0)
+        return SIDE_UNCONNECTED;
+    bool named = has_name(&peer, peer_length);
+    if (!named && !has_name(&local, local_length))
+        return SIDE_UNCONNECTED;
+    bool server = !named || inherits_from_listener(fd, &peer);
+    *ret_endpoint = server ? descriptors_endpoint(&local, local_length) : descriptors_endpoint(&peer, peer_length);
+    return server ? SIDE_SERVER : SIDE_CLIENT;
+}
+
 static void adopt_socket(int fd)
 {
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof(peer);
-    if (fd <= STDERR_FILENO || descriptors_tracked(fd) || read_cookie(fd) == 0)
-        return;
-    bool connected = sys_getpeername(fd, &peer, &length) == 0;
+    uint32_t endpoint;
+    enum descriptor_side side = descriptors_side(fd, &endpoint);
+    bool connected = side == SIDE_CLIENT || side == SIDE_SERVER;
+    struct descriptor *descriptor = descriptors_at(fd);
     descriptors_opened(fd, connected ? STRAY_CONNECTION : STRAY_SOCKET, connected ? PHASE_CONNECTED : PHASE_PLAIN, 0);
+    if (descriptor)
+        descriptor->accepted = side == SIDE_SERVER;
+}
+
+/* `folder` is the one that is being read. */
+static void adopt(int fd, int folder)
+{
+    if (fd <= STDERR_FILENO || fd == folder || file_is_kept(fd) || descriptors_tracked(fd))
+        return;
+    if (descriptors_is_socket(fd))
+        adopt_socket(fd);
+    else
+        descriptors_opened(fd, STRAY_FILE, PHASE_PLAIN, 0);
 }
 
 /* One entry of what getdents64() fills. */
@@ -157,42 +292,48 @@ struct entry {
     char name[];
 };
 
-static void adopt_entries(const char *entries, long size)
+static void adopt_entries(const char *entries, long size, int folder)
 {
     for (long at = 0; at < size;) {
         const struct entry *entry = (const struct entry *)(const void *)(entries + at);
         if (entry->name[0] != '.')
-            adopt_socket((int)string_number(entry->name));
+            adopt((int)string_number(entry->name), folder);
         at += entry->size;
     }
 }
 
-/* After exec the table is empty: what is open and a socket is found by asking. Most programs begin with three
- * descriptors, none of them a socket of theirs. */
-static void adopt_sockets(void)
+/* After exec the table is empty: what is open is found by asking. Every program begins with three descriptors that are
+ * nobody's to close: these stay unknown. */
+static void adopt_open(void)
 {
     _Alignas(8) char entries[1024];
     int folder = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
     long size;
     while (folder >= 0 && (size = SYS3(SYS_getdents64, folder, entries, sizeof(entries))) > 0)
-        adopt_entries(entries, size);
+        adopt_entries(entries, size, folder);
     if (folder >= 0)
         sys_close(folder);
 }
 
+static uint32_t peer_endpoint(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    return sys_getpeername(fd, &peer, &length) == 0 ? descriptors_endpoint(&peer, length) : 0;
+}
+
+/* Definitions are of one trace. */
 void descriptors_inherited(void)
 {
     if (highest < 0)
-        adopt_sockets();
+        adopt_open();
     for (int fd = 0; fd <= highest; fd++) {
         struct descriptor *descriptor = descriptors_tracked(fd);
-        struct sockaddr_storage peer;
-        socklen_t length = sizeof(peer);
         if (!descriptor)
             continue;
-        bool connected = sys_getpeername(fd, &peer, &length) == 0;
-        descriptor->endpoint = connected ? descriptors_endpoint(&peer, length) : 0; /* ids are of one trace */
-        emit_now(STRAY_INHERITED, descriptor->resource, 0, (uint64_t)fd, descriptor->endpoint, 0);
+        descriptor->endpoint = descriptor->accepted ? descriptors_local_endpoint(fd) : peer_endpoint(fd);
+        emit_now(STRAY_INHERITED, descriptor->resource, 0, (uint64_t)fd,
+                 descriptor->endpoint | (descriptor->accepted ? STRAY_ACCEPTED : 0), 0);
     }
 }
 

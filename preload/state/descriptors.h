@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is known of each descriptor: its kind, who it is (SO_COOKIE), whether a connect is under way. Descriptors that no
+ * What is known of each descriptor: its kind, who it is, whether a connect is under way. Descriptors that no
  * hook opened are unknown and cost one look-up. Private memory: a forked child keeps the knowledge. Thread and signal
  * safe.
  */
@@ -12,8 +12,11 @@
 
 enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
 
+/* What a descriptor that somebody else opened turns out to be. A socket of a pair has a peer, and is no connection. */
+enum descriptor_side { SIDE_NO_SOCKET, SIDE_UNCONNECTED, SIDE_CLIENT, SIDE_SERVER };
+
 struct descriptor {
-    uint64_t identity; /* SO_COOKIE of a socket; 0: unknown */
+    uint64_t identity; /* SO_COOKIE of a socket; of others device and inode, with the high bit set; 0: unknown */
     uint64_t last_use; /* event time; counts if uses > 0 */
     uint32_t uses;     /* how often it was read from or written to */
     uint32_t told;     /* ... as the trace says so far */
@@ -21,9 +24,10 @@ struct descriptor {
     uint8_t resource;  /* enum stray_resource; 0: not tracked */
     uint8_t phase;     /* enum descriptor_phase */
     bool accepted;     /* a connection of which this process, or the one it was inherited from, is the server */
-    uint8_t reserved;
+    bool shut;         /* this side has shut it down, for reading or as a whole */
 };
 
+/* At the start of a trace. */
 bool descriptors_init(void);
 
 /* The row of `fd`; NULL for numbers out of range. */
@@ -31,12 +35,18 @@ struct descriptor *descriptors_at(int fd);
 /* The row if the descriptor is tracked, else NULL. */
 struct descriptor *descriptors_tracked(int fd);
 
-/* Notes a new descriptor (its cookie is read). False: its number is beyond the table, and it is not to be recorded. */
+/* Whether `fd` is open and a socket. */
+bool descriptors_is_socket(int fd);
+
+/* Gives back a row that was taken away for a close, if what it was about is still open. */
+bool descriptors_restore(int fd, const struct descriptor *row);
+
+/* Notes a new descriptor (its identity is read). False: its number is beyond the table, and it is not to be recorded. */
 bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
 void descriptors_settle(int fd);
-/* Emits the TCP state, the number of exchanges and the idle time of a connection. */
+/* Emits the state of a connection, and how often any socket was used if that has changed. */
 void descriptors_report(int fd);
 /* Settles, reconciles and reports every tracked descriptor. */
 void descriptors_sample(void);
@@ -44,6 +54,11 @@ void descriptors_sample(void);
 void descriptors_before_exec(void);
 /* Emits, in a forked child or a new program, what is open from the start. */
 void descriptors_inherited(void);
+
+/* Asks the kernel. *ret_endpoint: of a client's side the peer's definition, of a server's side its own address; else 0.
+ * Which side it is nobody says: a name at one end only tells it for Unix-domain sockets; an accepted Internet socket has
+ * SO_REUSEADDR from its listener, and clients have no use for that. */
+enum descriptor_side descriptors_side(int fd, uint32_t *ret_endpoint);
 
 /* The definition of a socket address as text; 0 if it has none. */
 uint32_t descriptors_endpoint(const void *address, uint32_t length);

@@ -16,9 +16,13 @@
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
+#include "state/foreign.h"
 #include "state/sample.h"
+#include "state/tempfiles.h"
+#include "state/threads.h"
 #include "settings.h"
 #include "stray/wire.h"
 
@@ -35,6 +39,7 @@ uint32_t *gate_word = &gate_closed;
 
 static struct {
     pid_t pid, parent_pid; /* 0: not started */
+    pid_t stood_in;        /* the forked child that stand_in() has seen to */
     uint8_t id[16], parent_id[16];
     int status;
     uint64_t losses_told;
@@ -169,6 +174,43 @@ static void remove_previous_spool(void)
         spool_remove_other(settings.previous_spool);
 }
 
+#define PREVIOUS "STRAY_PREVIOUS="
+
+size_t incarnation_description_room(void)
+{
+    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
+}
+
+bool incarnation_describe(struct text *variable)
+{
+    if (!process.traced)
+        return false;
+    text_string(variable, PREVIOUS);
+    for (unsigned i = 0; i < sizeof(process.id); i++) {
+        text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
+        text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
+    }
+    text_byte(variable, ':');
+    text_number(variable, (uint64_t)process.pid);
+    text_byte(variable, ':');
+    text_string(variable, spool_path());
+    return true;
+}
+
+/* In the environment that libc hands on by itself: to what system() and popen() begin. Only an entry that is there is
+ * replaced; `stray run` leaves one. */
+static void tell_successors(void)
+{
+    static char variable[PATH_MAX + 128];
+    struct text text = TEXT(variable);
+    text.used = 0;
+    if (!incarnation_describe(&text) || text.cut)
+        return;
+    for (char **entry = environ; entry && *entry; entry++)
+        if (string_begins(*entry, PREVIOUS))
+            *entry = variable;
+}
+
 /* Begins this process's own trace. The gate stays shut until all is in place. */
 static bool start(uint32_t origin)
 {
@@ -180,6 +222,7 @@ static bool start(uint32_t origin)
         return false;
     command_define((uint32_t)process.parent_pid);
     define_options();
+    foreign_define();
     capture_init();
     descriptors_init();
     return true;
@@ -188,6 +231,7 @@ static bool start(uint32_t origin)
 static void open_gate(void)
 {
     process.traced = true;
+    tell_successors();
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_RELEASE);
     sample_init();
     descriptors_inherited();
@@ -209,6 +253,9 @@ static void forget_parent(void)
     capture_forget();
     encode_forget();
     young_forget();
+    tempfiles_forget();
+    children_forget();
+    threads_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -236,9 +283,11 @@ static void begin_program(char **environment)
 {
     uint32_t flags = gate_enter();
     real_init();
+    foreign_find();
     clock_init();
     process.pid = sys_getpid();
     process.parent_pid = sys_getppid();
+    tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);
@@ -264,10 +313,45 @@ static uint32_t begin(void)
     return __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
 }
 
-uint32_t gate_open_slow(void)
+/* A signal handler that interrupted the tracer has forked, and the child may return into the middle of what belonged to
+ * its parent. That must find memory; the child's own trace begins when it is over. */
+static void stand_in(void)
 {
-    if (thread_self.flags & THREAD_INSIDE)
-        return 0; /* the tracer's own doing */
+    pid_t self = sys_getpid();
+    if (!process.traced || process.starting || self == process.pid || self == process.stood_in)
+        return;
+    process.stood_in = self;
+    spool_stand_in();
+    index_stand_in();
+}
+
+/* The executing program went quiet before, or the parent did. */
+static bool must_be_silent(void)
+{
+    return sys_quiet || (process.pid == 0 && environ && settings_silent(environ));
+}
+
+static uint32_t stay_silent(void)
+{
+    __atomic_store_n(&sys_quiet, true, __ATOMIC_SEQ_CST);
+    if (process.pid == 0)
+        real_init();
+    process.traced = false;
+    __atomic_store_n(gate_word, GATE_KNOWN, __ATOMIC_RELEASE);
+    return GATE_KNOWN;
+}
+
+uint32_t gate_open_slow(uint32_t bits)
+{
+    if (process.pid == 0 && !(bits & GATE_HEAP))
+        return 0;
+    if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
+        stand_in();
+        return 0;
+    }
+    if (must_be_silent())
+        return stay_silent();
+    int kept = errno;
     uint64_t mask = sys_no_signals();
     uint32_t word = 0;
     if (!__atomic_exchange_n(&process.starting, 1, __ATOMIC_ACQUIRE)) {
@@ -275,12 +359,13 @@ uint32_t gate_open_slow(void)
         __atomic_store_n(&process.starting, 0, __ATOMIC_RELEASE);
     }
     sys_signals(mask);
+    errno = kept;
     return word;
 }
 
 __attribute__((constructor)) static void begin_at_latest(void)
 {
-    gate_open(GATE_TRACED);
+    gate_open(GATE_TRACED | GATE_HEAP);
 }
 
 static bool is_traced(void)
@@ -312,10 +397,11 @@ static void tell_losses(void)
     process.losses_told = lost;
 }
 
-void incarnation_end(unsigned ending, int status)
+/* False: another end came first. */
+static bool say_last_words(unsigned ending, int status)
 {
     if (!is_traced() || __atomic_exchange_n(&process.ended, 1, __ATOMIC_RELAXED))
-        return;
+        return false;
     bool begun = __atomic_load_n(&process.ending, __ATOMIC_RELAXED);
     incarnation_end_begins(ending);
     sample_stop();
@@ -323,11 +409,35 @@ void incarnation_end(unsigned ending, int status)
         sample_force();
     tell_losses();
     emit_system(STRAY_END, (uint64_t)(uint32_t)status, ending);
-    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    return true;
+}
+
+static void close_spool(void)
+{
     bool written = lane_flush_all();
     spool->state = STRAY_SPOOL_CLOSED;
     if (written)
         spool_remove();
+}
+
+void incarnation_end(unsigned ending, int status)
+{
+    if (!say_last_words(ending, status))
+        return;
+    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    close_spool();
+}
+
+void incarnation_detach(const char *note)
+{
+    defs_string(STRAY_DEF_NOTE, note);
+    if (say_last_words(STRAY_ENDING_DETACH, 0)) {
+        stay_shut();
+        close_spool();
+        file_forget();
+    }
+    settings_silence(environ);
+    sys_go_quiet();
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */
@@ -355,27 +465,4 @@ void incarnation_exec_failed(void)
         return;
     spool->state = STRAY_SPOOL_LIVE;
     emit_system(STRAY_EXEC_FAILED, 0, 0);
-}
-
-#define PREVIOUS "STRAY_PREVIOUS="
-
-size_t incarnation_description_room(void)
-{
-    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
-}
-
-bool incarnation_describe(struct text *variable)
-{
-    if (!process.traced)
-        return false;
-    text_string(variable, PREVIOUS);
-    for (unsigned i = 0; i < sizeof(process.id); i++) {
-        text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
-        text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
-    }
-    text_byte(variable, ':');
-    text_number(variable, (uint64_t)process.pid);
-    text_byte(variable, ':');
-    text_string(variable, spool_path());
-    return true;
 }

@@ -17,6 +17,9 @@ bool incarnation_is_self(void);
 void incarnation_end_begins(unsigned ending);
 /* The last words: everything is written out and the spool removed; what still happens is written through. */
 void incarnation_end(unsigned ending, int status);
+/* The same for a process that goes on, but untraced and without any system call of ours, and so do its children. `note`
+ * tells why in the report. */
+void incarnation_detach(const char *note);
 /* The status that exit() or main gave, for an end that comes without one. */
 void incarnation_set_status(int status);
 

@@ -3,7 +3,10 @@
 
 #include "record/emit.h"
 #include "record/index.h"
+#include "state/children.h"
 #include "state/descriptors.h"
+#include "state/incarnation.h"
+#include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
 #include "text.h"
@@ -32,6 +35,8 @@ static uint64_t resident_bytes(void)
 static void emit_clock(void)
 {
     uint64_t monotonic = sys_nanoseconds(CLOCK_MONOTONIC), time = clock_before();
+    if (monotonic == 0) /* a seccomp filter refuses to tell */
+        return;
     emit_at(time, STRAY_CLOCK_PAIR, 0, 0, monotonic, sys_nanoseconds(CLOCK_REALTIME), 0);
 }
 
@@ -42,13 +47,15 @@ void sample_force(void)
     if (resident > 0)
         emit_system(STRAY_MEMORY, resident, index_bytes());
     descriptors_sample();
+    tempfiles_sample();
+    children_sample();
 }
 
-/* Of the threads that find a sample due, one takes it. */
+/* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
 static void take(uint64_t now)
 {
     uint64_t due = __atomic_load_n(&emit_due, __ATOMIC_RELAXED);
-    if (now >= due && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
+    if (now >= due && incarnation_is_self() && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
                                                   __ATOMIC_RELAXED))
         sample_force();
 }

@@ -184,7 +184,7 @@ def compare(report, expected):
     for (_, function, resource), row in sorted(expected.items()):
         found = report.sum(function, resource)
         wanted = {"opened": row["opened"], "closed": row["closed"], "open": row["opened"] - row["closed"]}
-        if resource == "heap" and row["bytes"] >= 0:
+        if resource in ("heap", "mmap") and row["bytes"] >= 0:
             wanted["bytes_open"] = row["bytes"]
         differ = {key: f"{found[key]}, not {value}" for key, value in wanted.items() if found[key] != value}
         if differ:

@@ -2,7 +2,7 @@
 """K of N, for every kind of client: exact counts, the right verdict, and nothing about the correct twins."""
 import pytest
 
-from conftest import PYTHON, SOURCES
+from conftest import PYTHON, SOURCES, bare, without_ours
 
 LOUD = ("leaked", "creep", "finalizer-closed", "open-at-exit", "close-wait")
 
@@ -154,3 +154,15 @@ def test_every_libpq_call(stray, target, postgres):
 @pytest.mark.parametrize("elision", [(), ("--full",)])
 def test_counts_do_not_depend_on_elision(stray, target, postgres, elision):
     stray.run([target("target_libpq")], env=postgres.env, options=elision).ok().check()
+
+
+def test_psycopg2_answers_as_untraced(stray, postgres):
+    """Its whole interface, errors, threads and destructors included: the same to the byte."""
+    command = [PYTHON, SOURCES / "python" / "psycopg2_api.py"]
+    traced, untraced = stray.run(command, env=postgres.env).ok(), bare(command, env=postgres.env)
+    assert untraced.returncode == 0, untraced.stderr
+    assert (traced.stdout, without_ours(traced.stderr)) == (untraced.stdout, untraced.stderr)
+    assert len(untraced.stdout.splitlines()) > 150
+    report = traced.report()
+    assert report.trace["complete"] and report.trace["lost_events"] == 0
+    assert report.connections(postgres.peer)["opened"] > 30

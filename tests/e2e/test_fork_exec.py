@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Processes: how they end, their children, and what they become."""
 import signal
+import struct
+import time
 
 import pytest
 
-from conftest import PYTHON, SOURCES, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, compare, parse_expected
 
 SIGNALS = {"abort": signal.SIGABRT, "segv": signal.SIGSEGV, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 
@@ -23,7 +25,8 @@ def test_exits(stray, target, how):
 def test_deaths(stray, target, how):
     result = stray.run([target("target_process"), "ends", how]).check()
     assert result.status == -SIGNALS[how]
-    assert result.report().process(result.pid)["end"] in ("signal", "killed")
+    process = result.report().process(result.pid)
+    assert (process["end"], process["exit_status"]) == ("signal", 128 + SIGNALS[how])
 
 
 def linked(report, root, count):
@@ -97,3 +100,120 @@ def test_follow_can_be_switched_off(stray, target):
     assert [process["pid"] for process in report.processes] == [result.pid]
     rows = {key: row for key, row in parse_expected(result.stdout).items() if key[0] == result.pid}
     compare(report, rows)
+
+
+class Header:
+    """What the head of a trace says of its descent."""
+
+    def __init__(self, path):
+        fields = struct.unpack_from("<8s3II16s16sII", path.read_bytes())
+        self.pid, self.id, self.parent, self.parent_pid, self.origin = fields[4:9]
+        self.name = path.name.split(".")[0]
+
+    def __repr__(self):
+        return f"{self.name} {self.pid}: {self.id.hex()[:6]} from {self.parent.hex()[:6]}, origin {self.origin}"
+
+
+START, FORK, EXEC = 0, 1, 2
+
+
+def descent(result):
+    """Each trace as the path of (name, origin) that leads to it from the first program's."""
+    headers = {header.id: header for header in map(Header, result.files())}
+    paths = []
+    for header in headers.values():
+        path = []
+        while header.parent != bytes(16):
+            path.insert(0, (header.name, header.origin))
+            assert header.parent in headers, (header, headers)
+            header = headers[header.parent]
+        assert header.pid == result.pid and header.origin == START, headers
+        paths.append(tuple(path))
+    return sorted(paths)
+
+
+LINEAGE = """
+import os, subprocess, sys
+os.system("/bin/true; :")
+os.popen("/bin/echo; :").read()
+pid = os.fork()
+if pid == 0:
+    os.system("/bin/true; :")
+    os._exit(0)
+os.waitpid(pid, 0)
+subprocess.run(["/bin/true"])
+"""
+
+
+def test_lineage(stray):
+    """Each program's parent is the very incarnation that began it, also where libc begins it on its own."""
+    result = stray.run(["bash", "-c", "exec env python3 -c \"$0\"", LINEAGE]).ok()
+    env = (("env", EXEC),)
+    python = env + (("python3", EXEC),)
+    shell = python + (("sh", START),)
+    child = python + (("python3", FORK),)
+    inner = child + (("sh", START),)
+    assert descent(result) == sorted([
+        (), env, python, shell, shell + (("true", START),), shell, shell + (("echo", START),),
+        child, inner, inner + (("true", START),), python + (("true", START),)])
+
+
+DAEMON = """
+import os, sys
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+os.chdir("/")
+os.umask(0)
+os.closerange(0, 65536)
+null = os.open("/dev/null", os.O_RDWR)
+os.dup2(null, 1)
+os.dup2(null, 2)
+os.system("/bin/true; :")
+open(sys.argv[1], "w").close()
+"""
+
+
+def wait_until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def test_daemon(stray, tmp_path):
+    result = stray.run([PYTHON, "-c", DAEMON, tmp_path / "done"]).ok()
+    wait_until((tmp_path / "done").exists)
+    wait_until(lambda: not list(result.trace.glob("*.spool")))
+    first = (("python3", FORK),)
+    second = first + (("python3", FORK),)
+    shell = second + (("sh", START),)
+    assert descent(result) == sorted([(), first, second, shell, shell + (("true", START),)])
+    report = result.report()
+    assert {process["end"] for process in report.processes} == {"exit"}
+
+
+def test_daemon_of_libc(stray, target):
+    result = stray.run([target("target_children"), "daemon"]).ok()
+    wait_until(lambda: len(result.files()) == 3 and not list(result.trace.glob("*.spool")))
+    assert descent(result) == [(), (("target_children", FORK),), (("target_children", FORK),) * 2]
+    assert {process["end"] for process in result.report().processes} == {"exit"}
+    assert result.report().sum("by_fork", "child") == {"opened": 1, "closed": 1, "open": 0, "bytes_open": 0}
+
+
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+def test_fork_in_a_signal_handler(stray, target, options):
+    """The child returns into whatever its parent was interrupted in: the tracer, most often."""
+    result = stray.run([target("target_fork_in_handler"), 100 * SOAK], options=options).ok()
+    report = result.report()
+    expected = parse_expected(result.stdout)
+    total = expected.pop((result.pid, "in all", "child"))
+    compare(report, expected)
+    books = report.process(result.pid)["resources"]["child"]
+    assert (books["opened"], books["closed"]) == (total["opened"], total["closed"])
+    assert report.trace["complete"] and report.trace["lost_events"] == 0
+    assert len(report.processes) == total["opened"] + 1
+    assert {process["end"] for process in report.processes} == {"exit"}

@@ -33,13 +33,13 @@ def test_exec_that_fails(stray, target, options):
 
 def test_lives_of_hundreds_of_others(stray, target):
     """What dies while its acquire is still in the lane leaves no events, though the lane's buffers filled meanwhile."""
-    process = stray.run([target("target_rings")]).ok().check().report().process()
+    process = stray.run([target("target_overflow")]).ok().check().report().process()
     assert process["events"] < process["resources"]["heap"]["opened"] / 10
 
 
 @ELISION
 def test_handlers_that_find_no_slot(stray, target, options):
-    process = stray.run([target("target_rings"), "signals"], options=options).ok().check().report().process()
+    process = stray.run([target("target_overflow"), "signals"], options=options).ok().check().report().process()
     sockets = process["resources"]["socket"]
     assert process["lost_events"] == 0
     assert sockets["opened"] == sockets["closed"] and sockets["opened"] > 0 and sockets["opened"] % 80 == 0

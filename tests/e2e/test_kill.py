@@ -45,11 +45,13 @@ def test_nothing_that_returned_is_lost(stray, target, threads, options, round):
         kept = report.sum(f"kept_{thread}", "heap")
         young = report.sum(f"young_{thread}", "heap")
         sockets = report.sum(f"socket_{thread}", "socket")
+        files = report.sum(f"file_{thread}", "file")
         # It may have gone on for less than a batch and a line beyond what it said.
         assert done <= kept["opened"] <= done + 2 * BATCH
         assert (kept["closed"], kept["bytes_open"]) == (0, 32 * kept["open"])
         assert done <= young["opened"] <= done + 2 * BATCH and young["open"] <= 1
         assert done // BATCH <= sockets["opened"] <= done // BATCH + 2
+        assert done // BATCH <= files["opened"] <= done // BATCH + 2 and files["open"] <= 1
 
 
 def test_killed_before_anything(stray):
@@ -95,3 +97,23 @@ def test_spool_elsewhere(stray, target, tmp_path, end):
     process.wait()
     assert len(list(spools.iterdir())) == 1
     assert stray.report(process.trace).sum("kept_0", "heap")["opened"] >= done
+
+
+DEATHS = {"kill": signal.SIGKILL, "segv": signal.SIGSEGV, "abort": signal.SIGABRT, "stack": signal.SIGSEGV, "memory": signal.SIGABRT,
+          "memory-exit": 0}
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("how", DEATHS)
+def test_counts_up_to_a_death(stray, target, how, threads):
+    """Whatever the program dies of, and with nothing left of its memory: to the block."""
+    result = stray.run([target("target_deaths"), how, threads])
+    assert result.status == -DEATHS[how], result.stderr
+    report = result.report()
+    assert report.process(result.pid)["end"] in (["exit"] if how == "memory-exit" else ["signal", "killed"])
+    assert report.trace["lost_events"] == 0 and report.trace["complete"]
+    if how == "stack":  # it allocates on its way down
+        rows = [line for line in result.stdout.splitlines(True) if '"young"' not in line]
+        assert report.sum("young", "heap")["opened"] > 3000 * threads
+        result.stdout = "".join(rows)
+    result.check()

@@ -36,7 +36,7 @@ static double seconds(void *data, uint64_t time)
     return (double)time / 1e9;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, 0};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {

@@ -499,7 +499,36 @@ Test(connections, hung_up_on)
     figures.tc = 5;
     cr_expect(usage_judge_close_wait(&figures, &judgement));
     cr_expect_eq(judgement.count, 12);
+    cr_expect_eq(judgement.confidence, CONFIDENCE_HIGH);
+}
+
+Test(connections, hung_up_on_in_a_run_too_short_for_samples)
+{
+    for (int i = 0; i < 3; i++)
+        add(1 + i * 0.001, 1, 0)->close_wait = 1;
+    figures.tc = 5;
+    cr_expect(usage_judge_close_wait(&figures, &judgement));
+    cr_expect_eq(judgement.count, 3);
+    cr_expect_eq(judgement.confidence, CONFIDENCE_MEDIUM);
+}
+
+Test(connections, the_peer_closed_just_before_the_end)
+{
     for (int i = 0; i < 12; i++)
-        usages[i].close_wait = 2;
+        add(1 + i * 0.001, 4.9, 0)->close_wait = 1;
+    figures.tc = 5;
     cr_expect_not(usage_judge_close_wait(&figures, &judgement));
+}
+
+Test(connections, two_that_wait_at_the_end_may_be_noticed_yet)
+{
+    for (int i = 0; i < 2; i++)
+        add(1 + i * 0.001, 1, 0)->close_wait = 1;
+    figures.tc = 5;
+    cr_expect_not(usage_judge_close_wait(&figures, &judgement));
+    usages[0].close_wait = 60;
+    usages[0].close_wait_s = 60;
+    figures.tc = 1000;
+    cr_expect(usage_judge_close_wait(&figures, &judgement));
+    cr_expect_eq(judgement.count, 1);
 }

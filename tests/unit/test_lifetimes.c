@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "feed.h"
 
@@ -46,6 +48,84 @@ static const struct site *site(unsigned resource, uint32_t stack)
 }
 
 /* ---- heap ---- */
+
+/* USED: so many calls, the last so many microseconds ago. */
+static void feed_used(uint64_t fd, uint64_t calls, uint64_t microseconds)
+{
+    feed_event(&feed, STRAY_USED, STRAY_CONNECTION, fd, calls << 40 | microseconds, 0);
+}
+
+Test(lifetimes, told_uses_win_over_what_samples_presume)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    uint64_t birth = feed.now;
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 4, 600000);
+    cr_expect_eq(life->moved, 4);
+    cr_expect(life->used_known && !life->sampled);
+    uint64_t last = feed.now - 600 * MS;
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->quiet, last - birth);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 1ull << 56 | 3ull << 32 | 10, 0);
+    cr_expect_eq(life->last_use, last);
+    cr_expect_eq(life->sent, 3);
+    feed_used(3, 4, 0); /* told again */
+    cr_expect_eq(life->last_use, last);
+    feed_wait(&feed, 1000 * MS);
+    feed_used(3, 5, 100);
+    cr_expect_eq(life->last_use, feed.now - 100000);
+}
+
+Test(lifetimes, uses_after_the_end_begins_are_none)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_used(3, 1, 0);
+    uint64_t last = feed.now;
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_wait(&feed, MS);
+    feed_used(3, 2, 0);
+    cr_expect_eq(feed.lives->lives[0].last_use, last);
+    cr_expect_eq(feed.lives->lives[0].moved_last, feed.now);
+}
+
+Test(lifetimes, a_stream_that_is_no_tcp_has_a_state_and_no_presumed_use)
+{
+    feed_connect(&feed, 3, 5, 10);
+    const struct life *life = &feed.lives->lives[0];
+    feed_wait(&feed, 1000 * MS);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56 | UINT32_MAX, 0);
+    cr_expect_not(life->used_known);
+    cr_expect_eq(life->close_wait, 1);
+    cr_expect(life->stream);
+}
+
+Test(lifetimes, a_reset_counts_as_hung_up_unless_this_side_shut_it_down)
+{
+    feed_connect(&feed, 3, 5, 10);
+    feed_connect(&feed, 4, 5, 10);
+    feed_event(&feed, STRAY_SHUTDOWN, STRAY_CONNECTION, 4, 2, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 7ull << 56, 0);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 4, 7ull << 56, 0);
+    cr_expect_eq(feed.lives->lives[0].close_wait, 1);
+    cr_expect_eq(feed.lives->lives[1].close_wait, 0);
+}
+
+Test(lifetimes, a_pgconn_of_another_process_counts_as_nothing)
+{
+    feed_pg_use(&feed, 0x100);
+    feed_pg_use(&feed, 0x100);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x100, 0, BY_CLOSE);
+    feed_finish(&feed);
+    const struct book *book = &feed.lives->books[STRAY_PGCONN];
+    cr_expect_eq(book->opened, 0);
+    cr_expect_eq(book->closed, 0);
+    cr_expect_eq(book->inherited, 0);
+    cr_expect_eq(book->unknown, 2);
+    cr_expect_eq(feed.lives->lives[0].moved, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_PGCONN), 0);
+}
 
 Test(lifetimes, a_block_opens_and_closes)
 {
@@ -428,6 +508,112 @@ Test(lifetimes, a_signal_begins_the_end)
     cr_expect_eq(feed.lives->ending, ENDING_EXIT);
 }
 
+/* Opened before the signal, closed after it; the process ends so many seconds after that. */
+static void signalled(double before, double after)
+{
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, (uint64_t)(before * 1e9));
+    feed.lives->source.end = feed.now + (uint64_t)(after * 1e9);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_wait(&feed, (uint64_t)(after * 1e9));
+    feed_exit(&feed);
+    feed_finish(&feed);
+}
+
+Test(lifetimes, a_signal_that_is_obeyed_soon_begins_the_end)
+{
+    signalled(100, 50);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, long_runs_may_take_longer_to_obey)
+{
+    signalled(36000, 1200);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, who_goes_on_for_long_has_not_obeyed)
+{
+    signalled(300, 70);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+    cr_expect(feed.lives->voluntary);
+}
+
+Test(lifetimes, who_goes_on_for_longer_than_before_has_not_obeyed)
+{
+    signalled(2, 3);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0);
+}
+
+Test(lifetimes, the_signal_that_is_obeyed_counts)
+{
+    feed.lives->source.end = 1000 * 1000 * MS;
+    feed_wait(&feed, 600 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_connect(&feed, 3, 5, 1);
+    feed_wait(&feed, 390 * 1000 * MS);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_CAUGHT, 15, 0);
+    feed_close(&feed, 3, BY_CLOSE);
+    feed_finish(&feed);
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 1);
+}
+
+Test(lifetimes, a_signal_to_oneself_is_the_end_unless_survived)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_SURVIVED, 6, 0);
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 11, 0);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 11);
+}
+
+Test(lifetimes, a_deadly_signal_does_not_wait)
+{
+    feed_event(&feed, STRAY_SIGNAL, 0, STRAY_SIGNAL_DEADLY, 6, 0);
+    feed_wait(&feed, 2000 * MS);
+    feed_connect(&feed, 3, 5, 1);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->deadly, 0);
+}
+
+/* ---- threads and children ---- */
+
+Test(lifetimes, an_id_may_come_again_before_its_thread_was_joined)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 1, 1);
+    feed_event(&feed, STRAY_EXITED, STRAY_THREAD, 77, 1, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 77, 2, 1);
+    expect(STRAY_THREAD, 2, 0, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_THREAD, 77, 1, 0);
+    feed_finish(&feed);
+    expect(STRAY_THREAD, 2, 1, 1);
+    cr_expect_eq(feed.lives->sites[0].ended, 0);
+}
+
+Test(lifetimes, what_has_ended_and_stays_is_counted)
+{
+    for (unsigned pid = 10; pid < 16; pid++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, pid, 0, 1);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, pid, 0, 0);
+    }
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 10, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_RECONCILED, STRAY_CHILD, 11, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_CHILD, 20, 0, 1);
+    feed_exit(&feed);
+    feed_event(&feed, STRAY_EXITED, STRAY_CHILD, 20, 0, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 15, 9, 0); /* an exit handler waits for it */
+    feed_finish(&feed);
+    expect(STRAY_CHILD, 7, 3, 4);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].unknown, 0);
+    cr_expect_eq(feed.lives->sites[0].ended, 4);
+    cr_expect_eq(feed.lives->sites[0].overtaken, 4);
+    cr_expect_eq(feed.lives->books[STRAY_CHILD].bytes_open, 0);
+    cr_assert_eq(feed.lives->death_count, 2);
+    cr_expect(feed.lives->deaths[1].pid == 15 && feed.lives->deaths[1].status == 9);
+}
+
 Test(lifetimes, without_an_end_the_last_event_is_it)
 {
     feed_connect(&feed, 3, 5, 1);
@@ -507,6 +693,57 @@ Test(lifetimes, else_statements_else_allocations)
     cr_expect_eq(feed.lives->axis, AXIS_ALLOCATIONS);
 }
 
+/* What was done while a buffer filled up is told at its end, site by site and octave by octave. */
+Test(lifetimes, sums_are_spread_over_the_time_they_came_from)
+{
+    for (uint64_t batch = 1; batch <= 2; batch++) {
+        for (uint64_t i = 0; i < 500; i++) {
+            feed_wait(&feed, 2 * MS);
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, (batch << 32) + i * 16, 1, 1);
+        }
+        for (uint64_t octave = 10; octave < 15; octave++) {
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 10000 | octave << 56, 0, 2);
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 10000 | octave << 56, 0, 3);
+        }
+    }
+    feed_finish(&feed);
+    const struct marks *marks = &feed.lives->marks;
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 201000);
+    for (uint64_t quarter = 1; quarter < 4; quarter++) {
+        const struct mark *mark = marks_at(marks, (uint32_t)(marks->current * quarter / 4));
+        cr_expect_float_eq((double)mark->at[AXIS_ALLOCATIONS], 50250.0 * (double)quarter, 1000, "%lu",
+                           (unsigned long)mark->at[AXIS_ALLOCATIONS]);
+    }
+}
+
+Test(lifetimes, sums_stay_spread_when_marks_merge)
+{
+    for (uint64_t i = 1; i <= 100000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+        if (i % 20000 == 0)
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 900000 | UINT64_C(12) << 56, 0, 2);
+    }
+    feed_finish(&feed);
+    const struct mark *middle = marks_at(&feed.lives->marks, feed.lives->marks.current / 2);
+    cr_expect_eq(feed.lives->marks.shift, 1);
+    cr_expect_float_eq((double)feed.lives->at_tc.at[AXIS_ALLOCATIONS], 4600000, 10);
+    cr_expect_float_eq((double)middle->at[AXIS_ALLOCATIONS], 2300000, 5000, "%lu",
+                       (unsigned long)middle->at[AXIS_ALLOCATIONS]);
+}
+
+Test(lifetimes, a_realloc_that_grows_is_counted)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100000, 1);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x1000, 150000, 0);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_HEAP, 0x1000, 0, 0);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_HEAP, 0x2000, 400000, 0);
+    feed_event(&feed, STRAY_RESIZE, STRAY_HEAP, 0x2000, 300000, 0);
+    feed_finish(&feed);
+    cr_assert_not_null(site(STRAY_HEAP, 1)->growth);
+    cr_expect_eq(site(STRAY_HEAP, 1)->growth->resized, 300000);
+}
+
 Test(lifetimes, marks_stay_in_bounds_and_true)
 {
     for (uint64_t i = 1; i <= 200000; i++) {
@@ -522,4 +759,171 @@ Test(lifetimes, marks_stay_in_bounds_and_true)
     cr_assert_not_null(growth);
     cr_expect_float_eq((double)growth->by_work[32], 3125.0, 10);
     cr_expect_float_eq((double)growth->by_time[32], 3125.0, 10);
+}
+
+/* ---- strings of libpq ---- */
+
+Test(lifetimes, a_string_of_libpq_may_be_given_to_free)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 40, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_PGSTRING, 0x1000, 0, 2);
+    feed_event(&feed, STRAY_OPEN, STRAY_PGSTRING, 0x2000, 0, 2);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    expect(STRAY_HEAP, 1, 1, 0);
+    expect(STRAY_PGSTRING, 2, 1, 1);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGSTRING, 0x2000, 0, 0);
+    expect(STRAY_PGSTRING, 2, 2, 0);
+}
+
+/* ---- mappings ---- */
+
+#define PAGE UINT64_C(4096)
+
+static void mapping(unsigned action, uint64_t page, uint64_t pages, uint32_t stack)
+{
+    feed_event(&feed, action, STRAY_MMAP, page * PAGE, pages * PAGE, stack);
+}
+
+Test(lifetimes, a_mapping_is_open_until_its_last_page_is_gone)
+{
+    mapping(STRAY_OPEN, 10, 5, 1);
+    mapping(STRAY_CLOSE, 12, 1, 0);
+    expect(STRAY_MMAP, 1, 0, 1);
+    cr_expect_eq(book(STRAY_MMAP)->bytes_open, 4 * PAGE);
+    mapping(STRAY_CLOSE, 13, 100, 0);
+    mapping(STRAY_CLOSE, 10, 2, 0);
+    expect(STRAY_MMAP, 1, 1, 0);
+    cr_expect_eq(site(STRAY_MMAP, 1)->bytes_open, 0);
+    cr_expect_eq(book(STRAY_MMAP)->unknown, 0);
+    mapping(STRAY_CLOSE, 10, 5, 0);
+    cr_expect_eq(book(STRAY_MMAP)->unknown, 1);
+}
+
+Test(lifetimes, mappings_that_make_no_sense_are_counted)
+{
+    mapping(STRAY_OPEN, 10, 0, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_MMAP, UINT64_MAX - 10, 4096, 1);
+    feed_event(&feed, STRAY_MOVE_FROM, STRAY_MMAP, 0, UINT64_MAX, 0);
+    feed_event(&feed, STRAY_MOVE_TO, STRAY_MMAP, 4096, 4096, 0);
+    cr_expect_eq(feed.lives->strange, 3);
+    expect(STRAY_MMAP, 0, 0, 0);
+}
+
+Test(lifetimes, survivors_among_mappings_are_known)
+{
+    for (uint64_t i = 0; i < 100; i++) {
+        mapping(STRAY_OPEN, 10 + 4 * i, 4, 1);
+        mapping(STRAY_CLOSE, 10 + 4 * i, i % 2 ? 4 : 1, 0);
+    }
+    mapping(STRAY_MOVE_FROM, 10, 3, 0); /* under way when the end comes */
+    feed_finish(&feed);
+    const struct site *mapped = site(STRAY_MMAP, 1);
+    cr_expect_eq(mapped->alive, 50);
+    cr_expect_eq(mapped->alive_bytes, 50 * 3 * PAGE);
+    cr_assert_not_null(mapped->growth);
+    uint64_t survivors = 0;
+    for (unsigned i = 0; i < LIVES_WINDOWS; i++)
+        survivors += mapped->growth->by_time[i];
+    cr_expect_eq(survivors, 50);
+}
+
+/* ---- the same, page by page ---- */
+
+#define MODEL_PAGES 64
+#define MODEL_SITES 5
+
+static uint32_t owner[MODEL_PAGES]; /* number of the mapping a page belongs to; 0: none */
+static uint32_t born_at[10000];     /* site of each mapping */
+static uint32_t mapped_count;
+
+static void model_map(uint64_t page, uint64_t pages, uint32_t stack)
+{
+    born_at[++mapped_count] = stack;
+    for (uint64_t i = page; i < page + pages; i++)
+        owner[i] = mapped_count;
+}
+
+static void model_unmap(uint64_t page, uint64_t pages)
+{
+    for (uint64_t i = page; i < page + pages; i++)
+        owner[i] = 0;
+}
+
+/* Unmaps the target, moves what there is, and grows the last page's mapping where that was mapped. */
+static void model_move(uint64_t from, uint64_t to, uint64_t moved, uint64_t pages)
+{
+    uint32_t kept[MODEL_PAGES];
+    for (uint64_t i = 0; i < moved; i++)
+        kept[i] = owner[from + i];
+    model_unmap(from, moved);
+    for (uint64_t i = 0; i < pages; i++)
+        owner[to + i] = i < moved ? kept[i] : kept[moved - 1];
+}
+
+static void compare_with_model(unsigned seed, unsigned step)
+{
+    uint64_t pages[MODEL_SITES + 1] = {0}, open[MODEL_SITES + 1] = {0}, opened[MODEL_SITES + 1] = {0};
+    static bool seen[10000];
+    memset(seen, 0, sizeof(seen));
+    for (unsigned i = 0; i < MODEL_PAGES; i++) {
+        if (owner[i] == 0)
+            continue;
+        pages[born_at[owner[i]]]++;
+        open[born_at[owner[i]]] += !seen[owner[i]];
+        seen[owner[i]] = true;
+    }
+    for (unsigned i = 1; i <= mapped_count; i++)
+        opened[born_at[i]]++;
+    for (uint32_t stack = 1; stack <= MODEL_SITES; stack++) {
+        if (opened[stack] == 0)
+            continue;
+        const struct site *found = site(STRAY_MMAP, stack);
+        cr_assert_eq(found->opened, opened[stack], "seed %u, step %u: opened", seed, step);
+        cr_assert_eq(found->open, open[stack], "seed %u, step %u: open", seed, step);
+        cr_assert_eq(found->closed, opened[stack] - open[stack], "seed %u, step %u: closed", seed, step);
+        cr_assert_eq(found->bytes_open, pages[stack] * PAGE, "seed %u, step %u: bytes", seed, step);
+    }
+}
+
+static void random_step(unsigned *seed)
+{
+    uint64_t page = (uint64_t)rand_r(seed) % (MODEL_PAGES / 2), pages = 1 + (uint64_t)rand_r(seed) % 12;
+    uint64_t to = MODEL_PAGES / 2 + (uint64_t)rand_r(seed) % 8;
+    uint64_t grown = pages + (uint64_t)rand_r(seed) % 5;
+    uint32_t stack = 1 + (uint32_t)rand_r(seed) % MODEL_SITES;
+    switch (rand_r(seed) % 4) {
+    case 0:
+        mapping(STRAY_OPEN, page, pages, stack);
+        model_map(page, pages, stack);
+        break;
+    case 1:
+        mapping(STRAY_CLOSE, page, pages, 0);
+        model_unmap(page, pages);
+        break;
+    case 2:
+        mapping(STRAY_RESIZE, page, pages, 0);
+        for (uint64_t i = 1; i < pages && owner[page]; i++)
+            owner[page + i] = owner[page];
+        break;
+    default:
+        mapping(STRAY_MOVE_FROM, page, pages, 0);
+        mapping(STRAY_MOVE_TO, to, grown, 0);
+        model_move(page, to, pages, grown);
+        break;
+    }
+}
+
+Test(lifetimes, mappings_are_exact_to_the_page)
+{
+    for (unsigned round = 1; round <= 40; round++) {
+        unsigned seed = round;
+        memset(owner, 0, sizeof(owner));
+        mapped_count = 0;
+        for (unsigned step = 0; step < 500; step++) {
+            random_step(&seed);
+            compare_with_model(round, step);
+        }
+        feed_close_all(&feed);
+        feed_open(&feed);
+    }
 }

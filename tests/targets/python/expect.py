@@ -4,6 +4,6 @@ import json
 import os
 
 
-def expect(function, resource, opened, closed):
-    line = {"pid": os.getpid(), "function": function, "resource": resource, "opened": opened, "closed": closed, "bytes": -1}
+def expect(function, resource, opened, closed, bytes=-1):
+    line = {"pid": os.getpid(), "function": function, "resource": resource, "opened": opened, "closed": closed, "bytes": bytes}
     print(json.dumps(line), flush=True)

@@ -2,11 +2,12 @@
 /*
  * acks THREADS [PAUSE]: opens without end and says, after every few, how many opens have returned; then pauses
  * for PAUSE microseconds:
- *     T N     thread T has completed N blocks at kept_T, N sockets at socket_T for every 64 blocks
+ *     T N     thread T has completed N blocks at kept_T, and for every 64 blocks a socket at socket_T and a file at file_T
  * Whoever kills it can compare what it said with what the trace holds.
  */
 #include "expect.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@ static useconds_t pause_us;
 #define SITES(n)                                                                                              \
     static SITE void *kept_##n(void) { void *volatile block = malloc(32); return block; }                     \
     static SITE int socket_##n(void) { int fd = socket(AF_UNIX, SOCK_STREAM, 0); return fd; }                 \
+    static SITE int file_##n(void) { int fd = open("/dev/null", O_RDONLY); return fd; }                       \
     static SITE void young_##n(void) { void *volatile block = malloc(24); free(block); }
 SITES(0)
 SITES(1)
@@ -32,9 +34,12 @@ SITES(7)
 static const struct sites {
     void *(*keep)(void);
     int (*open)(void);
+    int (*open_file)(void);
     void (*young)(void);
-} sites[] = {{kept_0, socket_0, young_0}, {kept_1, socket_1, young_1}, {kept_2, socket_2, young_2}, {kept_3, socket_3, young_3},
-             {kept_4, socket_4, young_4}, {kept_5, socket_5, young_5}, {kept_6, socket_6, young_6}, {kept_7, socket_7, young_7}};
+} sites[] = {{kept_0, socket_0, file_0, young_0}, {kept_1, socket_1, file_1, young_1},
+             {kept_2, socket_2, file_2, young_2}, {kept_3, socket_3, file_3, young_3},
+             {kept_4, socket_4, file_4, young_4}, {kept_5, socket_5, file_5, young_5},
+             {kept_6, socket_6, file_6, young_6}, {kept_7, socket_7, file_7, young_7}};
 
 static void *work(void *argument)
 {
@@ -45,6 +50,9 @@ static void *work(void *argument)
             MUST(sites[me].keep());
             sites[me].young();
         }
+        int file = sites[me].open_file();
+        MUST(file >= 0);
+        close(file);
         int fd = sites[me].open();
         MUST(fd >= 0);
         if (fd > 3000) /* far from any limit; the oldest are closed where they were made */

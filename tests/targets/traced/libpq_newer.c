@@ -27,3 +27,20 @@ EXPORT PGresult *PQchangePassword(PGconn *conn, const char *user, const char *se
 {
     return run(conn, "ALTER USER \"%s\" PASSWORD '%s'", user, secret);
 }
+
+/* One that is made of the older kind. */
+EXPORT PGcancelConn *PQcancelCreate(PGconn *conn)
+{
+    return (PGcancelConn *)PQgetCancel(conn);
+}
+
+EXPORT int PQcancelBlocking(PGcancelConn *cancel)
+{
+    char error[256];
+    return PQcancel((PGcancel *)cancel, error, sizeof(error));
+}
+
+EXPORT void PQcancelFinish(PGcancelConn *cancel)
+{
+    PQfreeCancel((PGcancel *)cancel);
+}

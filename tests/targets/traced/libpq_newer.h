@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Three calls that came with libpq 17, made of the calls of libpq 15, in a library of its own: programs that use
+ * Calls that came with libpq 17, made of the calls of libpq 15, in a library of its own: programs that use
  * them can then be built and traced where only 15 is installed. They do what the real ones do.
  */
 #ifndef TARGETS_LIBPQ_NEWER_H
@@ -11,5 +11,10 @@
 PGresult *PQclosePrepared(PGconn *conn, const char *name);
 PGresult *PQclosePortal(PGconn *conn, const char *name);
 PGresult *PQchangePassword(PGconn *conn, const char *user, const char *secret);
+
+typedef struct pg_cancel_conn PGcancelConn;
+PGcancelConn *PQcancelCreate(PGconn *conn);
+int PQcancelBlocking(PGcancelConn *cancel);
+void PQcancelFinish(PGcancelConn *cancel);
 
 #endif

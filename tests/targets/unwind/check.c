@@ -18,6 +18,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "gate.h"
 #include "record/defs.h"
 #include "stack/modules.h"
 #include "stack/native.h"
@@ -40,6 +41,8 @@ static struct {
     void (*free)(void *block);
     int (*dlclose)(void *object);
 } next;
+
+__thread struct thread thread_self; /* of the shim, for what is linked from it; none of its hooks is here */
 
 struct thread_state {
     struct unwinder unwinder;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Building JSON without a check at each step: where memory runs out, jansson answers NULL, and what is added
+ * as NULL is silently left out. So failures are noted where they happen, and whoever prints asks once. Not
+ * thread safe.
+ */
+#ifndef STRAY_JSON_MEMORY_H
+#define STRAY_JSON_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From now on failures are noted; none is so far. To be called before anything is built. */
+void json_memory_watch(void);
+/* Whether memory ran out since then: what was built is not whole. */
+bool json_memory_failed(void);
+/* malloc() whose failure is noted, for what becomes part of it. */
+void *json_memory_malloc(size_t size);
+
+#endif

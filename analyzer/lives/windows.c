@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lives/windows.h"
+
+static uint32_t saturated(uint64_t count)
+{
+    return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
+}
+
+static void merge_neighbours(struct windows *windows)
+{
+    for (unsigned i = 0; i < LIVES_WINDOWS / 2; i++) {
+        unsigned first = 2 * i, second = first + 1;
+        windows->low[i] = windows->low[first];
+        windows->low_bytes[i] = windows->low_bytes[first];
+        if (second > windows->current)
+            continue;
+        if (windows->low[second] < windows->low[i])
+            windows->low[i] = windows->low[second];
+        if (windows->low_bytes[second] < windows->low_bytes[i])
+            windows->low_bytes[i] = windows->low_bytes[second];
+    }
+    for (unsigned i = LIVES_WINDOWS / 2; i < LIVES_WINDOWS; i++) {
+        windows->low[i] = 0;
+        windows->low_bytes[i] = 0;
+    }
+    windows->current /= 2;
+    windows->shift++;
+}
+
+void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
+{
+    while (mark >> windows->shift >= LIVES_WINDOWS)
+        merge_neighbours(windows);
+    while (windows->current < mark >> windows->shift) {
+        windows->current++;
+        windows->low[windows->current] = saturated(open);
+        windows->low_bytes[windows->current] = (float)bytes;
+    }
+}
+
+void windows_change(struct windows *windows, uint64_t open, uint64_t bytes)
+{
+    if (open < windows->low[windows->current])
+        windows->low[windows->current] = (uint32_t)open;
+    if ((float)bytes < windows->low_bytes[windows->current])
+        windows->low_bytes[windows->current] = (float)bytes;
+}
+
+uint32_t windows_mark(const struct windows *windows, uint32_t index)
+{
+    return index << windows->shift;
+}

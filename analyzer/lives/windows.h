@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How many resources of one site were open, window by window: the smallest number. What piles up raises it,
+ * what comes and goes does not. Windows are stretches of marks, so they are the same
+ * for all sites of a process, and lie on each of its axes. When they run out, their width doubles and
+ * neighbours merge: memory is bounded however long the run. A zeroed struct is windows with nothing in them.
+ * Not thread safe.
+ */
+#ifndef STRAY_LIVES_WINDOWS_H
+#define STRAY_LIVES_WINDOWS_H
+
+#include <stdint.h>
+
+#define LIVES_WINDOWS 64
+
+struct windows {
+    uint32_t low[LIVES_WINDOWS];    /* smallest number open */
+    float low_bytes[LIVES_WINDOWS]; /* smallest sum of sizes open */
+    uint32_t current;               /* index of the latest window */
+    uint32_t shift;                 /* a mark's number, shifted right by this, is its window's index */
+};
+
+/* Comes to `mark`, up to which `open` and `bytes` did not change. To be called before they do, too. */
+void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes);
+/* The site's state within the latest window changed to this. */
+void windows_change(struct windows *windows, uint64_t open, uint64_t bytes);
+/* First mark of window `index`. */
+uint32_t windows_mark(const struct windows *windows, uint32_t index);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdicts/cohorts.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define GROUPS      16
+#define A_GROUP     4 /* survivors that one group should have, were they spread evenly */
+#define ONSET_SHARE 0.01
+#define OUTLIER     4   /* times the median: more in one window is a load of something else */
+#define DUE         4.6 /* where so many are due, none comes by chance once in a hundred times */
+#define LONGER      1.5
+#define PROMPT      4 /* windows: an onset so soon is no onset, it had begun before */
+#define MOST_ORDER  8.0
+
+static uint64_t sum(const uint32_t *counts, unsigned from, unsigned to)
+{
+    uint64_t total = 0;
+    for (unsigned i = from; i < to; i++)
+        total += counts[i];
+    return total;
+}
+
+static unsigned onset_of(const uint32_t *born, unsigned end)
+{
+    double total = (double)sum(born, 0, end), seen = 0;
+    for (unsigned i = 0; i < end; i++) {
+        seen += born[i];
+        if (seen > ONSET_SHARE * total)
+            return i;
+    }
+    return end;
+}
+
+static void share_out(const uint32_t *born, struct cohorts *cohorts)
+{
+    uint64_t best = 0, second = 0;
+    unsigned windows = cohorts->end - cohorts->onset, held = 0;
+    cohorts->groups = (unsigned)fmin(fmin(GROUPS, (double)(cohorts->survivors / A_GROUP)), windows);
+    for (unsigned i = 0; i < cohorts->groups; i++) {
+        uint64_t here = sum(born, cohorts->onset + i * windows / cohorts->groups,
+                            cohorts->onset + (i + 1) * windows / cohorts->groups);
+        held += here > 0;
+        if (here >= best) {
+            second = best;
+            best = here;
+        } else if (here > second) {
+            second = here;
+        }
+    }
+    cohorts->generations = cohorts->groups ? (double)held / cohorts->groups : 0;
+    cohorts->top_two = cohorts->survivors ? (double)(best + second) / (double)cohorts->survivors : 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What a window may count for in the order of growth: one table loaded in between shall not hide a leak. */
+static double most_of_one(const uint32_t *born, const struct cohorts *cohorts)
+{
+    uint32_t sorted[COHORT_WINDOWS];
+    unsigned count = cohorts->end - cohorts->onset;
+    for (unsigned i = 0; i < count; i++)
+        sorted[i] = born[cohorts->onset + i];
+    qsort(sorted, count, sizeof(*sorted), ascending);
+    return fmax(OUTLIER, OUTLIER * (double)sorted[count / 2]);
+}
+
+/* Work, in windows: done before the onset, by half of the cohorts, and by all. */
+struct stretch {
+    double before, half, all;
+};
+
+/* x^order but for a factor and a term, so that order 0 has a limit: log(x). */
+static double power(double x, double order)
+{
+    return fabs(order) < 1e-9 ? log(x) : (pow(x, order) - 1) / order;
+}
+
+/* Logarithm of how much more there is of something of this order at the end than at half, when what came
+ * before the onset was not counted. It rises with the order. */
+static double log_gain(const struct stretch *stretch, double order)
+{
+    if (stretch->before <= 0)
+        return order * log(stretch->all / stretch->half);
+    return log(power(1 + stretch->all / stretch->before, order) /
+               power(1 + stretch->half / stretch->before, order));
+}
+
+static double order_for(const struct stretch *stretch, double gain)
+{
+    double low = -MOST_ORDER, high = MOST_ORDER;
+    for (int i = 0; i < 50; i++) {
+        double middle = (low + high) / 2;
+        if (log_gain(stretch, middle) < gain)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (low + high) / 2;
+}
+
+static void find_order(const uint32_t *born, double lead, struct cohorts *cohorts)
+{
+    unsigned windows = cohorts->end - cohorts->onset, half = windows / 2;
+    double at_half = 0, at_end = 0;
+    cohorts->order = cohorts->order_sd = 1;
+    if (half == 0)
+        return;
+    double most = most_of_one(born, cohorts);
+    for (unsigned i = 0; i < windows; i++) {
+        at_end += fmin(born[cohorts->onset + i], most);
+        if (i + 1 == half)
+            at_half = at_end;
+    }
+    if (at_half < 1)
+        return;
+    struct stretch stretch = {cohorts->onset <= PROMPT ? lead + cohorts->onset : 0, half, windows};
+    cohorts->order = order_for(&stretch, log(at_end / at_half));
+    double gain =
+        (log_gain(&stretch, cohorts->order + 0.01) - log_gain(&stretch, cohorts->order - 0.01)) / 0.02;
+    cohorts->order_sd = sqrt(fmax(0, 1 / at_half - 1 / at_end)) / gain;
+}
+
+struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead)
+{
+    struct cohorts cohorts = {.onset = onset_of(born, end), .end = end};
+    cohorts.survivors = sum(born, cohorts.onset, end);
+    share_out(born, &cohorts);
+    find_order(born, lead, &cohorts);
+    return cohorts;
+}
+
+unsigned cohorts_until(const double *window_end, double time)
+{
+    unsigned end = 0;
+    while (end < COHORT_WINDOWS && window_end[end] <= time)
+        end++;
+    return end;
+}
+
+bool cohorts_ceased(const uint32_t *born)
+{
+    unsigned first = COHORT_WINDOWS, last = 0, longest = 0;
+    for (unsigned i = 0; i < COHORT_WINDOWS; i++) {
+        if (born[i] == 0)
+            continue;
+        if (first == COHORT_WINDOWS)
+            first = i;
+        else if (i - last - 1 > longest)
+            longest = i - last - 1;
+        last = i;
+    }
+    if (first == COHORT_WINDOWS)
+        return true;
+    unsigned silence = COHORT_WINDOWS - 1 - last;
+    double rate = (double)sum(born, first, last + 1) / (last + 1 - first);
+    return silence > LONGER * longest && silence > 1 && rate * silence >= DUE;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Looking for functions, and loading what brings them. The entry points themselves are in assembly: see arch_x86_64.S.
+ */
+#ifndef STRAY_PRELOAD_HOOKS_LOADING_H
+#define STRAY_PRELOAD_HOOKS_LOADING_H
+
+/* What an entry point does: becomes `jump`, or, where that is NULL, returns `result`. */
+struct loading_answer {
+    void *jump, *result;
+};
+
+struct loading_answer loading_dlopen(const char *path, unsigned long mode);
+struct loading_answer loading_dlsym(void *object, const char *name, const void *caller);
+struct loading_answer loading_dlvsym(void *object, const char *name, const void *caller, const char *version);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hooked functions that the program calls past us, because another definition comes before ours: notes that say so. */
+#ifndef STRAY_PRELOAD_FOREIGN_H
+#define STRAY_PRELOAD_FOREIGN_H
+
+#include <stdbool.h>
+
+/* Looks who comes first. Once, when the program starts; not signal safe. */
+void foreign_find(void);
+/* Puts the notes into the trace, each process's own. Signal safe. */
+void foreign_define(void);
+
+/* Whether blocks come from a malloc before ours. */
+bool foreign_heap(void);
+
+#endif

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Threads: how many each place made, and of how many nothing is left."""
+import pytest
+
+
+@pytest.mark.parametrize("mode", ["joins", "detaches", "forking"])
+def test_counts(stray, target, mode):
+    report = stray.run([target("target_threads"), mode]).ok().check().report()
+    assert report.find(resource="thread") == []
+    assert report.trace["lost_events"] == 0 and report.trace["complete"]
+
+
+def test_never_joined(stray, target):
+    report = stray.run([target("target_threads"), "leaves"]).ok().check().report()
+    finding = report.finding("made_and_left", "thread", "leaked")
+    assert finding["count"] == 40
+    assert finding["message"] == "40 threads started by made_and_left have ended and were never joined, of 40 started"
+
+
+def test_never_ending(stray, target):
+    report = stray.run([target("target_threads"), "grows"]).ok().check().report()
+    finding = report.finding("made_to_run", "thread", "leaked")
+    assert finding["count"] == 200
+    assert "never ended" in finding["message"]
+
+
+@pytest.mark.parametrize("mode", ["pool", "stopped_pool"])
+def test_pools_are_no_leaks(stray, target, mode):
+    report = stray.run([target("target_threads"), mode]).ok().check().report()
+    assert report.find(resource="thread") == []

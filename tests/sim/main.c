@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Precision and recall of "leaked", on a set of worlds that the rules were tuned on and on one held out:
+ * other rates, sizes, fills, times to live, load shapes and seeds. Fails below 1.00 and 0.95.
+ *
+ *     sim [-v] [SEEDS [SCENARIO]]     runs a scenario and set; -v: each wrong verdict
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define SEEDS      20
+#define RECALL_MIN 0.95
+
+struct range {
+    double low, high;
+};
+
+/* From which a world is drawn; evenly over the logarithm where it spans decades. */
+struct set {
+    const char *name;
+    uint64_t seed;
+    struct range steps, seconds, births, life, fill, ttl, period, leak, onset;
+    unsigned shapes; /* of load, the first so many */
+};
+
+static const struct set sets[] = {
+    {.name = "tuned",
+     .seed = 1,
+     .steps = {2000, 4000},
+     .seconds = {600, 7200},
+     .births = {8, 16},
+     .life = {0.0001, 0.002},
+     .fill = {0.2, 0.5},
+     .ttl = {0.02, 0.2},
+     .period = {0.04, 0.2},
+     .leak = {1, 2},
+     .onset = {0.3, 0.5},
+     .shapes = 2},
+    {.name = "held out",
+     .seed = 1000003,
+     .steps = {1200, 6000},
+     .seconds = {20, 80000},
+     .births = {5, 24},
+     .life = {0.00002, 0.005},
+     .fill = {0.12, 0.65},
+     .ttl = {0.01, 0.3},
+     .period = {0.03, 0.3},
+     .leak = {0.8, 5},
+     .onset = {0.2, 0.52},
+     .shapes = LOAD_SHAPES},
+};
+
+struct score {
+    unsigned runs, right, leaks, found, falsely, creeps_right, creeps, creeps_falsely;
+};
+
+static double draw(struct sim *dice, struct range range)
+{
+    return range.low * pow(range.high / range.low, sim_uniform(dice));
+}
+
+static struct world draw_world(const struct set *set, struct sim *dice)
+{
+    struct world world = {.steps = (unsigned)draw(dice, set->steps),
+                          .seconds = draw(dice, set->seconds),
+                          .load = (enum load)sim_below(dice, set->shapes),
+                          .births = (unsigned)draw(dice, set->births),
+                          .size = 200000,
+                          .fill = draw(dice, set->fill),
+                          .ttl = draw(dice, set->ttl),
+                          .period = draw(dice, set->period),
+                          .leak = draw(dice, set->leak),
+                          .onset = draw(dice, set->onset)};
+    world.life = world.seconds * draw(dice, set->life);
+    world.requests = world.steps;
+    return world;
+}
+
+static void count(struct score *score, enum verdict truth, enum verdict verdict, enum verdict other)
+{
+    bool right = verdict == truth || (truth == VERDICT_STEADY && verdict > VERDICT_CREEP);
+    score->runs++;
+    score->right += right;
+    score->leaks += truth == VERDICT_LEAKED;
+    score->found += truth == VERDICT_LEAKED && right;
+    score->falsely += (truth != VERDICT_LEAKED && verdict == VERDICT_LEAKED) + (other == VERDICT_LEAKED);
+    score->creeps += truth == VERDICT_CREEP;
+    score->creeps_right += truth == VERDICT_CREEP && right;
+    score->creeps_falsely += (truth == VERDICT_STEADY && verdict == VERDICT_CREEP) + (other == VERDICT_CREEP);
+}
+
+static void run_scenario(const struct set *set, size_t index, unsigned seeds, bool verbose,
+                         struct score *score)
+{
+    const struct scenario *scenario = &scenarios[index];
+    unsigned words[VERDICT_COUNT] = {0};
+    for (unsigned i = 0; i < seeds; i++) {
+        struct sim dice = {.random = set->seed + 7919 * (index + 1) + 104729 * (uint64_t)i};
+        struct world world = draw_world(set, &dice);
+        enum verdict other, verdict = sim_run(scenario, &world, dice.random, &other);
+        words[verdict]++;
+        unsigned before = score->right;
+        count(score, scenario->truth, verdict, other);
+        if (verbose && (score->right == before || other <= VERDICT_CREEP))
+            printf("    wrong: %s, seed %u: %s (other: %s); %u steps, %.0f s, load %d, births %u, life %.2g, "
+                   "fill %.2f, "
+                   "ttl %.3f, period %.3f, leak %.2f, onset %.2f\n",
+                   scenario->name, i, verdict_name(verdict), verdict_name(other), world.steps, world.seconds,
+                   (int)world.load, world.births, world.life / world.seconds, world.fill, world.ttl,
+                   world.period, world.leak, world.onset);
+    }
+    printf("  %-34s", scenario->name);
+    for (unsigned word = 0; word < VERDICT_COUNT; word++)
+        if (words[word])
+            printf(" %s %u", verdict_name((enum verdict)word), words[word]);
+    printf("\n");
+}
+
+static bool run_set(const struct set *set, unsigned seeds, const char *only, bool verbose)
+{
+    struct score score = {0};
+    printf("%s:\n", set->name);
+    for (size_t i = 0; i < scenario_count; i++)
+        if (!only || strcmp(only, scenarios[i].name) == 0)
+            run_scenario(set, i, seeds, verbose, &score);
+    double named = score.found + score.falsely;
+    double precision = named > 0 ? score.found / named : 1;
+    double recall = score.leaks > 0 ? (double)score.found / score.leaks : 1;
+    printf("%s: leaked: precision %.3f, recall %.3f (%u of %u, %u falsely); creep: %u of %u, %u falsely; %u "
+           "of %u runs right\n",
+           set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right,
+           score.creeps, score.creeps_falsely, score.right, score.runs);
+    return score.falsely == 0 && recall >= RECALL_MIN;
+}
+
+int main(int argc, char **argv)
+{
+    bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0, good = true;
+    argv += verbose;
+    argc -= verbose;
+    unsigned seeds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : SEEDS;
+    for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++)
+        good &= run_set(&sets[i], seeds, argc > 2 ? argv[2] : NULL, verbose);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

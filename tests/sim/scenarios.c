@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What one place may do. Mixtures do two things at one stack, as a constructor does that serves all callers.
+ */
+#include <math.h>
+
+#include "sim.h"
+
+#define SMALL 100      /* bytes, where many leak */
+#define LARGE (200000) /* bytes, where few do: what is worth a word */
+
+static unsigned total(const struct world *world)
+{
+    return world->steps * world->births;
+}
+
+/* Births of one step: `births` on average. */
+static unsigned births(struct sim *sim)
+{
+    return (unsigned)sim_below(sim, 2 * sim->world.births + 1);
+}
+
+static void in_use(struct sim *sim)
+{
+    sim_dies_in(sim, sim_born(sim), sim_exponential(sim, sim->world.life));
+}
+
+/* One in `share` is never released; of the others most are brief. */
+static void leak_share(struct sim *sim, double share)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) < share)
+            sim_born(sim);
+        else if (i % 8 == 0)
+            in_use(sim);
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+static void leak_all(struct sim *sim)
+{
+    sim_born(sim);
+}
+
+static void leak_one_percent(struct sim *sim)
+{
+    leak_share(sim, 0.01 * sim->world.leak);
+}
+
+static void leak_rare(struct sim *sim)
+{
+    leak_share(sim, 0.0005 * sim->world.leak);
+}
+
+static void leak_from_onset(struct sim *sim)
+{
+    leak_share(sim, sim_progress(sim) < sim->world.onset ? 0 : 0.02 * sim->world.leak);
+}
+
+/* Nearly all else is brief. */
+static void leak_few(struct sim *sim)
+{
+    if (sim->step % 2)
+        sim_born(sim);
+    sim_brief(sim, SITE, 500);
+}
+
+static void keep_all(struct sim *sim)
+{
+    sim_keep(sim, sim_born(sim));
+}
+
+static void churn(struct sim *sim)
+{
+    leak_share(sim, 0);
+}
+
+/* A cache that evicts what came first. */
+static void lru(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--) {
+        if (sim_kept(sim) >= sim->world.fill * total(&sim->world))
+            sim_dies(sim, sim_take_oldest(sim));
+        sim_keep(sim, sim_born(sim));
+    }
+}
+
+static void evict_any(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--) {
+        if (sim_kept(sim) >= sim->world.fill / 4 * total(&sim->world))
+            sim_dies(sim, sim_take_any(sim));
+        sim_keep(sim, sim_born(sim));
+    }
+}
+
+/* A memo of a finite number of keys: each draw may miss. */
+static void finite_keys(struct sim *sim)
+{
+    double keys = fmax(50, sim->world.fill / 2 * total(&sim->world));
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) * keys >= (double)sim_kept(sim))
+            sim_keep(sim, sim_born(sim));
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+/* A memo without a bound: ever fewer keys are new. */
+static void endless_keys(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) < pow(1 + sim->step, -0.45))
+            sim_born(sim);
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+static void ttl(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_dies_in(sim, sim_born(sim), sim->world.ttl * sim->world.seconds * (0.9 + 0.2 * sim_uniform(sim)));
+}
+
+static void collect(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_keep(sim, sim_born(sim));
+    double every = sim->world.period * sim->world.steps;
+    if (fmod(sim->step + 1, every) < 1)
+        while (sim_kept(sim) > 0)
+            sim_dies(sim, sim_take_oldest(sim));
+}
+
+/* What one burst needs is released when it is over. */
+static void burst(struct sim *sim)
+{
+    double burst = sim->world.steps / 12.0;
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_keep(sim, sim_born(sim));
+    if (fmod(sim->step + 1, burst) < 1)
+        while (sim_kept(sim) > 0)
+            sim_dies(sim, sim_take_any(sim));
+}
+
+/* Connections of as many users as there are, who stay a while. */
+static void sessions(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_dies_in(sim, sim_born(sim), sim_exponential(sim, sim->world.ttl * sim->world.seconds / 8));
+}
+
+static void load_table(struct sim *sim, unsigned rows)
+{
+    while (rows-- > 0)
+        sim_born(sim);
+}
+
+static bool first_step_after(const struct sim *sim, double place)
+{
+    return sim->step == (unsigned)(place * sim->world.steps);
+}
+
+static void start_tables(struct sim *sim)
+{
+    if (sim_progress(sim) < 0.02)
+        load_table(sim, 50);
+    else
+        churn(sim);
+}
+
+static void step_table(struct sim *sim)
+{
+    if (first_step_after(sim, sim->world.onset))
+        load_table(sim, 3000);
+    else
+        churn(sim);
+}
+
+/* Loaded once, used from then on; a cache that was filled when it was first wanted. */
+static void lazy_cache(struct sim *sim)
+{
+    if (sim_progress(sim) > 0.15 && sim_progress(sim) < 0.15 + sim->world.fill / 2)
+        sim_born(sim);
+    else
+        churn(sim);
+}
+
+static void container(struct sim *sim)
+{
+    uint64_t used = (uint64_t)sim->step * LARGE / 8, room = 64;
+    while (room < used)
+        room += room / 8 + 64;
+    sim_container(sim, room);
+}
+
+static void doubling_container(struct sim *sim)
+{
+    uint64_t used = (uint64_t)sim->step * LARGE / 8, room = 64;
+    while (room < used)
+        room *= 2;
+    sim_container(sim, room);
+}
+
+/* A buffer that fits what is in hand. */
+static void resized_buffer(struct sim *sim)
+{
+    sim_container(sim, 4096 + sim_below(sim, 8 * LARGE));
+}
+
+static void grown_buffer(struct sim *sim)
+{
+    uint64_t wanted = 4096 + sim_below(sim, 8 * LARGE);
+    sim_container(sim, wanted > sim->container_size ? wanted : sim->container_size);
+}
+
+/* ---- mixtures ---- */
+
+static void and_leak(struct sim *sim, double share)
+{
+    if (sim_uniform(sim) < share * sim->world.leak)
+        sim_born(sim);
+}
+
+static void lru_and_leak(struct sim *sim)
+{
+    lru(sim);
+    and_leak(sim, 0.2);
+}
+
+static void evict_and_leak(struct sim *sim)
+{
+    evict_any(sim);
+    and_leak(sim, 0.2);
+}
+
+static void ttl_and_leak(struct sim *sim)
+{
+    ttl(sim);
+    and_leak(sim, 0.2);
+}
+
+static void collect_and_leak(struct sim *sim)
+{
+    collect(sim);
+    and_leak(sim, 0.2);
+}
+
+static void tables_and_leak(struct sim *sim)
+{
+    start_tables(sim);
+    and_leak(sim, 0.2);
+}
+
+static void step_and_leak(struct sim *sim)
+{
+    step_table(sim);
+    and_leak(sim, 0.2);
+}
+
+static void lru_and_ttl(struct sim *sim)
+{
+    lru(sim);
+    ttl(sim);
+}
+
+static void tables_and_collect(struct sim *sim)
+{
+    if (sim_progress(sim) < 0.02)
+        load_table(sim, 10);
+    collect(sim);
+}
+
+/* ---- worlds ---- */
+
+static void many_small(struct world *world)
+{
+    world->steps = world->steps < 2000 ? 2000 : world->steps;
+    world->requests = world->requests ? world->steps : 0;
+    world->size = SMALL;
+}
+
+static void enough_for_rare(struct world *world)
+{
+    world->births = 60000 / world->steps + 1;
+}
+
+static void rising(struct world *world)
+{
+    world->load = LOAD_RISING;
+}
+
+static void in_bursts(struct world *world)
+{
+    world->load = LOAD_BURSTS;
+}
+
+/* A program of a second, no server: two hundred rounds. */
+static void script(struct world *world)
+{
+    world->requests = 0;
+    world->steps = 200;
+    world->seconds = 1;
+    world->load = LOAD_EVEN;
+}
+
+static void suite(struct world *world)
+{
+    script(world);
+    world->requests = world->steps;
+}
+
+static void a_day(struct world *world)
+{
+    world->seconds = 86400;
+    world->load = LOAD_DAILY;
+}
+
+static void late_onset(struct world *world)
+{
+    world->leak *= 2;
+}
+
+/* What turns over but once or twice in the run hides whatever else happens there. */
+static void faster_turnover(struct world *world)
+{
+    world->fill /= 2;
+}
+
+/* ... and slowly. */
+static void slower_turnover(struct world *world)
+{
+    world->fill *= 3;
+}
+
+static void short_ttl(struct world *world)
+{
+    world->load = LOAD_RISING;
+    world->ttl /= 4;
+}
+
+const struct scenario scenarios[] = {
+    {"leak 100 %", VERDICT_LEAKED, many_small, leak_all, false},
+    {"leak 1 %", VERDICT_LEAKED, NULL, leak_one_percent, false},
+    {"leak 0.05 %", VERDICT_LEAKED, enough_for_rare, leak_rare, false},
+    {"leak with onset", VERDICT_LEAKED, late_onset, leak_from_onset, false},
+    {"leak under rising load", VERDICT_LEAKED, rising, leak_one_percent, false},
+    {"leak in bursts", VERDICT_LEAKED, in_bursts, leak_one_percent, false},
+    {"leak in a script of a second", VERDICT_LEAKED, script, leak_all, false},
+    {"leak of few in a script", VERDICT_LEAKED, script, leak_few, false},
+    {"leak in a suite of a second", VERDICT_LEAKED, suite, leak_all, false},
+    {"leak in a day", VERDICT_LEAKED, a_day, leak_one_percent, false},
+    {"freed at shutdown only", VERDICT_LEAKED, many_small, keep_all, true},
+    {"lru and leak", VERDICT_LEAKED, faster_turnover, lru_and_leak, false},
+    {"random eviction and leak", VERDICT_LEAKED, faster_turnover, evict_and_leak, false},
+    {"ttl and leak", VERDICT_LEAKED, NULL, ttl_and_leak, false},
+    {"collections and leak", VERDICT_LEAKED, NULL, collect_and_leak, false},
+    {"start-up tables and leak", VERDICT_LEAKED, NULL, tables_and_leak, false},
+    {"step and leak", VERDICT_LEAKED, NULL, step_and_leak, false},
+    {"unbounded memo", VERDICT_CREEP, NULL, endless_keys, false},
+    {"growing container", VERDICT_CREEP, NULL, container, false},
+    {"doubling container", VERDICT_CREEP, NULL, doubling_container, false},
+    {"churn", VERDICT_STEADY, NULL, churn, false},
+    {"churn of a day", VERDICT_STEADY, a_day, churn, false},
+    {"lru", VERDICT_STEADY, NULL, lru, false},
+    {"random eviction", VERDICT_STEADY, NULL, evict_any, false},
+    {"slow random eviction", VERDICT_STEADY, slower_turnover, evict_any, false},
+    {"finite key space", VERDICT_STEADY, NULL, finite_keys, false},
+    {"lazy cache", VERDICT_STEADY, NULL, lazy_cache, false},
+    {"ttl", VERDICT_STEADY, NULL, ttl, false},
+    {"ttl under rising load", VERDICT_STEADY, short_ttl, ttl, false},
+    {"rising load", VERDICT_STEADY, rising, churn, false},
+    {"sessions under rising load", VERDICT_STEADY, rising, sessions, false},
+    {"collections now and then", VERDICT_STEADY, NULL, collect, false},
+    {"bursts", VERDICT_STEADY, in_bursts, burst, false},
+    {"step", VERDICT_STEADY, NULL, step_table, false},
+    {"start-up tables", VERDICT_STEADY, NULL, start_tables, false},
+    {"start-up tables and collections", VERDICT_STEADY, NULL, tables_and_collect, false},
+    {"lru and ttl", VERDICT_STEADY, NULL, lru_and_ttl, false},
+    {"buffer resized up and down", VERDICT_STEADY, NULL, resized_buffer, false},
+    {"buffer that fits the largest", VERDICT_STEADY, NULL, grown_buffer, false},
+};
+const size_t scenario_count = sizeof(scenarios) / sizeof(*scenarios);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "verdicts/cohorts.h"
+
+static uint32_t born[COHORT_WINDOWS];
+
+/* So many survivors by the end of each window. */
+static void grow(double (*upto)(double windows))
+{
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = (uint32_t)(round(upto(i + 1)) - round(upto(i)));
+}
+
+static double linear(double windows)
+{
+    return 10 * windows;
+}
+
+static double root(double windows)
+{
+    return 1000 * sqrt(windows);
+}
+
+/* The same, of which the first eight windows lie before what is looked at. */
+static double later_root(double windows)
+{
+    return 1000 * sqrt(windows + 8);
+}
+
+static double flat(double windows)
+{
+    return 1000 * (1 - exp(-windows / 4));
+}
+
+Test(cohorts, a_leak)
+{
+    grow(linear);
+    struct cohorts cohorts = cohorts_of(born, 60, 0);
+    cr_expect_eq(cohorts.onset, 0);
+    cr_expect_eq(cohorts.survivors, 600);
+    cr_expect_eq(cohorts.groups, 16);
+    cr_expect_eq(cohorts.generations, 1);
+    cr_expect_float_eq(cohorts.order, 1, 1e-6);
+    cr_expect_float_eq(cohorts.order_sd, sqrt(1 / 300.0 - 1 / 600.0) / log(2), 1e-4);
+    cr_expect_not(cohorts_ceased(born));
+}
+
+Test(cohorts, orders)
+{
+    grow(root);
+    cr_expect_float_eq(cohorts_of(born, 64, 0).order, 0.5, 0.06,
+                       "but for its first window, cut as an outlier");
+    grow(flat);
+    cr_expect_lt(cohorts_of(born, 64, 0).order, 0.05);
+}
+
+Test(cohorts, order_is_measured_from_where_growth_began)
+{
+    grow(later_root);
+    cr_expect_float_eq(cohorts_of(born, 64, 8).order, 0.5, 0.02);
+    cr_expect_gt(cohorts_of(born, 64, 0).order, 0.6, "its beginning cut off, a root looks steeper");
+    grow(linear);
+    cr_expect_float_eq(cohorts_of(born, 64, 8).order, 1, 1e-6, "a line does not");
+}
+
+Test(cohorts, onset)
+{
+    for (int i = 40; i < COHORT_WINDOWS; i++)
+        born[i] = 5;
+    struct cohorts cohorts = cohorts_of(born, 60, 6);
+    cr_expect_eq(cohorts.onset, 40);
+    cr_expect_eq(cohorts.survivors, 100);
+    cr_expect_float_eq(cohorts.order, 1, 1e-6);
+}
+
+Test(cohorts, few_survivors_make_few_groups)
+{
+    born[3] = born[20] = born[40] = 3;
+    struct cohorts cohorts = cohorts_of(born, 64, 0);
+    cr_expect_eq(cohorts.survivors, 9);
+    cr_expect_eq(cohorts.groups, 2);
+}
+
+Test(cohorts, a_table_between_does_not_hide_a_leak)
+{
+    grow(linear);
+    born[10] = 5000;
+    struct cohorts cohorts = cohorts_of(born, 64, 0);
+    cr_expect_gt(cohorts.top_two, 0.8);
+    cr_expect_float_eq(cohorts.order, 1, 0.1);
+}
+
+Test(cohorts, none)
+{
+    struct cohorts cohorts = cohorts_of(born, 64, 0);
+    cr_expect_eq(cohorts.survivors, 0);
+    cr_expect_eq(cohorts.generations, 0);
+    cr_expect(cohorts_ceased(born));
+    cr_expect_eq(cohorts_of(born, 0, 0).survivors, 0);
+}
+
+Test(cohorts, ceased)
+{
+    for (int i = 0; i < 40; i++)
+        born[i] = 3;
+    cr_expect(cohorts_ceased(born));
+}
+
+Test(cohorts, a_silence_that_was_due_is_none)
+{
+    for (int i = 0; i < COHORT_WINDOWS; i += 12)
+        born[i] = 20;
+    cr_expect_not(cohorts_ceased(born), "it comes in lumps");
+    born[60] = 0;
+    born[0] = 1;
+    cr_expect_not(cohorts_ceased(born));
+}
+
+Test(cohorts, until)
+{
+    double ends[COHORT_WINDOWS];
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        ends[i] = i + 1;
+    cr_expect_eq(cohorts_until(ends, 0.5), 0);
+    cr_expect_eq(cohorts_until(ends, 10), 10);
+    cr_expect_eq(cohorts_until(ends, 1000), COHORT_WINDOWS);
+}

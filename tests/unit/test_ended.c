@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Threads that were not joined and children that were not waited for: what is said of how many. */
+#include <criterion/criterion.h>
+
+#include "feed.h"
+#include "verdicts/ended.h"
+
+static struct ended_judgement children(uint64_t ended)
+{
+    struct ended_figures figures = {.ended = ended, .overtaken = ended, .child = true};
+    return ended_judge(&figures);
+}
+
+static struct ended_judgement threads(uint64_t ended, uint64_t overtaken)
+{
+    struct ended_figures figures = {.ended = ended, .overtaken = overtaken};
+    return ended_judge(&figures);
+}
+
+Test(ended, one_child_is_a_warning_and_ten_are_an_error)
+{
+    cr_expect_eq(children(0).severity, SEVERITY_NONE);
+    cr_expect_eq(children(1).verdict, VERDICT_UNREAPED);
+    cr_expect_eq(children(1).severity, SEVERITY_WARNING);
+    cr_expect_eq(children(9).severity, SEVERITY_WARNING);
+    cr_expect_eq(children(10).severity, SEVERITY_ERROR);
+}
+
+Test(ended, few_threads_are_no_leak)
+{
+    cr_expect_eq(threads(4, 4).severity, SEVERITY_NONE);
+    cr_expect_eq(threads(5, 4).verdict, VERDICT_LEAKED);
+    cr_expect_eq(threads(5, 4).severity, SEVERITY_ERROR);
+}
+
+Test(ended, a_pool_that_ends_together_is_no_leak)
+{
+    cr_expect_eq(threads(64, 0).severity, SEVERITY_NONE);
+    cr_expect_eq(threads(64, 31).severity, SEVERITY_NONE);
+    cr_expect_eq(threads(64, 32).verdict, VERDICT_LEAKED);
+}
+
+static struct feed feed;
+
+Test(ended, the_report_names_the_place_and_the_number)
+{
+    feed_open(&feed);
+    for (unsigned i = 0; i < 12; i++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, 100 + i, 0, 7);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, 100 + i, 0, 0);
+        feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 200, i + 1, 8);
+        feed_event(&feed, STRAY_EXITED, STRAY_THREAD, 200, i + 1, 0);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = feed_finding(report, VERDICT_UNREAPED, STRAY_CHILD, 7);
+    cr_assert_not_null(finding);
+    cr_expect_str_eq(finding->message, "12 children started by f7 have exited and were never waited for, of 12 started");
+    finding = feed_finding(report, VERDICT_LEAKED, STRAY_THREAD, 8);
+    cr_assert_not_null(finding);
+    cr_expect_str_eq(finding->message, "12 threads started by f8 have ended and were never joined, of 12 started");
+    report_free(report);
+    feed_close_all(&feed);
+}

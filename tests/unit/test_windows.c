@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <criterion/criterion.h>
+
+#include "lives/windows.h"
+
+static struct windows windows;
+static uint64_t open;
+
+static void change(uint32_t mark, int64_t by)
+{
+    windows_advance(&windows, mark, open, open * 100);
+    open += (uint64_t)by;
+    windows_change(&windows, open, open * 100);
+}
+
+Test(windows, the_smallest_number_counts)
+{
+    change(0, 5);
+    change(1, 3);
+    change(1, -6);
+    change(1, 4);
+    change(2, 1);
+    windows_advance(&windows, 3, open, open * 100);
+    cr_expect_eq(windows.low[0], 0, "it began with none");
+    cr_expect_eq(windows.low[1], 2);
+    cr_expect_eq(windows.low[2], 6);
+    cr_expect_eq(windows.low[3], 7);
+    cr_expect_float_eq(windows.low_bytes[1], 200, 0);
+}
+
+Test(windows, what_nothing_happens_to_stays)
+{
+    change(0, 4);
+    windows_advance(&windows, 50, open, open * 100);
+    for (int i = 1; i <= 50; i++)
+        cr_expect_eq(windows.low[i], 4);
+    cr_expect_eq(windows.current, 50);
+}
+
+Test(windows, neighbours_merge)
+{
+    for (uint32_t mark = 0; mark < 64; mark++)
+        change(mark, mark % 2 ? -1 : 3);
+    change(64, 1);
+    cr_expect_eq(windows.shift, 1);
+    cr_expect_eq(windows.current, 32);
+    cr_expect_eq(windows.low[1], 2, "of 2 and 4");
+    cr_expect_eq(windows.low[31], 62);
+    cr_expect_eq(windows_mark(&windows, 5), 10);
+}
+
+Test(windows, a_long_way_at_once)
+{
+    change(10, 2);
+    change(1000000, 1);
+    cr_expect_lt(windows.current, LIVES_WINDOWS);
+    cr_expect_geq(windows.current, LIVES_WINDOWS / 2);
+    cr_expect_eq(windows.low[windows.current], 2);
+}
+
+Test(windows, the_same_windows_for_all_that_come_to_the_same_mark)
+{
+    struct windows late = {0};
+    for (uint32_t mark = 0; mark < 777; mark += 5)
+        change(mark, 1);
+    windows_advance(&windows, 777, open, 0);
+    windows_advance(&late, 777, 0, 0);
+    cr_expect_eq(windows.shift, late.shift);
+    cr_expect_eq(windows.current, late.current);
+}
