@@ -223,7 +223,7 @@ static inline uint64_t young_acquired(uint64_t handle)
     uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
     return __builtin_expect(time > released, 1) ? time : released + 1;
 }
-/* Whether the acquire of `handle` stands in this lane and is still in force: what becomes of it may then leave no event. */
+/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
 bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
