@@ -160,11 +160,11 @@ void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *c
     errno = kept;
 }
 
-void child_unpiped(uint16_t hook, const FILE *stream, int status)
+void child_unpiped(uint16_t hook, uint64_t time, const FILE *stream, int status)
 {
     int kept = errno;
     if (stream && may_record())
-        emit_now(STRAY_CLOSE, STRAY_CHILD, hook, handle_of(stream), (uint32_t)status, 0);
+        emit_at(time, STRAY_CLOSE, STRAY_CHILD, hook, handle_of(stream), (uint32_t)status, 0);
     errno = kept;
 }
 
