@@ -76,8 +76,9 @@ pid_t stray_vfork_returned(long result, struct before_vfork before, const void *
 
 struct before_vfork stray_vfork_begins(void)
 {
-    uint64_t time = before_birth();
-    return (struct before_vfork){time, thread_self.flags};
+    struct before_vfork before = {before_birth(), thread_self.flags};
+    thread_self.flags |= THREAD_VFORKED;
+    return before;
 }
 
 /* In the parent. The child may have died inside a hook: what it left under way is nobody's. */

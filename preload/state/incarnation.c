@@ -344,7 +344,7 @@ static uint32_t stay_silent(void)
 
 uint32_t gate_open_slow(void)
 {
-    if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
+    if (thread_self.flags & ~(uint32_t)THREAD_VFORKED) { /* the tracer's own doing, or interrupted by what asks now */
         stand_in();
         return 0;
     }
