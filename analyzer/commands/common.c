@@ -305,3 +305,32 @@ bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_o
     *ret_status = inputs_find(argv + ret_options->first, (size_t)(argc - ret_options->first), ret_inputs);
     return *ret_status == STATUS_DONE;
 }
+
+/* strtoull would take signs and blanks. */
+bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *ret_number = strtoull(text, &end, 10);
+    *ret_end = end;
+    return errno == 0;
+}
+
+bool size_parse(const char *text, uint64_t *ret_size)
+{
+    static const char units[] = "KMG";
+    const char *end, *unit;
+    uint64_t size;
+    bool valid = digits_parse(text, &end, &size) && size > 0;
+    unsigned shift = 0;
+    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (!valid || *end || size > UINT64_MAX >> shift)
+        return false;
+    *ret_size = size << shift;
+    return true;
+}

@@ -43,6 +43,11 @@ bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_o
                        struct inputs *ret_inputs, int *ret_status);
 void inputs_free(struct inputs *inputs);
 
+/* Digits and nothing else; *ret_end: what follows them. False also for an overflow. */
+bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
+/* "97", "500M", "2G": a number above 0. */
+bool size_parse(const char *text, uint64_t *ret_size);
+
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */
 int output_finish(void);
 
