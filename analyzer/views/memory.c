@@ -89,8 +89,8 @@ static int say_retained(struct report *report, const struct lives *lives, const 
     finding.severity = SEVERITY_WARNING;
     finding.confidence = CONFIDENCE_MEDIUM;
     finding.bytes = (uint64_t)parts->retained;
-    finding.facts[finding.fact_count++] = (struct fact){"rss_growth_bytes", (double)growth, true, true};
-    finding.facts[finding.fact_count++] = (struct fact){"live_heap_bytes", (double)parts->live_heap, true, true};
+    finding.facts[finding.fact_count++] = (struct fact){"rss_growth_bytes", (double)growth, false, true};
+    finding.facts[finding.fact_count++] = (struct fact){"live_heap_bytes", (double)parts->live_heap, false, true};
     return report_add_finding(report, &finding, &pid, 1, &index);
 }
 
