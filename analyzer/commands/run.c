@@ -97,6 +97,18 @@ static int set_number(const char *name, uint64_t number)
     return set(name, text);
 }
 
+/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. */
+static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *ret_number = strtoull(text, &end, 10);
+    *ret_end = end;
+    return errno == 0;
+}
+
 /* The traced process is this very one: programs it executes in other processes find that they are not the root. */
 static int set_no_follow(void)
 {
@@ -108,17 +120,25 @@ static int set_depth(const char *text)
 {
     const char *end;
     uint64_t depth;
-    if (!digits_parse(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
         return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
 static int set_size(const char *text)
 {
+    static const char units[] = "KMG";
+    const char *end, *unit;
     uint64_t size;
-    if (!size_parse(text, &size))
+    bool valid = digits(text, &end, &size) && size > 0;
+    unsigned shift = 0;
+    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (!valid || *end || size > UINT64_MAX >> shift)
         return fail("--max-size %s: must be a size like 500M", text);
-    return set_number("STRAY_MAX_SIZE", size);
+    return set_number("STRAY_MAX_SIZE", size << shift);
 }
 
 static int set_interval(const char *text)
@@ -127,7 +147,7 @@ static int set_interval(const char *text)
     static const char units[] = "smhd";
     static const unsigned seconds[] = {1, 60, 3600, 86400};
     uint64_t time, factor = 1;
-    bool valid = digits_parse(text, &end, &time) && time > 0 && time <= UINT32_MAX;
+    bool valid = digits(text, &end, &time) && time > 0 && time <= UINT32_MAX;
     if (valid && *end && (unit = strchr(units, *end)) != NULL) {
         factor = seconds[unit - units];
         end++;

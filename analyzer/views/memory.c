@@ -96,7 +96,7 @@ static int say_retained(struct report *report, const struct lives *lives, const 
 
 /* Of several processes the largest at its end is shown: sums over processes that lived at different times
  * would mean nothing. */
-static void keep(struct report *report, const struct lives *lives, const struct parts *parts)
+static void keep(struct report *report, const struct lives *lives, const struct parts *parts, double duration_s)
 {
     struct report_memory *memory = &report->memory;
     if (memory->known && lives->memory.last_rss <= memory->rss_end)
@@ -107,16 +107,17 @@ static void keep(struct report *report, const struct lives *lives, const struct 
     memory->rss_start = lives->memory.first_rss;
     memory->rss_end = lives->memory.last_rss;
     memory->parts = *parts;
+    memory->span_s = duration_s;
 }
 
 int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
-                      const struct report_stacks *stacks, uint32_t pid)
+                      const struct report_stacks *stacks, const struct report_process *process)
 {
     if (lives->memory.samples == 0)
         return 0;
     struct parts parts = parts_in(lives, stacks);
-    keep(report, lives, &parts);
+    keep(report, lives, &parts, process->duration_s);
     if (!is_told_apart(lives) || !parts_retained(&parts, growth_of(&lives->memory)))
         return 0;
-    return say_retained(report, lives, folds, stacks, &parts, pid);
+    return say_retained(report, lives, folds, stacks, &parts, process->pid);
 }

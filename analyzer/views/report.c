@@ -23,6 +23,10 @@ int report_begin(const char *given, struct report **ret_report)
     report->complete = true;
     report->axis = AXIS_TIME;
     report->path = report_keep(report, given);
+    if (given && !report->path) {
+        report_free(report);
+        return -ENOMEM;
+    }
     *ret_report = report;
     return 0;
 }
@@ -353,8 +357,24 @@ static struct report_site *site_find(struct report *report, const struct report_
     return NULL;
 }
 
+/* The first and the last acquire; of several processes, of all of them. */
+static void note_times(struct report_site *site, const struct lives *lives, const struct fold *fold,
+                       const struct report_process *process)
+{
+    double first = lives->source.seconds(lives->source.data, fold->first);
+    double last = lives->source.seconds(lives->source.data, fold->last);
+    uint64_t start = process->start_realtime_ns;
+    uint64_t first_ns = start ? start + (uint64_t)((first > 0 ? first : 0) * 1e9) : 0;
+    uint64_t last_ns = start ? start + (uint64_t)((last > 0 ? last : 0) * 1e9) : 0;
+    bool fresh = site->pid_count == 0;
+    site->first_s = fresh || first < site->first_s ? first : site->first_s;
+    site->last_s = fresh || last > site->last_s ? last : site->last_s;
+    site->first_realtime_ns = fresh || first_ns < site->first_realtime_ns ? first_ns : site->first_realtime_ns;
+    site->last_realtime_ns = fresh || last_ns > site->last_realtime_ns ? last_ns : site->last_realtime_ns;
+}
+
 static int site_add(struct report *report, const struct lives *lives, const struct fold *fold,
-                    enum verdict verdict, const struct frame *frame, uint32_t pid)
+                    enum verdict verdict, const struct frame *frame, const struct report_process *process)
 {
     struct report_site wanted = {.resource = fold->resource, .verdict = verdict, .known = frame != NULL};
     if (frame)
@@ -373,11 +393,13 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     site->bytes_open += fold->bytes_open;
     site->verdict = verdict < site->verdict ? verdict : site->verdict;
     add_handles(site, lives, fold);
-    return add_pid(report, &site->pids, &site->pid_count, pid);
+    note_times(site, lives, fold, process);
+    return add_pid(report, &site->pids, &site->pid_count, process->pid);
 }
 
 static int add_sites(struct report *report, const struct lives *lives, const struct folds *folds,
-                     const struct judged *judged, const struct report_stacks *stacks, uint32_t pid, bool all)
+                     const struct judged *judged, const struct report_stacks *stacks,
+                     const struct report_process *process, bool all)
 {
     int result = 0;
     for (size_t i = 0; result == 0 && i < folds->count; i++) {
@@ -390,8 +412,8 @@ static int add_sites(struct report *report, const struct lives *lives, const str
         else if (verdict == VERDICT_CHURN)
             report->quiet[VERDICT_STEADY]++;
         if (all)
-            result =
-                site_add(report, lives, fold, verdict, blame_in((void *)(uintptr_t)stacks, fold->stack), pid);
+            result = site_add(report, lives, fold, verdict,
+                              blame_in((void *)(uintptr_t)stacks, fold->stack), process);
     }
     return result;
 }
@@ -482,13 +504,13 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = add_findings(report, lives, &folds, &judged, stacks, process->pid);
     if (result == 0)
-        result = add_sites(report, lives, &folds, &judged, stacks, process->pid, all);
+        result = add_sites(report, lives, &folds, &judged, stacks, process, all);
     if (result == 0)
         result = add_peers(report, lives);
     if (result == 0)
         result = kinship_add(report, process, lives, &folds, stacks);
     if (result == 0)
-        result = report_add_memory(report, lives, &folds, stacks, process->pid);
+        result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)
         result = report_add_outlook(report, lives, &folds, &judged, process->pid);
     judged_clear(&judged);

@@ -83,6 +83,8 @@ struct report_site {
     bool known; /* `site` is */
     const char *peer;
     uint64_t opened, closed, open, bytes_open;
+    double first_s, last_s;                         /* acquires, since the process began */
+    uint64_t first_realtime_ns, last_realtime_ns;   /* the same by the calendar; 0: unknown */
     enum verdict verdict;
     uint64_t handles[REPORT_HANDLES]; /* of open ones, where lifetimes are kept */
     size_t handle_count;
@@ -110,6 +112,7 @@ struct report_memory {
     bool heap_known; /* heap blocks were recorded */
     uint64_t rss_start, rss_end;
     struct parts parts;
+    double span_s; /* how long the process it is about lived */
 };
 
 /* A limit that the user knows: of "memory", or of connections to the peer so named. */
@@ -159,11 +162,26 @@ struct report {
     struct arena arena; /* of all strings and small arrays */
 };
 
+/* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
+struct report_stacks {
+    void *data;
+    const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
+};
+
+/* Is shown each process while its trace is open: all its events, then what they came to. */
+struct report_visitor {
+    void *data;
+    int (*event)(void *data, const struct lives *lives, const struct stray_event *event);
+    int (*process)(void *data, const struct report_process *process, const struct lives *lives,
+                   const struct report_stacks *stacks);
+};
+
 struct report_options {
     const char *const *library; /* NULL-ended globs; may be NULL */
     const char *const *mine;
-    bool all; /* sites with nothing to say as well */
-    const struct report_limit *limits; /* must outlive the report */
+    bool all;                             /* sites with nothing to say as well */
+    const struct report_visitor *visitor; /* may be NULL */
+    const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
 };
 
@@ -172,12 +190,6 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
                  struct report **ret_report, struct error *error);
 /* NULL is accepted. */
 void report_free(struct report *report);
-
-/* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
-struct report_stacks {
-    void *data;
-    const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
-};
 
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
@@ -197,7 +209,7 @@ int report_end(struct report *report);
 
 /* Where the memory of one process went (memory.c). -ENOMEM. */
 int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
-                      const struct report_stacks *stacks, uint32_t pid);
+                      const struct report_stacks *stacks, const struct report_process *process);
 /* What of one process runs out, and what of all (outlook.c). -ENOMEM. */
 int report_add_outlook(struct report *report, const struct lives *lives, const struct folds *folds,
                        const struct judged *judged, uint32_t pid);

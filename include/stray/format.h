@@ -21,7 +21,7 @@
 #define STRAY_FRAME_PLAIN   (64u << 20) /* most bytes of a payload once decompressed */
 #define STRAY_FRAME_EVENTS_MAX 65536u /* most events in one frame */
 #define STRAY_ACCEPTED  (UINT64_C(1) << 32) /* in the value of INHERITED: a server's side */
-#define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one after the final flush */
+#define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one: after the final flush, or for want of a slot */
 
 /* File header, at offset 0 of every trace. Frames follow at `header_size`. */
 struct stray_file_header {

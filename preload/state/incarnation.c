@@ -341,8 +341,10 @@ static uint32_t stay_silent(void)
     return GATE_KNOWN;
 }
 
-uint32_t gate_open_slow(void)
+uint32_t gate_open_slow(uint32_t bits)
 {
+    if (process.pid == 0 && !(bits & GATE_HEAP))
+        return 0;
     if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
         stand_in();
         return 0;
@@ -363,7 +365,7 @@ uint32_t gate_open_slow(void)
 
 __attribute__((constructor)) static void begin_at_latest(void)
 {
-    gate_open(GATE_TRACED);
+    gate_open(GATE_TRACED | GATE_HEAP);
 }
 
 static bool is_traced(void)
