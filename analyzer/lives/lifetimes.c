@@ -508,8 +508,12 @@ static bool was_obeyed(const struct lives *lives, uint64_t time)
 
 static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
-    if (event->handle == STRAY_SIGNAL_CAUGHT)
-        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    if (event->handle == STRAY_SIGNAL_CAUGHT) {
+        if (!was_obeyed(lives, event->time))
+            return 0;
+        lives->residents.over |= lives->residents.moments > 1; /* the next one comes when all is taken down */
+        return end_begins(lives, event->time, thread, false);
+    }
     lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
     lives->deadly_time = event->time;
     return 0;
@@ -538,8 +542,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
         memory_sample(lives, event);
         return 0;
     case STRAY_PART:
-        if (!lives->ended || lives->residents.moments == 0)
-            resident_part(lives, event);
+        resident_part(lives, event);
         return 0;
     case STRAY_LIMIT:
         limit_told(lives, event);

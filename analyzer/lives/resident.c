@@ -57,6 +57,7 @@ static void end(struct lives *lives)
             site->first = site->now;
     }
     residents->telling = false;
+    residents->over = lives->ended;
 }
 
 /* Pages of one map, and how many of them somebody was seen to map. */
@@ -107,6 +108,8 @@ static void add_map(struct lives *lives, unsigned part, uint64_t start, uint64_t
 void resident_part(struct lives *lives, const struct stray_event *event)
 {
     unsigned part = event->handle & PART_MASK;
+    if (lives->residents.over)
+        return;
     if (part == STRAY_PART_BEGIN)
         begin(lives);
     else if (!lives->residents.telling)

@@ -26,6 +26,7 @@ struct residents {
     struct resident first, last;
     struct resident now; /* being told */
     bool telling;
+    bool over; /* the moment when the end began was told: what is resident after it says nothing of the service */
 };
 
 /* Of a site of mappings, at the same moments. */

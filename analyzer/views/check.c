@@ -33,6 +33,7 @@ const char *check_meaning(enum verdict verdict)
         [VERDICT_CLOSE_WAIT] = "the peer hung up, this side never closed",
         [VERDICT_UNREAPED] = "ended, and never joined or waited for",
         [VERDICT_FORK_SHARED] = "made in one process, and used in another",
+        [VERDICT_RETENTION] = "freed, and kept by the allocator",
     };
     return meanings[verdict] ? meanings[verdict] : verdict_name(verdict);
 }

@@ -6,6 +6,8 @@
 #include "text.h"
 
 #define SECOND       UINT64_C(1000000000)
+#define GAP_SHARE    8                       /* no more than an eighth of the time before the last telling is untold */
+#define GAP_MIN      SECOND
 #define GAP_MAX      (60 * SECOND)
 #define COST_FACTOR  1000                    /* at most a thousandth of the time goes into this */
 #define ABANDONED    (60 * SECOND)           /* whoever was about it has been killed, or has jumped away */
@@ -19,7 +21,7 @@
 
 static struct {
     uint64_t busy_since; /* monotonic; 0: nobody is about it */
-    uint64_t due, gap;
+    uint64_t begun, due;
 } state;
 
 /* One map: its first line, then what follows. */
@@ -233,11 +235,12 @@ static uint64_t now(void)
     return sys_nanoseconds(CLOCK_MONOTONIC);
 }
 
-static void schedule(uint64_t cost)
+static void schedule(uint64_t time, uint64_t cost)
 {
-    uint64_t gap = state.gap < GAP_MAX / 2 ? 2 * state.gap : GAP_MAX;
-    state.gap = gap;
-    __atomic_store_n(&state.due, now() + (gap > cost * COST_FACTOR ? gap : cost * COST_FACTOR), __ATOMIC_RELAXED);
+    uint64_t gap = (time - state.begun) / GAP_SHARE;
+    gap = gap < GAP_MIN ? GAP_MIN : gap > GAP_MAX ? GAP_MAX : gap;
+    gap = gap < cost * COST_FACTOR ? cost * COST_FACTOR : gap;
+    __atomic_store_n(&state.due, time + gap, __ATOMIC_RELAXED);
 }
 
 void parts_tell(void)
@@ -251,7 +254,8 @@ void parts_tell(void)
         tell_all(fd);
         sys_close(fd);
     }
-    schedule(now() - begun);
+    uint64_t time = now();
+    schedule(time, time - begun);
     __atomic_store_n(&state.busy_since, 0, __ATOMIC_RELEASE);
 }
 
@@ -263,5 +267,5 @@ bool parts_due(void)
 void parts_begin(void)
 {
     state.busy_since = 0;
-    state.gap = SECOND / 2;
+    state.begun = now();
 }
