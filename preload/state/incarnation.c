@@ -384,8 +384,9 @@ void incarnation_end_begins(unsigned ending)
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
         !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
         young_stop();
-        sample_whole();
+        sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
+        sample_more(); /* which takes a while, in which the service does nothing */
     }
 }
 
@@ -452,9 +453,10 @@ void incarnation_before_exec(void)
     if (!is_traced())
         return;
     young_stop(); /* should the exec fail, the buffers written out here may only grow: the fuller copy counts */
-    sample_whole();
+    sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
+    sample_more();
     descriptors_before_exec();
     __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);
