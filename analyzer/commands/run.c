@@ -188,6 +188,13 @@ static int set_sql(const char *mode)
     return STATUS_REFUSED;
 }
 
+static int set_python_memory(const char *mode)
+{
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "sampled") == 0 || strcmp(mode, "exact") == 0)
+        return set("STRAY_PYTHON_MEMORY", mode);
+    return fail("--python-memory %s: must be off, sampled or exact", mode);
+}
+
 static int refuse_option(const char *name)
 {
     fail("%s: not available yet", name);
@@ -232,7 +239,7 @@ static int set_tracing(int code)
     case OPTION_SAMPLE:
         return refuse_option("--sample");
     case OPTION_PYTHON:
-        return strcmp(optarg, "off") == 0 ? STATUS_DONE : refuse_option("--python-memory");
+        return set_python_memory(optarg);
     default:
         return refuse_option("--pair");
     }

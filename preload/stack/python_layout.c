@@ -178,7 +178,8 @@ static unsigned minor_version(const struct module_symbol *number, const struct m
 
 enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsigned *ret_minor)
 {
-    enum { STATE, CODE, UNICODE, BYTES, EVALUATOR, THIS_THREAD, VERSION, GET_VERSION, COUNT };
+    enum { STATE, CODE, UNICODE, BYTES, EVALUATOR, THIS_THREAD, CURRENT, NAME, GET, SET, VERSION,
+           GET_VERSION, COUNT };
     struct module_symbol symbols[COUNT] = {
         [STATE] = {.name = "_PyRuntime"},
         [CODE] = {.name = "PyCode_Type"},
@@ -186,6 +187,10 @@ enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsign
         [BYTES] = {.name = "PyBytes_Type"},
         [EVALUATOR] = {.name = "_PyEval_EvalFrameDefault"},
         [THIS_THREAD] = {.name = "PyGILState_GetThisThreadState"},
+        [CURRENT] = {.name = "_PyThreadState_UncheckedGet"},
+        [NAME] = {.name = "_PyMem_GetCurrentAllocatorName"},
+        [GET] = {.name = "PyMem_GetAllocator"},
+        [SET] = {.name = "PyMem_SetAllocator"},
         [VERSION] = {.name = "Py_Version", .optional = true},
         [GET_VERSION] = {.name = "Py_GetVersion", .optional = true},
     };
@@ -204,6 +209,10 @@ enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsign
     runtime.evaluator = symbols[EVALUATOR].address;
     runtime.evaluator_size = symbols[EVALUATOR].size;
     runtime.this_thread = (void *(*)(void))symbols[THIS_THREAD].address;
+    runtime.allocators.current_thread = (void *(*)(void))symbols[CURRENT].address;
+    runtime.allocators.name = (const char *(*)(void))symbols[NAME].address;
+    runtime.allocators.get = (void (*)(enum python_domain, struct python_allocator *))symbols[GET].address;
+    runtime.allocators.set = (void (*)(enum python_domain, struct python_allocator *))symbols[SET].address;
     if (!code_type_agrees(&runtime) || (*ret_minor >= 13 && !debug_offsets_agree(&runtime)))
         return PYTHON_UNSUPPORTED;
     *ret_runtime = runtime;

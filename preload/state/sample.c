@@ -6,6 +6,7 @@
 #include "state/children.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
+#include "state/python_samples.h"
 #include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
@@ -49,6 +50,7 @@ void sample_force(void)
     descriptors_sample();
     tempfiles_sample();
     children_sample();
+    python_samples_look();
 }
 
 /* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
