@@ -30,6 +30,7 @@ static const char usage[] =
     "  --full               record every block, however short its life\n"
     "  --depth N            frames of a stack that are kept, 1 to 200\n"
     "  --no-heap            leave memory out\n"
+    "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"
     "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
     "  --max-size SIZE      largest size of a trace: K, M, G\n"
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"

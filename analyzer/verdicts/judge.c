@@ -290,6 +290,11 @@ static int find_next(struct court *court)
 
 /* ---- blocks ---- */
 
+static bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
+
 /* Room for what figures of one site point to. */
 struct workspace {
     double window_end[LIVES_WINDOWS];
@@ -357,7 +362,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .alive = site->alive,
         .alive_bytes = site->alive_bytes,
         .warm = site->warm,
-        .few = site->resource == STRAY_HEAP ? FEW_BLOCKS : FEW_OTHERS,
+        .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
         .work_is_load = lives->axis <= AXIS_STATEMENTS,
@@ -388,6 +393,8 @@ static double rss_growth(const struct lives *lives)
 struct leakage {
     enum verdict verdict;
     uint64_t count, bytes, resized;
+    bool estimated;
+    struct tally tally;
     uint64_t survivors;                            /* of which the rates are made */
     double per_second, per_work, bytes_per_second; /* estimates, added up */
     uint64_t first, last;
@@ -409,12 +416,15 @@ static void add_up(struct leakage *leakage, const struct site *site, const struc
         leakage->stack = site->stack;
         leakage->worst = *judgement;
     }
-    leakage->count += site->alive;
+    double each = site->estimated ? site->at_end.count / (double)site->alive : 1; /* those that a survivor stands for */
+    leakage->estimated |= site->estimated;
+    tally_join(&leakage->tally, &site->at_end);
+    leakage->count += site->estimated ? tally_whole(&site->at_end) : site->alive;
     leakage->bytes += site->alive_bytes;
     leakage->resized += site->growth ? site->growth->resized : 0;
     leakage->survivors += judgement->cohorts.survivors;
-    leakage->per_second += judgement->per_second.estimate;
-    leakage->per_work += judgement->per_work;
+    leakage->per_second += each * judgement->per_second.estimate;
+    leakage->per_work += each * judgement->per_work;
     leakage->bytes_per_second += judgement->bytes_per_second.estimate;
 }
 
@@ -494,6 +504,8 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     finding->stack = leakage->stack;
     finding->count = leakage->count;
     finding->bytes = leakage->bytes;
+    finding->estimated = leakage->estimated;
+    finding->tally = leakage->tally;
     finding->first_s = seconds(court, leakage->first);
     finding->last_s = fmin(seconds(court, leakage->last), court->tc);
     fact_add(finding, "opened", (double)fold->opened, true);
@@ -579,7 +591,7 @@ static int judge_blocks(struct court *court, uint32_t which)
         }
     }
     bool loud =
-        leakage.count > 0 && (fold->resource != STRAY_HEAP ||
+        leakage.count > 0 && (!is_memory(fold->resource) ||
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return loud ? say_growing(court, which, &leakage) : 0;

@@ -63,6 +63,8 @@ struct report_finding {
     struct report_stack stack;
     const struct report_frame *site; /* in the stack; NULL: unknown */
     uint64_t count, bytes;
+    bool estimated;     /* both are, of samples */
+    struct tally tally; /* ... what these stand for */
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
@@ -82,6 +84,8 @@ struct report_site {
     bool known; /* `site` is */
     const char *peer;
     uint64_t opened, closed, open, bytes_open;
+    bool estimated;            /* all these are, of samples */
+    struct tally born, living; /* ... that stand for so many */
     enum verdict verdict;
     uint64_t handles[REPORT_HANDLES]; /* of open ones, where lifetimes are kept */
     size_t handle_count;
