@@ -102,6 +102,12 @@ static bool is_memory(unsigned resource)
     return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
 }
 
+/* What counts as work on the axis of allocations. Samples do not: of most of them sums alone tell, which tell no time. */
+static bool is_allocation(const struct stray_event *event)
+{
+    return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
+}
+
 /* To be called before a site's state changes: until now it was what it is. */
 static void growth_before(struct lives *lives, struct site *site)
 {
@@ -420,7 +426,7 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first_mark = lives->marks.current;
     }
     uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
-    if (is_memory(event->resource) && !lives->ended)
+    if (is_allocation(event) && !lives->ended)
         marks_spread(&lives->marks, began, (double)count);
     if (event->time > site->last)
         site->last = event->time;
@@ -598,7 +604,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && is_memory(event->resource);
+    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && is_allocation(event);
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);

@@ -315,8 +315,8 @@ static void fill_windows(const struct court *court, double from, struct workspac
     }
 }
 
-/* The windows of the pass, from the first on that ends after `from`. */
-static struct levels levels_of(const struct court *court, const struct windows *windows, double from,
+/* The windows of the pass, from the first on that ends after `from`; on the axis of time if `timed`. */
+static struct levels levels_of(const struct court *court, const struct windows *windows, bool timed, double from,
                                struct workspace *space)
 {
     const struct marks *marks = &court->lives->marks;
@@ -325,13 +325,14 @@ static struct levels levels_of(const struct court *court, const struct windows *
         uint32_t end = windows_mark(windows, i + 1);
         bool last = i == windows->current || end > marks->current;
         double work = last ? court->work : fmin(lives_work(court->lives, end), court->work);
-        if (work <= from)
+        double time = last ? court->tc : fmin(seconds(court, marks_at(marks, end)->at[AXIS_TIME]), court->tc);
+        double place = timed ? time : work;
+        if (place <= from)
             continue;
         space->low[count] = windows->low[i];
         space->low_bytes[count] = (double)windows->low_bytes[i];
-        space->work[count] = work;
-        space->time[count] =
-            last ? court->tc : fmin(seconds(court, marks_at(marks, end)->at[AXIS_TIME]), court->tc);
+        space->work[count] = place;
+        space->time[count] = time;
         count++;
     }
     return (struct levels){space->low, space->low_bytes, space->work, space->time, count};
@@ -347,6 +348,21 @@ static struct ages ages_of(const struct court *court, const struct growth *growt
                          .bound = court->bucket_age,
                          .buckets = AGE_BUCKETS,
                          .unseen = kept > 0 ? fmax(1, (double)closed / kept) : 1};
+}
+
+/* How much a program that only computes has done is told by its allocations; but samples of small objects are taken where
+ * there is next to no other allocation. */
+static void judge_by_time(const struct court *court, const struct site *site, struct heap_figures *figures,
+                          struct workspace *space)
+{
+    double first = seconds(court, site->first);
+    for (int i = 0; i < LIVES_WINDOWS; i++)
+        space->window_end[i] = first + (court->tc - first) * (i + 1) / LIVES_WINDOWS;
+    figures->first = first;
+    figures->by_work = site->growth->by_time;
+    figures->window_work = 0;
+    figures->lead = 0;
+    figures->levels = levels_of(court, &site->growth->windows, true, first, space);
 }
 
 static struct heap_judgement judge_site(const struct court *court, const struct site *site)
@@ -380,7 +396,9 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
     if (figures.window_work > 0)
         figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
     figures.ages = ages_of(court, growth, figures.closed);
-    figures.levels = levels_of(court, &growth->windows, from, &space);
+    figures.levels = levels_of(court, &growth->windows, false, from, &space);
+    if (site->estimated && !figures.work_is_load)
+        judge_by_time(court, site, &figures, &space);
     return heap_judge(&figures);
 }
 
