@@ -5,9 +5,11 @@
 #include "record/index.h"
 #include "sys.h"
 
-#define WAYS 8u            /* addresses of one cache line */
-#define SETS (1u << 17)    /* for a million living samples; what is not used takes no memory */
-#define FULL UINT8_MAX     /* a count that is no longer one */
+#define WAYS  8u         /* addresses of one cache line */
+#define SETS  (1u << 18) /* each for so many bytes of address space as have one sample in the mean: 4 GiB together */
+#define SPACE 14         /* ... log2 */
+#define FULL  UINT8_MAX  /* a count that is no longer one */
+_Static_assert(PYTHON_SAMPLES_MEAN == 1 << SPACE, "a set has room for several times the mean");
 
 uint32_t python_samples_due;
 uint8_t python_samples_counts[PYTHON_SAMPLES_COUNTS];
@@ -53,11 +55,11 @@ uint64_t python_samples_weight(size_t size)
     return (uint64_t)(16 / share + 0.5);
 }
 
+/* Neighbours have neighbouring sets: pages of the table that no arena belongs to take no memory. */
 static uint64_t *set_of(const void *block)
 {
-    return table[((uintptr_t)block >> 4) * 0x9e3779b97f4a7c15u >> 47];
+    return table[(uintptr_t)block >> SPACE & (SETS - 1)];
 }
-_Static_assert(SETS == 1u << 17, "set_of() takes 17 bits");
 
 static uint8_t *count_of(const void *block)
 {
