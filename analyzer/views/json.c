@@ -248,6 +248,8 @@ static json_t *site(const struct report_site *from)
     if (from->estimated)
         estimated(object, "opened", interval_of(&from->born), "open", interval_of(&from->living));
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
+    json_object_set_new(object, "first_s", real(from->first_s));
+    json_object_set_new(object, "last_s", real(from->last_s));
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     json_t *handles = json_array();
@@ -313,15 +315,49 @@ static json_t *whole_report(const struct report *report, bool with_sites)
     return object;
 }
 
-int report_write_json(const struct report *report, bool sites, FILE *out)
+json_t *report_json_text(const char *bytes)
 {
-    json_memory_watch();
-    json_t *object = whole_report(report, sites);
-    char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
-    json_decref(object);
+    return text(bytes);
+}
+
+json_t *report_json_real(double number)
+{
+    return real(number);
+}
+
+json_t *report_json_moment(uint64_t realtime_ns)
+{
+    return moment(realtime_ns);
+}
+
+json_t *report_json_frame(const struct report_frame *from)
+{
+    return frame(from);
+}
+
+json_t *report_json_trace(const struct report *report)
+{
+    return trace(report);
+}
+
+json_t *report_json_finding(const struct report *report, const struct report_finding *from)
+{
+    return finding(report, from);
+}
+
+int report_json_write(json_t *value, FILE *out)
+{
+    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(value);
     int result = json_memory_failed() || !text ? -ENOMEM : 0;
     if (result == 0 && (fputs(text, out) == EOF || fputc('\n', out) == EOF))
         result = -EIO;
     free(text);
     return result;
+}
+
+int report_write_json(const struct report *report, bool sites, FILE *out)
+{
+    json_memory_watch();
+    return report_json_write(whole_report(report, sites), out);
 }

@@ -84,6 +84,8 @@ struct report_site {
     bool known; /* `site` is */
     const char *peer;
     uint64_t opened, closed, open, bytes_open;
+    double first_s, last_s;                         /* acquires, since the process began */
+    uint64_t first_realtime_ns, last_realtime_ns;   /* the same by the calendar; 0: unknown */
     bool estimated;            /* all these are, of samples */
     struct tally born, living; /* ... that stand for so many */
     enum verdict verdict;
@@ -109,6 +111,7 @@ struct report_memory {
     bool known;
     uint64_t rss_start, rss_end;
     int64_t live_heap, tracer, unexplained; /* growth between the first and the last sample */
+    double span_s;                          /* how long the process it is about lived */
 };
 
 struct report {
@@ -136,10 +139,25 @@ struct report {
     struct arena arena; /* of all strings and small arrays */
 };
 
+/* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
+struct report_stacks {
+    void *data;
+    const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
+};
+
+/* Is shown each process while its trace is open: all its events, then what they came to. */
+struct report_visitor {
+    void *data;
+    int (*event)(void *data, const struct lives *lives, const struct stray_event *event);
+    int (*process)(void *data, const struct report_process *process, const struct lives *lives,
+                   const struct report_stacks *stacks);
+};
+
 struct report_options {
     const char *const *library; /* NULL-ended globs; may be NULL */
     const char *const *mine;
-    bool all; /* sites with nothing to say as well */
+    bool all;                             /* sites with nothing to say as well */
+    const struct report_visitor *visitor; /* may be NULL */
 };
 
 /* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
@@ -147,12 +165,6 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
                  struct report **ret_report, struct error *error);
 /* NULL is accepted. */
 void report_free(struct report *report);
-
-/* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
-struct report_stacks {
-    void *data;
-    const struct stack *(*stack)(void *data, uint32_t node); /* never NULL */
-};
 
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,

@@ -216,10 +216,10 @@ static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *
             leaks++;
         else if (finding->verdict == VERDICT_CREEP)
             creeps++;
-        else if (finding->severity == SEVERITY_WARNING)
-            warnings++;
-        else
+        else if (finding->severity == SEVERITY_NOTE)
             notes++;
+        else
+            warnings++;
     }
     *ret_leaks = leaks;
     *ret_symptoms = symptoms;
@@ -375,25 +375,42 @@ static void bytes_part(const struct report_finding *finding, char *text, size_t 
              words_bytes(&high, report_fact(finding, "bytes_per_hour_high")));
 }
 
+/* How many there were, and what became of them while the process had not begun to end. */
+static void counts_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct words opened, closed, left;
+    double made = report_fact(finding, "opened"), gone = report_fact(finding, "closed");
+    double in_time = fmax(made - report_fact(finding, "open_at_end"), 0);
+    const char *when = gone > in_time ? " before the process ended" : "";
+    words_count(&opened, (uint64_t)made);
+    words_count(&closed, (uint64_t)in_time);
+    if (finding->resource == STRAY_TEMPFILE)
+        snprintf(text, size, "made %s, removed %s%s%.100s", opened.text, words_count(&closed, (uint64_t)gone),
+                 finding->example ? ", for example " : "", finding->example ? finding->example : "");
+    else if (report_fact(finding, "ended") > 0)
+        snprintf(text, size, "started %s, %s %s%s, have ended %s", opened.text,
+                 finding->resource == STRAY_CHILD ? "waited for" : "joined", closed.text, when,
+                 words_count(&left, finding->count));
+    else
+        snprintf(text, size, "opened %s, closed %s%s", opened.text, closed.text, when);
+}
+
 static void figures(const struct page *page, const struct report_finding *finding)
 {
-    char part[200];
-    struct words opened, closed, idle;
+    char part[320];
+    struct words idle;
     struct row row;
-    double closed_in_time = report_fact(finding, "opened") - report_fact(finding, "open_at_end");
     row_begin(&row, page, "    ", "");
-    snprintf(part, sizeof(part), "opened %s, closed %s%s",
-             words_count(&opened, (uint64_t)report_fact(finding, "opened")),
-             words_count(&closed, (uint64_t)fmax(closed_in_time, 0)),
-             report_fact(finding, "closed") > closed_in_time ? " before the process ended" : "");
+    counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
     if (report_fact(finding, "median_idle_s") > 0) {
         snprintf(part, sizeof(part), "idle since last use (median %s)",
                  words_duration(&idle, report_fact(finding, "median_idle_s")));
         row_add(&row, ", ", part);
     }
-    if (finding->verdict == VERDICT_LEAKED ||
-        (finding->verdict == VERDICT_CREEP && report_fact(finding, "grown_by_realloc_bytes") <= 0)) {
+    if (report_fact(finding, "never_released_high") > 0 &&
+        (finding->verdict == VERDICT_LEAKED ||
+         (finding->verdict == VERDICT_CREEP && report_fact(finding, "grown_by_realloc_bytes") <= 0))) {
         share_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);
     }

@@ -343,8 +343,10 @@ static uint32_t stay_silent(void)
     return GATE_KNOWN;
 }
 
-uint32_t gate_open_slow(void)
+uint32_t gate_open_slow(uint32_t bits)
 {
+    if (process.pid == 0 && !(bits & GATE_HEAP))
+        return 0;
     if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
         stand_in();
         return 0;
@@ -365,7 +367,7 @@ uint32_t gate_open_slow(void)
 
 __attribute__((constructor)) static void begin_at_latest(void)
 {
-    gate_open(GATE_TRACED);
+    gate_open(GATE_TRACED | GATE_HEAP);
 }
 
 static bool is_traced(void)
@@ -383,7 +385,7 @@ void incarnation_end_begins(unsigned ending)
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
         !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
         young_stop();
-        sample_force();
+        sample_whole();
         emit_system(STRAY_END_BEGINS, 0, ending);
     }
 }
@@ -451,7 +453,7 @@ void incarnation_before_exec(void)
     if (!is_traced())
         return;
     young_stop(); /* should the exec fail, the buffers written out here may only grow: the fuller copy counts */
-    sample_force();
+    sample_whole();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
     descriptors_before_exec();
