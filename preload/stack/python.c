@@ -298,7 +298,7 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
  * answer twice. */
 const struct python_allocators *python_allocators_held(void)
 {
-    if (!python_active() || finalizer() != 0)
+    if (!python_active() || finalizer() != 0 || !runtime.allocators.current_thread)
         return NULL;
     void *thread = runtime.this_thread();
     return thread && thread == runtime.allocators.current_thread() ? &runtime.allocators : NULL;

@@ -77,7 +77,7 @@ enum python_domain { PYTHON_DOMAIN_RAW, PYTHON_DOMAIN_MEM, PYTHON_DOMAIN_OBJECT 
 
 /* The interpreter's functions that lead to its allocators. None allocates; the last two are for who holds its lock. */
 struct python_allocators {
-    void *(*current_thread)(void); /* _PyThreadState_UncheckedGet */
+    void *(*current_thread)(void); /* PyThreadState_GetUnchecked */
     const char *(*name)(void);     /* _PyMem_GetCurrentAllocatorName; NULL, too, where they are not the interpreter's own */
     void (*get)(enum python_domain domain, struct python_allocator *allocator);
     void (*set)(enum python_domain domain, struct python_allocator *allocator);
@@ -91,7 +91,7 @@ struct python_runtime {
     uint64_t code_type, unicode_type, bytes_type;
     uint64_t evaluator, evaluator_size; /* _PyEval_EvalFrameDefault */
     void *(*this_thread)(void);         /* PyGILState_GetThisThreadState */
-    struct python_allocators allocators;
+    struct python_allocators allocators; /* all NULL: not to be hooked */
 };
 
 enum python_found {
