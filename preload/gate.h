@@ -47,15 +47,17 @@ struct thread {
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 extern uint32_t *gate_word;
 
-/* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c. */
-uint32_t gate_open_slow(void);
+/* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c.
+ * A program is begun by who asks for GATE_HEAP only, once the allocator has returned: other hooks may be called from inside an
+ * allocator that holds its lock, and the beginning allocates. */
+uint32_t gate_open_slow(uint32_t bits);
 
 /* Whether a hook whose events need all `bits` may record. */
 static inline bool gate_open(uint32_t bits)
 {
     uint32_t word = __atomic_load_n(gate_word, __ATOMIC_ACQUIRE);
     if (__builtin_expect(!(word & GATE_KNOWN), 0))
-        word = gate_open_slow();
+        word = gate_open_slow(bits);
     if (__builtin_expect(thread_self.flags == 0, 1))
         thread_self.frame = arch_stack_pointer();
     return (word & bits) == bits && __builtin_expect(!(thread_self.flags & THREAD_INSIDE), 1);

@@ -9,4 +9,6 @@ set -euo pipefail
 cd "$STRAY_ROOT"
 scripts/setup.sh
 command -v heaptrack > /dev/null || fail "heaptrack: not found"
-exec "$PYTHON" tests/bench/compare.py build "$@"
+"$PYTHON" tests/bench/compare.py build "$@"
+echo
+exec "$PYTHON" tests/bench/programs.py build "$@"

@@ -6,12 +6,18 @@
 #ifndef STRAY_COMMANDS_H
 #define STRAY_COMMANDS_H
 
+int command_check(int argc, char **argv);
+int command_conns(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_hooks(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_pack(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_sites(int argc, char **argv);
 int command_verify(int argc, char **argv);
 
 #endif

@@ -104,27 +104,30 @@ static int copy_stdin(int fd)
     return 0;
 }
 
-/* The copy stays open until the process ends: its name is its descriptor. */
-static int add_stdin(struct inputs *inputs)
-{
-    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
-    char **paths = result == 0 ? malloc(sizeof(*paths)) : NULL;
-    if (paths && asprintf(&paths[0], "/proc/self/fd/%d", fd) >= 0)
-        return add_inputs(inputs, paths, 1);
-    free(paths);
-    return fail("standard input: %s", error_reason(result < 0 ? result : -ENOMEM));
-}
-
-static int add_argument(struct inputs *inputs, const char *argument)
+static int add_path(struct inputs *inputs, const char *path)
 {
     struct error error;
     char **paths;
     size_t count;
-    if (strcmp(argument, "-") == 0)
-        return add_stdin(inputs);
-    if (trace_find(argument, &paths, &count, &error) < 0)
+    if (trace_find(path, &paths, &count, &error) < 0)
         return fail("%s", error.text);
     return add_inputs(inputs, paths, count);
+}
+
+/* The copy stays open until the process ends: its name is its descriptor. */
+static int add_stdin(struct inputs *inputs)
+{
+    char path[64];
+    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
+    if (result < 0)
+        return fail("standard input: %s", error_reason(result));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return add_path(inputs, path);
+}
+
+static int add_argument(struct inputs *inputs, const char *argument)
+{
+    return strcmp(argument, "-") == 0 ? add_stdin(inputs) : add_path(inputs, argument);
 }
 
 static bool newer(const struct stat *a, const struct stat *b)
@@ -176,46 +179,6 @@ int output_finish(void)
     return fail("standard output: %s", errno ? error_reason(-errno) : "could not be written");
 }
 
-/* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
-static int control_length(const unsigned char *text)
-{
-    if (text[0] < 0x20 || text[0] == 0x7f)
-        return 1;
-    return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
-}
-
-void print_safe(FILE *out, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        int length = control_length(p);
-        if (length == 0) {
-            fputc(*p, out);
-            continue;
-        }
-        fprintf(out, "\\x%02x", *p);
-        if (length == 2)
-            fprintf(out, "\\x%02x", *++p);
-    }
-}
-
-/* Bytes of the UTF-8 character at `p` (by the Unicode standard's table 3-7); 0: none begins there. */
-static int utf8_length(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    int length = p[0] >= 0xc2 && p[0] < 0xe0   ? 2
-                 : (p[0] & 0xf0) == 0xe0       ? 3
-                 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-                                               : 0;
-    for (int i = 1; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 json_t *json_safe(const char *text)
 {
     if (!text)
@@ -223,16 +186,10 @@ json_t *json_safe(const char *text)
     json_t *plain = json_string(text);
     if (plain)
         return plain;
-    char *clean = json_memory_malloc(3 * strlen(text) + 1), *out = clean;
+    char *clean = json_memory_malloc(UTF8_ROOM(text));
     if (!clean)
         return NULL;
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int length = utf8_length(p);
-        memcpy(out, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
-        out += length ? length : 3;
-        p += length ? length : 1;
-    }
-    *out = '\0';
+    utf8_copy(clean, text);
     json_t *made = json_string(clean);
     free(clean);
     return made;

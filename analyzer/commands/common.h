@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "read/trace.h"
+#include "safe.h"
 
 /* Exit statuses of verbs that read traces. */
 enum { STATUS_DONE = 0, STATUS_DAMAGED = 1 /* verify only */, STATUS_UNREADABLE = 2 /* or wrong usage */ };
@@ -46,9 +47,7 @@ void inputs_free(struct inputs *inputs);
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */
 int output_finish(void);
 
-/* Text that comes from a traced program, with control characters escaped: it may not command the terminal. */
-void print_safe(FILE *out, const char *text);
-/* The same text as JSON, with what is not UTF-8 replaced by U+FFFD. NULL gives null. */
+/* Text that comes from a traced program as JSON, with what is not UTF-8 replaced by U+FFFD. NULL gives null. */
 json_t *json_safe(const char *text);
 /* A number that may exceed JSON's integers: those above INT64_MAX become strings of hexadecimal digits. */
 json_t *json_number(uint64_t value);

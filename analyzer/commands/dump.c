@@ -17,7 +17,8 @@ static const char usage[] =
     "definition, the endpoint's text. Several traces each begin with a line '# PATH'.\n"
     "JSON: one object a line.\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* "
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* "
     "here.\n";
 
 struct event_line {

@@ -9,6 +9,12 @@
 const struct verb verbs[] = {
     {"run", command_run, "[-o DIR] [options] -- CMD [ARG...]", "trace a command from its start"},
     {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
+    {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks, for CI"},
+    {"diff", command_diff, "BASE NEW [options]", "compare two traces, before and after a change"},
+    {"sites", command_sites, "[TRACE...] [options]", "list the places that acquired something"},
+    {"conns", command_conns, "[TRACE...] [options]", "list the connections there were"},
+    {"export", command_export, "[TRACE...] --to FORMAT [-o FILE]", "write a trace in the format of another tool"},
+    {"pack", command_pack, "[TRACE...] -o FILE", "make one file of traces and symbols, to carry away"},
     {"info", command_info, "[TRACE...]", "say what a trace holds"},
     {"verify", command_verify, "[TRACE...]", "check every frame of a trace"},
     {"dump", command_dump, "[TRACE...]", "write every event as a line"},
@@ -34,7 +40,7 @@ static int overview(void)
         snprintf(call, sizeof(call), "stray %s %s", verb->name, verb->arguments);
         printf("  %-48s %s\n", call, verb->summary);
     }
-    puts("\nTRACE is a trace file or a folder of them; without it, the newest folder stray.* here.\n"
+    puts("\nTRACE is a trace file, a folder of them or a packed file; without it, the newest folder stray.* here.\n"
          "stray VERB --help says more. stray --version says which version this is.");
     return output_finish();
 }

@@ -15,7 +15,8 @@ static const char usage[] = "usage: stray info [TRACE...] [--format text|json]\n
                             "what was lost or is damaged,\n"
                             "the options it was recorded with, and what the recorder noted.\n"
                             "\n"
-                            "TRACE: a trace file, a folder of them, or - (standard input). Without: the "
+                            "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the "
                             "newest folder stray.* here.\n";
 
 #define KINDS 256 /* actions and resources are bytes */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray report: what was opened and never closed, and where. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/options.h"
+#include "commands/output.h"
 #include "views/json.h"
 #include "views/report.h"
 #include "views/text.h"
 
-#define GLOBS_MAX 64
+#define LIMITS_MAX 64
 
 static const char usage[] =
     "usage: stray report [TRACE...] [options]\n"
@@ -26,26 +26,26 @@ static const char usage[] =
     "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
     "  --all                every place that acquired something, leak or not\n"
     "  -v, --verbose        whole stacks and all evidence\n"
+    "  --limit NAME=N       what may be had: memory=2G, or connections to a peer, as db:5432=97, less those that the\n"
+    "                       server reserves; forecasts count on it; may be repeated\n"
     "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
     "  --mine GLOB          code in files that match is yours; may be repeated\n"
     "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* here.\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
-
-struct globs {
-    const char *items[GLOBS_MAX + 1];
-    size_t count;
-};
 
 struct options {
     bool json, all, verbose, help;
     bool color;
     const char *output; /* NULL: standard output */
     struct globs library, mine;
+    struct report_limit limits[LIMITS_MAX];
+    size_t limit_count;
 };
 
-enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT };
+enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT, OPTION_LIMIT };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
@@ -53,6 +53,7 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"verbose", no_argument, NULL, 'v'},
     {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
     {"mine", required_argument, NULL, OPTION_MINE},
     {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -83,12 +84,21 @@ static int set_color(struct options *options, const char *when)
     return STATUS_DONE;
 }
 
-static int add_glob(struct globs *globs, const char *glob)
+/* The name is the argument's, which is cut at the last "=": a peer may hold one. */
+static int add_limit(struct options *options, char *limit)
 {
-    if (globs->count == GLOBS_MAX)
-        return fail("%s: more than %d patterns", glob, GLOBS_MAX);
-    globs->items[globs->count++] = glob;
-    return STATUS_DONE;
+    char *value = strrchr(limit, '=');
+    uint64_t number;
+    if (!value || value == limit)
+        return fail("--limit %s: must be NAME=N, as memory=2G or db:5432=97", limit);
+    if (options->limit_count == LIMITS_MAX)
+        return fail("--limit %s: more than %d limits", limit, LIMITS_MAX);
+    *value = '\0';
+    int status = option_size("--limit", value + 1, &number);
+    if (status == STATUS_DONE && number == 0)
+        return fail("--limit %s: must be above 0", limit);
+    options->limits[options->limit_count++] = (struct report_limit){limit, number};
+    return status;
 }
 
 static int set_option(struct options *options, int code, char **argv)
@@ -106,18 +116,18 @@ static int set_option(struct options *options, int code, char **argv)
         options->verbose = true;
         return STATUS_DONE;
     case OPTION_LIBRARY:
-        return add_glob(&options->library, optarg);
+        return globs_add(&options->library, optarg);
+    case OPTION_LIMIT:
+        return add_limit(options, optarg);
     case OPTION_MINE:
-        return add_glob(&options->mine, optarg);
+        return globs_add(&options->mine, optarg);
     case OPTION_COLOR:
         return set_color(options, optarg);
     case OPTION_HELP:
         options->help = true;
         return STATUS_DONE;
-    case ':':
-        return fail("%s: needs a value", argv[optind - 1]);
     default:
-        return fail("%s: unknown option (see stray report --help)", argv[optind - 1]);
+        return option_wrong(code, argv);
     }
 }
 
@@ -141,75 +151,38 @@ static int parse(int argc, char **argv, struct options *options)
     return STATUS_DONE;
 }
 
-/* Private like the trace: it names the service's code, peers and commands. */
-static FILE *open_output(const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!out && fd >= 0)
-        close(fd);
-    return out;
-}
+struct showing {
+    const struct report *report;
+    const struct options *options;
+};
 
-static int write_report(const struct report *report, const struct options *options, FILE *out)
+static int show(void *data, FILE *out)
 {
+    const struct showing *showing = data;
+    const struct options *options = showing->options;
     struct text_options text = {
         .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
-    return options->json ? report_write_json(report, options->all, out)
-                         : report_write_text(report, &text, out);
-}
-
-static int show(const struct report *report, const struct options *options)
-{
-    if (!options->output) {
-        if (write_report(report, options, stdout) == -ENOMEM)
-            return fail("standard output: %s", error_reason(-ENOMEM));
-        return output_finish();
-    }
-    FILE *out = open_output(options->output);
-    if (!out)
-        return fail("%s: %s", options->output, error_reason(-errno));
-    int result = write_report(report, options, out);
-    errno = 0;
-    if (fclose(out) != 0 || result < 0)
-        return fail("%s: %s", options->output, error_reason(errno ? -errno : result < 0 ? result : -EIO));
-    return STATUS_DONE;
-}
-
-/* What the user called the traces, to stand in the report. Freed by the caller; NULL without memory. */
-static char *call_of(char *const *arguments, size_t count, const struct inputs *inputs)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < count; i++)
-        size += strlen(arguments[i]) + 1;
-    if (count == 0) {
-        const char *slash = inputs->count ? strrchr(inputs->paths[0], '/') : NULL;
-        return slash ? strndup(inputs->paths[0], (size_t)(slash - inputs->paths[0])) : strdup("");
-    }
-    char *joined = calloc(1, size), *out = joined;
-    for (size_t i = 0; joined && i < count; i++) {
-        if (i > 0)
-            *out++ = ' ';
-        out = stpcpy(out, arguments[i]);
-    }
-    return joined;
+    return options->json ? report_write_json(showing->report, options->all, out)
+                         : report_write_text(showing->report, &text, out);
 }
 
 static int report_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
                          const struct options *options)
 {
     struct report_options how = {
-        .library = options->library.items, .mine = options->mine.items, .all = options->all};
+        .library = options->library.items, .mine = options->mine.items, .all = options->all,
+        .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
-    char *given = call_of(arguments, count, inputs);
+    char *given = call_of(arguments, count, inputs->paths, inputs->count);
     if (!given)
         return fail("out of memory");
     int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
     free(given);
     if (result < 0)
         return fail("%s", error.text);
-    int status = show(report, options);
+    struct showing showing = {report, options};
+    int status = output_write(options->output, show, &showing);
     report_free(report);
     return status;
 }

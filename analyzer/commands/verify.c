@@ -12,7 +12,8 @@ static const char usage[] =
     "Reads traces through and writes a line for each: sound, damaged (and how), or unreadable.\n"
     "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot be read.\n"
     "\n"
-    "TRACE: a trace file, a folder of them, or - (standard input). Without: the newest folder stray.* "
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* "
     "here.\n";
 
 struct finding {

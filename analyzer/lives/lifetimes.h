@@ -29,6 +29,7 @@
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/resident.h"
 #include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
@@ -148,6 +149,7 @@ struct site {
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
+    struct resident_site resident; /* MMAP */
 };
 
 struct peer {
@@ -194,6 +196,9 @@ struct lives {
     size_t fork_count;
     struct marks marks;
     struct memory memory;
+    struct residents residents;
+    uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
+    uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */

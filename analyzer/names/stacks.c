@@ -362,8 +362,7 @@ static enum sign native_sign(struct names *names, const struct stray_node *node,
         object ? object_locate(object, address - names->modules[index].bias) : NULL;
     if (!location)
         return SIGN_NONE;
-    const struct python_types *types = location->function_start ? object_types(object) : NULL;
-    enum python_role role = types ? python_types_role(types, location->function_start) : PYTHON_ROLE_NONE;
+    enum python_role role = object_role(object, address - names->modules[index].bias);
     enum sign strongest = SIGN_NONE;
     for (size_t i = 0; i < location->count; i++) {
         enum sign sign = closer_native_sign(location->symbols[i].function, names->modules[index].path,

@@ -59,7 +59,7 @@ struct object {
 };
 
 struct symbols {
-    struct object *objects;
+    struct object *objects, *last; /* in the order they were asked about */
     bool servers_are_slow; /* debuginfod */
 };
 
@@ -121,8 +121,11 @@ struct object *symbols_object(struct symbols *symbols, const char *path, const u
     }
     object->symbols = symbols;
     object->build_id_size = build_id_size;
-    object->next = symbols->objects;
-    symbols->objects = object;
+    if (symbols->last)
+        symbols->last->next = object;
+    else
+        symbols->objects = object;
+    symbols->last = object;
     return object;
 }
 
@@ -419,16 +422,119 @@ static struct known *locate_new(struct object *object, uint64_t offset)
     return known;
 }
 
+/* NULL without memory. */
+static struct known **find_slot(struct object *object, uint64_t offset)
+{
+    return make_room(object) ? &object->table[slot_of(object, offset)] : NULL;
+}
+
+static struct known *find_known(struct object *object, uint64_t offset)
+{
+    struct known **slot = find_slot(object, offset);
+    if (slot && !*slot) {
+        *slot = locate_new(object, offset);
+        object->known_count += *slot != NULL;
+    }
+    return slot ? *slot : NULL;
+}
+
 const struct location *object_locate(struct object *object, uint64_t offset)
 {
-    if (!make_room(object))
-        return NULL;
-    size_t slot = slot_of(object, offset);
-    if (!object->table[slot]) {
-        object->table[slot] = locate_new(object, offset);
-        if (!object->table[slot])
-            return NULL;
-        object->known_count++;
+    struct known *known = find_known(object, offset);
+    return known ? &known->location : NULL;
+}
+
+enum python_role object_role(struct object *object, uint64_t offset)
+{
+    struct known *known = find_known(object, offset);
+    if (!known)
+        return PYTHON_ROLE_NONE;
+    struct location *location = &known->location;
+    if (!location->role_known) {
+        const struct python_types *types = location->function_start ? object_types(object) : NULL;
+        location->role = types ? python_types_role(types, location->function_start) : PYTHON_ROLE_NONE;
+        location->role_known = true;
     }
-    return &object->table[slot]->location;
+    return location->role;
+}
+
+/* ---- answers of other machines ---- */
+
+static bool copy_symbol(struct object *object, const struct symbol *from, struct symbol *to)
+{
+    *to = *from;
+    if (from->function)
+        to->function = arena_copy(&object->arena, from->function, strlen(from->function));
+    if (from->file)
+        to->file = arena_copy(&object->arena, from->file, strlen(from->file));
+    return (!from->function || to->function) && (!from->file || to->file);
+}
+
+int object_teach(struct object *object, uint64_t offset, const struct location *location)
+{
+    struct known **slot = find_slot(object, offset);
+    if (slot && *slot)
+        return 0;
+    struct known *known = slot ? arena_alloc(&object->arena, sizeof(*known)) : NULL;
+    struct symbol *symbols = known ? arena_alloc(&object->arena, location->count * sizeof(*symbols)) : NULL;
+    if (!symbols)
+        return -ENOMEM;
+    for (size_t i = 0; i < location->count; i++)
+        if (!copy_symbol(object, &location->symbols[i], &symbols[i]))
+            return -ENOMEM;
+    known->offset = offset;
+    known->location = *location;
+    known->location.symbols = symbols;
+    *slot = known;
+    object->known_count++;
+    return 0;
+}
+
+const struct object *symbols_first(const struct symbols *symbols)
+{
+    return symbols->objects;
+}
+
+const struct object *symbols_next(const struct object *object)
+{
+    return object->next;
+}
+
+const char *object_path(const struct object *object)
+{
+    return object->path;
+}
+
+const uint8_t *object_build_id(const struct object *object, size_t *ret_size)
+{
+    *ret_size = object->build_id_size;
+    return object->build_id;
+}
+
+static bool says_something(const struct location *location)
+{
+    return location->function_start || location->count > 1 || location->symbols[0].function ||
+           location->symbols[0].file;
+}
+
+static int answer_order(const void *left, const void *right)
+{
+    const struct answer *a = left, *b = right;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+int object_answers(const struct object *object, struct answer **ret_answers, size_t *ret_count)
+{
+    struct answer *answers = calloc(object->known_count + 1, sizeof(*answers));
+    size_t count = 0;
+    if (!answers)
+        return -ENOMEM;
+    for (size_t i = 0; i < object->table_size; i++)
+        if (object->table[i] && says_something(&object->table[i]->location))
+            answers[count++] = (struct answer){object->table[i]->offset, &object->table[i]->location};
+    if (count > 1)
+        qsort(answers, count, sizeof(*answers), answer_order);
+    *ret_answers = answers;
+    *ret_count = count;
+    return 0;
 }

@@ -29,6 +29,8 @@ struct location {
     struct symbol *symbols;
     size_t count;            /* at least 1 */
     uint64_t function_start; /* of the last one, in the file's terms; 0: unknown */
+    bool role_known;         /* see object_role() */
+    enum python_role role;
 };
 
 struct symbols;
@@ -44,9 +46,27 @@ struct object *symbols_object(struct symbols *symbols, const char *path, const u
 
 /* `offset`: address as in the file's program headers. NULL only without memory. */
 const struct location *object_locate(struct object *object, uint64_t offset);
+/* What CPython uses the function at `offset` for; NONE also without memory. */
+enum python_role object_role(struct object *object, uint64_t offset);
 /* The file itself (its debug file does not do); NULL if it is not the one traced, or is gone. */
 const struct image *object_image(struct object *object);
 /* The Python types in it; NULL: without memory, or no image. */
 const struct python_types *object_types(struct object *object);
+
+/* Gives an answer beforehand, as packed files do: it is used in the place of the object file's own. The location is copied,
+ * its texts included. -ENOMEM. An answer that is there already stays. */
+int object_teach(struct object *object, uint64_t offset, const struct location *location);
+
+/* All object files asked about, from the first to the last, and of each the answers that say something, by offset. */
+struct answer {
+    uint64_t offset;
+    const struct location *location;
+};
+const struct object *symbols_first(const struct symbols *symbols);
+const struct object *symbols_next(const struct object *object);
+const char *object_path(const struct object *object);
+const uint8_t *object_build_id(const struct object *object, size_t *ret_size);
+/* *ret_answers is freed by the caller. -ENOMEM. */
+int object_answers(const struct object *object, struct answer **ret_answers, size_t *ret_count);
 
 #endif

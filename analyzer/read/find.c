@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "read/array.h"
+#include "read/pack.h"
 #include "read/trace.h"
 
 struct found {
@@ -75,14 +76,41 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
+static int list_pack(struct found *found, const struct source *source, const char *path)
+{
+    struct pack_member member;
+    uint64_t offset = 0;
+    int result = 0;
+    while (result == 0 && pack_next(source, &offset, &member) > 0) {
+        char *inside;
+        if (!has_suffix(member.name) || strchr(member.name, '/'))
+            continue;
+        if (asprintf(&inside, "%s/%s", path, member.name) < 0)
+            return -ENOMEM;
+        result = add_path(found, inside);
+    }
+    return result;
+}
+
+/* What is no packed file is taken for a trace; whoever opens it will see. */
+static int find_in_file(struct found *found, const char *path)
+{
+    struct source source;
+    if (source_open(path, &source) < 0)
+        return add_path(found, strdup(path));
+    int result = pack_is(&source) ? list_pack(found, &source, path) : add_path(found, strdup(path));
+    source_close(&source);
+    return result;
+}
+
 static int find(const char *path, struct found *found)
 {
     struct stat info;
-    if (stat(path, &info) < 0)
-        return -errno;
-    if (!S_ISDIR(info.st_mode))
-        return add_path(found, strdup(path));
-    int result = list_folder(found, path);
+    int missing = stat(path, &info) < 0 ? errno : 0;
+    if (missing && missing != ENOTDIR) /* below a file: a packed one has members */
+        return -missing;
+    bool folder = !missing && S_ISDIR(info.st_mode);
+    int result = folder ? list_folder(found, path) : find_in_file(found, path);
     if (result == 0 && found->count > 0)
         qsort(found->list, found->count, sizeof(*found->list), compare_names);
     return result;
@@ -97,7 +125,7 @@ int trace_find(const char *path, char ***ret_paths, size_t *ret_count, struct er
         return error_set(error, result, "%s: %s", path, error_reason(result));
     }
     if (found.count == 0)
-        return error_set(error, -ENOENT, "%s: no traces (*%s) in this folder", path, STRAY_TRACE_SUFFIX);
+        return error_set(error, -ENOENT, "%s: no traces (*%s) in it", path, STRAY_TRACE_SUFFIX);
     *ret_paths = found.list;
     *ret_count = found.count;
     return 0;

@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "read/pack.h"
+
 int source_open(const char *path, struct source *ret_source)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOTDIR)
+        return pack_open(path, ret_source);
     if (fd < 0)
         return -errno;
     struct stat info;
@@ -40,7 +44,7 @@ int source_read(const struct source *source, uint64_t offset, void *buffer, size
         return -ENODATA;
     uint8_t *out = buffer;
     while (size > 0) {
-        ssize_t got = pread(source->fd, out, size, (off_t)offset);
+        ssize_t got = pread(source->fd, out, size, (off_t)(source->base + offset));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

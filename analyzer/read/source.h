@@ -12,9 +12,10 @@
 struct source {
     int fd;        /* -1: closed */
     uint64_t size; /* when it was opened; what is appended later is not looked at */
+    uint64_t base; /* where it begins in the descriptor's file: a member of a packed file is a part of it */
 };
 
-/* Opens a regular file. Negative errno; -EBADMSG for anything that is not a regular file. Never blocks on a
+/* Opens a regular file, or a member of a packed one (read/pack.h). Negative errno; -EBADMSG for anything that is not a regular file. Never blocks on a
  * FIFO. */
 int source_open(const char *path, struct source *ret_source);
 /* A closed source is accepted. */

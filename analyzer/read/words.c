@@ -35,6 +35,8 @@ static const char *const actions[] = {
     [STRAY_EXEC_FAILED] = "exec-failed",
     [STRAY_LOST] = "lost",
     [STRAY_SIGNAL] = "signal",
+    [STRAY_PART] = "part",
+    [STRAY_LIMIT] = "limit",
 };
 
 struct resource {

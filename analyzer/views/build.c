@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names/packed.h"
+#include "views/pass.h"
 #include "views/report.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
@@ -89,10 +91,14 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
 {
     struct names *names = NULL;
     struct lives *lives = NULL;
-    int result = names_open(trace, symbols, options->library, options->mine, &names);
+    int result = packed_read_beside(symbols, trace_path(trace));
+    if (result == 0)
+        result = names_open(trace, symbols, options->library, options->mine, &names);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
-    result = lives_read(trace, names, &lives, error);
+    const struct report_visitor *visitor = options->visitor;
+    result = visitor ? pass_read(trace, names, visitor->event, visitor->data, &lives, error)
+                     : lives_read(trace, names, &lives, error);
     if (result == 0) {
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};
@@ -100,6 +106,8 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         result = report_add(report, &process, lives, &stacks, options->all);
         if (result == 0)
             result = add_notes(report, trace);
+        if (result == 0 && visitor)
+            result = visitor->process(visitor->data, &process, lives, &stacks);
         if (result < 0)
             error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
@@ -116,6 +124,8 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     int result = report_begin(given, &report);
     if (result < 0)
         return error_set(error, result, "%s: %s", given, error_reason(result));
+    report->limits = options->limits;
+    report->limit_count = options->limit_count;
     result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);

@@ -23,6 +23,10 @@ int report_begin(const char *given, struct report **ret_report)
     report->complete = true;
     report->axis = AXIS_TIME;
     report->path = report_keep(report, given);
+    if (given && !report->path) {
+        report_free(report);
+        return -ENOMEM;
+    }
     *ret_report = report;
     return 0;
 }
@@ -39,6 +43,7 @@ void report_free(struct report *report)
     free(report->peers);
     free(report->deaths);
     free(report->notes);
+    free(report->forecasts);
     free(report);
 }
 
@@ -352,8 +357,24 @@ static struct report_site *site_find(struct report *report, const struct report_
     return NULL;
 }
 
+/* The first and the last acquire; of several processes, of all of them. */
+static void note_times(struct report_site *site, const struct lives *lives, const struct fold *fold,
+                       const struct report_process *process)
+{
+    double first = lives->source.seconds(lives->source.data, fold->first);
+    double last = lives->source.seconds(lives->source.data, fold->last);
+    uint64_t start = process->start_realtime_ns;
+    uint64_t first_ns = start ? start + (uint64_t)((first > 0 ? first : 0) * 1e9) : 0;
+    uint64_t last_ns = start ? start + (uint64_t)((last > 0 ? last : 0) * 1e9) : 0;
+    bool fresh = site->pid_count == 0;
+    site->first_s = fresh || first < site->first_s ? first : site->first_s;
+    site->last_s = fresh || last > site->last_s ? last : site->last_s;
+    site->first_realtime_ns = fresh || first_ns < site->first_realtime_ns ? first_ns : site->first_realtime_ns;
+    site->last_realtime_ns = fresh || last_ns > site->last_realtime_ns ? last_ns : site->last_realtime_ns;
+}
+
 static int site_add(struct report *report, const struct lives *lives, const struct fold *fold,
-                    enum verdict verdict, const struct frame *frame, uint32_t pid)
+                    enum verdict verdict, const struct frame *frame, const struct report_process *process)
 {
     struct report_site wanted = {.resource = fold->resource, .verdict = verdict, .known = frame != NULL};
     if (frame)
@@ -372,11 +393,13 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     site->bytes_open += fold->bytes_open;
     site->verdict = verdict < site->verdict ? verdict : site->verdict;
     add_handles(site, lives, fold);
-    return add_pid(report, &site->pids, &site->pid_count, pid);
+    note_times(site, lives, fold, process);
+    return add_pid(report, &site->pids, &site->pid_count, process->pid);
 }
 
 static int add_sites(struct report *report, const struct lives *lives, const struct folds *folds,
-                     const struct judged *judged, const struct report_stacks *stacks, uint32_t pid, bool all)
+                     const struct judged *judged, const struct report_stacks *stacks,
+                     const struct report_process *process, bool all)
 {
     int result = 0;
     for (size_t i = 0; result == 0 && i < folds->count; i++) {
@@ -389,13 +412,13 @@ static int add_sites(struct report *report, const struct lives *lives, const str
         else if (verdict == VERDICT_CHURN)
             report->quiet[VERDICT_STEADY]++;
         if (all)
-            result =
-                site_add(report, lives, fold, verdict, blame_in((void *)(uintptr_t)stacks, fold->stack), pid);
+            result = site_add(report, lives, fold, verdict,
+                              blame_in((void *)(uintptr_t)stacks, fold->stack), process);
     }
     return result;
 }
 
-/* ---- peers, memory, totals ---- */
+/* ---- peers, totals ---- */
 
 static int add_peers(struct report *report, const struct lives *lives)
 {
@@ -425,21 +448,6 @@ static int add_peers(struct report *report, const struct lives *lives)
         peer->close_wait += from->close_wait;
     }
     return 0;
-}
-
-/* Of several processes the largest at its end is shown: sums over processes that lived at different times
- * would mean nothing. */
-static void add_memory(struct report *report, const struct memory *from)
-{
-    struct report_memory *memory = &report->memory;
-    if (from->samples == 0 || (memory->known && from->last_rss <= memory->rss_end))
-        return;
-    memory->known = true;
-    memory->rss_start = from->first_rss;
-    memory->rss_end = from->last_rss;
-    memory->live_heap = (int64_t)(from->last_heap - from->first_heap);
-    memory->tracer = (int64_t)(from->last_tracer - from->first_tracer);
-    memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
 }
 
 static int add_deaths(struct report *report, const struct report_process *process, const struct lives *lives)
@@ -496,12 +504,15 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = add_findings(report, lives, &folds, &judged, stacks, process->pid);
     if (result == 0)
-        result = add_sites(report, lives, &folds, &judged, stacks, process->pid, all);
+        result = add_sites(report, lives, &folds, &judged, stacks, process, all);
     if (result == 0)
         result = add_peers(report, lives);
     if (result == 0)
         result = kinship_add(report, process, lives, &folds, stacks);
-    add_memory(report, &lives->memory);
+    if (result == 0)
+        result = report_add_memory(report, lives, &folds, stacks, process);
+    if (result == 0)
+        result = report_add_outlook(report, lives, &folds, &judged, process->pid);
     judged_clear(&judged);
     folds_clear(&folds);
     return result;
@@ -684,7 +695,9 @@ int report_end(struct report *report)
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
-    result = sort_findings(report);
+    result = report_end_outlook(report);
+    if (result == 0)
+        result = sort_findings(report);
     for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
         struct report_finding *finding = &report->findings[i];
         sort(finding->pids, finding->pid_count, sizeof(*finding->pids), pid_order);

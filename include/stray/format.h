@@ -21,7 +21,7 @@
 #define STRAY_FRAME_PLAIN   (64u << 20) /* most bytes of a payload once decompressed */
 #define STRAY_FRAME_EVENTS_MAX 65536u /* most events in one frame */
 #define STRAY_ACCEPTED  (UINT64_C(1) << 32) /* in the value of INHERITED: a server's side */
-#define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one after the final flush */
+#define STRAY_LANE_LATE     0xffffffffu /* lane number of events written one by one: after the final flush, or for want of a slot */
 
 /* File header, at offset 0 of every trace. Frames follow at `header_size`. */
 struct stray_file_header {
@@ -119,6 +119,27 @@ enum stray_action {
     STRAY_EXEC_FAILED = 71,
     STRAY_LOST = 72,      /* value: events that could not be recorded, since the previous LOST */
     STRAY_SIGNAL = 73,    /* signal `value` seen; handle: enum stray_signal_fate */
+    STRAY_PART = 74,      /* of resident memory. handle: address of a map | enum stray_part, value: its pages << 32 | those of
+                             them that are resident; address 0: the maps not told one by one, resident pages only. Such events
+                             stand between one of PART_BEGIN and one of PART_END, by one thread */
+    STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
+};
+
+/* What a map is, as far as the process can tell from the list of its maps. */
+enum stray_part {
+    STRAY_PART_BEGIN = 1,
+    STRAY_PART_HEAP = 2,      /* what brk() made */
+    STRAY_PART_ANONYMOUS = 3, /* private memory without a name */
+    STRAY_PART_STACK = 4,     /* of threads */
+    STRAY_PART_FILE = 5,      /* of files, libraries with their zeroed data among them */
+    STRAY_PART_TRACER = 6,    /* the tracer's own */
+    STRAY_PART_OTHER = 7,     /* generated code, say */
+    STRAY_PART_END = 8,       /* value: maps told one by one */
+};
+
+enum stray_limit {
+    STRAY_LIMIT_DESCRIPTORS = 1, /* RLIMIT_NOFILE, the soft one */
+    STRAY_LIMIT_MEMORY = 2,      /* bytes, of the control group or of one around it */
 };
 
 enum stray_signal_fate {

@@ -145,7 +145,8 @@ struct closing before_close(int fd)
         return closing;
     note_finalizing();
     descriptors_settle(fd);
-    descriptors_report(fd);
+    if (descriptor->resource != STRAY_FILE) /* of one that is closed nobody asks how it was used */
+        descriptors_report(fd);
     closing.row = *descriptor;
     closing.time = clock_before();
     __atomic_store_n(&descriptor->resource, 0, __ATOMIC_RELEASE);

@@ -141,6 +141,12 @@ static inline bool young_is_acquire(const struct stray_event *event, uint64_t ha
     return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource;
 }
 
+/* Whether nothing that left an event of its own has ended the life of `handle` since. */
+static inline bool young_in_force(const struct stray_event *acquire, uint64_t handle)
+{
+    return acquire->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
+}
+
 /* NULL: not in this buffer, or not in force any more: the address had another owner since, and an acquire of his may follow. */
 static inline young_place *young_find(const struct young_lane *lane, unsigned which, uint64_t handle, uint8_t resource)
 {
@@ -149,8 +155,7 @@ static inline young_place *young_find(const struct young_lane *lane, unsigned wh
         if (((set[way] ^ tag) & 0xffff0000u) != 0 || set[way] == 0)
             continue;
         const struct stray_event *event = young_at(lane, set[way]);
-        if (young_is_acquire(event, handle, resource) &&
-            event->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED))
+        if (young_is_acquire(event, handle, resource) && young_in_force(event, handle))
             return &set[way];
     }
     return NULL;

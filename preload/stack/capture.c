@@ -41,14 +41,20 @@ struct scratch {
     struct merged_frame merged[NATIVE_MAX + PYTHON_MAX];
 };
 
+/* The Python frames of a stack. */
+struct python_stack {
+    size_t count;
+    uint64_t key; /* identifies them; 0: none */
+    bool truncated;
+};
+
 struct capture {
     struct scratch *scratch;
     struct arch_frame start;
     struct unwind_frame *frames; /* of the program; one more element is there */
-    size_t skipped, native_count, python_count;
-    uint64_t python; /* identifies the Python frames; 0: none */
+    size_t skipped, native_count;
+    struct python_stack python;
     bool slow, whole, truncated; /* whole: the frames reach to the end of the stack */
-    bool python_truncated;
 };
 
 /* A thread that has a lane has the scratch of that number, too, and finds its last stack there. */
@@ -98,7 +104,7 @@ static struct scratch *scratch_share(void)
     return scratch;
 }
 
-static struct scratch *scratch_take(void)
+static inline struct scratch *scratch_take(void)
 {
     const struct stray_lane *lane = thread_self.lane;
     if (!lane || lane->number >= SCRATCHES)
@@ -108,7 +114,7 @@ static struct scratch *scratch_take(void)
     return scratches[lane->number];
 }
 
-static void scratch_give(struct scratch *scratch)
+static inline void scratch_give(struct scratch *scratch)
 {
     if (scratch->taken == SCRATCH_TEMPORARY)
         sys_munmap(scratch, sizeof(*scratch));
@@ -161,8 +167,8 @@ static void unwind(struct capture *capture, const void *caller)
 static uint64_t hash(const struct capture *capture)
 {
     uint64_t hash = capture->whole ? capture->frames->hash : unwind_hash(capture->frames, capture->native_count);
-    return index_mix(hash + capture->python,
-                     (uint64_t)defs_epoch() << 1 | (capture->truncated | capture->python_truncated));
+    return index_mix(hash + capture->python.key,
+                     (uint64_t)defs_epoch() << 1 | (capture->truncated | capture->python.truncated));
 }
 
 /* The key is away while the node changes: a signal handler may jump out of here, and no key may be left with another's
@@ -202,7 +208,7 @@ static bool meets_unknown_module(const struct capture *capture)
 static size_t find_slow_cfas(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
-    if (capture->python_count == 0)
+    if (capture->python.count == 0)
         return 0;
     int kept = errno;
     errno = 0;
@@ -234,7 +240,7 @@ static uint32_t intern_frame(const struct capture *capture, const struct merged_
 
 static uint32_t intern_root(const struct capture *capture)
 {
-    uint16_t flags = capture->truncated || capture->python_truncated ? STRAY_NODE_TRUNCATED : 0;
+    uint16_t flags = capture->truncated || capture->python.truncated ? STRAY_NODE_TRUNCATED : 0;
     return nodes_intern(0, STRAY_NODE_ROOT, flags, defs_epoch());
 }
 
@@ -255,7 +261,7 @@ static uint32_t intern_merged(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
     fill_native(capture);
-    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python_count,
+    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python.count,
                                 python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
     size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
     uint32_t node = intern_root(capture);
@@ -264,14 +270,18 @@ static uint32_t intern_merged(const struct capture *capture)
     return node;
 }
 
-static void take_python(struct capture *capture)
+static struct python_stack take_python(struct python_frame *frames)
 {
-    struct python_frame *frames = capture->scratch->python;
-    if (!python_active())
-        return;
-    capture->python_count = python_capture(frames, PYTHON_MAX, &capture->python_truncated);
-    for (size_t i = 0; i < capture->python_count; i++)
-        capture->python += index_mix(frames[i].key << 1 | frames[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
+    struct python_stack python = {0};
+    python.count = python_capture(frames, PYTHON_MAX, &python.truncated);
+    for (size_t i = 0; i < python.count; i++)
+        python.key += index_mix(frames[i].key << 1 | frames[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
+    return python;
+}
+
+static inline struct python_stack find_python(struct scratch *scratch)
+{
+    return __builtin_expect(python_active(), 0) ? take_python(scratch->python) : (struct python_stack){0};
 }
 
 /* Sets *ret_recent if the stack was met lately. */
@@ -287,32 +297,23 @@ static uint32_t take_stack(struct capture *capture, const void *caller, bool *re
         unwind(capture, caller);
         key = hash(capture);
     }
-    bool native = capture->whole && capture->python_count == 0 && !capture->python_truncated;
+    bool native = capture->whole && capture->python.count == 0 && !capture->python.truncated;
     node = native ? intern_native(capture) : intern_merged(capture);
     if (node != 0)
         index_put(key, node);
     return node;
 }
 
-/* By what it began with the last times, if that still holds. What is met for the second time in short is kept. */
-static inline uint32_t recall_or_take(struct capture *capture, const void *caller)
+/* What is met for the second time in short is kept. */
+static __attribute__((noinline)) uint32_t take_and_keep(struct scratch *scratch, struct recall_start *start,
+                                                        const struct python_stack *python)
 {
-    struct recall *recall = &capture->scratch->recall;
-    const struct unwind_window *window = &capture->scratch->unwinder.window;
-    struct recall_start start = {.caller = (uint64_t)(uintptr_t)caller,
-                                 .sp = capture->start.sp,
-                                 .bp = capture->start.bp,
-                                 .window = window->number,
-                                 .python = capture->python << 1 | capture->python_truncated,
-                                 .generation = modules_generation()};
-    uint32_t node = unwind_holds(window, start.sp) && !modules_stale() ? recall_find(recall, &start) : 0;
-    if (__builtin_expect(node != 0, 1))
-        return node;
+    struct capture capture = {.scratch = scratch, .start = {start->caller - 1, start->sp, start->bp}, .python = *python};
     bool recent = false;
-    node = take_stack(capture, caller, &recent);
-    start.window = window->number;
-    if (recent && !capture->slow && start.generation == modules_generation())
-        recall_keep(recall, &start, capture->frames, capture->native_count, capture->whole, node);
+    uint32_t node = take_stack(&capture, (const void *)start->caller, &recent);
+    start->window = scratch->unwinder.window.number;
+    if (recent && !capture.slow && start->generation == modules_generation())
+        recall_keep(&scratch->recall, start, capture.frames, capture.native_count, capture.whole, node);
     return node;
 }
 
@@ -347,7 +348,7 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     if (!capture.scratch)
         return lone_caller(caller);
     bool recent = false;
-    take_python(&capture);
+    capture.python = find_python(capture.scratch);
     uint32_t node = take_stack(&capture, caller, &recent);
     end(capture.scratch);
     return node;
@@ -356,11 +357,21 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 uint32_t capture_caller(const void *frame)
 {
     const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
-    struct capture capture = {.scratch = begin(), .start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]}};
-    if (!capture.scratch)
+    struct scratch *scratch = begin();
+    if (!scratch)
         return lone_caller((const void *)words[1]);
-    take_python(&capture);
-    uint32_t node = recall_or_take(&capture, (const void *)words[1]);
-    end(capture.scratch);
+    struct python_stack python = find_python(scratch);
+    const struct unwind_window *window = &scratch->unwinder.window;
+    struct recall_start start = {.caller = words[1],
+                                 .sp = (uint64_t)(uintptr_t)(words + 2),
+                                 .bp = words[0],
+                                 .window = window->number,
+                                 .python = python.key << 1 | python.truncated,
+                                 .generation = modules_generation()};
+    bool possible = unwind_holds(window, start.sp) && !modules_stale();
+    uint32_t node = __builtin_expect(possible, 1) ? recall_find(&scratch->recall, &start) : 0;
+    if (__builtin_expect(node == 0, 0))
+        node = take_and_keep(scratch, &start, &python);
+    end(scratch);
     return node;
 }

@@ -19,10 +19,18 @@ bool modules_know(uint64_t address);
 bool modules_find(uint64_t address, struct dl_phdr_info *ret_object);
 /* Says that something was unloaded: the next capture of a new stack looks again. */
 void modules_unloaded(void);
-bool modules_stale(void);
+static inline bool modules_stale(void)
+{
+    extern uint32_t modules_stale_now;
+    return __atomic_load_n(&modules_stale_now, __ATOMIC_ACQUIRE) != 0;
+}
 /* Changes when what was learnt of an address may no longer hold: with the epoch, and in a forked child, where epochs begin
  * anew. Never returns to what it was. */
-uint32_t modules_generation(void);
+static inline uint32_t modules_generation(void)
+{
+    extern uint32_t modules_generation_now;
+    return __atomic_load_n(&modules_generation_now, __ATOMIC_ACQUIRE);
+}
 /* dl_iterate_phdr() over the private list. */
 int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data);
 /* Makes a forked child define all anew. */

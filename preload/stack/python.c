@@ -8,33 +8,19 @@
 #include "stack/python_codes.h"
 #include "stack/python_layout.h"
 
-enum state {
-    STATE_ABSENT,
-    STATE_UNSUPPORTED,
-    STATE_FOUND,  /* the static tables agree with the layout; no frame was seen yet */
-    STATE_PROVEN, /* and so did the first frames that were seen */
-};
-
 static struct python_runtime runtime;
-static uint32_t state;     /* enum state; atomic; published after `runtime` */
-static uint32_t suspended; /* atomic */
+uint32_t python_state_found; /* enum python_state; atomic; published after `runtime` */
+uint32_t python_suspended;   /* atomic */
 static uint32_t detecting; /* atomic: a thread is in python_detect() */
 static const char *note;   /* atomic */
 static uint64_t staying;   /* the state of the interpreter that is never unloaded; 0: none */
 
 #define PROOF_FRAMES 32
 
-static enum state current_state(void)
-{
-    if (__atomic_load_n(&suspended, __ATOMIC_RELAXED))
-        return STATE_ABSENT;
-    return __atomic_load_n(&state, __ATOMIC_ACQUIRE);
-}
-
 static void set_unsupported(const char *sentence)
 {
     __atomic_store_n(&note, sentence, __ATOMIC_RELEASE);
-    __atomic_store_n(&state, STATE_UNSUPPORTED, __ATOMIC_RELEASE);
+    __atomic_store_n(&python_state_found, PYTHON_STATE_UNSUPPORTED, __ATOMIC_RELEASE);
 }
 
 static bool same_runtime(const struct python_runtime *found)
@@ -51,10 +37,10 @@ static bool same_runtime(const struct python_runtime *found)
 
 static void adopt(const struct python_runtime *found)
 {
-    enum state now = __atomic_load_n(&state, __ATOMIC_RELAXED);
-    bool known = now != STATE_ABSENT && same_runtime(found);
+    enum python_state now = __atomic_load_n(&python_state_found, __ATOMIC_RELAXED);
+    bool known = now != PYTHON_STATE_ABSENT && same_runtime(found);
     /* One whose frames were not what they should be stays off. */
-    if (known && now == STATE_UNSUPPORTED)
+    if (known && now == PYTHON_STATE_UNSUPPORTED)
         return;
     if (!python_codes_watch(found)) {
         set_unsupported(NOTE_BUILD);
@@ -62,9 +48,9 @@ static void adopt(const struct python_runtime *found)
     }
     if (known)
         return;
-    __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
+    __atomic_store_n(&python_state_found, PYTHON_STATE_ABSENT, __ATOMIC_RELEASE);
     runtime = *found;
-    __atomic_store_n(&state, STATE_FOUND, __ATOMIC_RELEASE);
+    __atomic_store_n(&python_state_found, PYTHON_STATE_FOUND, __ATOMIC_RELEASE);
 }
 
 void python_detect(void)
@@ -83,10 +69,10 @@ void python_detect(void)
             "version or build");
         break;
     case PYTHON_MISSING:
-        __atomic_store_n(&state, STATE_ABSENT, __ATOMIC_RELEASE);
+        __atomic_store_n(&python_state_found, PYTHON_STATE_ABSENT, __ATOMIC_RELEASE);
         break;
     }
-    __atomic_store_n(&suspended, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&python_suspended, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&detecting, 0, __ATOMIC_RELEASE);
 }
 
@@ -100,17 +86,12 @@ void python_suspend(void)
 {
     if (staying != 0 && staying == runtime.state)
         return;
-    __atomic_store_n(&suspended, 1, __ATOMIC_RELEASE);
-}
-
-bool python_active(void)
-{
-    return current_state() >= STATE_FOUND;
+    __atomic_store_n(&python_suspended, 1, __ATOMIC_RELEASE);
 }
 
 const char *python_note(void)
 {
-    return __atomic_load_n(&state, __ATOMIC_ACQUIRE) == STATE_UNSUPPORTED
+    return __atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE) == PYTHON_STATE_UNSUPPORTED
                ? __atomic_load_n(&note, __ATOMIC_ACQUIRE)
                : NULL;
 }
@@ -286,7 +267,7 @@ static __attribute__((noinline)) bool prove(uint64_t thread)
     if (!good)
         set_unsupported(NOTE_FRAMES);
     else if (count > 0)
-        __atomic_store_n(&state, STATE_PROVEN, __ATOMIC_RELEASE);
+        __atomic_store_n(&python_state_found, PYTHON_STATE_PROVEN, __ATOMIC_RELEASE);
     return good && count > 0;
 }
 
@@ -298,14 +279,14 @@ static uint64_t finalizer(void)
 size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated)
 {
     *ret_truncated = false;
-    enum state now = current_state();
-    if (now < STATE_FOUND)
+    enum python_state now = python_state();
+    if (now < PYTHON_STATE_FOUND)
         return 0;
     uint64_t thread = (uint64_t)runtime.this_thread(), ending = finalizer();
     /* A thread that outlives the interpreter may still hold a pointer to its freed state. */
     if (!thread || (ending && ending != thread))
         return 0;
-    if (now == STATE_FOUND && !prove(thread))
+    if (now == PYTHON_STATE_FOUND && !prove(thread))
         return 0;
     struct walk walk = walk_begin(&runtime.layout, thread, false);
     size_t count = walk_frames(&walk, frames, capacity, false);

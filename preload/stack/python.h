@@ -44,8 +44,26 @@ void python_stays(void);
  * be the interpreter: nothing where that stays. */
 void python_suspend(void);
 
+enum python_state {
+    PYTHON_STATE_ABSENT,
+    PYTHON_STATE_UNSUPPORTED,
+    PYTHON_STATE_FOUND,  /* the static tables agree with the layout; no frame was seen yet */
+    PYTHON_STATE_PROVEN, /* and so did the first frames that were seen */
+};
+
+static inline enum python_state python_state(void)
+{
+    extern uint32_t python_state_found, python_suspended; /* atomic */
+    if (__atomic_load_n(&python_suspended, __ATOMIC_RELAXED))
+        return PYTHON_STATE_ABSENT;
+    return (enum python_state)__atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE);
+}
+
 /* Whether an interpreter of a known layout is there. */
-bool python_active(void);
+static inline bool python_active(void)
+{
+    return python_state() >= PYTHON_STATE_FOUND;
+}
 
 /* A sentence for the report when an interpreter was found whose frames cannot be read, else NULL. Static. */
 const char *python_note(void);

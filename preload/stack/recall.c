@@ -46,14 +46,16 @@ _Static_assert(RECALL_WORDS % RECALL_STEP == 0, "a full stack needs no filling u
 void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,
                  bool whole, uint32_t node)
 {
-    unsigned set = recall_set(start);
-    struct recalled *stack = &recall->stacks[set][recall->next[set]++ % RECALL_WAYS];
-    __atomic_store_n(&stack->caller, 0, __ATOMIC_RELEASE);
+    uint64_t key = recall_key(start);
+    unsigned set = recall_set(key), way = recall->next[set]++ % RECALL_WAYS;
+    struct recalled *stack = &recall->stacks[set][way];
+    __atomic_store_n(&recall->keys[set][way], 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     stack->count = 0;
     if (!add_words(stack, frames, count, whole))
         return;
     fill_up(stack, start);
+    stack->caller = start->caller;
     stack->sp = start->sp;
     stack->bp = start->bp;
     stack->bp_matters = frames->flags & UNWIND_NEEDS_BP ? ~(uint64_t)0 : 0;
@@ -61,5 +63,5 @@ void recall_keep(struct recall *recall, const struct recall_start *start, const 
     stack->python = start->python;
     stack->generation = start->generation;
     stack->node = node;
-    __atomic_store_n(&stack->caller, start->caller, __ATOMIC_RELEASE);
+    __atomic_store_n(&recall->keys[set][way], key, __ATOMIC_RELEASE);
 }

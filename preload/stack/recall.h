@@ -7,7 +7,7 @@
  * See unwind.h for what may be read.
  *
  * Belongs to one capture at a time, as the unwinder beside it does. Async-signal-safe: a stack that is being put down has
- * no caller, so that a handler that jumps away leaves nothing half done.
+ * no key, so that a handler that jumps away leaves nothing half done.
  */
 #ifndef STRAY_STACK_RECALL_H
 #define STRAY_STACK_RECALL_H
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "arch.h"
+#include "record/index.h"
 #include "stack/unwind.h"
 
 #define RECALL_SETS  16u
@@ -30,7 +31,7 @@ struct recall_word {
 };
 
 struct recalled {
-    uint64_t caller; /* the innermost return address; 0: nothing is kept here */
+    uint64_t caller; /* the innermost return address */
     uint64_t sp, bp; /* of the frame that it lies in */
     uint64_t bp_matters; /* all ones if it does */
     uint64_t window; /* by its number */
@@ -43,6 +44,7 @@ struct recalled {
 
 /* Zeroed memory. */
 struct recall {
+    uint64_t keys[RECALL_SETS][RECALL_WAYS]; /* 0: nothing is kept there. Together, for most stacks are not found */
     struct recalled stacks[RECALL_SETS][RECALL_WAYS];
     uint8_t next[RECALL_SETS]; /* the way that is given up next */
 };
@@ -53,9 +55,15 @@ struct recall_start {
     uint32_t generation;
 };
 
-static inline unsigned recall_set(const struct recall_start *start)
+/* Never 0. */
+static inline uint64_t recall_key(const struct recall_start *start)
 {
-    return (unsigned)((start->caller ^ start->sp << 16) * 0x9e3779b97f4a7c15u >> 60);
+    return index_mix(start->caller ^ start->python, start->sp ^ start->window << 48) | 1;
+}
+
+static inline unsigned recall_set(uint64_t key)
+{
+    return (unsigned)(key >> 60);
 }
 _Static_assert(RECALL_SETS == 16, "recall_set() gives 4 bits");
 
@@ -79,10 +87,13 @@ static inline bool recall_holds(const struct recalled *stack)
 /* The node of the stack that begins so; 0: not known. */
 static inline uint32_t recall_find(const struct recall *recall, const struct recall_start *start)
 {
-    const struct recalled *stack = recall->stacks[recall_set(start)];
-    for (unsigned way = 0; way < RECALL_WAYS; way++, stack++)
-        if (recall_begins(stack, start) && recall_holds(stack))
+    uint64_t key = recall_key(start);
+    unsigned set = recall_set(key);
+    for (unsigned way = 0; way < RECALL_WAYS; way++) {
+        const struct recalled *stack = &recall->stacks[set][way];
+        if (recall->keys[set][way] == key && recall_begins(stack, start) && recall_holds(stack))
             return stack->node;
+    }
     return 0;
 }
 

@@ -342,8 +342,10 @@ static uint32_t stay_silent(void)
     return GATE_KNOWN;
 }
 
-uint32_t gate_open_slow(void)
+uint32_t gate_open_slow(uint32_t bits)
 {
+    if (process.pid == 0 && !(bits & GATE_HEAP))
+        return 0;
     if (thread_self.flags & ~(uint32_t)THREAD_VFORKED) { /* the tracer's own doing, or interrupted by what asks now */
         stand_in();
         return 0;
@@ -364,7 +366,7 @@ uint32_t gate_open_slow(void)
 
 __attribute__((constructor)) static void begin_at_latest(void)
 {
-    gate_open(GATE_TRACED);
+    gate_open(GATE_TRACED | GATE_HEAP);
 }
 
 static bool is_traced(void)
@@ -384,6 +386,7 @@ void incarnation_end_begins(unsigned ending)
         young_stop();
         sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
+        sample_more(); /* which takes a while, in which the service does nothing */
     }
 }
 
@@ -453,6 +456,7 @@ void incarnation_before_exec(void)
     sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
+    sample_more();
     descriptors_before_exec();
     __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);

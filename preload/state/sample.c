@@ -6,6 +6,8 @@
 #include "state/children.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
+#include "state/limits.h"
+#include "state/parts.h"
 #include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
@@ -51,19 +53,31 @@ void sample_force(void)
     children_sample();
 }
 
+void sample_more(void)
+{
+    limits_tell();
+    parts_tell();
+}
+
 /* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
 static void take(uint64_t now)
 {
     uint64_t due = __atomic_load_n(&emit_due, __ATOMIC_RELAXED);
     if (now >= due && incarnation_is_self() && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
-                                                  __ATOMIC_RELAXED))
+                                                  __ATOMIC_RELAXED)) {
+        if (parts_due())
+            sample_more();
         sample_force();
+    }
 }
 
 void sample_init(void)
 {
     emit_when_due = take;
     emit_due = clock_before() + interval_ticks();
+    limits_begin();
+    parts_begin();
+    sample_more();
     sample_force();
 }
 

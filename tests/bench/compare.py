@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAIRS = 1_000_000
 
 
@@ -30,6 +31,32 @@ def model():
 
 def version(command):
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[0]
+
+
+def about(build, how):
+    """The machine, the versions and the load, for the head of a table."""
+    print(f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %z}, {model()}, {os.cpu_count()} processors, "
+          f"{platform.system()} {platform.release()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}")
+    print(f"{version([build / 'stray', '--version'])}, {version(['heaptrack', '--version'])}; {how}, load {os.getloadavg()[0]:.2f}")
+
+
+def tools_of(build):
+    return {
+        "untraced": [],
+        "stray": [build / "stray", "run", "-o", "trace", "--"],
+        "stray --full": [build / "stray", "run", "-o", "trace", "--full", "--"],
+        "heaptrack": ["heaptrack", "-o", "heaptrack"],
+        "heaptrack --raw": ["heaptrack", "--raw", "-o", "heaptrack"],
+    }
+
+
+def pauses(build, pairs):
+    """Of the calls that empty a lane: how long they take."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [build / "stray", "run", "-o", "trace", "--", build / "tests" / "bench" / "bench_pauses", str(pairs)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=folder, check=True)
+    median, tail, longest = done.stdout.split()
+    print(f"\nemptying a lane: {median} us, p99 {tail} us, longest {longest} us")
 
 
 def measure(command, folder):
@@ -51,23 +78,14 @@ def main():
     build = arguments.build.resolve()
     rounds, pairs = (3, PAIRS // 10) if arguments.quick else (9, PAIRS)
     program = build / "tests" / "bench" / "bench_malloc_pairs"
-    tools = {
-        "untraced": [],
-        "stray": [build / "stray", "run", "-o", "trace", "--"],
-        "stray --full": [build / "stray", "run", "-o", "trace", "--full", "--"],
-        "heaptrack": ["heaptrack", "-o", "heaptrack"],
-        "heaptrack --raw": ["heaptrack", "--raw", "-o", "heaptrack"],
-    }
-    print(f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %z}, {model()}, {os.cpu_count()} processors, "
-          f"{platform.system()} {platform.release()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}")
-    print(f"{version([build / 'stray', '--version'])}, {version(['heaptrack', '--version'])}; "
-          f"{pairs} pairs a thread, medians of {rounds} alternating runs, load {os.getloadavg()[0]:.2f}")
+    tools = tools_of(build)
+    about(build, f"{pairs} pairs a thread, medians of {rounds} alternating runs")
     print("+ns: nanoseconds a pair above untraced; ratio: that of stray by that of heaptrack; B: bytes on disk a pair\n")
     others = [name for name in tools if name != "untraced"]
-    header = ["pairs", "depth", "threads", "untraced ns", *(f"{name} +ns" for name in others), "stray/heaptrack", "stray/--raw",
+    header = [" pairs", "depth", "threads", "untraced ns", *(f"{name} +ns" for name in others), "stray/heaptrack", "stray/--raw",
               *(f"{name} B" for name in others)]
     print(" | ".join(header))
-    for kind in ("young", "keep"):
+    for kind in ("young", "ring", "random", "cross", "keep"):
         for depth in (5, 30):
             for threads in (1, 2):
                 times, sizes = {name: [] for name in tools}, {}
@@ -84,6 +102,7 @@ def main():
                        f"{added['stray'] / added['heaptrack']:.3f}", f"{added['stray'] / added['heaptrack --raw']:.3f}",
                        *(f"{per_pair[name]:.3f}" for name in others)]
                 print(" | ".join(str(cell).rjust(len(title)) for cell, title in zip(row, header)), flush=True)
+    pauses(build, PAIRS)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "info", "verify", "dump", "hooks"]
-READERS = ["report", "info", "verify", "dump"]
+VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
+READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump"]
 
 
 def refused(done, status, *words):
@@ -38,25 +38,32 @@ def copy(tmp_path, content, name="copy.1.stray"):
     return path
 
 
+NEEDED = {"export": ["--to", "jsonl"], "pack": ["-o", "-"]}  # what a verb cannot do without
+
+
+def read(stray, verb, trace):
+    return stray.call(verb, *NEEDED.get(verb, []), *[trace] * (2 if verb == "diff" else 1))
+
+
 @pytest.mark.parametrize("verb", READERS)
 def test_missing(stray, tmp_path, verb):
-    refused(stray.call(verb, tmp_path / "nosuch"), 2, "nosuch")
+    refused(read(stray, verb, tmp_path / "nosuch"), 2, "nosuch")
 
 
 @pytest.mark.parametrize("verb", READERS)
 def test_foreign(stray, verb):
-    refused(stray.call(verb, "/bin/ls"), 2, "/bin/ls")
+    refused(read(stray, verb, "/bin/ls"), 2, "/bin/ls")
 
 
 @pytest.mark.parametrize("verb", READERS)
 def test_empty_file(stray, tmp_path, verb):
-    refused(stray.call(verb, copy(tmp_path, b"")), 2, "copy.1.stray")
+    refused(read(stray, verb, copy(tmp_path, b"")), 2, "copy.1.stray")
 
 
 @pytest.mark.parametrize("verb", READERS)
 def test_folder_without_traces(stray, tmp_path, verb):
     (tmp_path / "notes.txt").write_text("no trace")
-    refused(stray.call(verb, tmp_path), 2)
+    refused(read(stray, verb, tmp_path), 2)
 
 
 def test_no_trace_here(stray, tmp_path):
@@ -265,7 +272,7 @@ def test_help_names_every_verb(stray):
         assert f"stray {verb}" in done.stdout or f" {verb} " in done.stdout, verb
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "json"], ["verify"], ["dump"], ["info"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "json"], ["check"], ["sites"], ["conns"], ["verify"], ["dump"], ["info"]], ids=" ".join)
 def test_full_output(stray, sound, arguments):
     with open("/dev/full", "w") as full:
         done = stray.call(*arguments, sound[0], stdout=full)

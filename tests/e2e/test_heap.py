@@ -31,16 +31,18 @@ def test_exec_that_fails(stray, target, options):
     stray.run([target("target_exec_fails")], options=options).ok().check()
 
 
+def test_lives_of_hundreds_of_others(stray, target):
+    """What dies while its acquire is still in the lane leaves no events, though the lane's buffers filled meanwhile."""
+    process = stray.run([target("target_overflow")]).ok().check().report().process()
+    assert process["events"] < process["resources"]["heap"]["opened"] / 10
+
+
 @ELISION
-def test_lives_of_hundreds_of_others(stray, target, options):
-    """... and handlers that find no slot in the lane: nothing is lost, and what lived so short leaves no events."""
-    report = stray.run([target("target_overflow")], options=options).ok().check().report()
-    assert report.process()["lost_events"] == 0
-    heap = report.process()["resources"]["heap"]
-    sockets = report.process()["resources"]["socket"]
+def test_handlers_that_find_no_slot(stray, target, options):
+    process = stray.run([target("target_overflow"), "signals"], options=options).ok().check().report().process()
+    sockets = process["resources"]["socket"]
+    assert process["lost_events"] == 0
     assert sockets["opened"] == sockets["closed"] and sockets["opened"] > 0 and sockets["opened"] % 80 == 0
-    if not options:
-        assert report.process()["events"] - 2 * sockets["opened"] < heap["opened"] / 10
 
 
 @ELISION

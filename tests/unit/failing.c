@@ -69,11 +69,33 @@ static bool fails(const void *caller)
     return true;
 }
 
-EXPORTED void *malloc(size_t size)
+static void *allocate(size_t size, const void *caller)
 {
-    if (fails(__builtin_return_address(0)))
+    if (fails(caller))
         return NULL;
     return __interceptor_malloc ? __interceptor_malloc(size) : __libc_malloc(size);
+}
+
+static void *resize(void *block, size_t size, const void *caller)
+{
+    if (fails(caller))
+        return NULL;
+    return __interceptor_realloc ? __interceptor_realloc(block, size) : __libc_realloc(block, size);
+}
+
+static char *copy(const char *text, size_t length, const void *caller)
+{
+    char *made = allocate(length + 1, caller);
+    if (!made)
+        return NULL;
+    memcpy(made, text, length);
+    made[length] = '\0';
+    return made;
+}
+
+EXPORTED void *malloc(size_t size)
+{
+    return allocate(size, __builtin_return_address(0));
 }
 
 EXPORTED void *calloc(size_t count, size_t size)
@@ -85,9 +107,7 @@ EXPORTED void *calloc(size_t count, size_t size)
 
 EXPORTED void *realloc(void *block, size_t size)
 {
-    if (fails(__builtin_return_address(0)))
-        return NULL;
-    return __interceptor_realloc ? __interceptor_realloc(block, size) : __libc_realloc(block, size);
+    return resize(block, size, __builtin_return_address(0));
 }
 
 EXPORTED void *reallocarray(void *block, size_t count, size_t size)
@@ -97,21 +117,15 @@ EXPORTED void *reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, bytes);
-}
-
-EXPORTED char *strndup(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-    char *copy = malloc(length + 1);
-    if (!copy)
-        return NULL;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    return copy;
+    return resize(block, bytes, __builtin_return_address(0));
 }
 
 EXPORTED char *strdup(const char *text)
 {
-    return strndup(text, strlen(text));
+    return copy(text, strlen(text), __builtin_return_address(0));
+}
+
+EXPORTED char *strndup(const char *text, size_t size)
+{
+    return copy(text, strnlen(text, size), __builtin_return_address(0));
 }

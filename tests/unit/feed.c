@@ -76,6 +76,8 @@ void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resou
                                 .action = (uint8_t)action,
                                 .resource = (uint8_t)resource};
     cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread), 0);
+    if (feed->ledger)
+        cr_assert_eq(ledger_event(feed->ledger, feed->lives, &event), 0);
 }
 
 void feed_event(struct feed *feed, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
@@ -130,26 +132,46 @@ void feed_close_all(struct feed *feed)
     feed->lives = NULL;
 }
 
-struct report *feed_report(struct feed *feed, bool all)
+static struct report_process process_of(const struct feed *feed)
 {
     static const char *command[] = {"python3", "app.py"};
-    struct report_process process = {.pid = 100,
-                                     .parent_pid = 1,
-                                     .exe = "/usr/bin/python3",
-                                     .command = command,
-                                     .command_count = 2,
-                                     .start_realtime_ns = 1700000000123456789,
-                                     .duration_s = (double)feed->now / 1e9,
-                                     .end = "exit",
-                                     .exit_known = true,
-                                     .events = feed->lives->events,
-                                     .complete = true};
+    return (struct report_process){.pid = 100,
+                                   .parent_pid = 1,
+                                   .exe = "/usr/bin/python3",
+                                   .command = command,
+                                   .command_count = 2,
+                                   .start_realtime_ns = 1700000000123456789,
+                                   .duration_s = (double)feed->now / 1e9,
+                                   .end = "exit",
+                                   .exit_known = true,
+                                   .events = feed->lives->events,
+                                   .complete = true};
+}
+
+struct report *feed_report(struct feed *feed, bool all)
+{
+    struct report_process process = process_of(feed);
     struct report *report;
     feed_finish(feed);
     cr_assert_eq(report_begin("trace", &report), 0);
     cr_assert_eq(report_add(report, &process, feed->lives, &feed_stacks, all), 0);
     cr_assert_eq(report_end(report), 0);
     return report;
+}
+
+void feed_keep_ledger(struct feed *feed)
+{
+    cr_assert_eq(ledger_begin(true, &feed->ledger), 0);
+}
+
+struct ledger *feed_ledger(struct feed *feed)
+{
+    struct ledger *ledger = feed->ledger;
+    struct report_process process = process_of(feed);
+    ledger->report = feed_report(feed, true);
+    cr_assert_eq(ledger_process(ledger, &process, feed->lives, &feed_stacks), 0);
+    feed->ledger = NULL;
+    return ledger;
 }
 
 const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,

@@ -8,6 +8,7 @@
 #define STRAY_TEST_FEED_H
 
 #include "lives/lifetimes.h"
+#include "views/ledger.h"
 #include "views/report.h"
 
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
@@ -17,6 +18,7 @@ enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 900
 
 struct feed {
     struct lives *lives;
+    struct ledger *ledger; /* shown every event; NULL: none */
     uint64_t now;
     uint32_t lane, thread;
 };
@@ -47,6 +49,9 @@ void feed_close_all(struct feed *feed);
 extern const struct report_stacks feed_stacks;
 /* The report of one finished process with pid 100. To be freed. */
 struct report *feed_report(struct feed *feed, bool all);
+/* The same with the report as part of a ledger that saw everything; to be freed. feed_keep_ledger() comes first. */
+void feed_keep_ledger(struct feed *feed);
+struct ledger *feed_ledger(struct feed *feed);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */
 const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
                                           unsigned resource, uint32_t stack);

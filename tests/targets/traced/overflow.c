@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * overflow [ROUNDS]: blocks that die after five hundred others, a few that stay, and signal handlers that make more handles than
- * a buffer of the tracer has room for, while all that goes on.
+ * overflow [signals]: blocks that die after five hundred others, and a few that stay; with `signals`, handlers that make more
+ * handles than a buffer of the tracer keeps room for, while all that goes on.
  */
 #include "expect.h"
 
@@ -40,9 +40,10 @@ SITE static void *stays(void) { void *volatile block = malloc(40); return block;
 int main(int argc, char **argv)
 {
     static void *ring[RING], *grown[RING];
-    long rounds = argc > 1 ? atol(argv[1]) : 300000, kept = 0;
+    long rounds = 300000, kept = 0;
     signal(SIGALRM, on_alarm);
-    set_timer(400);
+    if (argc > 1)
+        set_timer(400);
     for (long i = 0; i < rounds; i++) {
         void **place = &ring[i % RING], **other = &grown[i * 7 % RING];
         free(*place);

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -103,6 +104,38 @@ static void by_other_calls(void)
     MUST(splice(pair[1], NULL, pipes[1], NULL, 2, 0) == 2);
     uses(pair[0], 4);
     uses(pair[1], 3);
+    uses(pipes[0], 1);
+    uses(pipes[1], 2);
+}
+
+/* Whatever _FILE_OFFSET_BITS makes of the plain names. */
+#define NARROW(name, ...) extern ssize_t narrow_##name(int fd, __VA_ARGS__) __asm__(#name);
+NARROW(pread, void *to, size_t size, off_t offset)
+NARROW(pwrite, const void *from, size_t size, off_t offset)
+NARROW(preadv, const struct iovec *parts, int count, off_t offset)
+NARROW(pwritev, const struct iovec *parts, int count, off_t offset)
+NARROW(preadv2, const struct iovec *parts, int count, off_t offset, int flags)
+NARROW(pwritev2, const struct iovec *parts, int count, off_t offset, int flags)
+
+/* Calls with an offset, which only files know. What stdio reads and writes inside libc is not seen. */
+extern ssize_t checked_pread(int fd, void *to, size_t size, off_t offset, size_t room) __asm__("__pread_chk");
+extern ssize_t checked_wide_pread(int fd, void *to, size_t size, off64_t offset, size_t room) __asm__("__pread64_chk");
+
+static void by_calls_with_offset(void)
+{
+    char bytes[4] = "abc";
+    struct iovec part = {bytes, sizeof(bytes)};
+    int fd = memfd_create("file", 0);
+    MUST(fd >= 0 && write(fd, "abcd", 4) == 4);
+    MUST(narrow_pread(fd, bytes, 4, 0) == 4 && pread64(fd, bytes, 4, 0) == 4);
+    MUST(narrow_pwrite(fd, bytes, 4, 0) == 4 && pwrite64(fd, bytes, 4, 0) == 4);
+    MUST(narrow_preadv(fd, &part, 1, 0) == 4 && preadv64(fd, &part, 1, 0) == 4);
+    MUST(narrow_pwritev(fd, &part, 1, 0) == 4 && pwritev64(fd, &part, 1, 0) == 4);
+    MUST(narrow_preadv2(fd, &part, 1, 0, 0) == 4 && preadv64v2(fd, &part, 1, 0, 0) == 4);
+    MUST(narrow_pwritev2(fd, &part, 1, 0, 0) == 4 && pwritev64v2(fd, &part, 1, 0, 0) == 4);
+    MUST(checked_pread(fd, bytes, 4, 0, 4) == 4 && checked_wide_pread(fd, bytes, 4, 0, 4) == 4);
+    MUST(narrow_pread(fd, bytes, 4, 4) == 0); /* nothing was there */
+    uses(fd, 15);
 }
 
 static void calls(int threads)
@@ -120,6 +153,7 @@ static void calls(int threads)
     uses(left, (unsigned)threads * ROUNDS * SENDS);
     uses(right, (unsigned)threads * ROUNDS * RECEIVES);
     by_other_calls();
+    by_calls_with_offset();
 }
 
 /* ---- descriptors that come with messages ---- */

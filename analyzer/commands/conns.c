@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray conns: every connection there was. */
+#include <stdlib.h>
+
+#include "commands/commands.h"
+#include "commands/filtering.h"
+#include "commands/output.h"
+#include "views/conns.h"
+
+static const char usage[] =
+    "usage: stray conns [TRACE...] [options]\n"
+    "\n"
+    "Lists every connection there was, a line each: when it was opened, how long it lived, who closed it, to "
+    "or at\n"
+    "which peer, how often and how long it was used, how long it was idle since, the state of TCP when last "
+    "seen,\n"
+    "and the place that opened it.\n"
+    "\n" FILTER_USAGE "\n"
+    "--resource pgconn,socket,file lists these instead; of files and plain sockets those that are open, and the\n"
+    "last 32 that ended at each place. Columns: opened_s, duration_s, idle_s, busy_share, uses, statements, peer,\n"
+    "kind, state, closed, resource, pid, thread, site. Without --sort the list is in the order of opening,\n"
+    "process by process, and --min is about uses. --since and --until are about the opening.\n"
+    "closed: closed, finalizer (a destructor or the garbage collector), exit, exec, implicit (its number was\n"
+    "used again), reconciled (found gone), open. JSON: schema \"stray-conns/1\".\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
+
+struct listing {
+    const struct ledger *ledger;
+    const size_t *rows;
+    size_t count;
+    bool json;
+};
+
+static int write_conns(void *data, FILE *out)
+{
+    const struct listing *listing = data;
+    return listing->json ? conns_write_json(listing->ledger, listing->rows, listing->count, out)
+                         : conns_write_text(listing->ledger, listing->rows, listing->count, out);
+}
+
+static int list(const struct listing_options *options)
+{
+    struct report_options how = {.library = options->library.items, .mine = options->mine.items};
+    struct ledger *ledger;
+    struct error error = {.text = ""};
+    size_t *rows = NULL, count = 0;
+    if (ledger_build(options->inputs.paths, options->inputs.count, options->given, &how, &ledger, &error) < 0)
+        return fail("%s", error.text);
+    int result = conns_select(ledger, &options->filter, &rows, &count);
+    struct listing listing = {ledger, rows, count, options->json};
+    int status = result < 0 ? fail("out of memory") : output_write(options->output, write_conns, &listing);
+    free(rows);
+    ledger_free(ledger);
+    return status;
+}
+
+int command_conns(int argc, char **argv)
+{
+    struct listing_options options;
+    int status;
+    if (!listing_begin(argc, argv, usage, conns_columns, &options, &status))
+        return status;
+    status = list(&options);
+    listing_end(&options);
+    return status;
+}

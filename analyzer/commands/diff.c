@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray diff: before and after a change. */
+#include <getopt.h>
+#include <string.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "views/diff.h"
+
+static const char usage[] =
+    "usage: stray diff BASE NEW [options]\n"
+    "\n"
+    "Compares two traces of a service, before and after a change: what leaked per unit of work, and whether "
+    "that is\n"
+    "fixed, improved, unchanged, worse or new, or the runs were too short to tell.\n"
+    "\n"
+    "  --format text|json     json: schema \"stray-diff/1\"\n"
+    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
+    "\n"
+    "BASE and NEW: a trace file, a folder of them, or a packed file.\n"
+    "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
+
+struct options {
+    bool json, help;
+    const char *output;
+    struct globs library, mine;
+};
+
+enum { OPTION_FORMAT = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+
+static const struct option long_options[] = {
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"output", required_argument, NULL, 'o'},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int set_option(struct options *options, int code, char **argv)
+{
+    switch (code) {
+    case OPTION_FORMAT:
+        return option_json(optarg, &options->json);
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    case OPTION_LIBRARY:
+        return globs_add(&options->library, optarg);
+    case OPTION_MINE:
+        return globs_add(&options->mine, optarg);
+    case OPTION_HELP:
+        options->help = true;
+        return STATUS_DONE;
+    default:
+        return option_wrong(code, argv);
+    }
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    int code;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
+        int status = set_option(options, code, argv);
+        if (status != STATUS_DONE)
+            return status;
+    }
+    if (!options->help && argc - optind != 2)
+        return fail("diff: needs two traces, BASE and NEW, not %d", argc - optind);
+    return STATUS_DONE;
+}
+
+static int read_side(char *argument, const struct options *options, struct ledger **ret_ledger)
+{
+    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct inputs inputs;
+    struct error error = {.text = ""};
+    int status = inputs_find(&argument, 1, &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    if (ledger_build(inputs.paths, inputs.count, argument, &how, ret_ledger, &error) < 0)
+        status = fail("%s", error.text);
+    inputs_free(&inputs);
+    return status;
+}
+
+struct writing {
+    const struct diff *diff;
+    bool json;
+};
+
+static int write_diff(void *data, FILE *out)
+{
+    const struct writing *writing = data;
+    return writing->json ? diff_write_json(writing->diff, out) : diff_write_text(writing->diff, out);
+}
+
+static int compare(const struct ledger *base, const struct ledger *fresh, const struct options *options)
+{
+    struct diff diff;
+    if (diff_make(base, fresh, &diff) < 0)
+        return fail("out of memory");
+    struct writing writing = {&diff, options->json};
+    int status = output_write(options->output, write_diff, &writing);
+    diff_clear(&diff);
+    return status;
+}
+
+int command_diff(int argc, char **argv)
+{
+    struct options options = {0};
+    struct ledger *base = NULL, *fresh = NULL;
+    int status = parse(argc, argv, &options);
+    if (status != STATUS_DONE)
+        return status;
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
+    status = read_side(argv[optind], &options, &base);
+    if (status == STATUS_DONE)
+        status = read_side(argv[optind + 1], &options, &fresh);
+    if (status == STATUS_DONE)
+        status = compare(base, fresh, &options);
+    ledger_free(base);
+    ledger_free(fresh);
+    return status;
+}

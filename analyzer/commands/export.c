@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray export: the trace in the formats of other tools. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "views/export.h"
+
+static const char usage[] =
+    "usage: stray export [TRACE...] --to FORMAT [options]\n"
+    "\n"
+    "Writes what a trace holds in the format of another tool.\n"
+    "\n"
+    "  --to pprof             places with their stacks, for pprof; gzipped\n"
+    "  --to folded            ... as lines for FlameGraph\n"
+    "  --to speedscope        ... for speedscope.app\n"
+    "  --to perfetto          lifetimes and counters over time, for ui.perfetto.dev and chrome://tracing\n"
+    "  --to sqlite            everything, as a database; needs -o FILE\n"
+    "  --to tsv               the same tables as files to be loaded into PostgreSQL or ClickHouse; needs -o "
+    "DIR\n"
+    "  --to jsonl             the same tables, an object a line\n"
+    "  --to openmetrics       the figures at the end, as Prometheus reads them\n"
+    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "  --resource KIND,...    these kinds only\n"
+    "  --weight WHAT          what stacks count: opened, open (when the end began; the default), or bytes\n"
+    "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
+
+struct format {
+    const char *name;
+    export_stream *stream; /* NULL: a path is needed */
+    int (*to_path)(const struct ledger *ledger, const struct export_options *options, const char *path,
+                   struct error *error);
+    bool binary, file; /* file: of to_path, one that is made before */
+};
+
+static const struct format formats[] = {
+    {"pprof", export_pprof, NULL, true, false},
+    {"folded", export_folded, NULL, false, false},
+    {"speedscope", export_speedscope, NULL, false, false},
+    {"perfetto", export_perfetto, NULL, false, false},
+    {"sqlite", NULL, export_sqlite, true, true},
+    {"tsv", NULL, export_tsv, false, false},
+    {"jsonl", export_jsonl, NULL, false, false},
+    {"openmetrics", export_openmetrics, NULL, false, false},
+};
+
+struct options {
+    const struct format *format;
+    struct export_options how;
+    const char *output;
+    struct globs library, mine;
+    bool help;
+};
+
+enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+
+static const struct option long_options[] = {
+    {"to", required_argument, NULL, OPTION_TO},
+    {"resource", required_argument, NULL, OPTION_RESOURCE},
+    {"weight", required_argument, NULL, OPTION_WEIGHT},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"output", required_argument, NULL, 'o'},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int set_format(struct options *options, const char *name)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            options->format = &formats[i];
+            return STATUS_DONE;
+        }
+    }
+    return fail("--to %s: must be pprof, folded, speedscope, perfetto, sqlite, tsv, jsonl or openmetrics",
+                name);
+}
+
+static int set_weight(struct options *options, const char *word)
+{
+    for (unsigned i = 0; i < WEIGHT_COUNT; i++) {
+        if (strcmp(export_weight_word(i), word) == 0) {
+            options->how.weight = i;
+            return STATUS_DONE;
+        }
+    }
+    return fail("--weight %s: must be opened, open or bytes", word);
+}
+
+static int set_option(struct options *options, int code, char **argv)
+{
+    switch (code) {
+    case OPTION_TO:
+        return set_format(options, optarg);
+    case OPTION_RESOURCE:
+        return option_resources(optarg, &options->how.resources);
+    case OPTION_WEIGHT:
+        return set_weight(options, optarg);
+    case OPTION_LIBRARY:
+        return globs_add(&options->library, optarg);
+    case OPTION_MINE:
+        return globs_add(&options->mine, optarg);
+    case 'o':
+        options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
+        return STATUS_DONE;
+    case OPTION_HELP:
+        options->help = true;
+        return STATUS_DONE;
+    default:
+        return option_wrong(code, argv);
+    }
+}
+
+static int check_options(const struct options *options)
+{
+    const struct format *format = options->format;
+    if (!format)
+        return fail("--to: is missing (see stray export --help)");
+    if (!options->output && !format->stream)
+        return fail("--to %s: needs -o and the name of a %s", format->name, format->file ? "file" : "folder");
+    if (!options->output && format->binary && isatty(STDOUT_FILENO))
+        return fail("--to %s: is not for a terminal: use -o FILE", format->name);
+    return STATUS_DONE;
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    int code;
+    options->how.weight = WEIGHT_OPEN;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
+        int status = set_option(options, code, argv);
+        if (status != STATUS_DONE)
+            return status;
+    }
+    return options->help ? STATUS_DONE : check_options(options);
+}
+
+struct writing {
+    const struct ledger *ledger;
+    const struct options *options;
+};
+
+static int write_stream(void *data, FILE *out)
+{
+    const struct writing *writing = data;
+    return writing->options->format->stream(writing->ledger, &writing->options->how, out);
+}
+
+static int write_nothing(void *data, FILE *out)
+{
+    return 0;
+}
+
+static int write_export(const struct ledger *ledger, const struct options *options)
+{
+    struct writing writing = {ledger, options};
+    struct error error = {.text = ""};
+    if (options->format->stream)
+        return output_write(options->output, write_stream, &writing);
+    int status = options->format->file ? output_write(options->output, write_nothing, NULL) : STATUS_DONE;
+    if (status != STATUS_DONE)
+        return status;
+    if (options->format->to_path(ledger, &options->how, options->output, &error) < 0)
+        return fail("%s", error.text);
+    return STATUS_DONE;
+}
+
+static int export_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
+                         const struct options *options)
+{
+    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct ledger *ledger;
+    struct error error = {.text = ""};
+    char *given = call_of(arguments, count, inputs->paths, inputs->count);
+    if (!given)
+        return fail("%s", error_reason(-ENOMEM));
+    int result = ledger_build(inputs->paths, inputs->count, given, &how, &ledger, &error);
+    free(given);
+    if (result < 0)
+        return fail("%s", error.text);
+    int status = write_export(ledger, options);
+    ledger_free(ledger);
+    return status;
+}
+
+int command_export(int argc, char **argv)
+{
+    struct options options = {0};
+    struct inputs inputs;
+    int status = parse(argc, argv, &options);
+    if (status != STATUS_DONE)
+        return status;
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
+    size_t count = (size_t)(argc - optind);
+    status = inputs_find(argv + optind, count, &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    status = export_inputs(&inputs, argv + argc - count, count, &options);
+    inputs_free(&inputs);
+    return status;
+}

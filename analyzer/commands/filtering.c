@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands/filtering.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    OPTION_RESOURCE = 256,
+    OPTION_SITE,
+    OPTION_PEER,
+    OPTION_SINCE,
+    OPTION_UNTIL,
+    OPTION_MIN,
+    OPTION_SORT,
+    OPTION_REVERSE,
+    OPTION_LIMIT,
+    OPTION_LIBRARY,
+    OPTION_MINE,
+    OPTION_FORMAT,
+    OPTION_HELP
+};
+
+static const struct option long_options[] = {
+    {"resource", required_argument, NULL, OPTION_RESOURCE},
+    {"site", required_argument, NULL, OPTION_SITE},
+    {"peer", required_argument, NULL, OPTION_PEER},
+    {"since", required_argument, NULL, OPTION_SINCE},
+    {"until", required_argument, NULL, OPTION_UNTIL},
+    {"min", required_argument, NULL, OPTION_MIN},
+    {"sort", required_argument, NULL, OPTION_SORT},
+    {"reverse", no_argument, NULL, OPTION_REVERSE},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"output", required_argument, NULL, 'o'},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* "+02:00", "Z": seconds east of Greenwich. */
+static bool parse_zone(const char *text, long *ret_seconds)
+{
+    unsigned hours, minutes;
+    char sign;
+    int used = 0;
+    *ret_seconds = 0;
+    if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+        return true;
+    if (sscanf(text, "%c%2u:%2u%n", &sign, &hours, &minutes, &used) != 3 || used != 6 || text[6] ||
+        (sign != '+' && sign != '-') || hours > 23 || minutes > 59)
+        return false;
+    *ret_seconds = (sign == '-' ? -1 : 1) * (long)(hours * 3600 + minutes * 60);
+    return true;
+}
+
+/* RFC 3339. */
+static bool parse_calendar(const char *text, uint64_t *ret_ns)
+{
+    struct tm parts = {0};
+    char separator;
+    int used = 0;
+    if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &separator,
+               &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &used) != 7 ||
+        used != 19 || !strchr("Tt ", separator) || strspn(text, "0123456789") != 4)
+        return false;
+    struct tm wanted = parts;
+    parts.tm_year -= 1900;
+    parts.tm_mon -= 1;
+    time_t seconds = timegm(&parts);
+    if (seconds < 0 || parts.tm_mon + 1 != wanted.tm_mon || parts.tm_mday != wanted.tm_mday ||
+        wanted.tm_hour > 23 || wanted.tm_min > 59 || wanted.tm_sec > 60)
+        return false;
+    uint64_t ns = 0, unit = 100000000;
+    text += used;
+    if (*text == '.') {
+        if (text[1] < '0' || text[1] > '9')
+            return false;
+        for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
+            ns += (uint64_t)(*text - '0') * unit;
+    }
+    long zone;
+    if (!parse_zone(text, &zone) || seconds < zone)
+        return false;
+    *ret_ns = (uint64_t)(seconds - zone) * 1000000000u + ns;
+    return true;
+}
+
+static int set_time(const char *option, const char *text, struct listing_time *time)
+{
+    time->given = true;
+    time->calendar = parse_calendar(text, &time->realtime_ns);
+    if (time->calendar)
+        return STATUS_DONE;
+    if (strchr(text, '-') || strchr(text, ':'))
+        return fail("%s %s: must be a time like 90, 10m, or 2026-01-31T08:00:00Z", option, text);
+    return option_seconds(option, text, &time->seconds);
+}
+
+static int set_sort(const char *name, const char *const *columns, const char **ret_sort)
+{
+    char list[256] = "";
+    for (const char *const *column = columns; *column; column++) {
+        if (strcmp(*column, name) == 0) {
+            *ret_sort = name;
+            return STATUS_DONE;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", *column);
+    }
+    return fail("--sort %s: must be one of %s", name, list);
+}
+
+static int set_number(struct listing_filter *filter, int code)
+{
+    uint64_t number = 0;
+    int status = option_count(code == OPTION_MIN ? "--min" : "--limit", optarg, &number);
+    if (status != STATUS_DONE)
+        return status;
+    if (code == OPTION_LIMIT && number == 0)
+        return fail("--limit 0: must be at least 1");
+    if (code == OPTION_LIMIT) {
+        filter->limit = number;
+    } else {
+        filter->min_given = true;
+        filter->min = (double)number;
+    }
+    return STATUS_DONE;
+}
+
+static int set_option(struct listing_options *options, int code, char **argv, const char *const *columns)
+{
+    struct listing_filter *filter = &options->filter;
+    switch (code) {
+    case OPTION_RESOURCE:
+        return option_resources(optarg, &filter->resources);
+    case OPTION_SITE:
+        filter->site = optarg;
+        return STATUS_DONE;
+    case OPTION_PEER:
+        filter->peer = optarg;
+        return STATUS_DONE;
+    case OPTION_SINCE:
+        return set_time("--since", optarg, &filter->since);
+    case OPTION_UNTIL:
+        return set_time("--until", optarg, &filter->until);
+    case OPTION_MIN:
+    case OPTION_LIMIT:
+        return set_number(filter, code);
+    case OPTION_SORT:
+        return set_sort(optarg, columns, &filter->sort);
+    case OPTION_REVERSE:
+        filter->reverse = true;
+        return STATUS_DONE;
+    case OPTION_LIBRARY:
+        return globs_add(&options->library, optarg);
+    case OPTION_MINE:
+        return globs_add(&options->mine, optarg);
+    case OPTION_FORMAT:
+        return option_json(optarg, &options->json);
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    default:
+        return option_wrong(code, argv);
+    }
+}
+
+static int find_inputs(int argc, char **argv, struct listing_options *options)
+{
+    size_t count = (size_t)(argc - optind);
+    int status = inputs_find(argv + optind, count, &options->inputs);
+    if (status != STATUS_DONE)
+        return status;
+    options->given = call_of(argv + argc - count, count, options->inputs.paths, options->inputs.count);
+    if (options->given)
+        return STATUS_DONE;
+    inputs_free(&options->inputs);
+    return fail("%s", error_reason(-ENOMEM));
+}
+
+bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
+                   struct listing_options *ret_options, int *ret_status)
+{
+    struct listing_options options = {0};
+    int code;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    *ret_status = STATUS_DONE;
+    while ((code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
+        if (code == OPTION_HELP) {
+            fputs(usage, stdout);
+            *ret_status = output_finish();
+            return false;
+        }
+        *ret_status = set_option(&options, code, argv, columns);
+        if (*ret_status != STATUS_DONE)
+            return false;
+    }
+    *ret_status = find_inputs(argc, argv, &options);
+    if (*ret_status == STATUS_DONE)
+        *ret_options = options;
+    return *ret_status == STATUS_DONE;
+}
+
+void listing_end(struct listing_options *options)
+{
+    inputs_free(&options->inputs);
+    free(options->given);
+}

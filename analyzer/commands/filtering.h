@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line of verbs that list: sites and conns. */
+#ifndef STRAY_COMMANDS_FILTERING_H
+#define STRAY_COMMANDS_FILTERING_H
+
+#include "commands/common.h"
+#include "commands/options.h"
+#include "views/listing.h"
+
+/* For the usage of these verbs. */
+#define FILTER_USAGE                                                                                         \
+    "  --resource KIND,...    heap, connection, pgconn, ...\n"                                               \
+    "  --site PATTERN         part of a function's name, of file:line or of a module's path; or a glob\n"    \
+    "  --peer PATTERN         part of a peer, or a glob\n"                                                   \
+    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339\n"                    \
+    "  --min N                at least N in the column sorted by\n"                                          \
+    "  --sort COLUMN          numbers from the largest, times and texts from the first\n"                    \
+    "  --reverse              the other way round\n"                                                         \
+    "  --limit N              the first N\n"                                                                 \
+    "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"                       \
+    "  --format text|json\n"                                                                                 \
+    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+
+struct listing_options {
+    struct listing_filter filter;
+    struct globs library, mine;
+    const char *output;
+    bool json;
+    struct inputs inputs; /* to be freed */
+    char *given;          /* what the user called them; to be freed */
+};
+
+/* Parses and finds the traces. `columns`: NULL-ended names for --sort. True: go on. False: *ret_status is
+ * what the verb returns. */
+bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
+                   struct listing_options *ret_options, int *ret_status);
+void listing_end(struct listing_options *options);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/common.h"
+#include "read/words.h"
+
+int globs_add(struct globs *globs, const char *glob)
+{
+    if (globs->count == GLOBS_MAX)
+        return fail("%s: more than %d patterns", glob, GLOBS_MAX);
+    globs->items[globs->count++] = glob;
+    return STATUS_DONE;
+}
+
+/* Digits and nothing else: strtoull would take signs and blanks. */
+static bool digits(const char *text, char **ret_end, uint64_t *ret_number)
+{
+    errno = 0;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    *ret_number = strtoull(text, ret_end, 10);
+    return errno == 0;
+}
+
+int option_count(const char *option, const char *text, uint64_t *ret_count)
+{
+    char *end;
+    uint64_t count;
+    if (!digits(text, &end, &count) || *end)
+        return fail("%s %s: must be a whole number", option, text);
+    *ret_count = count;
+    return STATUS_DONE;
+}
+
+int option_size(const char *option, const char *text, uint64_t *ret_size)
+{
+    static const char units[] = "KMG";
+    char *end;
+    uint64_t size;
+    if (!digits(text, &end, &size))
+        return fail("%s %s: must be a size like 10M", option, text);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift)
+        return fail("%s %s: must be a size like 10M", option, text);
+    *ret_size = size << shift;
+    return STATUS_DONE;
+}
+
+int option_seconds(const char *option, const char *text, double *ret_seconds)
+{
+    static const char units[] = "smhd";
+    static const double seconds[] = {1, 60, 3600, 86400};
+    uint64_t whole, part = 0;
+    char *end;
+    double scale = 1;
+    bool valid = digits(text, &end, &whole);
+    if (valid && *end == '.') {
+        char *from = end + 1;
+        valid = digits(from, &end, &part);
+        scale = valid ? pow(10, (double)(end - from)) : 1;
+    }
+    const char *unit = valid && *end ? strchr(units, *end) : NULL;
+    if (!valid || (*end && (!unit || end[1])))
+        return fail("%s %s: must be a time like 90, 1.5s, 10m or 2h", option, text);
+    *ret_seconds = ((double)whole + (double)part / scale) * (unit ? seconds[unit - units] : 1);
+    return STATUS_DONE;
+}
+
+int option_resources(const char *list, uint64_t *ret_resources)
+{
+    uint64_t resources = 0;
+    for (const char *word = list;; word++) {
+        size_t length = strcspn(word, ",");
+        unsigned found = STRAY_RESOURCE_NONE;
+        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+            if (strlen(resource_label(i)) == length && strncmp(resource_label(i), word, length) == 0)
+                found = i;
+        if (found == STRAY_RESOURCE_NONE)
+            return fail("--resource %.*s: no such resource", (int)length, word);
+        resources |= UINT64_C(1) << found;
+        word += length;
+        if (!*word)
+            break;
+    }
+    *ret_resources = resources;
+    return STATUS_DONE;
+}
+
+int option_json(const char *format, bool *ret_json)
+{
+    *ret_json = strcmp(format, "json") == 0;
+    if (!*ret_json && strcmp(format, "text") != 0)
+        return fail("--format %s: must be text or json", format);
+    return STATUS_DONE;
+}
+
+int option_wrong(int code, char **argv)
+{
+    char letter[3] = {'-', (char)optopt, '\0'};
+    const char *option =
+        optopt > ' ' && optopt < 127 && argv[optind - 1][1] != '-' ? letter : argv[optind - 1];
+    if (code == ':')
+        return fail("%s: needs a value", argv[optind - 1]);
+    return fail("%s: unknown option (see stray %s --help)", option, argv[0]);
+}
+
+char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < count; i++)
+        size += strlen(arguments[i]) + 1;
+    if (count == 0) {
+        const char *slash = path_count ? strrchr(paths[0], '/') : NULL;
+        return slash ? strndup(paths[0], (size_t)(slash - paths[0])) : strdup("");
+    }
+    char *joined = calloc(1, size), *out = joined;
+    for (size_t i = 0; joined && i < count; i++) {
+        if (i > 0)
+            *out++ = ' ';
+        out = stpcpy(out, arguments[i]);
+    }
+    return joined;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What several verbs understand on their command lines. Each function says what is wrong and returns
+ * STATUS_UNREADABLE, or STATUS_DONE. */
+#ifndef STRAY_COMMANDS_OPTIONS_H
+#define STRAY_COMMANDS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "views/report.h"
+
+#define GLOBS_MAX 64
+
+/* A NULL-ended list, as the views want it. */
+struct globs {
+    const char *items[GLOBS_MAX + 1];
+    size_t count;
+};
+
+int globs_add(struct globs *globs, const char *glob);
+
+/* `option` is what the text was given to, for the message. */
+int option_count(const char *option, const char *text, uint64_t *ret_count);
+/* Bytes, with K, M or G. */
+int option_size(const char *option, const char *text, uint64_t *ret_size);
+/* Seconds, or a number with s, m, h or d. */
+int option_seconds(const char *option, const char *text, double *ret_seconds);
+
+/* "heap,connection": a bit for each. */
+int option_resources(const char *list, uint64_t *ret_resources);
+
+/* --format of verbs that know text and JSON. */
+int option_json(const char *format, bool *ret_json);
+
+/* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
+int option_wrong(int code, char **argv);
+
+/* What the user called the traces, to stand in the result. Freed by the caller; NULL without memory. */
+char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray pack: one file to carry to another machine. */
+#include <getopt.h>
+#include <unistd.h>
+
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "views/packing.h"
+
+static const char usage[] =
+    "usage: stray pack [TRACE...] -o FILE\n"
+    "\n"
+    "Writes traces, what their spools hold, and the symbols they need into one file. Every verb takes it in the\n"
+    "place of a trace, also where the traced program is not. It is a tar archive: docs/PACK.md.\n"
+    "\n"
+    "  -o, --output FILE      the file to make, with mode 0600; - is standard output\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n"
+    "Exit status: 0 done, 2 wrong usage, nothing that can be read, or a process that still runs.\n";
+
+struct options {
+    const char *output;
+    bool help;
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    int code;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
+        if (code == 'o')
+            options->output = optarg;
+        else if (code == 'h')
+            options->help = true;
+        else
+            return option_wrong(code, argv);
+    }
+    if (!options->help && !options->output)
+        return fail("pack: needs -o and the name of a file");
+    if (!options->help && options->output[0] == '-' && !options->output[1] && isatty(STDOUT_FILENO))
+        return fail("pack: is not for a terminal: use -o FILE");
+    return STATUS_DONE;
+}
+
+static int write_packing(void *data, FILE *out)
+{
+    return packing_write(data, out);
+}
+
+static int pack(const struct inputs *inputs, const struct options *options)
+{
+    struct packing *packing;
+    struct error error = {.text = ""};
+    if (packing_make(inputs->paths, inputs->count, &packing, &error) < 0)
+        return fail("%s", error.text);
+    int status = output_write(options->output, write_packing, packing);
+    packing_free(packing);
+    return status;
+}
+
+int command_pack(int argc, char **argv)
+{
+    struct options options = {0};
+    struct inputs inputs;
+    int status = parse(argc, argv, &options);
+    if (status != STATUS_DONE)
+        return status;
+    if (options.help) {
+        fputs(usage, stdout);
+        return output_finish();
+    }
+    status = inputs_find(argv + optind, (size_t)(argc - optind), &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    status = pack(&inputs, &options);
+    inputs_free(&inputs);
+    return status;
+}

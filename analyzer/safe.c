@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "safe.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
+static int control_length(const unsigned char *text)
+{
+    if (text[0] < 0x20 || text[0] == 0x7f)
+        return 1;
+    return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
+}
+
+/* Bytes of the UTF-8 character at `p` (by the Unicode standard's table 3-7); 0: none begins there. */
+static int utf8_length(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    int length = p[0] >= 0xc2 && p[0] < 0xe0   ? 2
+                 : (p[0] & 0xf0) == 0xe0       ? 3
+                 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                               : 0;
+    for (int i = 1; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* One character of `text`, with controls escaped; returns its bytes. */
+static int safe_character(const unsigned char *p, char *to)
+{
+    int length = control_length(p), used = 0;
+    to[0] = (char)*p;
+    to[1] = '\0';
+    for (int i = 0; i < length; i++)
+        used += sprintf(to + used, "\\x%02x", p[i]);
+    return length ? length : 1;
+}
+
+void print_safe(FILE *out, const char *text)
+{
+    char character[16];
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        p += safe_character(p, character);
+        fputs(character, out);
+    }
+}
+
+char *safe_text(const char *text)
+{
+    char *made = malloc(4 * strlen(text) + 1), *to = made, character[16];
+    if (!made)
+        return NULL;
+    *to = '\0';
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        p += safe_character(p, character);
+        to = stpcpy(to, character);
+    }
+    return made;
+}
+
+void utf8_copy(char *to, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        int length = utf8_length(p);
+        memcpy(to, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
+        to += length ? length : 3;
+        p += length ? length : 1;
+    }
+    *to = '\0';
+}
+
+char *utf8_text(const char *text)
+{
+    char *clean = malloc(UTF8_ROOM(text));
+    if (clean)
+        utf8_copy(clean, text);
+    return clean;
+}
+
+void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte))
+{
+    char character[16];
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        int length = control_length(p) ? 0 : utf8_length(p);
+        snprintf(character, sizeof(character), "%.*s", length, (const char *)p);
+        if (length == 0 && control_length(p))
+            p += safe_character(p, character);
+        else if (length == 0)
+            p += snprintf(character, sizeof(character), "\xef\xbf\xbd") / 3;
+        p += length;
+        for (const char *byte = character; *byte; byte++)
+            put(out, *byte);
+    }
+}
+
+char *clean_text(const char *text)
+{
+    char *safe = safe_text(text), *clean = safe ? utf8_text(safe) : NULL;
+    free(safe);
+    return clean;
+}
+
+char *memory_stream_end(FILE *out, char **text)
+{
+    bool failed = ferror(out) || fflush(out) != 0;
+    if (fclose(out) == 0 && !failed)
+        return *text;
+    free(*text);
+    return NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Text that comes from a traced program, made fit to be shown: it may not command the terminal, stays one
+ * line, and is UTF-8 where that is wanted. Thread safe. */
+#ifndef STRAY_SAFE_H
+#define STRAY_SAFE_H
+
+#include <stdio.h>
+#include <string.h>
+
+/* With control characters escaped as \xNN. */
+void print_safe(FILE *out, const char *text);
+/* The same as a string, to be freed; NULL without memory. */
+char *safe_text(const char *text);
+/* What is not UTF-8 is replaced by U+FFFD, in a buffer of UTF8_ROOM(text) bytes. */
+#define UTF8_ROOM(text) (3 * strlen(text) + 1)
+void utf8_copy(char *to, const char *text);
+/* The same; control characters stay. To be freed; NULL without memory. */
+char *utf8_text(const char *text);
+/* Both: UTF-8 without control characters. */
+char *clean_text(const char *text);
+/* The same, byte by byte to who escapes more; takes no memory. */
+void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte));
+/* Closes a stream of open_memstream(): its text, or NULL if memory ran out on the way. */
+char *memory_stream_end(FILE *out, char **text);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "views/pass.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/merge.h"
+
+struct driver {
+    struct trace *trace;
+    struct names *names;
+};
+
+static const char *driver_endpoint(void *data, uint64_t id)
+{
+    return trace_endpoint(((struct driver *)data)->trace, id);
+}
+
+static enum closer driver_closer(void *data, uint32_t node)
+{
+    return node ? names_closer(((struct driver *)data)->names, node) : CLOSER_UNKNOWN;
+}
+
+static double driver_seconds(void *data, uint64_t time)
+{
+    return trace_seconds(((struct driver *)data)->trace, time);
+}
+
+static double driver_span(void *data, uint64_t ticks)
+{
+    return trace_span_seconds(((struct driver *)data)->trace, ticks);
+}
+
+static int drive(struct lives *lives, struct merge *merge, pass_observer *observer, void *data)
+{
+    struct stray_event event;
+    uint32_t lane, thread;
+    int result;
+    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
+        result = lives_feed(lives, &event, lane, thread);
+        if (result == 0)
+            result = observer(data, lives, &event);
+        if (result < 0)
+            return result;
+    }
+    return result < 0 ? result : lives_finish(lives);
+}
+
+static int open_lives(struct trace *trace, struct names *names, struct lives **ret_lives)
+{
+    struct driver *driver = malloc(sizeof(*driver));
+    if (!driver)
+        return -ENOMEM;
+    *driver = (struct driver){trace, names};
+    struct lives_source source = {.data = driver,
+                                  .endpoint = driver_endpoint,
+                                  .closer = driver_closer,
+                                  .seconds = driver_seconds,
+                                  .span = driver_span,
+                                  .end = trace_last_time(trace)};
+    int result = lives_open(&source, ret_lives);
+    if (result < 0)
+        free(driver);
+    else
+        (*ret_lives)->owned = driver;
+    return result;
+}
+
+int pass_read(struct trace *trace, struct names *names, pass_observer *observer, void *data,
+              struct lives **ret_lives, struct error *error)
+{
+    struct lives *lives = NULL;
+    struct merge *merge;
+    int result = open_lives(trace, names, &lives);
+    if (result < 0)
+        return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
+    result = merge_open(trace, &merge, error);
+    if (result == 0) {
+        result = drive(lives, merge, observer, data);
+        if (result < 0)
+            error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
+        merge_close(merge);
+    }
+    if (result < 0)
+        lives_close(lives);
+    else
+        *ret_lives = lives;
+    return result;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A ledger and its report as tables of a relational database: one description for SQLite, PostgreSQL,
+ * ClickHouse and JSON Lines. Ids count from 0 in the order of rows. Columns are only ever added, at the end.
+ */
+#ifndef STRAY_VIEWS_TABLES_H
+#define STRAY_VIEWS_TABLES_H
+
+#include "views/export.h"
+
+#define TABLE_COLUMNS 24
+
+enum cell_type { CELL_NULL, CELL_WHOLE, CELL_REAL, CELL_TEXT, CELL_TRUTH };
+
+struct cell {
+    enum cell_type type;
+    int64_t whole; /* CELL_TRUTH: 0 or 1 */
+    double real;
+    const char *text; /* UTF-8 without control characters; valid until the row has been taken */
+};
+
+struct table_column {
+    const char *name; /* NULL: there are no more */
+    enum cell_type type;
+    bool nullable;
+};
+
+struct table_sink {
+    void *data;
+    int (*row)(void *data, const struct cell *cells); /* negative errno ends it */
+};
+
+struct table {
+    const char *name; /* NULL ends the list */
+    bool keyed;       /* the first column tells rows apart */
+    struct table_column columns[TABLE_COLUMNS + 1];
+    /* Gives all rows to `sink`. */
+    int (*rows)(const struct ledger *ledger, const struct export_options *options,
+                const struct table_sink *sink);
+};
+
+extern const struct table tables[];
+
+size_t table_width(const struct table *table);
+
+#endif
