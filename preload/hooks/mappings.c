@@ -82,6 +82,8 @@ void *stray_hook_mremap(void *old, size_t old_size, size_t new_size, int flags, 
     va_start(arguments, flags);
     void *target = va_arg(arguments, void *);
     va_end(arguments);
+    if (gate_open(BITS_OF(STRAY_MMAP)))
+        emit_ready();
     struct remapping it = {.before = clock_before(), .old = handle_of(old)};
     void *new = REAL(mremap)(old, old_size, new_size, flags, target);
     if (new != MAP_FAILED && gate_open(BITS_OF(STRAY_MMAP))) {

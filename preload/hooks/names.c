@@ -61,7 +61,10 @@ static uint64_t handle_of_name(int folder, const char *path)
 /* What a removal or a renaming begins with: its time, or 0 if there is nothing it could concern. */
 static uint64_t before_change(void)
 {
-    return tempfiles_any() && may_record() ? clock_before() : 0;
+    if (!tempfiles_any() || !may_record())
+        return 0;
+    emit_ready();
+    return clock_before();
 }
 
 static int after_remove(uint16_t hook, uint64_t time, int folder, const char *path, int result, const void *caller)

@@ -3,8 +3,8 @@
  * Data that moves on sockets and files: noted in the descriptor's row, which is told at samples and at the end; of sockets at
  * the close, too. A call on anything else costs one look-up. The rules of wrap.h hold.
  *
- * Who calls is not asked: that would be a system call for each. A vfork child that writes to a socket of its parent's
- * is taken for its parent, whose socket it is.
+ * Who calls is not asked: that would be a system call for each. A child of vfork() is known by a flag of the thread whose
+ * memory it runs in, and its use of a socket is not its parent's; other children that share the memory are taken for it.
  */
 #ifndef STRAY_PRELOAD_HOOKS_TRAFFIC_H
 #define STRAY_PRELOAD_HOOKS_TRAFFIC_H

@@ -218,8 +218,20 @@ static void follow(const struct young_lane *lane, struct stray_event *acquired, 
     young_remember(lane, to->handle, acquired);
 }
 
+void emit_ready(void)
+{
+    if (__builtin_expect(thread_self.lane != NULL, 1))
+        return;
+    uint32_t flags = thread_self.flags;
+    thread_self.flags = flags | THREAD_EMITTING;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    lane_take(clock_before());
+    thread_self.flags = flags;
+}
+
 uint64_t emit_before_move(uint64_t handle, uint8_t resource)
 {
+    emit_ready();
     const struct stray_lane *lane = thread_self.lane;
     return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
 }

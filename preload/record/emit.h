@@ -25,6 +25,9 @@ void emit_block(uint64_t time, uint64_t handle, uint64_t size, uint32_t stack, u
 void emit_freed(uint64_t time, uint64_t handle, uint16_t hook);
 /* One that was released at `time`, that of emit_before_move(). */
 void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook);
+/* To be called before the time is taken of a first event to which a second one of this thread belongs: a lane that is taken over
+ * later may hold events of its former owner in between. */
+void emit_ready(void);
 /* The time of `handle`, which is about to be moved or resized: that of `from` below. */
 uint64_t emit_before_move(uint64_t handle, uint8_t resource);
 /* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */

@@ -151,6 +151,19 @@ def test_every_libpq_call(stray, target, postgres):
     assert report.process()["resources"]["pgconn"]["opened"] == 21
 
 
+def test_the_time_of_a_connect_comes_after_it(stray, target, postgres):
+    """Both have the same call; slots that are used again must not part them."""
+    result = stray.run([target("target_libpq")], env=postgres.env).ok()
+    before, seen = {}, 0
+    for line in stray.call("dump", result.trace).stdout.splitlines():
+        words = line.split()
+        if words[2] == "duration":
+            seen += 1
+            assert before[words[3], words[5]] in ("open", "connected"), line
+        before[words[3], words[5]] = words[2]
+    assert seen >= 20
+
+
 @pytest.mark.parametrize("elision", [(), ("--full",)])
 def test_counts_do_not_depend_on_elision(stray, target, postgres, elision):
     stray.run([target("target_libpq")], env=postgres.env, options=elision).ok().check()

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Threads: how many each place made, and of how many nothing is left."""
+import signal
+
 import pytest
+
+from conftest import bare, without_ours
 
 
 @pytest.mark.parametrize("mode", ["joins", "detaches", "forking"])
@@ -28,3 +32,18 @@ def test_never_ending(stray, target):
 def test_pools_are_no_leaks(stray, target, mode):
     report = stray.run([target("target_threads"), mode]).ok().check().report()
     assert report.find(resource="thread") == []
+
+
+@pytest.mark.parametrize("mode", ["joined", "detached"])
+def test_threads_of_cxx(stray, target, mode):
+    report = stray.run([target("target_threads_cxx"), mode]).ok().check().report()
+    assert report.find(resource="thread") == []
+
+
+def test_exception_that_escapes_a_thread(stray, target):
+    """It ends the program as it does untraced, with the same words."""
+    command = [target("target_threads_cxx"), "escapes"]
+    result, untraced = stray.run(command), bare(command)
+    assert result.status == untraced.returncode == -signal.SIGABRT
+    assert without_ours(result.stderr) == untraced.stderr and "nobody waits for me" in untraced.stderr
+    result.check()
