@@ -260,5 +260,7 @@ unsigned bucket_of_age(double seconds);
 double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
+/* ... and by the next mark: what came about after `mark` was done before this. */
+double lives_work_by(const struct lives *lives, uint32_t mark);
 
 #endif

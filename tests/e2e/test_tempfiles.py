@@ -75,18 +75,17 @@ def test_python_kinds(python):
 
 
 DEEP = """
-import os, sys, tempfile
-deep = os.path.join(sys.argv[1], "a", "b", "c", "d")
-os.makedirs(deep)
-def makes(folder):
+import os, sys
+def store(folder):
     for number in range(20):
         os.close(os.open(os.path.join(folder, str(number)), os.O_CREAT | os.O_EXCL | os.O_RDWR))
-def stores():
-    makes(deep)
-def exports():
-    makes(sys.argv[1])
-stores()
-exports()
+def export(folder):
+    for number in range(20):
+        os.close(os.open(os.path.join(folder, str(number)), os.O_CREAT | os.O_EXCL | os.O_RDWR))
+deep = os.path.join(sys.argv[1], "a", "b", "c", "d")
+os.makedirs(deep)
+store(deep)
+export(sys.argv[1])
 """
 
 
@@ -94,6 +93,6 @@ def test_data_of_services_are_no_temporary_files(stray):
     """A cluster of PostgreSQL below /tmp makes its relations exclusively, four folders down."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         report = stray.run([PYTHON, "-c", DEEP, folder]).ok().report()
-        assert report.finding("exports", "tempfile", "leaked")["count"] == 20
-        assert not report.find("stores", "tempfile")
+        assert report.finding("export", "tempfile", "leaked")["count"] == 20
+        assert not report.find("store", "tempfile")
         assert report.process()["resources"]["tempfile"]["opened"] == 20
