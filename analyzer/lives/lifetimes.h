@@ -13,6 +13,8 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
+ *  - Python's small objects may be samples. Sites count the samples, which is what statistics need, and say what they stand
+ *    for; books say that only.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
@@ -30,6 +32,7 @@
 #include "lives/mappings.h"
 #include "lives/marks.h"
 #include "lives/resident.h"
+#include "lives/tally.h"
 #include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
@@ -53,6 +56,9 @@ struct book {
     uint64_t bytes_open, peak_bytes; /* sizes asked for */
     uint64_t inherited;
     uint64_t unknown; /* releases of what was not known to be open */
+    /* Where samples were taken: from lives_finish() on the counts above are estimates, made of these. */
+    bool estimated;
+    struct tally born, living, most; /* `most`: the highest that `living` ever was */
 };
 
 enum life_end { LIFE_OPEN, LIFE_CLOSED, LIFE_IMPLICIT, LIFE_RECONCILED, LIFE_EXEC };
@@ -141,6 +147,8 @@ struct site {
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
+    bool estimated;                     /* the counts are those of samples; bytes are estimates */
+    struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */

@@ -98,6 +98,8 @@ static void note(struct lives *lives, const struct block *block)
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
     site->alive_bytes += bytes_of(site->resource, block);
+    if (site->resource == STRAY_PYOBJECT)
+        tally_add(&site->at_end, tally_weight(block->size));
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     note_ended(site, block);
     if (!site->growth)

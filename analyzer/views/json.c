@@ -112,6 +112,38 @@ static json_t *trace(const struct report *report)
     return object;
 }
 
+static json_t *interval(const struct interval *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "estimate", real(from->estimate));
+    json_object_set_new(object, "low", real(from->low));
+    json_object_set_new(object, "high", real(from->high));
+    return object;
+}
+
+/* Adds to `object` that its figures are estimates, and two intervals: of counts, or of a count and of its bytes. */
+static void estimated(json_t *object, const char *first, struct interval a, const char *second, struct interval b)
+{
+    json_t *intervals = json_object();
+    json_object_set_new(intervals, first, interval(&a));
+    json_object_set_new(intervals, second, interval(&b));
+    json_object_set_new(object, "estimated", json_true());
+    json_object_set_new(object, "intervals", intervals);
+}
+
+static struct interval interval_of(const struct tally *tally)
+{
+    return stats_weighted(tally->count, tally->square);
+}
+
+/* `bytes` is as uncertain as their number. */
+static struct interval bytes_interval(const struct tally *tally, uint64_t bytes)
+{
+    struct interval count = interval_of(tally);
+    double each = count.estimate > 0 ? (double)bytes / count.estimate : 0;
+    return (struct interval){(double)bytes, count.low * each, count.high * each};
+}
+
 static json_t *book(const struct book *from)
 {
     json_t *object = json_object();
@@ -123,6 +155,9 @@ static json_t *book(const struct book *from)
     json_object_set_new(object, "unknown_closed", whole(from->unknown));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
+    if (from->estimated)
+        estimated(object, "opened", interval_of(&from->born), "open",
+                  from->open ? interval_of(&from->living) : (struct interval){0});
     return object;
 }
 
@@ -172,15 +207,6 @@ static json_t *evidence(const struct report_finding *from)
     return object;
 }
 
-static json_t *rate(const struct interval *from)
-{
-    json_t *object = json_object();
-    json_object_set_new(object, "estimate", real(from->estimate));
-    json_object_set_new(object, "low", real(from->low));
-    json_object_set_new(object, "high", real(from->high));
-    return object;
-}
-
 static json_t *finding(const struct report *report, const struct report_finding *from)
 {
     json_t *object = json_object();
@@ -194,10 +220,12 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "stack_truncated", json_boolean(from->stack.truncated));
     json_object_set_new(object, "count", whole(from->count));
     json_object_set_new(object, "bytes", whole(from->bytes));
+    if (from->estimated)
+        estimated(object, "count", interval_of(&from->tally), "bytes", bytes_interval(&from->tally, from->bytes));
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     if (from->rated)
-        json_object_set_new(object, "rate_per_hour", rate(&from->rate_per_hour));
+        json_object_set_new(object, "rate_per_hour", interval(&from->rate_per_hour));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
     json_object_set_new(object, "confidence", json_string(confidence_name(from->confidence)));
@@ -217,6 +245,8 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "closed", whole(from->closed));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
+    if (from->estimated)
+        estimated(object, "opened", interval_of(&from->born), "open", interval_of(&from->living));
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
@@ -285,8 +315,8 @@ static json_t *forecast(const struct report_forecast *from)
         json_object_set_new(object, "pid", whole(from->pid));
     json_object_set_new(object, "limit", whole(from->limit));
     json_object_set_new(object, "now", whole((uint64_t)from->now));
-    json_object_set_new(object, "rate_per_hour", rate(&from->per_hour));
-    json_object_set_new(object, "seconds", rate(&from->seconds));
+    json_object_set_new(object, "rate_per_hour", interval(&from->per_hour));
+    json_object_set_new(object, "seconds", interval(&from->seconds));
     return object;
 }
 

@@ -30,6 +30,8 @@ static const char *thing_of(unsigned resource)
         return "large object";
     case STRAY_MMAP:
         return "mapping";
+    case STRAY_PYOBJECT:
+        return "object";
     default:
         return resource_label(resource);
     }
@@ -66,6 +68,10 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
         snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text,
                  where, finding->count == 1 ? "was" : "were",
                  finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
+    else if (finding->resource == STRAY_PYOBJECT)
+        snprintf(text, size, "%s%s (%s%s) made by %s %s %s, of %s made", finding->estimated ? "about " : "", things.text,
+                 bytes.text, finding->estimated ? ", estimated" : "", where, finding->count == 1 ? "was" : "were", never,
+                 opened.text);
     else if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);

@@ -214,6 +214,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     ret_finding->confidence = from->confidence;
     ret_finding->count = from->count;
     ret_finding->bytes = from->bytes;
+    ret_finding->estimated = from->estimated;
+    ret_finding->tally = from->tally;
     ret_finding->rated = from->rated;
     ret_finding->rate_per_hour = from->rate_per_hour;
     ret_finding->first_s = from->first_s;
@@ -256,6 +258,8 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 {
     into->count += from->count;
     into->bytes += from->bytes;
+    into->estimated |= from->estimated;
+    tally_join(&into->tally, &from->tally);
     into->first_s = from->first_s < into->first_s ? from->first_s : into->first_s;
     into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
     into->severity = from->severity < into->severity ? from->severity : into->severity;
@@ -391,6 +395,9 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     site->closed += fold->closed;
     site->open += fold->open;
     site->bytes_open += fold->bytes_open;
+    site->estimated |= fold->estimated;
+    tally_join(&site->born, &fold->born);
+    tally_join(&site->living, &fold->living);
     site->verdict = verdict < site->verdict ? verdict : site->verdict;
     add_handles(site, lives, fold);
     note_times(site, lives, fold, process);
@@ -533,6 +540,7 @@ static int resource_rank(unsigned resource)
     case STRAY_PGRESULT:
         return 3;
     case STRAY_HEAP:
+    case STRAY_PYOBJECT:
         return 5;
     default:
         return 4;

@@ -64,6 +64,8 @@ struct report_finding {
     struct report_stack stack;
     const struct report_frame *site; /* in the stack; NULL: unknown */
     uint64_t count, bytes;
+    bool estimated;     /* both are, of samples */
+    struct tally tally; /* ... what these stand for */
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
@@ -85,6 +87,8 @@ struct report_site {
     uint64_t opened, closed, open, bytes_open;
     double first_s, last_s;                         /* acquires, since the process began */
     uint64_t first_realtime_ns, last_realtime_ns;   /* the same by the calendar; 0: unknown */
+    bool estimated;            /* all these are, of samples */
+    struct tally born, living; /* ... that stand for so many */
     enum verdict verdict;
     uint64_t handles[REPORT_HANDLES]; /* of open ones, where lifetimes are kept */
     size_t handle_count;

@@ -275,6 +275,13 @@ static const char *color_of(enum severity severity)
     return severity == SEVERITY_ERROR ? BOLD_RED : severity == SEVERITY_WARNING ? BOLD_YELLOW : BOLD;
 }
 
+static const char *blocks_word(const struct report_finding *finding)
+{
+    if (finding->resource == STRAY_MMAP)
+        return "mappings";
+    return finding->resource != STRAY_PYOBJECT ? "blocks" : finding->estimated ? "objects (estimated)" : "objects";
+}
+
 static void title(const struct page *page, size_t index)
 {
     const struct report_finding *finding = &page->report->findings[index];
@@ -287,7 +294,7 @@ static void title(const struct page *page, size_t index)
     if (finding->verdict == VERDICT_RETENTION)
         words_bytes(&words, (double)finding->bytes);
     else if (finding->bytes > 0)
-        snprintf(bytes, sizeof(bytes), " %s, %s", finding->resource == STRAY_MMAP ? "mappings" : "blocks",
+        snprintf(bytes, sizeof(bytes), " %s, %s", blocks_word(finding),
                  words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),

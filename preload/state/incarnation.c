@@ -20,6 +20,7 @@
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/foreign.h"
+#include "state/python_samples.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
 #include "state/threads.h"
@@ -257,6 +258,7 @@ static void forget_parent(void)
     tempfiles_forget();
     children_forget();
     threads_forget();
+    python_samples_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();

@@ -8,6 +8,7 @@
 #include "state/incarnation.h"
 #include "state/limits.h"
 #include "state/parts.h"
+#include "state/python_samples.h"
 #include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
@@ -51,6 +52,7 @@ void sample_force(void)
     descriptors_sample();
     tempfiles_sample();
     children_sample();
+    python_samples_look();
 }
 
 void sample_more(void)
