@@ -365,8 +365,8 @@ static struct report_site *site_find(struct report *report, const struct report_
 static void note_times(struct report_site *site, const struct lives *lives, const struct fold *fold,
                        const struct report_process *process)
 {
-    double first = lives->source.seconds(lives->source.data, fold->first);
-    double last = lives->source.seconds(lives->source.data, fold->last);
+    double first = seconds_of(lives, fold->first);
+    double last = seconds_of(lives, fold->last);
     uint64_t start = process->start_realtime_ns;
     uint64_t first_ns = start ? start + (uint64_t)((first > 0 ? first : 0) * 1e9) : 0;
     uint64_t last_ns = start ? start + (uint64_t)((last > 0 ? last : 0) * 1e9) : 0;
