@@ -132,6 +132,15 @@ static void growth_after(struct lives *lives, struct site *site)
         windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
+static void hold(struct lives *lives, unsigned resource, uint64_t more, uint64_t less)
+{
+    if (resource != STRAY_HEAP)
+        return;
+    lives->held += more - less;
+    if (lives->held > lives->peak_held)
+        lives->peak_held = lives->held;
+}
+
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
@@ -152,6 +161,7 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
+    hold(lives, site->resource, resident_held(size), 0);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -170,6 +180,7 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
     site->open--;
     site->bytes_open -= size;
     growth_after(lives, site);
+    hold(lives, site->resource, 0, resident_held(size));
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -201,6 +212,7 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
     growth_after(lives, site);
     if (site->growth && new_size > old_size && !lives->ended)
         site->growth->resized += new_size - old_size;
+    hold(lives, site->resource, resident_held(new_size), resident_held(old_size));
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -544,8 +556,12 @@ static bool was_obeyed(const struct lives *lives, uint64_t time)
 
 static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
-    if (event->handle == STRAY_SIGNAL_CAUGHT)
-        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    if (event->handle == STRAY_SIGNAL_CAUGHT) {
+        if (!was_obeyed(lives, event->time))
+            return 0;
+        lives->residents.over |= lives->residents.moments > 1; /* the next one comes when all is taken down */
+        return end_begins(lives, event->time, thread, false);
+    }
     lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
     lives->deadly_time = event->time;
     return 0;
@@ -559,11 +575,25 @@ static int fork_add(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
+static void limit_told(struct lives *lives, const struct stray_event *event)
+{
+    if (event->handle == STRAY_LIMIT_DESCRIPTORS)
+        lives->descriptor_limit = event->value;
+    else if (event->handle == STRAY_LIMIT_MEMORY)
+        lives->memory_limit = event->value;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
     case STRAY_MEMORY:
         memory_sample(lives, event);
+        return 0;
+    case STRAY_PART:
+        resident_part(lives, event);
+        return 0;
+    case STRAY_LIMIT:
+        limit_told(lives, event);
         return 0;
     case STRAY_END_BEGINS:
         return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
@@ -584,7 +614,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
         lives->lost += event->value;
         return 0;
     default:
-        lives->strange += event->action > STRAY_SIGNAL || event->action < STRAY_OWNER;
+        lives->strange += event->action > STRAY_LIMIT || event->action < STRAY_OWNER;
         return 0;
     }
 }

@@ -31,6 +31,7 @@
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/resident.h"
 #include "lives/tally.h"
 #include "lives/windows.h"
 #include "names/stacks.h"
@@ -156,6 +157,7 @@ struct site {
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
+    struct resident_site resident; /* MMAP */
 };
 
 struct peer {
@@ -202,6 +204,9 @@ struct lives {
     size_t fork_count;
     struct marks marks;
     struct memory memory;
+    struct residents residents;
+    uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
+    uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
@@ -263,5 +268,7 @@ unsigned bucket_of_age(double seconds);
 double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
+/* ... and by the next mark: what came about after `mark` was done before this. */
+double lives_work_by(const struct lives *lives, uint32_t mark);
 
 #endif

@@ -61,6 +61,12 @@ double lives_work(const struct lives *lives, uint32_t mark)
     return (double)marks_at(&lives->marks, mark)->at[lives->axis];
 }
 
+double lives_work_by(const struct lives *lives, uint32_t mark)
+{
+    const struct mark *after = marks_after(&lives->marks, mark);
+    return (double)(after ? after : &lives->at_tc)->at[lives->axis];
+}
+
 double lives_growth_from(const struct lives *lives, const struct site *site)
 {
     double warm = lives->axis <= AXIS_STATEMENTS ? WARM_UP * (double)lives->at_tc.at[lives->axis] : 0;

@@ -78,6 +78,12 @@ static double next_birth(const struct court *court, const struct life *life)
     return life->next_birth ? fmin(kept, seconds(court, life->next_birth)) : kept;
 }
 
+/* Requests and statements; allocations are told by marks that lie up to some hundreds apart. */
+static bool is_load(const struct lives *lives)
+{
+    return lives->axis <= AXIS_STATEMENTS;
+}
+
 /* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
 static uint32_t exchanges_of(const struct life *life)
 {
@@ -92,6 +98,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .last_use = fmin(seconds(court, life->last_use), court->tc),
         .end = life->end == LIFE_OPEN ? court->tc : seconds(court, life->death),
         .work = lives_work(lives, life->mark),
+        .work_by = is_load(lives) ? 0 : fmin(lives_work_by(lives, life->mark), court->work),
         .connect_s = span(court, life->connect),
         .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
         .close_wait = life->close_wait,
@@ -254,7 +261,7 @@ static int judge_lives(struct court *court, uint32_t which)
         .gone = gone_of(court, &fold->gone),
         .tc = court->tc,
         .work = court->work,
-        .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
+        .work_is_load = is_load(court->lives),
         .exits = court->lives->ending == ENDING_EXIT && court->lives->voluntary,
         .connection = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN,
     };
@@ -381,7 +388,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
-        .work_is_load = lives->axis <= AXIS_STATEMENTS,
+        .work_is_load = is_load(lives),
         .from = court->work > 0 ? from / court->work : 0,
     };
     if (!growth)
@@ -501,7 +508,7 @@ static void rate_facts(const struct court *court, struct finding *finding, const
         interval_fact(finding, bytes, &by_bytes);
         sum_last_three(finding);
     }
-    if (leakage->per_work > 0 && court->lives->axis <= AXIS_STATEMENTS) {
+    if (leakage->per_work > 0 && is_load(court->lives)) {
         struct interval each = scaled(leakage->per_work, &whole);
         interval_fact(finding, work, &each);
     }

@@ -17,6 +17,26 @@
 
 #define PRIVATE 0700 /* the mode of folders that nobody else may look into */
 
+/* By a call that is for nothing else. */
+static bool is_made_temporary(uint16_t hook)
+{
+    switch (hook) {
+    case STRAY_HOOK_open:
+    case STRAY_HOOK_open64:
+    case STRAY_HOOK_openat:
+    case STRAY_HOOK_openat64:
+    case STRAY_HOOK___open_2:
+    case STRAY_HOOK___open64_2:
+    case STRAY_HOOK___openat_2:
+    case STRAY_HOOK___openat64_2:
+    case STRAY_HOOK_mkdir:
+    case STRAY_HOOK_mkdirat:
+        return false;
+    default:
+        return true;
+    }
+}
+
 void name_made(uint16_t hook, int folder, const char *path, const void *caller)
 {
     char name[TEMPFILE_PATH];
@@ -24,7 +44,7 @@ void name_made(uint16_t hook, int folder, const char *path, const void *caller)
         return;
     int kept = errno;
     uint64_t time = clock_after(), handle = tempfiles_name(folder, path, name);
-    if (handle != 0) {
+    if (handle != 0 && (is_made_temporary(hook) || tempfiles_is_near(name))) {
         note_finalizing();
         uint32_t definition = tempfiles_add(handle, name);
         emit_at(time, STRAY_OPEN, STRAY_TEMPFILE, hook, handle, definition, capture_stack(caller));

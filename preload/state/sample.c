@@ -55,11 +55,10 @@ void sample_force(void)
     python_samples_look();
 }
 
-void sample_whole(void)
+void sample_more(void)
 {
     limits_tell();
     parts_tell();
-    sample_force();
 }
 
 /* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
@@ -69,9 +68,8 @@ static void take(uint64_t now)
     if (now >= due && incarnation_is_self() && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
                                                   __ATOMIC_RELAXED)) {
         if (parts_due())
-            sample_whole();
-        else
-            sample_force();
+            sample_more();
+        sample_force();
     }
 }
 
@@ -81,7 +79,8 @@ void sample_init(void)
     emit_due = clock_before() + interval_ticks();
     limits_begin();
     parts_begin();
-    sample_whole();
+    sample_more();
+    sample_force();
 }
 
 void sample_stop(void)

@@ -9,6 +9,7 @@
 #include "sys.h"
 #include "text.h"
 
+#define NEAR        3u /* folders between a folder for temporary files and what is made there */
 #define ROWS        4096u /* a power of two */
 #define PROBES      64u
 #define PATHS_MAX   1024u /* definitions of paths in one trace */
@@ -109,15 +110,28 @@ static bool add_folder(struct text *name, int folder)
     return name->used + 2 < name->size;
 }
 
-static bool is_below(const char *name, const char *folder)
+/* The part of `name` that lies below `folder`; NULL: it does not. */
+static const char *below(const char *name, const char *folder)
 {
     size_t length = string_length(folder);
-    return length > 0 && string_begins(name, folder) && name[length] == '/' && name[length + 1];
+    return length > 0 && string_begins(name, folder) && name[length] == '/' && name[length + 1] ? name + length + 1 : NULL;
 }
 
-static bool is_temporary(const char *name)
+static const char *below_any(const char *name)
 {
-    return is_below(name, "/tmp") || is_below(name, "/var/tmp") || is_below(name, "/dev/shm") || is_below(name, chosen);
+    const char *const folders[] = {chosen, "/tmp", "/var/tmp", "/dev/shm"};
+    const char *rest = NULL;
+    for (unsigned i = 0; i < sizeof(folders) / sizeof(*folders) && !rest; i++)
+        rest = below(name, folders[i]);
+    return rest;
+}
+
+bool tempfiles_is_near(const char *name)
+{
+    unsigned folders = 0;
+    for (const char *at = below_any(name); at && *at; at++)
+        folders += *at == '/';
+    return folders <= NEAR;
 }
 
 uint64_t tempfiles_name(int folder, const char *path, char ret_name[TEMPFILE_PATH])
@@ -127,7 +141,7 @@ uint64_t tempfiles_name(int folder, const char *path, char ret_name[TEMPFILE_PAT
     if (path[0] != '/' && !add_folder(&name, folder))
         return 0;
     add_components(&name, path);
-    if (name.cut || !is_temporary(ret_name))
+    if (name.cut || !below_any(ret_name))
         return 0;
     uint64_t handle = string_hash(ret_name);
     return handle < HANDLES ? HANDLES : handle;

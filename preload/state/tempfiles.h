@@ -21,6 +21,10 @@ void tempfiles_forget(void);
  * does not lie below a folder for temporary files. */
 uint64_t tempfiles_name(int folder, const char *path, char ret_name[TEMPFILE_PATH]);
 
+/* Whether such a name lies so near to the folder for temporary files that what is made there is one, whichever way it is made.
+ * Deeper down lie the files of services whose data are kept below that folder. */
+bool tempfiles_is_near(const char *name);
+
 /* Whether there may be any. Cheap: asked for each name that is removed. */
 bool tempfiles_any(void);
 /* Notes one; returns the definition of its path, 0: none. `handle` is that of `name`. */

@@ -72,3 +72,27 @@ def test_python_kinds(python):
     assert report.finding("folder_kept", "tempfile", "leaked")["count"] == 5
     for function in ("named_and_removed", "nameless", "folder_with_content", "tree_removed"):
         report.nothing_about(function)
+
+
+DEEP = """
+import os, sys
+def store(folder):
+    for number in range(20):
+        os.close(os.open(os.path.join(folder, str(number)), os.O_CREAT | os.O_EXCL | os.O_RDWR))
+def export(folder):
+    for number in range(20):
+        os.close(os.open(os.path.join(folder, str(number)), os.O_CREAT | os.O_EXCL | os.O_RDWR))
+deep = os.path.join(sys.argv[1], "a", "b", "c", "d")
+os.makedirs(deep)
+store(deep)
+export(sys.argv[1])
+"""
+
+
+def test_data_of_services_are_no_temporary_files(stray):
+    """A cluster of PostgreSQL below /tmp makes its relations exclusively, four folders down."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        report = stray.run([PYTHON, "-c", DEEP, folder]).ok().report()
+        assert report.finding("export", "tempfile", "leaked")["count"] == 20
+        assert not report.find("store", "tempfile")
+        assert report.process()["resources"]["tempfile"]["opened"] == 20

@@ -6,6 +6,7 @@
  *   traffic calls [THREADS]    each call a known number of times, by so many threads at once on sockets they share
  *   traffic messages PATH      descriptors by SCM_RIGHTS, of every kind and with too little room
  *   traffic errors             calls that fail, are interrupted, or move nothing: no uses, and errno as it was
+ *   traffic forked             a child whose first call is a read; a vfork child, which shares the books of its parent
  *   traffic cancelled          threads that are cancelled while they wait
  */
 #include "expect.h"
@@ -16,10 +17,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 /* The table has a row for each: name both, whatever <sys/sendfile.h> makes of them. */
 extern ssize_t plain_sendfile(int to, int from, off_t *offset, size_t size) __asm__("sendfile");
@@ -101,6 +104,38 @@ static void by_other_calls(void)
     MUST(splice(pair[1], NULL, pipes[1], NULL, 2, 0) == 2);
     uses(pair[0], 4);
     uses(pair[1], 3);
+    uses(pipes[0], 1);
+    uses(pipes[1], 2);
+}
+
+/* Whatever _FILE_OFFSET_BITS makes of the plain names. */
+#define NARROW(name, ...) extern ssize_t narrow_##name(int fd, __VA_ARGS__) __asm__(#name);
+NARROW(pread, void *to, size_t size, off_t offset)
+NARROW(pwrite, const void *from, size_t size, off_t offset)
+NARROW(preadv, const struct iovec *parts, int count, off_t offset)
+NARROW(pwritev, const struct iovec *parts, int count, off_t offset)
+NARROW(preadv2, const struct iovec *parts, int count, off_t offset, int flags)
+NARROW(pwritev2, const struct iovec *parts, int count, off_t offset, int flags)
+
+/* Calls with an offset, which only files know. What stdio reads and writes inside libc is not seen. */
+extern ssize_t checked_pread(int fd, void *to, size_t size, off_t offset, size_t room) __asm__("__pread_chk");
+extern ssize_t checked_wide_pread(int fd, void *to, size_t size, off64_t offset, size_t room) __asm__("__pread64_chk");
+
+static void by_calls_with_offset(void)
+{
+    char bytes[4] = "abc";
+    struct iovec part = {bytes, sizeof(bytes)};
+    int fd = memfd_create("file", 0);
+    MUST(fd >= 0 && write(fd, "abcd", 4) == 4);
+    MUST(narrow_pread(fd, bytes, 4, 0) == 4 && pread64(fd, bytes, 4, 0) == 4);
+    MUST(narrow_pwrite(fd, bytes, 4, 0) == 4 && pwrite64(fd, bytes, 4, 0) == 4);
+    MUST(narrow_preadv(fd, &part, 1, 0) == 4 && preadv64(fd, &part, 1, 0) == 4);
+    MUST(narrow_pwritev(fd, &part, 1, 0) == 4 && pwritev64(fd, &part, 1, 0) == 4);
+    MUST(narrow_preadv2(fd, &part, 1, 0, 0) == 4 && preadv64v2(fd, &part, 1, 0, 0) == 4);
+    MUST(narrow_pwritev2(fd, &part, 1, 0, 0) == 4 && pwritev64v2(fd, &part, 1, 0, 0) == 4);
+    MUST(checked_pread(fd, bytes, 4, 0, 4) == 4 && checked_wide_pread(fd, bytes, 4, 0, 4) == 4);
+    MUST(narrow_pread(fd, bytes, 4, 4) == 0); /* nothing was there */
+    uses(fd, 15);
 }
 
 static void calls(int threads)
@@ -118,6 +153,7 @@ static void calls(int threads)
     uses(left, (unsigned)threads * ROUNDS * SENDS);
     uses(right, (unsigned)threads * ROUNDS * RECEIVES);
     by_other_calls();
+    by_calls_with_offset();
 }
 
 /* ---- descriptors that come with messages ---- */
@@ -289,6 +325,43 @@ static void cancelled(void)
     uses(pair[1], 1);
 }
 
+static void child_uses(int fd)
+{
+    char byte, line[64];
+    if (read(fd, &byte, 1) != 1)
+        _exit(1);
+    int length = snprintf(line, sizeof(line), "child %d %d\n", (int)getpid(), fd);
+    _exit(write(STDOUT_FILENO, line, (size_t)length) == length ? 0 : 1);
+}
+
+static void await(pid_t child)
+{
+    int status = 1;
+    MUST(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void forked(void)
+{
+    int pair[2];
+    MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+    for (int i = 0; i < 3; i++)
+        MUST(write(pair[0], "x", 1) == 1);
+    pid_t child = fork();
+    if (child == 0)
+        child_uses(pair[1]);
+    await(child);
+    child = vfork();
+    if (child == 0) {
+        char byte;
+        _exit(read(pair[1], &byte, 1) == 1 && write(pair[1], &byte, 1) == 1 ? 0 : 1);
+    }
+    await(child);
+    char byte;
+    MUST(read(pair[1], &byte, 1) == 1);
+    uses(pair[0], 3);
+    uses(pair[1], 1);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -300,6 +373,8 @@ int main(int argc, char **argv)
         messages(argv[2]);
     else if (strcmp(what, "errors") == 0)
         errors();
+    else if (strcmp(what, "forked") == 0)
+        forked();
     else if (strcmp(what, "cancelled") == 0)
         cancelled();
     else
