@@ -78,7 +78,7 @@ _Static_assert(sizeof(struct stray_event) == 32, "stray_event");
 _Static_assert(offsetof(struct stray_event, stack) == 24, "commit word");
 
 enum stray_action {
-    STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap, mmap), else 0; CONNECTION by accept: value = endpoint
+    STRAY_OPEN = 1,       /* handle acquired; value: bytes asked for (heap, mmap; pyobject: and a sample's weight), else 0; CONNECTION by accept: value = endpoint
                              definition; TEMPFILE: value = path definition or 0. CHILD, THREAD: time is from before the call;
                              THREAD: value = number of the thread in its process, here and in CLOSE and EXITED */
     STRAY_CLOSE = 2,      /* handle released; time is from before the release. CHILD: value = wait status; CHILD, THREAD: time from after;

@@ -91,6 +91,10 @@ def test_other_allocators_in_force(stray, env, python):
     run(stray, "counts", options=EXACT, env=env, python=python).check()
 
 
+def test_set_again_where_they_were_removed(stray):
+    run(stray, "removed", options=EXACT).check()
+
+
 def test_sampled_counts(stray):
     """Within four standard deviations of the truth, of which chance exceeds one in 15 000 runs."""
     report = run(stray, "counts").report()

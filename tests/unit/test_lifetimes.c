@@ -47,6 +47,46 @@ static const struct site *site(unsigned resource, uint32_t stack)
     return &none;
 }
 
+/* ---- samples ---- */
+
+static uint64_t sample_of(uint64_t weight, uint64_t size)
+{
+    return weight * 16 << 32 | size;
+}
+
+Test(lifetimes, samples_are_counted_and_what_they_stand_for_is_told)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x1000, sample_of(50, 300), 7);
+    feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x2000, sample_of(100, 160), 7);
+    feed_event(&feed, STRAY_ELIDED, STRAY_PYOBJECT, 3 | UINT64_C(10) << 56, 3 * sample_of(50, 300), 7);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PYOBJECT, 0x1000, 0, 0);
+    feed_exit(&feed);
+    feed_finish(&feed);
+    expect(STRAY_PYOBJECT, 300, 200, 100);
+    cr_expect(book(STRAY_PYOBJECT)->estimated);
+    cr_expect_eq(book(STRAY_PYOBJECT)->peak, 150);
+    cr_expect_eq(book(STRAY_PYOBJECT)->bytes_open, 16000);
+    cr_expect_float_eq(book(STRAY_PYOBJECT)->born.square, 4 * 50 * 50 + 100 * 100, 1e-6);
+    const struct site *place = site(STRAY_PYOBJECT, 7);
+    cr_expect_eq(place->opened, 5);
+    cr_expect_eq(place->open, 1);
+    cr_expect_eq(place->alive_bytes, 16000);
+    cr_expect_float_eq(place->at_end.count, 100, 1e-9);
+}
+
+Test(lifetimes, objects_that_are_no_samples_stand_for_themselves)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x1000, 300, 7);
+    feed_event(&feed, STRAY_RESIZE, STRAY_PYOBJECT, 0x1000, 200, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PYOBJECT, 0x3000, 0, 0);
+    feed_exit(&feed);
+    feed_finish(&feed);
+    expect(STRAY_PYOBJECT, 1, 0, 1);
+    cr_expect_not(book(STRAY_PYOBJECT)->estimated);
+    cr_expect_eq(book(STRAY_PYOBJECT)->bytes_open, 200);
+    cr_expect_eq(book(STRAY_PYOBJECT)->unknown, 1);
+}
+
 /* ---- heap ---- */
 
 /* USED: so many calls, the last so many microseconds ago. */

@@ -34,6 +34,19 @@ Test(stats, rates_of_many_are_close_to_exact)
     cr_expect_float_eq(interval.high, 1063.96, 0.05);
 }
 
+/* Of one weight they are rates, scaled: the exact interval of 100 is that of the reference. */
+Test(stats, weighted)
+{
+    near(stats_weighted(0, 0), 0, 0, 0);
+    struct interval interval = stats_weighted(100 * 55.0, 100 * 55.0 * 55.0);
+    cr_expect_float_eq(interval.estimate, 5500, 1e-9);
+    cr_expect_float_eq(interval.low, 55 * 81.36397, 5);
+    cr_expect_float_eq(interval.high, 55 * 121.62677, 5);
+    interval = stats_weighted(1, 1);
+    cr_expect(interval.low >= 0 && interval.low < 0.1);
+    cr_expect_float_eq(interval.high, 5.57164, 0.05);
+}
+
 Test(stats, quantiles)
 {
     double values[] = {4, 1, 3, 2};

@@ -20,6 +20,10 @@ def make():
     return PIECE * FILL  # one request to the allocator
 
 
+def make_unseen():
+    return PIECE * FILL
+
+
 def make_in_thread():
     return PIECE * FILL
 
@@ -96,6 +100,28 @@ def resized():
     print("done")
 
 
+class Allocator(ctypes.Structure):
+    """PyMemAllocatorEx"""
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
+
+
+def removed():
+    """The tracer's functions are taken out, as an interpreter that is configured anew does: the context of each leads to those
+    they came before. Some time later they are back."""
+    api = ctypes.pythonapi
+    for domain in (1, 2):
+        theirs = Allocator()
+        api.PyMem_GetAllocator(domain, ctypes.byref(theirs))
+        api.PyMem_SetAllocator(domain, ctypes.byref(Allocator.from_address(theirs.context)))
+    keep_some(make_unseen, 1000, 0)
+    time.sleep(1.2)
+    bytearray(100000)
+    kept.append(keep_some(make, 5000, 700))
+    expect("make_unseen", "pyobject", 0, 0)
+    expect("make", "pyobject", 5000, 4300)
+    finish()
+
+
 class Cache:
     def __init__(self):
         self.entries = []
@@ -149,4 +175,4 @@ def healthy():
 
 
 if __name__ == "__main__":
-    {"counts": counts, "threads": threads, "fork": fork, "resized": resized, "leak": leak, "healthy": healthy}[sys.argv[1]]()
+    {"counts": counts, "threads": threads, "fork": fork, "resized": resized, "removed": removed, "leak": leak, "healthy": healthy}[sys.argv[1]]()
