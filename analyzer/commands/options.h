@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What several verbs understand on their command lines. Each function says what is wrong and returns
+/* What several verbs understand on their command lines. Each function that returns an int says what is wrong and returns
  * STATUS_UNREADABLE, or STATUS_DONE. */
 #ifndef STRAY_COMMANDS_OPTIONS_H
 #define STRAY_COMMANDS_OPTIONS_H
@@ -20,9 +20,15 @@ struct globs {
 
 int globs_add(struct globs *globs, const char *glob);
 
+/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. *ret_end: what follows. */
+bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
+/* Bytes, with K, M or G, and nothing behind. */
+bool size_parse(const char *text, uint64_t *ret_size);
+/* STRAY_RESOURCE_NONE: no resource is called so. */
+unsigned resource_parse(const char *word, size_t length);
+
 /* `option` is what the text was given to, for the message. */
 int option_count(const char *option, const char *text, uint64_t *ret_count);
-/* Bytes, with K, M or G. */
 int option_size(const char *option, const char *text, uint64_t *ret_size);
 /* Seconds, or a number with s, m, h or d. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);

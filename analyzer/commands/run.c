@@ -12,8 +12,8 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/options.h"
 #include "commands/target.h"
-#include "read/words.h"
 
 #define SHIM "libstray.so"
 #define DEPTH_MAX 200 /* the shim keeps no more */
@@ -97,18 +97,6 @@ static int set_number(const char *name, uint64_t number)
     return set(name, text);
 }
 
-/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. */
-static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *ret_number = strtoull(text, &end, 10);
-    *ret_end = end;
-    return errno == 0;
-}
-
 /* The traced process is this very one: programs it executes in other processes find that they are not the root. */
 static int set_no_follow(void)
 {
@@ -120,25 +108,17 @@ static int set_depth(const char *text)
 {
     const char *end;
     uint64_t depth;
-    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+    if (!digits_parse(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
         return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
 static int set_size(const char *text)
 {
-    static const char units[] = "KMG";
-    const char *end, *unit;
     uint64_t size;
-    bool valid = digits(text, &end, &size) && size > 0;
-    unsigned shift = 0;
-    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
-        shift = 10 * (unsigned)(unit - units + 1);
-        end++;
-    }
-    if (!valid || *end || size > UINT64_MAX >> shift)
+    if (!size_parse(text, &size) || size == 0)
         return fail("--max-size %s: must be a size like 500M", text);
-    return set_number("STRAY_MAX_SIZE", size << shift);
+    return set_number("STRAY_MAX_SIZE", size);
 }
 
 static int set_interval(const char *text)
@@ -147,7 +127,7 @@ static int set_interval(const char *text)
     static const char units[] = "smhd";
     static const unsigned seconds[] = {1, 60, 3600, 86400};
     uint64_t time, factor = 1;
-    bool valid = digits(text, &end, &time) && time > 0 && time <= UINT32_MAX;
+    bool valid = digits_parse(text, &end, &time) && time > 0 && time <= UINT32_MAX;
     if (valid && *end && (unit = strchr(units, *end)) != NULL) {
         factor = seconds[unit - units];
         end++;
@@ -157,21 +137,11 @@ static int set_interval(const char *text)
     return set_number("STRAY_INTERVAL", time * factor);
 }
 
-static bool is_resource(const char *word, size_t length)
-{
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
-        const char *label = resource_label(i);
-        if (label && strlen(label) == length && strncmp(label, word, length) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int set_only(const char *list)
 {
     for (const char *word = list; word;) {
         size_t length = strcspn(word, ",");
-        if (!is_resource(word, length))
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE)
             return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
         word = word[length] ? word + length + 1 : NULL;
     }
