@@ -114,6 +114,17 @@ int option_json(const char *format, bool *ret_json)
     return STATUS_DONE;
 }
 
+int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
+                  option_setter *set, void *options)
+{
+    int code, status = STATUS_DONE;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
+        status = set(options, code, argv);
+    return status;
+}
+
 int option_wrong(int code, char **argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};
@@ -122,22 +133,4 @@ int option_wrong(int code, char **argv)
     if (code == ':')
         return fail("%s: needs a value", argv[optind - 1]);
     return fail("%s: unknown option (see stray %s --help)", option, argv[0]);
-}
-
-char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < count; i++)
-        size += strlen(arguments[i]) + 1;
-    if (count == 0) {
-        const char *slash = path_count ? strrchr(paths[0], '/') : NULL;
-        return slash ? strndup(paths[0], (size_t)(slash - paths[0])) : strdup("");
-    }
-    char *joined = calloc(1, size), *out = joined;
-    for (size_t i = 0; joined && i < count; i++) {
-        if (i > 0)
-            *out++ = ' ';
-        out = stpcpy(out, arguments[i]);
-    }
-    return joined;
 }

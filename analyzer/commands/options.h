@@ -4,6 +4,7 @@
 #ifndef STRAY_COMMANDS_OPTIONS_H
 #define STRAY_COMMANDS_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,10 +40,14 @@ int option_resources(const char *list, uint64_t *ret_resources);
 /* --format of verbs that know text and JSON. */
 int option_json(const char *format, bool *ret_json);
 
+/* Takes one option in, whose value is `optarg`. STATUS_DONE to go on; STATUS_HELP and all else ends the parsing. */
+typedef int option_setter(void *options, int code, char **argv);
+
+/* Lets `set` take in each option of a command line. What `set` returned last. From argv[optind] on stands the rest. */
+int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
+                  option_setter *set, void *options);
+
 /* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
 int option_wrong(int code, char **argv);
-
-/* What the user called the traces, to stand in the result. Freed by the caller; NULL without memory. */
-char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count);
 
 #endif

@@ -80,7 +80,7 @@ static const struct option long_options[] = {
 
 struct options {
     const char *output;
-    bool force, help;
+    bool force;
 };
 
 /* ---- options: each becomes its environment twin ---- */
@@ -208,8 +208,9 @@ static int set_tracing(int code)
     }
 }
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case 'o':
         options->output = optarg;
@@ -218,8 +219,7 @@ static int set_option(struct options *options, int code, char **argv)
         options->force = true;
         return STATUS_DONE;
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     case ':':
         return fail("%s: needs a value", argv[optind - 1]);
     case '?':
@@ -227,18 +227,6 @@ static int set_option(struct options *options, int code, char **argv)
     default:
         return set_tracing(code);
     }
-}
-
-/* "+": the command's own options are not ours. */
-static int parse(int argc, char **argv, struct options *options)
-{
-    int code, status = STATUS_DONE;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (status == STATUS_DONE && !options->help &&
-           (code = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1)
-        status = set_option(options, code, argv);
-    return status;
 }
 
 /* ---- the folder ---- */
@@ -427,13 +415,12 @@ static int become(const struct options *options, char **argv)
 int command_run(int argc, char **argv)
 {
     struct options options = {0};
-    int status = parse(argc, argv, &options);
+    /* "+": the command's own options are not ours. */
+    int status = options_parse(argc, argv, "+:o:", long_options, set_option, &options);
+    if (status == STATUS_HELP)
+        return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
     if (optind >= argc)
         return fail("run: no command (see stray run --help)");
     return become(&options, argv + optind);
