@@ -50,7 +50,7 @@ struct options {
     struct check_limit limits[LIMITS_MAX];
     struct suppressions suppressions;
     enum format format;
-    bool generate, help;
+    bool generate;
     const char *source_root, *output;
     struct globs library, mine;
 };
@@ -191,8 +191,9 @@ static int set_format(struct options *options, const char *format)
     return fail("--format %s: must be text, json, sarif or junit", format);
 }
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case OPTION_FAIL_ON:
         return set_fail_on(&options->rules, optarg);
@@ -222,8 +223,7 @@ static int set_option(struct options *options, int code, char **argv)
         options->output = optarg;
         return STATUS_DONE;
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
         return option_wrong(code, argv);
     }
@@ -231,17 +231,9 @@ static int set_option(struct options *options, int code, char **argv)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    int code;
     options->rules.limits = options->limits;
     options->rules.severities[SEVERITY_ERROR] = options->rules.severities[SEVERITY_WARNING] = true;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-        int status = set_option(options, code, argv);
-        if (status != STATUS_DONE)
-            return status;
-    }
-    return STATUS_DONE;
+    return options_parse(argc, argv, ":o:", long_options, set_option, options);
 }
 
 struct outcome {
@@ -280,46 +272,23 @@ static int judge_report(const struct report *report, const struct options *optio
     return status;
 }
 
-static int check_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
-                        const struct options *options)
+static int check_inputs(const struct inputs *inputs, void *data)
 {
+    const struct options *options = data;
     struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
     struct report *report;
     struct error error = {.text = ""};
-    char *given = call_of(arguments, count, inputs->paths, inputs->count);
-    if (!given)
-        return fail("%s", error_reason(-ENOMEM));
-    int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
-    free(given);
-    if (result < 0)
+    if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     int status = judge_report(report, options);
     report_free(report);
     return status;
 }
 
-static int run(int argc, char **argv, const struct options *options)
-{
-    struct inputs inputs;
-    size_t count = (size_t)(argc - optind);
-    int status = inputs_find(argv + optind, count, &inputs);
-    if (status != STATUS_DONE)
-        return status;
-    status = check_inputs(&inputs, argv + argc - count, count, options);
-    inputs_free(&inputs);
-    return status;
-}
-
 int command_check(int argc, char **argv)
 {
     struct options options = {0};
-    int status = parse(argc, argv, &options);
-    if (status == STATUS_DONE && options.help) {
-        fputs(usage, stdout);
-        status = output_finish();
-    } else if (status == STATUS_DONE) {
-        status = run(argc, argv, &options);
-    }
+    int status = inputs_use(parse(argc, argv, &options), argc, argv, usage, check_inputs, &options);
     for (size_t i = 0; i < options.rules.limit_count; i++)
         free(options.limits[i].peer);
     suppressions_clear(&options.suppressions);

@@ -3,14 +3,10 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "json_memory.h"
 
@@ -67,108 +63,10 @@ int simple_options_parse(int argc, char **argv, const char *usage, struct simple
     return 1;
 }
 
-void inputs_free(struct inputs *inputs)
+int usage_print(const char *usage)
 {
-    paths_free(inputs->paths, inputs->count);
-    *inputs = (struct inputs){0};
-}
-
-static int add_inputs(struct inputs *inputs, char **paths, size_t count)
-{
-    char **grown = realloc(inputs->paths, (inputs->count + count) * sizeof(*grown));
-    if (!grown) {
-        paths_free(paths, count);
-        return fail("out of memory");
-    }
-    memcpy(grown + inputs->count, paths, count * sizeof(*paths));
-    inputs->paths = grown;
-    inputs->count += count;
-    free(paths);
-    return STATUS_DONE;
-}
-
-/* A trace is read at many places, so standard input is kept in memory first. */
-static int copy_stdin(int fd)
-{
-    char block[65536];
-    ssize_t got;
-    while ((got = read(STDIN_FILENO, block, sizeof(block))) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        for (ssize_t done = 0, part; done < got; done += part)
-            if ((part = write(fd, block + done, (size_t)(got - done))) < 0)
-                return -errno;
-    }
-    return 0;
-}
-
-static int add_path(struct inputs *inputs, const char *path)
-{
-    struct error error;
-    char **paths;
-    size_t count;
-    if (trace_find(path, &paths, &count, &error) < 0)
-        return fail("%s", error.text);
-    return add_inputs(inputs, paths, count);
-}
-
-/* The copy stays open until the process ends: its name is its descriptor. */
-static int add_stdin(struct inputs *inputs)
-{
-    char path[64];
-    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
-    if (result < 0)
-        return fail("standard input: %s", error_reason(result));
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return add_path(inputs, path);
-}
-
-static int add_argument(struct inputs *inputs, const char *argument)
-{
-    return strcmp(argument, "-") == 0 ? add_stdin(inputs) : add_path(inputs, argument);
-}
-
-static bool newer(const struct stat *a, const struct stat *b)
-{
-    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
-        return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
-    return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
-}
-
-/* The newest of the folders that `stray run` and `stray attach` make where no name is given. */
-static int add_newest(struct inputs *inputs)
-{
-    glob_t found;
-    struct stat info, best_info;
-    const char *best = NULL;
-    if (glob("stray.*", 0, NULL, &found) != 0)
-        return fail("no trace given, and there is no folder stray.* here");
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        if (stat(found.gl_pathv[i], &info) == 0 && S_ISDIR(info.st_mode) &&
-            (!best || newer(&info, &best_info))) {
-            best = found.gl_pathv[i];
-            best_info = info;
-        }
-    int status =
-        best ? add_argument(inputs, best) : fail("no trace given, and there is no folder stray.* here");
-    globfree(&found);
-    return status;
-}
-
-int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
-{
-    struct inputs inputs = {0};
-    int status = count == 0 ? add_newest(&inputs) : STATUS_DONE;
-    for (size_t i = 0; i < count && status == STATUS_DONE; i++)
-        status = add_argument(&inputs, arguments[i]);
-    if (status != STATUS_DONE) {
-        inputs_free(&inputs);
-        return status;
-    }
-    *ret_inputs = inputs;
-    return STATUS_DONE;
+    fputs(usage, stdout);
+    return output_finish();
 }
 
 int output_finish(void)

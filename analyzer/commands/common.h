@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What verbs share: errors, options, TRACE arguments, output that is checked. Unlike the libraries, this
+ * What verbs share: errors, simple options, output that is checked. Unlike the libraries, this
  * prints.
  */
 #ifndef STRAY_COMMANDS_COMMON_H
@@ -11,11 +11,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "commands/inputs.h"
 #include "read/trace.h"
 #include "safe.h"
 
 /* Exit statuses of verbs that read traces. */
 enum { STATUS_DONE = 0, STATUS_DAMAGED = 1 /* verify only */, STATUS_UNREADABLE = 2 /* or wrong usage */ };
+/* No exit status: the options ask for the usage. */
+enum { STATUS_HELP = -1 };
 
 /* Writes the one line "stray: ..." to standard error and returns STATUS_UNREADABLE. Control characters in
  * what is printed are escaped, so that it stays one line. */
@@ -30,20 +33,13 @@ struct simple_options {
 /* 1: go on. 0: --help was asked for and `usage` printed. -1: wrong usage, and that was said. */
 int simple_options_parse(int argc, char **argv, const char *usage, struct simple_options *ret_options);
 
-/* The trace files meant by TRACE arguments: files, folders, "-" for standard input, or, where there are none,
- * the newest folder "stray.*" here. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
-struct inputs {
-    char **paths;
-    size_t count;
-};
-int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs);
-
 /* Parses the command line of a verb that takes traces and simple options only, and finds the traces. True: go on, with
  * *ret_status = STATUS_DONE. False: *ret_status is what the verb returns. */
 bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
                        struct inputs *ret_inputs, int *ret_status);
-void inputs_free(struct inputs *inputs);
 
+/* For --help: prints, and returns what output_finish() says. */
+int usage_print(const char *usage);
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */
 int output_finish(void);
 

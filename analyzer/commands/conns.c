@@ -47,7 +47,7 @@ static int list(const struct listing_options *options)
     struct ledger *ledger;
     struct error error = {.text = ""};
     size_t *rows = NULL, count = 0;
-    if (ledger_build(options->inputs.paths, options->inputs.count, options->given, &how, &ledger, &error) < 0)
+    if (ledger_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &ledger, &error) < 0)
         return fail("%s", error.text);
     int result = conns_select(ledger, &options->filter, &rows, &count);
     struct listing listing = {ledger, rows, count, options->json};

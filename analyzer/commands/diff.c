@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray diff: before and after a change. */
 #include <getopt.h>
-#include <string.h>
 
 #include "commands/commands.h"
 #include "commands/common.h"
@@ -24,7 +23,7 @@ static const char usage[] =
     "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    bool json, help;
+    bool json;
     const char *output;
     struct globs library, mine;
 };
@@ -40,8 +39,9 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
@@ -53,8 +53,7 @@ static int set_option(struct options *options, int code, char **argv)
     case OPTION_MINE:
         return globs_add(&options->mine, optarg);
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
         return option_wrong(code, argv);
     }
@@ -62,17 +61,10 @@ static int set_option(struct options *options, int code, char **argv)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    int code;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-        int status = set_option(options, code, argv);
-        if (status != STATUS_DONE)
-            return status;
-    }
-    if (!options->help && argc - optind != 2)
+    int status = options_parse(argc, argv, ":o:", long_options, set_option, options);
+    if (status == STATUS_DONE && argc - optind != 2)
         return fail("diff: needs two traces, BASE and NEW, not %d", argc - optind);
-    return STATUS_DONE;
+    return status;
 }
 
 static int read_side(char *argument, const struct options *options, struct ledger **ret_ledger)
@@ -83,7 +75,7 @@ static int read_side(char *argument, const struct options *options, struct ledge
     int status = inputs_find(&argument, 1, &inputs);
     if (status != STATUS_DONE)
         return status;
-    if (ledger_build(inputs.paths, inputs.count, argument, &how, ret_ledger, &error) < 0)
+    if (ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);
     inputs_free(&inputs);
     return status;
@@ -116,13 +108,10 @@ int command_diff(int argc, char **argv)
     struct options options = {0};
     struct ledger *base = NULL, *fresh = NULL;
     int status = parse(argc, argv, &options);
-    if (status != STATUS_DONE)
-        return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
-    status = read_side(argv[optind], &options, &base);
+    if (status == STATUS_HELP)
+        return usage_print(usage);
+    if (status == STATUS_DONE)
+        status = read_side(argv[optind], &options, &base);
     if (status == STATUS_DONE)
         status = read_side(argv[optind + 1], &options, &fresh);
     if (status == STATUS_DONE)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray export: the trace in the formats of other tools. */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,7 +58,6 @@ struct options {
     struct export_options how;
     const char *output;
     struct globs library, mine;
-    bool help;
 };
 
 enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
@@ -99,8 +96,9 @@ static int set_weight(struct options *options, const char *word)
     return fail("--weight %s: must be opened, open or bytes", word);
 }
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case OPTION_TO:
         return set_format(options, optarg);
@@ -116,8 +114,7 @@ static int set_option(struct options *options, int code, char **argv)
         options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
         return STATUS_DONE;
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
         return option_wrong(code, argv);
     }
@@ -137,16 +134,9 @@ static int check_options(const struct options *options)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    int code;
     options->how.weight = WEIGHT_OPEN;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-        int status = set_option(options, code, argv);
-        if (status != STATUS_DONE)
-            return status;
-    }
-    return options->help ? STATUS_DONE : check_options(options);
+    int status = options_parse(argc, argv, ":o:", long_options, set_option, options);
+    return status == STATUS_DONE ? check_options(options) : status;
 }
 
 struct writing {
@@ -179,18 +169,13 @@ static int write_export(const struct ledger *ledger, const struct options *optio
     return STATUS_DONE;
 }
 
-static int export_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
-                         const struct options *options)
+static int export_inputs(const struct inputs *inputs, void *data)
 {
+    const struct options *options = data;
     struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
     struct ledger *ledger;
     struct error error = {.text = ""};
-    char *given = call_of(arguments, count, inputs->paths, inputs->count);
-    if (!given)
-        return fail("%s", error_reason(-ENOMEM));
-    int result = ledger_build(inputs->paths, inputs->count, given, &how, &ledger, &error);
-    free(given);
-    if (result < 0)
+    if (ledger_build(inputs->paths, inputs->count, inputs->given, &how, &ledger, &error) < 0)
         return fail("%s", error.text);
     int status = write_export(ledger, options);
     ledger_free(ledger);
@@ -200,19 +185,5 @@ static int export_inputs(const struct inputs *inputs, char *const *arguments, si
 int command_export(int argc, char **argv)
 {
     struct options options = {0};
-    struct inputs inputs;
-    int status = parse(argc, argv, &options);
-    if (status != STATUS_DONE)
-        return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
-    size_t count = (size_t)(argc - optind);
-    status = inputs_find(argv + optind, count, &inputs);
-    if (status != STATUS_DONE)
-        return status;
-    status = export_inputs(&inputs, argv + argc - count, count, &options);
-    inputs_free(&inputs);
-    return status;
+    return inputs_use(parse(argc, argv, &options), argc, argv, usage, export_inputs, &options);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "commands/filtering.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -131,8 +129,15 @@ static int set_number(struct listing_filter *filter, int code)
     return STATUS_DONE;
 }
 
-static int set_option(struct listing_options *options, int code, char **argv, const char *const *columns)
+struct parsing {
+    struct listing_options options;
+    const char *const *columns;
+};
+
+static int set_option(void *data, int code, char **argv)
 {
+    struct parsing *parsing = data;
+    struct listing_options *options = &parsing->options;
     struct listing_filter *filter = &options->filter;
     switch (code) {
     case OPTION_RESOURCE:
@@ -151,7 +156,7 @@ static int set_option(struct listing_options *options, int code, char **argv, co
     case OPTION_LIMIT:
         return set_number(filter, code);
     case OPTION_SORT:
-        return set_sort(optarg, columns, &filter->sort);
+        return set_sort(optarg, parsing->columns, &filter->sort);
     case OPTION_REVERSE:
         filter->reverse = true;
         return STATUS_DONE;
@@ -164,50 +169,27 @@ static int set_option(struct listing_options *options, int code, char **argv, co
     case 'o':
         options->output = optarg;
         return STATUS_DONE;
+    case OPTION_HELP:
+        return STATUS_HELP;
     default:
         return option_wrong(code, argv);
     }
 }
 
-static int find_inputs(int argc, char **argv, struct listing_options *options)
-{
-    size_t count = (size_t)(argc - optind);
-    int status = inputs_find(argv + optind, count, &options->inputs);
-    if (status != STATUS_DONE)
-        return status;
-    options->given = call_of(argv + argc - count, count, options->inputs.paths, options->inputs.count);
-    if (options->given)
-        return STATUS_DONE;
-    inputs_free(&options->inputs);
-    return fail("%s", error_reason(-ENOMEM));
-}
-
 bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
                    struct listing_options *ret_options, int *ret_status)
 {
-    struct listing_options options = {0};
-    int code;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    *ret_status = STATUS_DONE;
-    while ((code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-        if (code == OPTION_HELP) {
-            fputs(usage, stdout);
-            *ret_status = output_finish();
-            return false;
-        }
-        *ret_status = set_option(&options, code, argv, columns);
-        if (*ret_status != STATUS_DONE)
-            return false;
-    }
-    *ret_status = find_inputs(argc, argv, &options);
-    if (*ret_status == STATUS_DONE)
-        *ret_options = options;
-    return *ret_status == STATUS_DONE;
+    struct parsing parsing = {.columns = columns};
+    int status = options_parse(argc, argv, ":o:", long_options, set_option, &parsing);
+    if (status == STATUS_DONE)
+        status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
+    if (status == STATUS_DONE)
+        *ret_options = parsing.options;
+    *ret_status = status == STATUS_HELP ? usage_print(usage) : status;
+    return status == STATUS_DONE;
 }
 
 void listing_end(struct listing_options *options)
 {
     inputs_free(&options->inputs);
-    free(options->given);
 }

@@ -27,7 +27,6 @@ struct listing_options {
     const char *output;
     bool json;
     struct inputs inputs; /* to be freed */
-    char *given;          /* what the user called them; to be freed */
 };
 
 /* Parses and finds the traces. `columns`: NULL-ended names for --sort. True: go on. False: *ret_status is

@@ -18,21 +18,47 @@ int globs_add(struct globs *globs, const char *glob)
     return STATUS_DONE;
 }
 
-/* Digits and nothing else: strtoull would take signs and blanks. */
-static bool digits(const char *text, char **ret_end, uint64_t *ret_number)
+bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number)
 {
-    errno = 0;
+    char *end;
     if (text[0] < '0' || text[0] > '9')
         return false;
-    *ret_number = strtoull(text, ret_end, 10);
+    errno = 0;
+    *ret_number = strtoull(text, &end, 10);
+    *ret_end = end;
     return errno == 0;
+}
+
+bool size_parse(const char *text, uint64_t *ret_size)
+{
+    static const char units[] = "KMG";
+    const char *end;
+    uint64_t size;
+    if (!digits_parse(text, &end, &size))
+        return false;
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift)
+        return false;
+    *ret_size = size << shift;
+    return true;
+}
+
+unsigned resource_parse(const char *word, size_t length)
+{
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
+        const char *label = resource_label(i);
+        if (strlen(label) == length && strncmp(label, word, length) == 0)
+            return i;
+    }
+    return STRAY_RESOURCE_NONE;
 }
 
 int option_count(const char *option, const char *text, uint64_t *ret_count)
 {
-    char *end;
+    const char *end;
     uint64_t count;
-    if (!digits(text, &end, &count) || *end)
+    if (!digits_parse(text, &end, &count) || *end)
         return fail("%s %s: must be a whole number", option, text);
     *ret_count = count;
     return STATUS_DONE;
@@ -40,17 +66,7 @@ int option_count(const char *option, const char *text, uint64_t *ret_count)
 
 int option_size(const char *option, const char *text, uint64_t *ret_size)
 {
-    static const char units[] = "KMG";
-    char *end;
-    uint64_t size;
-    if (!digits(text, &end, &size))
-        return fail("%s %s: must be a size like 10M", option, text);
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift)
-        return fail("%s %s: must be a size like 10M", option, text);
-    *ret_size = size << shift;
-    return STATUS_DONE;
+    return size_parse(text, ret_size) ? STATUS_DONE : fail("%s %s: must be a size like 10M", option, text);
 }
 
 int option_seconds(const char *option, const char *text, double *ret_seconds)
@@ -58,12 +74,12 @@ int option_seconds(const char *option, const char *text, double *ret_seconds)
     static const char units[] = "smhd";
     static const double seconds[] = {1, 60, 3600, 86400};
     uint64_t whole, part = 0;
-    char *end;
+    const char *end;
     double scale = 1;
-    bool valid = digits(text, &end, &whole);
+    bool valid = digits_parse(text, &end, &whole);
     if (valid && *end == '.') {
-        char *from = end + 1;
-        valid = digits(from, &end, &part);
+        const char *from = end + 1;
+        valid = digits_parse(from, &end, &part);
         scale = valid ? pow(10, (double)(end - from)) : 1;
     }
     const char *unit = valid && *end ? strchr(units, *end) : NULL;
@@ -78,10 +94,7 @@ int option_resources(const char *list, uint64_t *ret_resources)
     uint64_t resources = 0;
     for (const char *word = list;; word++) {
         size_t length = strcspn(word, ",");
-        unsigned found = STRAY_RESOURCE_NONE;
-        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
-            if (strlen(resource_label(i)) == length && strncmp(resource_label(i), word, length) == 0)
-                found = i;
+        unsigned found = resource_parse(word, length);
         if (found == STRAY_RESOURCE_NONE)
             return fail("--resource %.*s: no such resource", (int)length, word);
         resources |= UINT64_C(1) << found;
@@ -101,6 +114,17 @@ int option_json(const char *format, bool *ret_json)
     return STATUS_DONE;
 }
 
+int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
+                  option_setter *set, void *options)
+{
+    int code, status = STATUS_DONE;
+    opterr = 0;
+    optind = 0; /* start anew: another parser may have run before */
+    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
+        status = set(options, code, argv);
+    return status;
+}
+
 int option_wrong(int code, char **argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};
@@ -109,22 +133,4 @@ int option_wrong(int code, char **argv)
     if (code == ':')
         return fail("%s: needs a value", argv[optind - 1]);
     return fail("%s: unknown option (see stray %s --help)", option, argv[0]);
-}
-
-char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < count; i++)
-        size += strlen(arguments[i]) + 1;
-    if (count == 0) {
-        const char *slash = path_count ? strrchr(paths[0], '/') : NULL;
-        return slash ? strndup(paths[0], (size_t)(slash - paths[0])) : strdup("");
-    }
-    char *joined = calloc(1, size), *out = joined;
-    for (size_t i = 0; joined && i < count; i++) {
-        if (i > 0)
-            *out++ = ' ';
-        out = stpcpy(out, arguments[i]);
-    }
-    return joined;
 }

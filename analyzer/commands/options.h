@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What several verbs understand on their command lines. Each function says what is wrong and returns
+/* What several verbs understand on their command lines. Each function that returns an int says what is wrong and returns
  * STATUS_UNREADABLE, or STATUS_DONE. */
 #ifndef STRAY_COMMANDS_OPTIONS_H
 #define STRAY_COMMANDS_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,9 +21,15 @@ struct globs {
 
 int globs_add(struct globs *globs, const char *glob);
 
+/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. *ret_end: what follows. */
+bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
+/* Bytes, with K, M or G, and nothing behind. */
+bool size_parse(const char *text, uint64_t *ret_size);
+/* STRAY_RESOURCE_NONE: no resource is called so. */
+unsigned resource_parse(const char *word, size_t length);
+
 /* `option` is what the text was given to, for the message. */
 int option_count(const char *option, const char *text, uint64_t *ret_count);
-/* Bytes, with K, M or G. */
 int option_size(const char *option, const char *text, uint64_t *ret_size);
 /* Seconds, or a number with s, m, h or d. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);
@@ -33,10 +40,14 @@ int option_resources(const char *list, uint64_t *ret_resources);
 /* --format of verbs that know text and JSON. */
 int option_json(const char *format, bool *ret_json);
 
+/* Takes one option in, whose value is `optarg`. STATUS_DONE to go on; STATUS_HELP and all else ends the parsing. */
+typedef int option_setter(void *options, int code, char **argv);
+
+/* Lets `set` take in each option of a command line. What `set` returned last. From argv[optind] on stands the rest. */
+int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
+                  option_setter *set, void *options);
+
 /* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
 int option_wrong(int code, char **argv);
-
-/* What the user called the traces, to stand in the result. Freed by the caller; NULL without memory. */
-char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count);
 
 #endif

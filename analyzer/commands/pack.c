@@ -23,7 +23,6 @@ static const char usage[] =
 
 struct options {
     const char *output;
-    bool help;
 };
 
 static const struct option long_options[] = {
@@ -32,22 +31,28 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static int set_option(void *data, int code, char **argv)
+{
+    struct options *options = data;
+    switch (code) {
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    case 'h':
+        return STATUS_HELP;
+    default:
+        return option_wrong(code, argv);
+    }
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
-    int code;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (!options->help && (code = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-        if (code == 'o')
-            options->output = optarg;
-        else if (code == 'h')
-            options->help = true;
-        else
-            return option_wrong(code, argv);
-    }
-    if (!options->help && !options->output)
+    int status = options_parse(argc, argv, ":o:", long_options, set_option, options);
+    if (status != STATUS_DONE)
+        return status;
+    if (!options->output)
         return fail("pack: needs -o and the name of a file");
-    if (!options->help && options->output[0] == '-' && !options->output[1] && isatty(STDOUT_FILENO))
+    if (options->output[0] == '-' && !options->output[1] && isatty(STDOUT_FILENO))
         return fail("pack: is not for a terminal: use -o FILE");
     return STATUS_DONE;
 }
@@ -57,8 +62,9 @@ static int write_packing(void *data, FILE *out)
     return packing_write(data, out);
 }
 
-static int pack(const struct inputs *inputs, const struct options *options)
+static int pack_inputs(const struct inputs *inputs, void *data)
 {
+    const struct options *options = data;
     struct packing *packing;
     struct error error = {.text = ""};
     if (packing_make(inputs->paths, inputs->count, &packing, &error) < 0)
@@ -71,18 +77,5 @@ static int pack(const struct inputs *inputs, const struct options *options)
 int command_pack(int argc, char **argv)
 {
     struct options options = {0};
-    struct inputs inputs;
-    int status = parse(argc, argv, &options);
-    if (status != STATUS_DONE)
-        return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
-    status = inputs_find(argv + optind, (size_t)(argc - optind), &inputs);
-    if (status != STATUS_DONE)
-        return status;
-    status = pack(&inputs, &options);
-    inputs_free(&inputs);
-    return status;
+    return inputs_use(parse(argc, argv, &options), argc, argv, usage, pack_inputs, &options);
 }

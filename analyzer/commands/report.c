@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray report: what was opened and never closed, and where. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +100,9 @@ static int add_limit(struct options *options, char *limit)
     return status;
 }
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case OPTION_FORMAT:
         return set_format(options, optarg);
@@ -139,16 +139,9 @@ static bool colored_by_default(void)
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    int code;
     options->color = colored_by_default();
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while ((code = getopt_long(argc, argv, ":o:v", long_options, NULL)) != -1) {
-        int status = set_option(options, code, argv);
-        if (status != STATUS_DONE)
-            return status;
-    }
-    return STATUS_DONE;
+    int status = options_parse(argc, argv, ":o:v", long_options, set_option, options);
+    return status == STATUS_DONE && options->help ? STATUS_HELP : status;
 }
 
 struct showing {
@@ -166,20 +159,15 @@ static int show(void *data, FILE *out)
                          : report_write_text(showing->report, &text, out);
 }
 
-static int report_inputs(const struct inputs *inputs, char *const *arguments, size_t count,
-                         const struct options *options)
+static int report_inputs(const struct inputs *inputs, void *data)
 {
+    const struct options *options = data;
     struct report_options how = {
         .library = options->library.items, .mine = options->mine.items, .all = options->all,
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
-    char *given = call_of(arguments, count, inputs->paths, inputs->count);
-    if (!given)
-        return fail("out of memory");
-    int result = report_build(inputs->paths, inputs->count, given, &how, &report, &error);
-    free(given);
-    if (result < 0)
+    if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct showing showing = {report, options};
     int status = output_write(options->output, show, &showing);
@@ -190,19 +178,5 @@ static int report_inputs(const struct inputs *inputs, char *const *arguments, si
 int command_report(int argc, char **argv)
 {
     struct options options = {0};
-    struct inputs inputs;
-    int status = parse(argc, argv, &options);
-    if (status != STATUS_DONE)
-        return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
-    size_t count = (size_t)(argc - optind);
-    status = inputs_find(argv + optind, count, &inputs);
-    if (status != STATUS_DONE)
-        return status;
-    status = report_inputs(&inputs, argv + argc - count, count, &options);
-    inputs_free(&inputs);
-    return status;
+    return inputs_use(parse(argc, argv, &options), argc, argv, usage, report_inputs, &options);
 }

@@ -12,8 +12,8 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/options.h"
 #include "commands/target.h"
-#include "read/words.h"
 
 #define SHIM "libstray.so"
 #define DEPTH_MAX 200 /* the shim keeps no more */
@@ -81,7 +81,7 @@ static const struct option long_options[] = {
 
 struct options {
     const char *output;
-    bool force, help;
+    bool force;
 };
 
 /* ---- options: each becomes its environment twin ---- */
@@ -98,18 +98,6 @@ static int set_number(const char *name, uint64_t number)
     return set(name, text);
 }
 
-/* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. */
-static bool digits(const char *text, const char **ret_end, uint64_t *ret_number)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *ret_number = strtoull(text, &end, 10);
-    *ret_end = end;
-    return errno == 0;
-}
-
 /* The traced process is this very one: programs it executes in other processes find that they are not the root. */
 static int set_no_follow(void)
 {
@@ -121,25 +109,17 @@ static int set_depth(const char *text)
 {
     const char *end;
     uint64_t depth;
-    if (!digits(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+    if (!digits_parse(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
         return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
 static int set_size(const char *text)
 {
-    static const char units[] = "KMG";
-    const char *end, *unit;
     uint64_t size;
-    bool valid = digits(text, &end, &size) && size > 0;
-    unsigned shift = 0;
-    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
-        shift = 10 * (unsigned)(unit - units + 1);
-        end++;
-    }
-    if (!valid || *end || size > UINT64_MAX >> shift)
+    if (!size_parse(text, &size) || size == 0)
         return fail("--max-size %s: must be a size like 500M", text);
-    return set_number("STRAY_MAX_SIZE", size << shift);
+    return set_number("STRAY_MAX_SIZE", size);
 }
 
 static int set_interval(const char *text)
@@ -148,7 +128,7 @@ static int set_interval(const char *text)
     static const char units[] = "smhd";
     static const unsigned seconds[] = {1, 60, 3600, 86400};
     uint64_t time, factor = 1;
-    bool valid = digits(text, &end, &time) && time > 0 && time <= UINT32_MAX;
+    bool valid = digits_parse(text, &end, &time) && time > 0 && time <= UINT32_MAX;
     if (valid && *end && (unit = strchr(units, *end)) != NULL) {
         factor = seconds[unit - units];
         end++;
@@ -158,21 +138,11 @@ static int set_interval(const char *text)
     return set_number("STRAY_INTERVAL", time * factor);
 }
 
-static bool is_resource(const char *word, size_t length)
-{
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
-        const char *label = resource_label(i);
-        if (label && strlen(label) == length && strncmp(label, word, length) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int set_only(const char *list)
 {
     for (const char *word = list; word;) {
         size_t length = strcspn(word, ",");
-        if (!is_resource(word, length))
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE)
             return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
         word = word[length] ? word + length + 1 : NULL;
     }
@@ -246,8 +216,9 @@ static int set_tracing(int code)
     }
 }
 
-static int set_option(struct options *options, int code, char **argv)
+static int set_option(void *data, int code, char **argv)
 {
+    struct options *options = data;
     switch (code) {
     case 'o':
         options->output = optarg;
@@ -256,8 +227,7 @@ static int set_option(struct options *options, int code, char **argv)
         options->force = true;
         return STATUS_DONE;
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     case ':':
         return fail("%s: needs a value", argv[optind - 1]);
     case '?':
@@ -265,18 +235,6 @@ static int set_option(struct options *options, int code, char **argv)
     default:
         return set_tracing(code);
     }
-}
-
-/* "+": the command's own options are not ours. */
-static int parse(int argc, char **argv, struct options *options)
-{
-    int code, status = STATUS_DONE;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while (status == STATUS_DONE && !options->help &&
-           (code = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1)
-        status = set_option(options, code, argv);
-    return status;
 }
 
 /* ---- the folder ---- */
@@ -465,13 +423,12 @@ static int become(const struct options *options, char **argv)
 int command_run(int argc, char **argv)
 {
     struct options options = {0};
-    int status = parse(argc, argv, &options);
+    /* "+": the command's own options are not ours. */
+    int status = options_parse(argc, argv, "+:o:", long_options, set_option, &options);
+    if (status == STATUS_HELP)
+        return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    if (options.help) {
-        fputs(usage, stdout);
-        return output_finish();
-    }
     if (optind >= argc)
         return fail("run: no command (see stray run --help)");
     return become(&options, argv + optind);

@@ -37,7 +37,7 @@ static int list(const struct listing_options *options)
     struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
     struct report *report;
     struct error error = {.text = ""};
-    if (report_build(options->inputs.paths, options->inputs.count, options->given, &how, &report, &error) < 0)
+    if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct listing listing = {report, options->json};
     int status = sites_select(report, &options->filter) < 0

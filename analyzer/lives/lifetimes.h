@@ -255,8 +255,13 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
 /* After the last event: settles Tc, survivors and closers. Nothing may be fed afterwards. */
 int lives_finish(struct lives *lives);
 
-/* Opens, feeds all events of `trace` and finishes. `trace` and `names` must outlive the lives. */
-int lives_read(struct trace *trace, struct names *names, struct lives **ret_lives, struct error *error);
+/* Is shown each event right after the lives have taken it in. Negative errno ends the pass. */
+typedef int lives_observer(void *data, const struct lives *lives, const struct stray_event *event);
+
+/* Opens, feeds all events of `trace` and finishes. `observer` may be NULL; `data` is passed to it. `trace` and
+ * `names` must outlive the lives. */
+int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+               struct lives **ret_lives, struct error *error);
 
 /* Open when the end began: what verdicts are about. */
 bool life_open_at_tc(const struct life *life);

@@ -32,38 +32,52 @@ static double driver_span(void *data, uint64_t ticks)
     return trace_span_seconds(((struct driver *)data)->trace, ticks);
 }
 
-static int drive(struct lives *lives, struct merge *merge)
+static int drive(struct lives *lives, struct merge *merge, lives_observer *observer, void *data)
 {
     struct stray_event event;
     uint32_t lane, thread;
     int result;
     while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
         result = lives_feed(lives, &event, lane, thread);
+        if (result == 0 && observer)
+            result = observer(data, lives, &event);
         if (result < 0)
             return result;
     }
     return result < 0 ? result : lives_finish(lives);
 }
 
-int lives_read(struct trace *trace, struct names *names, struct lives **ret_lives, struct error *error)
+static int open_lives(struct trace *trace, struct names *names, struct lives **ret_lives)
 {
     struct driver *driver = malloc(sizeof(*driver));
     if (!driver)
-        return error_set(error, -ENOMEM, "%s: out of memory", trace_path(trace));
+        return -ENOMEM;
     *driver = (struct driver){trace, names};
-    struct lives_source source = {driver, driver_endpoint, driver_closer, driver_seconds, driver_span,
-                                  trace_last_time(trace)};
-    struct lives *lives = NULL;
-    struct merge *merge = NULL;
-    int result = lives_open(&source, &lives);
-    if (result < 0) {
+    struct lives_source source = {.data = driver,
+                                  .endpoint = driver_endpoint,
+                                  .closer = driver_closer,
+                                  .seconds = driver_seconds,
+                                  .span = driver_span,
+                                  .end = trace_last_time(trace)};
+    int result = lives_open(&source, ret_lives);
+    if (result < 0)
         free(driver);
+    else
+        (*ret_lives)->owned = driver;
+    return result;
+}
+
+int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+               struct lives **ret_lives, struct error *error)
+{
+    struct lives *lives = NULL;
+    struct merge *merge;
+    int result = open_lives(trace, names, &lives);
+    if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
-    }
-    lives->owned = driver;
     result = merge_open(trace, &merge, error);
     if (result == 0) {
-        result = drive(lives, merge);
+        result = drive(lives, merge, observer, data);
         if (result < 0)
             error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
         merge_close(merge);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "names/packed.h"
-#include "views/pass.h"
 #include "views/report.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
@@ -97,8 +96,8 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     const struct report_visitor *visitor = options->visitor;
-    result = visitor ? pass_read(trace, names, visitor->event, visitor->data, &lives, error)
-                     : lives_read(trace, names, &lives, error);
+    result = lives_read(trace, names, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL, &lives,
+                        error);
     if (result == 0) {
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};

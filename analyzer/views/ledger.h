@@ -10,7 +10,6 @@
 #ifndef STRAY_VIEWS_LEDGER_H
 #define STRAY_VIEWS_LEDGER_H
 
-#include "views/pass.h"
 #include "views/report.h"
 
 #define LEDGER_NONE   UINT32_MAX

@@ -175,7 +175,7 @@ struct report_stacks {
 /* Is shown each process while its trace is open: all its events, then what they came to. */
 struct report_visitor {
     void *data;
-    int (*event)(void *data, const struct lives *lives, const struct stray_event *event);
+    lives_observer *event;
     int (*process)(void *data, const struct report_process *process, const struct lives *lives,
                    const struct report_stacks *stacks);
 };

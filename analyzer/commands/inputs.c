@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands/inputs.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/common.h"
+
+void inputs_free(struct inputs *inputs)
+{
+    paths_free(inputs->paths, inputs->count);
+    free(inputs->given);
+    *inputs = (struct inputs){0};
+}
+
+static int add_inputs(struct inputs *inputs, char **paths, size_t count)
+{
+    char **grown = realloc(inputs->paths, (inputs->count + count) * sizeof(*grown));
+    if (!grown) {
+        paths_free(paths, count);
+        return fail("out of memory");
+    }
+    memcpy(grown + inputs->count, paths, count * sizeof(*paths));
+    inputs->paths = grown;
+    inputs->count += count;
+    free(paths);
+    return STATUS_DONE;
+}
+
+/* A trace is read at many places, so standard input is kept in memory first. */
+static int copy_stdin(int fd)
+{
+    char block[65536];
+    ssize_t got;
+    while ((got = read(STDIN_FILENO, block, sizeof(block))) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        for (ssize_t done = 0, part; done < got; done += part)
+            if ((part = write(fd, block + done, (size_t)(got - done))) < 0)
+                return -errno;
+    }
+    return 0;
+}
+
+static int add_path(struct inputs *inputs, const char *path)
+{
+    struct error error;
+    char **paths;
+    size_t count;
+    if (trace_find(path, &paths, &count, &error) < 0)
+        return fail("%s", error.text);
+    return add_inputs(inputs, paths, count);
+}
+
+/* The copy stays open until the process ends: its name is its descriptor. */
+static int add_stdin(struct inputs *inputs)
+{
+    char path[64];
+    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
+    if (result < 0)
+        return fail("standard input: %s", error_reason(result));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return add_path(inputs, path);
+}
+
+static int add_argument(struct inputs *inputs, const char *argument)
+{
+    return strcmp(argument, "-") == 0 ? add_stdin(inputs) : add_path(inputs, argument);
+}
+
+static bool newer(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+/* The newest of the folders that `stray run` and `stray attach` make where no name is given. */
+static int add_newest(struct inputs *inputs)
+{
+    glob_t found;
+    struct stat info, best_info;
+    const char *best = NULL;
+    if (glob("stray.*", 0, NULL, &found) != 0)
+        return fail("no trace given, and there is no folder stray.* here");
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (stat(found.gl_pathv[i], &info) == 0 && S_ISDIR(info.st_mode) &&
+            (!best || newer(&info, &best_info))) {
+            best = found.gl_pathv[i];
+            best_info = info;
+        }
+    int status =
+        best ? add_argument(inputs, best) : fail("no trace given, and there is no folder stray.* here");
+    globfree(&found);
+    return status;
+}
+
+/* What the user called the traces. Freed by the caller; NULL without memory. */
+static char *call_of(char *const *arguments, size_t count, char *const *paths, size_t path_count)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < count; i++)
+        size += strlen(arguments[i]) + 1;
+    if (count == 0) {
+        const char *slash = path_count ? strrchr(paths[0], '/') : NULL;
+        return slash ? strndup(paths[0], (size_t)(slash - paths[0])) : strdup("");
+    }
+    char *joined = calloc(1, size), *out = joined;
+    for (size_t i = 0; joined && i < count; i++) {
+        if (i > 0)
+            *out++ = ' ';
+        out = stpcpy(out, arguments[i]);
+    }
+    return joined;
+}
+
+int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
+{
+    struct inputs inputs = {0};
+    int status = count == 0 ? add_newest(&inputs) : STATUS_DONE;
+    for (size_t i = 0; i < count && status == STATUS_DONE; i++)
+        status = add_argument(&inputs, arguments[i]);
+    if (status == STATUS_DONE && !(inputs.given = call_of(arguments, count, inputs.paths, inputs.count)))
+        status = fail("%s", error_reason(-ENOMEM));
+    if (status != STATUS_DONE) {
+        inputs_free(&inputs);
+        return status;
+    }
+    *ret_inputs = inputs;
+    return STATUS_DONE;
+}
+
+int inputs_use(int status, int argc, char **argv, const char *usage, inputs_user *use, void *data)
+{
+    struct inputs inputs;
+    if (status == STATUS_HELP)
+        return usage_print(usage);
+    if (status == STATUS_DONE)
+        status = inputs_find(argv + optind, (size_t)(argc - optind), &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    status = use(&inputs, data);
+    inputs_free(&inputs);
+    return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The traces that a verb is about. */
+#ifndef STRAY_COMMANDS_INPUTS_H
+#define STRAY_COMMANDS_INPUTS_H
+
+#include <stddef.h>
+
+struct inputs {
+    char **paths;
+    size_t count;
+    char *given; /* what the user called them, to stand in the result */
+};
+
+/* The trace files meant by TRACE arguments: files, folders, "-" for standard input, or, where there are none,
+ * the newest folder "stray.*" here. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
+int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs);
+void inputs_free(struct inputs *inputs);
+
+/* What a verb does with its traces; an exit status. */
+typedef int inputs_user(const struct inputs *inputs, void *data);
+
+/* The rest of a verb whose options were parsed with `status`: prints `usage` for STATUS_HELP; for STATUS_DONE finds the
+ * traces named from argv[optind] on and lets `use` have them. An exit status. */
+int inputs_use(int status, int argc, char **argv, const char *usage, inputs_user *use, void *data);
+
+#endif
