@@ -718,14 +718,15 @@ static bool same_function(const struct frame *a, const struct frame *b)
            (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
 }
 
-/* Memory acquired by the function that leaks connections is held by them. */
-static uint32_t connection_holding(const struct court *court, const struct finding *finding)
+/* Memory acquired by the function that leaks connections or files is held by them: a database in a file has its pages, a
+ * stream its buffer. */
+static uint32_t handle_holding(const struct court *court, const struct finding *finding)
 {
     const struct frame *here = court->blame(court->data, finding->stack);
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
         unsigned resource = court->folds->items[other->fold].resource;
-        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN;
+        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE;
         if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
             same_function(here, court->blame(court->data, other->stack)))
             return i;
@@ -751,7 +752,7 @@ static int find_causes(struct court *court)
         struct finding *finding = &court->judged.findings[i];
         const struct fold *fold = &court->folds->items[finding->fold];
         if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
-            finding->cause = connection_holding(court, finding);
+            finding->cause = handle_holding(court, finding);
     }
     free(fold_of);
     return 0;

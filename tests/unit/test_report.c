@@ -142,6 +142,22 @@ Test(report, memory_of_a_leaked_connection_is_its_consequence)
     report_free(report);
 }
 
+Test(report, memory_of_a_leaked_file_is_its_consequence)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_FILE, 100 + i, 0, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, LEAKY);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *heap = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, LEAKY);
+    cr_assert_not_null(heap);
+    cr_assert_lt(heap->cause, report->finding_count);
+    cr_expect_eq(report->findings[heap->cause].resource, STRAY_FILE);
+    report_free(report);
+}
+
 Test(report, processes_are_merged_by_place)
 {
     service(60);

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Services and jobs as people write them: is what piles up named at its line, and is nothing else accused?"""
+import http.server
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from conftest import PYTHON, SOURCES, TIMEOUT, Result
+
+C = SOURCES / "traced" / "truths.c"
+MEMORY, HANDLES, HEALTHY = (SOURCES / "python" / f"truths_{name}.py" for name in ("memory", "handles", "healthy"))
+LOUD = ("error", "warning")
+
+
+def marked(source, mode):
+    """The line that the source says leaks in this mode."""
+    lines = source.read_text().splitlines()
+    found = [n for n, line in enumerate(lines, 1) if f" leaks: {mode}" in line and not line.startswith(" * ")]
+    assert len(found) == 1, f"{source.name}: {mode} is marked in lines {found}"
+    return found[0]
+
+
+def is_at(finding, source, line):
+    return finding["site"].get("line") == line and finding["site"].get("file", "").endswith(source.name)
+
+
+def loud(report):
+    return [each for each in report.findings if each["severity"] in LOUD]
+
+
+def tell(findings):
+    return [(each["verdict"], each["resource"], each["count"], each["site"].get("file"), each["site"].get("line"), each["message"])
+            for each in findings]
+
+
+def check_leak(report, source, mode, resource, verdict, count=None):
+    """The marked line has the verdict, and no other line is accused."""
+    line = marked(source, mode)
+    there = [each for each in report.find(resource=resource) if is_at(each, source, line)]
+    assert [each["verdict"] for each in there] == [verdict], f"line {line}: {tell(there)}\nloud: {tell(loud(report))}\nall: {report.summary()}"
+    assert count is None or there[0]["count"] == count, tell(there)
+    others = [each for each in loud(report) if not is_at(each, source, line) and each.get("caused_by") != there[0]["id"]]
+    assert not others, f"accused besides line {line}: {tell(others)}"
+
+
+def check_healthy(report):
+    assert not loud(report), tell(loud(report))
+
+
+# ---- those that leak ----
+
+@pytest.mark.parametrize("mode, resource, verdict, count", [
+    ("list", "heap", "leaked", None),
+    ("thread_caches", "heap", "leaked", None),
+    ("watches", "file", "leaked", 40),
+])
+def test_c_leaks(stray, target, mode, resource, verdict, count):
+    report = stray.run([target("target_truths"), mode]).ok().report()
+    check_leak(report, C, mode, resource, verdict, count)
+
+
+@pytest.mark.parametrize("mode", ["labels", "cache", "tasks", "memo", "cycles", "closures", "thread_local"])
+def test_memory_leaks(stray, mode):
+    report = stray.run([PYTHON, MEMORY, mode]).ok().report()
+    check_leak(report, MEMORY, mode, "heap", "leaked")
+
+
+def test_c_vector_is_named(stray, target):
+    report = stray.run([target("target_truths"), "vector"], options=["--full"]).ok().report()
+    check_leak(report, C, "vector", "heap", "creep", 1)
+
+
+def test_python_list_is_named(stray):
+    report = stray.run([PYTHON, MEMORY, "history"], options=["--full"]).ok().report()
+    check_leak(report, MEMORY, "history", "heap", "creep", 1)
+
+
+@pytest.fixture
+def handles(stray, tmp_path):
+    def run(mode, resource, verdict, count, env=None, end=()):
+        result = stray.run([PYTHON, HANDLES, mode, tmp_path, *end], env={"TMPDIR": str(tmp_path), **(env or {})}).ok()
+        check_leak(stray.report(*result.files(result.pid)), HANDLES, mode, resource, verdict, count)
+    return run
+
+
+@pytest.mark.parametrize("mode, resource, verdict, count", [
+    ("exports", "tempfile", "leaked", 200),
+    ("handlers", "file", "leaked", 100),
+    ("executors", "thread", "leaked", 100),
+    ("pools", "child", "leaked", 24),
+    ("loops", "file", "leaked", 60),
+    ("databases", "file", "leaked", 100),
+])
+def test_handles_leak(handles, mode, resource, verdict, count):
+    handles(mode, resource, verdict, count)
+
+
+def test_children_left_as_zombies(handles):
+    """By itself: at a SIGTERM nobody looks which children have ended, and the last sample may be too old to know. Then the
+    line is named just as well, but for children that "never ended"."""
+    handles("children", "child", "unreaped", 40, end=["by_itself"])
+
+
+def test_connections_of_tenants(handles, postgres):
+    handles("tenants", "connection", "leaked", 40, postgres.env)
+
+
+def test_clients_of_sessions(handles, redis):
+    handles("sessions", "connection", "leaked", 60, redis.env)
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_http_clients(handles, web):
+    handles("fetches", "connection", "leaked", 15, {"HTTP_PORT": str(web)})
+
+
+# ---- those that leak, and are judged wrongly: what is said today, and why. Whoever mends one moves it up. ----
+
+WRONG = {
+    "vector": "each move of a block is a birth to the recorder: while the youngest is still in its buffer, the older ones are only summed",
+    "vector_alone": "the same, and nothing else fills the buffers",
+    "history": "the same, of a list in Python",
+    "executors": "a program that ends by itself joins its threads before the interpreter says that it is finalizing",
+    "pools": "the same, of the children that atexit callbacks end and wait for",
+}
+
+
+def judged_wrongly(report, source, mode, resource):
+    there = [each for each in loud(report) if each["resource"] == resource and each["site"].get("file", "").endswith(source.name)]
+    assert not there, f"is judged rightly now, but was not because {WRONG[mode]}: {tell(there)}"
+
+
+@pytest.mark.parametrize("mode", ["vector", "vector_alone"])
+def test_c_container_is_missed(stray, target, mode):
+    judged_wrongly(stray.run([target("target_truths"), mode]).ok().report(), C, mode, "heap")
+
+
+def test_python_list_is_missed(stray):
+    judged_wrongly(stray.run([PYTHON, MEMORY, "history"]).ok().report(), MEMORY, "history", "heap")
+
+
+@pytest.mark.parametrize("mode, resource", [("executors", "thread"), ("pools", "child")])
+def test_ended_at_exit_is_missed(stray, tmp_path, mode, resource):
+    result = stray.run([PYTHON, HANDLES, mode, tmp_path, "by_itself"]).ok()
+    judged_wrongly(stray.report(*result.files(result.pid)), HANDLES, mode, resource)
+
+
+# ---- those that do not ----
+
+@pytest.mark.parametrize("mode", ["arenas", "arena_kept", "lru", "tables", "batch", "vector_kept"])
+def test_c_healthy(stray, target, mode):
+    check_healthy(stray.run([target("target_truths"), mode]).ok().report())
+
+
+@pytest.mark.parametrize("mode", ["lru", "tables", "batch", "job", "ttl", "rotating", "tenant_logs", "temporary", "commands", "executors"])
+def test_python_healthy(stray, tmp_path, mode):
+    check_healthy(stray.run([PYTHON, HEALTHY, mode, tmp_path]).ok().report())
+
+
+def test_pool_is_healthy(stray, tmp_path, postgres):
+    check_healthy(stray.run([PYTHON, HEALTHY, "pool", tmp_path], env=postgres.env).ok().report())
+
+
+def test_daemon_is_healthy(stray, tmp_path):
+    """The pipes to the test are the daemon's, too: once they are closed, it has ended."""
+    report = stray.run([PYTHON, HEALTHY, "daemon", tmp_path]).ok().report()
+    assert (tmp_path / "done").exists()
+    check_healthy(report)
+
+
+def ask_once(port):
+    for n in range(100):
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client:
+            client.sendall(str(n).encode())
+            assert client.recv(100) == str(n).encode()
+
+
+def ask_on(port):
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client, client.makefile("rw") as lines:
+            for n in range(10):
+                lines.write(f"{n}\n")
+                lines.flush()
+                assert lines.readline() == f"{n}\n"
+
+
+def serve(stray, mode, ask):
+    process = stray.start([PYTHON, HEALTHY, mode, "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        port = int(process.stdout.readline())
+        clients = [threading.Thread(target=ask, args=(port,)) for _ in range(6)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    return Result(stray, process.trace, subprocess.CompletedProcess(mode, process.returncode, stdout, stderr), process.pid).ok().report()
+
+
+@pytest.mark.parametrize("mode, ask", [("prefork", ask_once), ("aio", ask_on)])
+def test_server_is_healthy(stray, mode, ask):
+    report = serve(stray, mode, ask)
+    check_healthy(report)
