@@ -28,6 +28,7 @@ enum thread_flags {
     THREAD_UNWINDING = 2, /* capturing a stack: a signal handler's event has its caller only */
     THREAD_EMITTING = 4,  /* between slot and commit: no flush may begin */
     THREAD_FLUSHING = 8,
+    THREAD_VFORKED = 16, /* a vfork child runs here, in this memory */
 };
 
 struct thread {

@@ -8,7 +8,8 @@
 #define DEPTH_DEFAULT 64
 #define DEPTH_MAX     200
 
-struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true};
+struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,
+                            .python_memory = PYTHON_MEMORY_SAMPLED};
 
 static char variables[16384];
 static const char *variable_list[VARIABLES_MAX + 1];
@@ -103,6 +104,14 @@ static void parse_depth(const char *value)
     settings.depth = depth < 1 ? DEPTH_DEFAULT : depth > DEPTH_MAX ? DEPTH_MAX : (uint32_t)depth;
 }
 
+static void parse_python_memory(const char *value)
+{
+    static const char *const words[] = {"off", "sampled", "exact"};
+    for (uint32_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (string_length(value) == string_length(words[i]) && string_begins(value, words[i]))
+            settings.python_memory = i;
+}
+
 static const char *value_of(const char *variable, const char *name)
 {
     return string_begins(variable, name) ? variable + string_length(name) : NULL;
@@ -123,6 +132,8 @@ static void parse_variable(const char *variable)
         parse_depth(value);
     else if ((value = value_of(variable, "STRAY_HEAP=")))
         settings.heap = *value != '0';
+    else if ((value = value_of(variable, "STRAY_PYTHON_MEMORY=")))
+        parse_python_memory(value);
     else if ((value = value_of(variable, "STRAY_FULL=")))
         settings.full = *value != '0' && *value;
     else if ((value = value_of(variable, "STRAY_FOLLOW=")))
@@ -177,6 +188,8 @@ bool settings_read(char *const *environment)
         root = string_begins(variable, "STRAY_ROOT=") ? variable + 11 : root;
         keep_variable(&store, variable, &count);
     }
+    if (!settings.heap || !(settings.only & (uint64_t)1 << STRAY_PYOBJECT)) /* --no-heap leaves all memory out */
+        settings.python_memory = PYTHON_MEMORY_OFF;
     if (!(settings.only & (uint64_t)1 << STRAY_HEAP))
         settings.heap = false;
     return settings.follow || !root || string_number(root) == (uint64_t)sys_getpid();

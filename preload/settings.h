@@ -12,6 +12,8 @@
 
 #include "sys.h"
 
+enum python_memory { PYTHON_MEMORY_OFF, PYTHON_MEMORY_SAMPLED, PYTHON_MEMORY_EXACT };
+
 struct settings {
     char folder[PATH_MAX];  /* absolute; where traces go */
     char spool[PATH_MAX];   /* absolute; where spools go; empty: beside the trace */
@@ -20,6 +22,7 @@ struct settings {
     uint32_t depth;         /* native frames of a stack */
     uint64_t only;          /* bit per enum stray_resource; all ones: everything */
     bool heap, follow;
+    uint32_t python_memory; /* enum python_memory */
     bool full; /* no short life is told in sum only */
     uint8_t previous_id[16]; /* trace that executed this program; zero: none */
     uint64_t previous_pid;   /* of the process that executed or spawned it; 0: none */

@@ -139,8 +139,8 @@ rule_python() {
 # Ids of hooks and resources stand in traces: once given, never given again.
 rule_ids() {
     local table
-    for table in include/stray/hooks.def include/stray/resources.def; do
-        sed -nE 's/^(HOOK|RESOURCE)\(([0-9]+), (\w+),.*/\2\n\3/p' "$table" | sort | uniq -d | sed "s|^|$table: twice: |"
+    for table in include/stray/*hooks.def include/stray/resources.def; do
+        sed -nE 's/^(HOOK|INNER_HOOK|RESOURCE)\(([0-9]+), (\w+),.*/\2\n\3/p' "$table" | sort | uniq -d | sed "s|^|$table: twice: |"
     done
 }
 

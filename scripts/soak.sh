@@ -1,14 +1,63 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The tests that depend on luck (kills at random moments, jumps out of handlers, threads that pass blocks around), FACTOR
-# times as long as scripts/test.sh runs them, and all of CPython's own tests that scripts/test.sh takes a part of. 40 takes an
-# hour or two.
+# The tests that depend on luck, long.
 #
-#     scripts/soak.sh [FACTOR]
+#     scripts/soak.sh [FACTOR]                        # all of them, FACTOR (40) times as long as scripts/test.sh runs them
+#     scripts/soak.sh kills|storms|races|each [COUNT] # one kind, at least COUNT (1000) times; says how often it held
+#
+# kills: kill -9 at random moments of 1, 4 and 8 threads. storms: threads, forks and execs all at once. races: 8 threads that
+# free and resize each other's blocks, with the seeds from 1 on. each: the three, one after the other. `each` takes half an
+# hour or more, 40 an hour or two.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT"
-scripts/setup.sh
-STRAY_SOAK=${1:-40} exec "$PYTHON" -m pytest tests/e2e/test_kill.py tests/e2e/test_hostile.py tests/e2e/test_heap.py \
-    tests/e2e/test_storm.py tests/e2e/test_fork_exec.py tests/e2e/test_suites.py -q -p no:cacheprovider
+
+usage() { fail "usage: ${0##*/} [FACTOR] | ${0##*/} kills|storms|races|each [COUNT]"; }
+
+run() { # FACTOR ARGUMENT...: pytest, so many times as long
+    local factor=$1
+    shift
+    STRAY_SOAK=$factor "$PYTHON" -m pytest -q -p no:cacheprovider "$@"
+}
+
+told() { # LOG WORD: the number before the word in pytest's last line; 0 if there is none
+    sed -nE "\$ s/.*\b([0-9]+) $2.*/\1/p" "$1" | grep . || echo 0
+}
+
+# KIND COUNT. What one run with factor 1 does of each kind is divided by.
+repeat() {
+    local log runs=0 held=0 each=1 status=0
+    log=$(mktemp)
+    case $1 in
+        kills) run $((($2 + 29) / 30)) tests/e2e/test_kill.py -k test_nothing_that_returned_is_lost ;;
+        storms) each=10 && run $((($2 + 49) / 50)) tests/e2e/test_storm.py -k test_storms ;;
+        races) run $((($2 + 1) / 2)) tests/e2e/test_heap.py -k 'test_addresses_that_pass_between_threads and 8-default' ;;
+    esac > "$log" 2>&1 || status=$?
+    held=$(told "$log" passed)
+    runs=$((held + $(told "$log" failed) + $(told "$log" error)))
+    [ "$status" = 0 ] || tail -n 60 "$log" >&2
+    rm -f "$log"
+    say "$1: $((runs * each)) run, $((held * each)) held"
+    return "$status"
+}
+
+case ${1-40} in
+    kills | storms | races) kinds=$1 ;;
+    each) kinds='races storms kills' ;;
+    *[!0-9]* | '') usage ;;
+    *) kinds= ;;
+esac
+case ${2-1000} in *[!0-9]* | '') usage ;; esac
+
+[ -n "${STRAY_BUILD-}" ] || scripts/setup.sh
+if [ -z "$kinds" ]; then
+    run "${1-40}" tests/e2e/test_kill.py tests/e2e/test_hostile.py tests/e2e/test_heap.py tests/e2e/test_storm.py \
+        tests/e2e/test_fork_exec.py tests/e2e/test_suites.py
+    exit
+fi
+failed=0
+for kind in $kinds; do
+    repeat "$kind" "${2-1000}" || failed=1
+done
+exit "$failed"

@@ -13,6 +13,8 @@
 #include "views/report.h"
 #include "views/text.h"
 
+#define LIMITS_MAX 64
+
 static const char usage[] =
     "usage: stray report [TRACE...] [options]\n"
     "\n"
@@ -23,6 +25,8 @@ static const char usage[] =
     "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
     "  --all                every place that acquired something, leak or not\n"
     "  -v, --verbose        whole stacks and all evidence\n"
+    "  --limit NAME=N       what may be had: memory=2G, or connections to a peer, as db:5432=97, less those that the\n"
+    "                       server reserves; forecasts count on it; may be repeated\n"
     "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
     "  --mine GLOB          code in files that match is yours; may be repeated\n"
     "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
@@ -36,9 +40,11 @@ struct options {
     bool color;
     const char *output; /* NULL: standard output */
     struct globs library, mine;
+    struct report_limit limits[LIMITS_MAX];
+    size_t limit_count;
 };
 
-enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT };
+enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT, OPTION_LIMIT };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
@@ -46,6 +52,7 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"verbose", no_argument, NULL, 'v'},
     {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
     {"mine", required_argument, NULL, OPTION_MINE},
     {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -76,6 +83,23 @@ static int set_color(struct options *options, const char *when)
     return STATUS_DONE;
 }
 
+/* The name is the argument's, which is cut at the last "=": a peer may hold one. */
+static int add_limit(struct options *options, char *limit)
+{
+    char *value = strrchr(limit, '=');
+    uint64_t number;
+    if (!value || value == limit)
+        return fail("--limit %s: must be NAME=N, as memory=2G or db:5432=97", limit);
+    if (options->limit_count == LIMITS_MAX)
+        return fail("--limit %s: more than %d limits", limit, LIMITS_MAX);
+    *value = '\0';
+    int status = option_size("--limit", value + 1, &number);
+    if (status == STATUS_DONE && number == 0)
+        return fail("--limit %s: must be above 0", limit);
+    options->limits[options->limit_count++] = (struct report_limit){limit, number};
+    return status;
+}
+
 static int set_option(void *data, int code, char **argv)
 {
     struct options *options = data;
@@ -93,6 +117,8 @@ static int set_option(void *data, int code, char **argv)
         return STATUS_DONE;
     case OPTION_LIBRARY:
         return globs_add(&options->library, optarg);
+    case OPTION_LIMIT:
+        return add_limit(options, optarg);
     case OPTION_MINE:
         return globs_add(&options->mine, optarg);
     case OPTION_COLOR:
@@ -137,7 +163,8 @@ static int report_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
     struct report_options how = {
-        .library = options->library.items, .mine = options->mine.items, .all = options->all};
+        .library = options->library.items, .mine = options->mine.items, .all = options->all,
+        .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)

@@ -30,6 +30,7 @@ static const char usage[] =
     "  --full               record every block, however short its life\n"
     "  --depth N            frames of a stack that are kept, 1 to 200\n"
     "  --no-heap            leave memory out\n"
+    "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"
     "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
     "  --max-size SIZE      largest size of a trace: K, M, G\n"
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"
@@ -158,6 +159,13 @@ static int set_sql(const char *mode)
     return STATUS_REFUSED;
 }
 
+static int set_python_memory(const char *mode)
+{
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "sampled") == 0 || strcmp(mode, "exact") == 0)
+        return set("STRAY_PYTHON_MEMORY", mode);
+    return fail("--python-memory %s: must be off, sampled or exact", mode);
+}
+
 static int refuse_option(const char *name)
 {
     fail("%s: not available yet", name);
@@ -202,7 +210,7 @@ static int set_tracing(int code)
     case OPTION_SAMPLE:
         return refuse_option("--sample");
     case OPTION_PYTHON:
-        return strcmp(optarg, "off") == 0 ? STATUS_DONE : refuse_option("--python-memory");
+        return set_python_memory(optarg);
     default:
         return refuse_option("--pair");
     }

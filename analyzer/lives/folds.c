@@ -97,6 +97,27 @@ static void add_gone(struct gone *into, const struct gone *from)
     into->overlapped |= from->overlapped;
 }
 
+static void add_counts(struct fold *fold, const struct site *site)
+{
+    fold->opened += site->opened;
+    fold->closed += site->closed;
+    fold->open += site->open;
+    fold->alive += site->alive;
+}
+
+static void add_estimates(struct fold *fold, const struct site *site)
+{
+    uint64_t opened = tally_whole(&site->born), open = site->open ? tally_whole(&site->living) : 0;
+    fold->estimated = true;
+    tally_join(&fold->born, &site->born);
+    if (site->open)
+        tally_join(&fold->living, &site->living);
+    fold->opened += opened;
+    fold->closed += opened - open;
+    fold->open += open;
+    fold->alive += tally_whole(&site->at_end);
+}
+
 static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
 {
     struct fold *fold = &folding->items[which];
@@ -104,11 +125,11 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
     if (room_for(&fold->sites, &fold->site_room, fold->site_count + 1, sizeof(*fold->sites)) < 0)
         return -ENOMEM;
     fold->sites[fold->site_count++] = index;
-    fold->opened += site->opened;
-    fold->closed += site->closed;
-    fold->open += site->open;
+    if (site->estimated)
+        add_estimates(fold, site);
+    else
+        add_counts(fold, site);
     fold->bytes_open += site->bytes_open;
-    fold->alive += site->alive;
     fold->alive_bytes += site->alive_bytes;
     fold->left += site->left;
     if (site->left_path && (!fold->left_path || site->left_path < fold->left_path))

@@ -15,6 +15,8 @@ struct fold {
     uint32_t stack; /* of the site that holds most, to show */
     uint64_t opened, closed, open, bytes_open;
     uint64_t alive, alive_bytes; /* at Tc */
+    bool estimated;              /* all these are, of samples, which stand for: */
+    struct tally born, living;
     uint64_t left, left_path;    /* TEMPFILE: as in struct site */
     uint64_t first, last;        /* births, event time */
     struct gone gone;            /* of all sites */

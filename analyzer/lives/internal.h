@@ -36,9 +36,11 @@ int lives_close_up(struct lives *lives);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
-/* The bytes of an open block; 0 for kinds that have none. */
+/* The bytes of an open block; 0 for kinds that have none. A sample's are those of all that it stands for. */
 static inline uint64_t bytes_of(unsigned resource, const struct block *block)
 {
+    if (resource == STRAY_PYOBJECT)
+        return (uint64_t)((double)(block->size & UINT32_MAX) * tally_weight(block->size) + 0.5);
     return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
 }
 

@@ -97,6 +97,17 @@ static void peer_count(struct lives *lives, uint32_t index, int opened, int open
         peer->peak = peer->open;
 }
 
+static bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
+
+/* What counts as work on the axis of allocations. Samples do not: of most of them sums alone tell, which tell no time. */
+static bool is_allocation(const struct stray_event *event)
+{
+    return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
+}
+
 /* To be called before a site's state changes: until now it was what it is. */
 static void growth_before(struct lives *lives, struct site *site)
 {
@@ -107,7 +118,7 @@ static void growth_before(struct lives *lives, struct site *site)
 /* ... and after it has changed. */
 static void growth_after(struct lives *lives, struct site *site)
 {
-    uint64_t count = site->resource == STRAY_HEAP ? GROWN_COUNT : GROWN_OTHERS;
+    uint64_t count = is_memory(site->resource) ? GROWN_COUNT : GROWN_OTHERS;
     bool grown = site->open >= count || site->bytes_open >= GROWN_BYTES || site->opened >= GROWN_OPENED;
     if (lives->ended)
         return;
@@ -119,6 +130,15 @@ static void growth_after(struct lives *lives, struct site *site)
     }
     if (site->growth)
         windows_change(&site->growth->windows, site->open, site->bytes_open);
+}
+
+static void hold(struct lives *lives, unsigned resource, uint64_t more, uint64_t less)
+{
+    if (resource != STRAY_HEAP)
+        return;
+    lives->held += more - less;
+    if (lives->held > lives->peak_held)
+        lives->peak_held = lives->held;
 }
 
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
@@ -141,6 +161,7 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
+    hold(lives, site->resource, resident_held(size), 0);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -159,6 +180,7 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
     site->open--;
     site->bytes_open -= size;
     growth_after(lives, site);
+    hold(lives, site->resource, 0, resident_held(size));
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -190,6 +212,7 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
     growth_after(lives, site);
     if (site->growth && new_size > old_size && !lives->ended)
         site->growth->resized += new_size - old_size;
+    hold(lives, site->resource, resident_held(new_size), resident_held(old_size));
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -203,18 +226,40 @@ static uint64_t key_of(const struct stray_event *event)
     return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
 }
 
+static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+{
+    tally_take(&site->living, tally_weight(value));
+    tally_take(&lives->books[site->resource].living, tally_weight(value));
+}
+
 static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
     count_close(lives, block->site, bytes_of(site->resource, block));
+    if (site->resource == STRAY_PYOBJECT)
+        weigh_close(lives, site, block->size);
     blocks_remove(blocks, block);
 }
 
 static bool has_value(unsigned resource)
 {
-    return resource == STRAY_HEAP || resource == STRAY_TEMPFILE;
+    return is_memory(resource) || resource == STRAY_TEMPFILE;
+}
+
+static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct book *book = &lives->books[site->resource];
+    double weight = tally_weight(value);
+    if (value >> 32)
+        site->estimated = book->estimated = true;
+    tally_add(&site->born, weight);
+    tally_add(&site->living, weight);
+    tally_add(&book->born, weight);
+    tally_add(&book->living, weight);
+    if (book->living.count > book->most.count)
+        book->most = book->living;
 }
 
 static int block_open(struct lives *lives, const struct stray_event *event)
@@ -230,6 +275,8 @@ static int block_open(struct lives *lives, const struct stray_event *event)
         result = blocks_insert(blocks, block);
     if (result == 0)
         count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
+    if (result == 0 && event->resource == STRAY_PYOBJECT)
+        weigh_open(lives, &lives->sites[block.site], block.size);
     return result;
 }
 
@@ -331,9 +378,9 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
 
 static void block_resize(struct lives *lives, const struct stray_event *event)
 {
-    struct block *block = blocks_find(&lives->blocks[STRAY_HEAP], event->handle);
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
     if (!block) {
-        lives->books[STRAY_HEAP].unknown++;
+        lives->books[event->resource].unknown++;
         return;
     }
     count_resize(lives, block->site, block->size, event->value);
@@ -363,6 +410,18 @@ static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
     return site->from;
 }
 
+/* The value holds the sums of the weights and of the sizes; of the squares of the weights only the mean can tell. */
+static void weigh_elided(struct lives *lives, struct site *site, const struct stray_event *event, uint64_t count)
+{
+    if (site->resource != STRAY_PYOBJECT || event->value >> 32 == 0)
+        return;
+    double sum = (double)(event->value >> 32) / TALLY_UNIT;
+    struct tally born = {sum, sum * sum / (double)count};
+    site->estimated = lives->books[site->resource].estimated = true;
+    tally_join(&site->born, &born);
+    tally_join(&lives->books[site->resource].born, &born);
+}
+
 /* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
 static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
@@ -379,7 +438,7 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first_mark = lives->marks.current;
     }
     uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
-    if (event->resource == STRAY_HEAP && !lives->ended)
+    if (is_allocation(event) && !lives->ended)
         marks_spread(&lives->marks, began, (double)count);
     if (event->time > site->last)
         site->last = event->time;
@@ -388,6 +447,7 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     site->opened_by_tc += lives->ended ? 0 : count;
     lives->books[event->resource].opened += count;
     lives->books[event->resource].closed += count;
+    weigh_elided(lives, site, event, count);
     growth_before(lives, site);
     growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
@@ -496,8 +556,12 @@ static bool was_obeyed(const struct lives *lives, uint64_t time)
 
 static int signal_seen(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
-    if (event->handle == STRAY_SIGNAL_CAUGHT)
-        return was_obeyed(lives, event->time) ? end_begins(lives, event->time, thread, false) : 0;
+    if (event->handle == STRAY_SIGNAL_CAUGHT) {
+        if (!was_obeyed(lives, event->time))
+            return 0;
+        lives->residents.over |= lives->residents.moments > 1; /* the next one comes when all is taken down */
+        return end_begins(lives, event->time, thread, false);
+    }
     lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
     lives->deadly_time = event->time;
     return 0;
@@ -511,11 +575,25 @@ static int fork_add(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
+static void limit_told(struct lives *lives, const struct stray_event *event)
+{
+    if (event->handle == STRAY_LIMIT_DESCRIPTORS)
+        lives->descriptor_limit = event->value;
+    else if (event->handle == STRAY_LIMIT_MEMORY)
+        lives->memory_limit = event->value;
+}
+
 static int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
     case STRAY_MEMORY:
         memory_sample(lives, event);
+        return 0;
+    case STRAY_PART:
+        resident_part(lives, event);
+        return 0;
+    case STRAY_LIMIT:
+        limit_told(lives, event);
         return 0;
     case STRAY_END_BEGINS:
         return end_begins(lives, event->time, thread, event->value != STRAY_ENDING_SIGNAL);
@@ -536,7 +614,7 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
         lives->lost += event->value;
         return 0;
     default:
-        lives->strange += event->action > STRAY_SIGNAL || event->action < STRAY_OWNER;
+        lives->strange += event->action > STRAY_LIMIT || event->action < STRAY_OWNER;
         return 0;
     }
 }
@@ -556,7 +634,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && event->resource == STRAY_HEAP;
+    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && is_allocation(event);
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);
@@ -666,6 +744,20 @@ static void settle_survivors(struct lives *lives)
     }
 }
 
+/* Closed, open and peak go together with what was opened. */
+static void settle_estimates(struct lives *lives)
+{
+    for (size_t i = 0; i < STRAY_RESOURCE_END; i++) {
+        struct book *book = &lives->books[i];
+        if (!book->estimated)
+            continue;
+        book->opened = tally_whole(&book->born);
+        book->open = book->open ? tally_whole(&book->living) : 0;
+        book->closed = book->opened - book->open;
+        book->peak = tally_whole(&book->most);
+    }
+}
+
 int lives_finish(struct lives *lives)
 {
     if (lives->exec_pending && lives->ending == ENDING_UNSEEN)
@@ -681,6 +773,7 @@ int lives_finish(struct lives *lives)
         return result;
     settle_closers(lives);
     settle_survivors(lives);
+    settle_estimates(lives);
     survivors_left(lives);
     return lives->starved ? -ENOMEM : result;
 }

@@ -13,6 +13,8 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
+ *  - Python's small objects may be samples. Sites count the samples, which is what statistics need, and say what they stand
+ *    for; books say that only.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
@@ -29,6 +31,8 @@
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
+#include "lives/resident.h"
+#include "lives/tally.h"
 #include "lives/windows.h"
 #include "names/stacks.h"
 #include "stray/format.h"
@@ -52,6 +56,9 @@ struct book {
     uint64_t bytes_open, peak_bytes; /* sizes asked for */
     uint64_t inherited;
     uint64_t unknown; /* releases of what was not known to be open */
+    /* Where samples were taken: from lives_finish() on the counts above are estimates, made of these. */
+    bool estimated;
+    struct tally born, living, most; /* `most`: the highest that `living` ever was */
 };
 
 enum life_end { LIFE_OPEN, LIFE_CLOSED, LIFE_IMPLICIT, LIFE_RECONCILED, LIFE_EXEC };
@@ -140,6 +147,8 @@ struct site {
     uint64_t first, last;        /* times of the first and last birth */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t opened_by_tc;
+    bool estimated;                     /* the counts are those of samples; bytes are estimates */
+    struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
@@ -148,6 +157,7 @@ struct site {
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
     struct growth *growth; /* NULL: never grew so far */
+    struct resident_site resident; /* MMAP */
 };
 
 struct peer {
@@ -194,6 +204,9 @@ struct lives {
     size_t fork_count;
     struct marks marks;
     struct memory memory;
+    struct residents residents;
+    uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
+    uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
@@ -260,5 +273,7 @@ unsigned bucket_of_age(double seconds);
 double lives_growth_from(const struct lives *lives, const struct site *site);
 /* The work done by `mark` on the process's axis. */
 double lives_work(const struct lives *lives, uint32_t mark);
+/* ... and by the next mark: what came about after `mark` was done before this. */
+double lives_work_by(const struct lives *lives, uint32_t mark);
 
 #endif

@@ -134,6 +134,18 @@ struct piece *mappings_find(const struct mappings *mappings, uint64_t address)
     return address < UINT64_MAX ? find(mappings, address, address + 1) : NULL;
 }
 
+/* What is found first stands high in the balanced tree, so that this goes no deeper than twice its height. */
+void mappings_visit(const struct mappings *mappings, uint64_t start, uint64_t end, mapping_found *found, void *data)
+{
+    const struct piece *piece = find(mappings, start, end);
+    if (!piece)
+        return;
+    uint64_t from = piece->start > start ? piece->start : start, to = piece->end < end ? piece->end : end;
+    found(data, piece->mapping, to - from);
+    mappings_visit(mappings, start, from, found, data);
+    mappings_visit(mappings, to, end, found, data);
+}
+
 void mappings_extend(struct piece *piece, uint64_t end)
 {
     piece->mapping->bytes += end - piece->end;

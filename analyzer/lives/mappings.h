@@ -54,6 +54,9 @@ int mappings_take(struct mappings *mappings, uint64_t start, uint64_t end, struc
 int mappings_put(struct mappings *mappings, struct pieces *pieces, uint64_t distance);
 /* The piece that holds `address`, or NULL. The pointer holds until pages of the piece are removed or taken. */
 struct piece *mappings_find(const struct mappings *mappings, uint64_t address);
+/* Tells of every piece of [start, end) how many bytes of it lie there. */
+typedef void mapping_found(void *data, const struct mapping *mapping, uint64_t bytes);
+void mappings_visit(const struct mappings *mappings, uint64_t start, uint64_t end, mapping_found *found, void *data);
 /* Makes `piece` go on up to `end`; nothing may be mapped between. */
 void mappings_extend(struct piece *piece, uint64_t end);
 void mappings_clear(struct mappings *mappings);

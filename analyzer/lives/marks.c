@@ -80,6 +80,12 @@ const struct mark *marks_at(const struct marks *marks, uint32_t number)
     return &marks->items[number >> marks->shift];
 }
 
+const struct mark *marks_after(const struct marks *marks, uint32_t number)
+{
+    size_t next = (number >> marks->shift) + 1;
+    return next < marks->count ? &marks->items[next] : NULL;
+}
+
 uint64_t marks_time_at(const struct marks *marks, enum axis axis, double value)
 {
     size_t low = 0, high = marks->count;

@@ -38,6 +38,8 @@ void marks_spread(struct marks *marks, uint32_t from, double amount);
 uint64_t marks_settle(struct marks *marks, enum axis axis);
 /* The moment a mark was made, as exactly as is still known. There must be a mark. */
 const struct mark *marks_at(const struct marks *marks, uint32_t number);
+/* The next one; NULL: there is none yet. */
+const struct mark *marks_after(const struct marks *marks, uint32_t number);
 /* Event time at which `axis` came to `value`. */
 uint64_t marks_time_at(const struct marks *marks, enum axis axis, double value);
 

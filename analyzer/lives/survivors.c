@@ -61,6 +61,12 @@ double lives_work(const struct lives *lives, uint32_t mark)
     return (double)marks_at(&lives->marks, mark)->at[lives->axis];
 }
 
+double lives_work_by(const struct lives *lives, uint32_t mark)
+{
+    const struct mark *after = marks_after(&lives->marks, mark);
+    return (double)(after ? after : &lives->at_tc)->at[lives->axis];
+}
+
 double lives_growth_from(const struct lives *lives, const struct site *site)
 {
     double warm = lives->axis <= AXIS_STATEMENTS ? WARM_UP * (double)lives->at_tc.at[lives->axis] : 0;
@@ -92,6 +98,8 @@ static void note(struct lives *lives, const struct block *block)
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
     site->alive_bytes += bytes_of(site->resource, block);
+    if (site->resource == STRAY_PYOBJECT)
+        tally_add(&site->at_end, tally_weight(block->size));
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     note_ended(site, block);
     if (!site->growth)

@@ -51,6 +51,9 @@ static const struct resource resources[STRAY_RESOURCE_END] = {
 };
 
 static const char *const hooks[STRAY_HOOK_END] = {
+#define INNER_HOOK(id, name) [STRAY_HOOK_##name] = #name,
+#include "stray/inner_hooks.def"
+#undef INNER_HOOK
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
     [STRAY_HOOK_##name] = #name,
 #include "stray/hooks.def"

@@ -10,6 +10,7 @@
 #define FAILED_MIN         3
 #define CERTAIN            10  /* from so many on, a place that opens one by one and never closes leaks */
 #define START_UP           0.1 /* share of time and work that counts as start-up */
+#define BRIEF_S            1.0 /* shares of a shorter time say more of the scheduler than of the program */
 #define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
 #define LONGER             2.0 /* times the usual life that make a life long */
 #define LONGER_IDLE        5.0 /* times the usual silence before a close that make a silence long */
@@ -266,6 +267,12 @@ static size_t mark_never_closed(const struct usage_figures *figures, const struc
     return count;
 }
 
+/* From the place's first one on. */
+static bool is_brief(const struct usage_figures *figures)
+{
+    return figures->tc - first_birth(figures) < BRIEF_S;
+}
+
 static double place(double from, double at, double to)
 {
     return to > from ? fmin(1, fmax(0, (at - from) / (to - from))) : 1;
@@ -285,7 +292,10 @@ static void measure(const struct usage_figures *figures, const bool *marks, stru
     judgement->first = first->birth;
     judgement->last = last->birth;
     judgement->spread_time = place(first_birth(figures), last->birth, figures->tc);
-    judgement->spread_work = place(first_work(figures), last->work, figures->work);
+    /* Where little was done, opening them is the work that is to be set against what was done afterwards. */
+    double own = is_brief(figures) && !figures->work_is_load ? (double)judgement->count : 0;
+    judgement->spread_work =
+        place(first_work(figures), fmax(last->work, last->work_by) + own, figures->work + own);
 }
 
 static int median_idle(const struct usage_figures *figures, const bool *marks, double *ret_idle)
@@ -332,7 +342,8 @@ static bool threads_came_again(const struct usage_figures *figures, const bool *
 static bool start_up(const struct usage_figures *figures, const struct usage_judgement *judgement,
                      const struct habits *habits, const bool *marks, size_t count)
 {
-    bool early_time = judgement->spread_time <= START_UP, early_work = judgement->spread_work <= START_UP;
+    bool early_work = judgement->spread_work <= START_UP;
+    bool early_time = is_brief(figures) ? early_work : judgement->spread_time <= START_UP;
     bool used = habits->known > 0 && habits->median_uses >= 1;
     if (early_time && early_work)
         return !used || !one_by_one(figures, marks, count) ||

@@ -23,6 +23,7 @@ struct usage {
     double birth, last_use;
     double end;          /* if not open */
     double work;         /* done by the process when it was born */
+    double work_by;      /* ... at the latest; 0: `work` is exact */
     double connect_s;    /* time spent connecting */
     double close_wait_s; /* seconds from the first to the last sample that saw CLOSE_WAIT, if it still was */
     uint32_t close_wait; /* such samples */

@@ -78,6 +78,12 @@ static double next_birth(const struct court *court, const struct life *life)
     return life->next_birth ? fmin(kept, seconds(court, life->next_birth)) : kept;
 }
 
+/* Requests and statements; allocations are told by marks that lie up to some hundreds apart. */
+static bool is_load(const struct lives *lives)
+{
+    return lives->axis <= AXIS_STATEMENTS;
+}
+
 /* Statements, else pieces of data that were sent, else half the calls: one there, one back. */
 static uint32_t exchanges_of(const struct life *life)
 {
@@ -92,6 +98,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .last_use = fmin(seconds(court, life->last_use), court->tc),
         .end = life->end == LIFE_OPEN ? court->tc : seconds(court, life->death),
         .work = lives_work(lives, life->mark),
+        .work_by = is_load(lives) ? 0 : fmin(lives_work_by(lives, life->mark), court->work),
         .connect_s = span(court, life->connect),
         .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
         .close_wait = life->close_wait,
@@ -254,7 +261,7 @@ static int judge_lives(struct court *court, uint32_t which)
         .gone = gone_of(court, &fold->gone),
         .tc = court->tc,
         .work = court->work,
-        .work_is_load = court->lives->axis <= AXIS_STATEMENTS,
+        .work_is_load = is_load(court->lives),
         .exits = court->lives->ending == ENDING_EXIT && court->lives->voluntary,
         .connection = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN,
     };
@@ -290,6 +297,11 @@ static int find_next(struct court *court)
 
 /* ---- blocks ---- */
 
+static bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
+
 /* Room for what figures of one site point to. */
 struct workspace {
     double window_end[LIVES_WINDOWS];
@@ -310,8 +322,8 @@ static void fill_windows(const struct court *court, double from, struct workspac
     }
 }
 
-/* The windows of the pass, from the first on that ends after `from`. */
-static struct levels levels_of(const struct court *court, const struct windows *windows, double from,
+/* The windows of the pass, from the first on that ends after `from`; on the axis of time if `timed`. */
+static struct levels levels_of(const struct court *court, const struct windows *windows, bool timed, double from,
                                struct workspace *space)
 {
     const struct marks *marks = &court->lives->marks;
@@ -320,13 +332,14 @@ static struct levels levels_of(const struct court *court, const struct windows *
         uint32_t end = windows_mark(windows, i + 1);
         bool last = i == windows->current || end > marks->current;
         double work = last ? court->work : fmin(lives_work(court->lives, end), court->work);
-        if (work <= from)
+        double time = last ? court->tc : fmin(seconds(court, marks_at(marks, end)->at[AXIS_TIME]), court->tc);
+        double place = timed ? time : work;
+        if (place <= from)
             continue;
         space->low[count] = windows->low[i];
         space->low_bytes[count] = (double)windows->low_bytes[i];
-        space->work[count] = work;
-        space->time[count] =
-            last ? court->tc : fmin(seconds(court, marks_at(marks, end)->at[AXIS_TIME]), court->tc);
+        space->work[count] = place;
+        space->time[count] = time;
         count++;
     }
     return (struct levels){space->low, space->low_bytes, space->work, space->time, count};
@@ -344,6 +357,21 @@ static struct ages ages_of(const struct court *court, const struct growth *growt
                          .unseen = kept > 0 ? fmax(1, (double)closed / kept) : 1};
 }
 
+/* How much a program that only computes has done is told by its allocations; but samples of small objects are taken where
+ * there is next to no other allocation. */
+static void judge_by_time(const struct court *court, const struct site *site, struct heap_figures *figures,
+                          struct workspace *space)
+{
+    double first = seconds(court, site->first);
+    for (int i = 0; i < LIVES_WINDOWS; i++)
+        space->window_end[i] = first + (court->tc - first) * (i + 1) / LIVES_WINDOWS;
+    figures->first = first;
+    figures->by_work = site->growth->by_time;
+    figures->window_work = 0;
+    figures->lead = 0;
+    figures->levels = levels_of(court, &site->growth->windows, true, first, space);
+}
+
 static struct heap_judgement judge_site(const struct court *court, const struct site *site)
 {
     const struct lives *lives = court->lives;
@@ -357,10 +385,10 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .alive = site->alive,
         .alive_bytes = site->alive_bytes,
         .warm = site->warm,
-        .few = site->resource == STRAY_HEAP ? FEW_BLOCKS : FEW_OTHERS,
+        .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
-        .work_is_load = lives->axis <= AXIS_STATEMENTS,
+        .work_is_load = is_load(lives),
         .from = court->work > 0 ? from / court->work : 0,
     };
     if (!growth)
@@ -375,7 +403,9 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
     if (figures.window_work > 0)
         figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
     figures.ages = ages_of(court, growth, figures.closed);
-    figures.levels = levels_of(court, &growth->windows, from, &space);
+    figures.levels = levels_of(court, &growth->windows, false, from, &space);
+    if (site->estimated && !figures.work_is_load)
+        judge_by_time(court, site, &figures, &space);
     return heap_judge(&figures);
 }
 
@@ -388,6 +418,8 @@ static double rss_growth(const struct lives *lives)
 struct leakage {
     enum verdict verdict;
     uint64_t count, bytes, resized;
+    bool estimated;
+    struct tally tally;
     uint64_t survivors;                            /* of which the rates are made */
     double per_second, per_work, bytes_per_second; /* estimates, added up */
     uint64_t first, last;
@@ -409,12 +441,15 @@ static void add_up(struct leakage *leakage, const struct site *site, const struc
         leakage->stack = site->stack;
         leakage->worst = *judgement;
     }
-    leakage->count += site->alive;
+    double each = site->estimated ? site->at_end.count / (double)site->alive : 1; /* those that a survivor stands for */
+    leakage->estimated |= site->estimated;
+    tally_join(&leakage->tally, &site->at_end);
+    leakage->count += site->estimated ? tally_whole(&site->at_end) : site->alive;
     leakage->bytes += site->alive_bytes;
     leakage->resized += site->growth ? site->growth->resized : 0;
     leakage->survivors += judgement->cohorts.survivors;
-    leakage->per_second += judgement->per_second.estimate;
-    leakage->per_work += judgement->per_work;
+    leakage->per_second += each * judgement->per_second.estimate;
+    leakage->per_work += each * judgement->per_work;
     leakage->bytes_per_second += judgement->bytes_per_second.estimate;
 }
 
@@ -473,7 +508,7 @@ static void rate_facts(const struct court *court, struct finding *finding, const
         interval_fact(finding, bytes, &by_bytes);
         sum_last_three(finding);
     }
-    if (leakage->per_work > 0 && court->lives->axis <= AXIS_STATEMENTS) {
+    if (leakage->per_work > 0 && is_load(court->lives)) {
         struct interval each = scaled(leakage->per_work, &whole);
         interval_fact(finding, work, &each);
     }
@@ -494,6 +529,8 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     finding->stack = leakage->stack;
     finding->count = leakage->count;
     finding->bytes = leakage->bytes;
+    finding->estimated = leakage->estimated;
+    finding->tally = leakage->tally;
     finding->first_s = seconds(court, leakage->first);
     finding->last_s = fmin(seconds(court, leakage->last), court->tc);
     fact_add(finding, "opened", (double)fold->opened, true);
@@ -579,7 +616,7 @@ static int judge_blocks(struct court *court, uint32_t which)
         }
     }
     bool loud =
-        leakage.count > 0 && (fold->resource != STRAY_HEAP ||
+        leakage.count > 0 && (!is_memory(fold->resource) ||
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return loud ? say_growing(court, which, &leakage) : 0;

@@ -30,6 +30,8 @@ struct finding {
     uint32_t fold;
     uint32_t stack;
     uint64_t count, bytes;
+    bool estimated; /* both are, of samples */
+    struct tally tally; /* ... what these stand for */
     double first_s, last_s; /* births of what it is about, since the process began */
     bool rated;
     struct interval rate_per_hour;

@@ -66,6 +66,15 @@ struct interval stats_rate(uint64_t n, double span)
     return (struct interval){(double)n / span, low / span, high / span};
 }
 
+struct interval stats_weighted(double sum, double squares)
+{
+    if (sum <= 0 || squares <= 0)
+        return (struct interval){0};
+    double n = sum * sum / squares, each = sum / n;
+    double low = fmax(0, wilson_hilferty(n, -Z95)), high = wilson_hilferty(n + 1, Z95);
+    return (struct interval){sum, fmin(sum, low * each), fmax(sum, high * each)};
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

@@ -12,6 +12,7 @@ const char *verdict_name(enum verdict verdict)
         [VERDICT_CLOSE_WAIT] = "close-wait",
         [VERDICT_UNREAPED] = "unreaped",
         [VERDICT_FORK_SHARED] = "fork-shared",
+        [VERDICT_RETENTION] = "retention",
         [VERDICT_PLATEAU] = "plateau",
         [VERDICT_STATIC] = "static",
         [VERDICT_STEP] = "step",

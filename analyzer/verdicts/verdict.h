@@ -13,6 +13,7 @@ enum verdict {
     VERDICT_CLOSE_WAIT,
     VERDICT_UNREAPED,
     VERDICT_FORK_SHARED,
+    VERDICT_RETENTION,
     /* quiet: only in lists of sites */
     VERDICT_PLATEAU, /* also a pool: a flat ceiling, used again and again */
     VERDICT_STATIC,

@@ -123,6 +123,8 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     int result = report_begin(given, &report);
     if (result < 0)
         return error_set(error, result, "%s: %s", given, error_reason(result));
+    report->limits = options->limits;
+    report->limit_count = options->limit_count;
     result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);

@@ -33,6 +33,7 @@ const char *check_meaning(enum verdict verdict)
         [VERDICT_CLOSE_WAIT] = "the peer hung up, this side never closed",
         [VERDICT_UNREAPED] = "ended, and never joined or waited for",
         [VERDICT_FORK_SHARED] = "made in one process, and used in another",
+        [VERDICT_RETENTION] = "freed, and kept by the allocator",
     };
     return meanings[verdict] ? meanings[verdict] : verdict_name(verdict);
 }
@@ -130,7 +131,7 @@ static void check_growth(struct check *check)
     const struct report_memory *memory = &check->report->memory;
     if (!check->rules->growth_given || !memory->known || memory->span_s <= 0)
         return;
-    double grown = (double)memory->rss_end - (double)memory->rss_start - (double)memory->tracer;
+    double grown = (double)memory->rss_end - (double)memory->rss_start - (double)memory->parts.tracer;
     double hourly = grown / memory->span_s * 3600;
     struct words got, most;
     if (hourly <= check->rules->growth)

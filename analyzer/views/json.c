@@ -112,6 +112,38 @@ static json_t *trace(const struct report *report)
     return object;
 }
 
+static json_t *interval(const struct interval *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "estimate", real(from->estimate));
+    json_object_set_new(object, "low", real(from->low));
+    json_object_set_new(object, "high", real(from->high));
+    return object;
+}
+
+/* Adds to `object` that its figures are estimates, and two intervals: of counts, or of a count and of its bytes. */
+static void estimated(json_t *object, const char *first, struct interval a, const char *second, struct interval b)
+{
+    json_t *intervals = json_object();
+    json_object_set_new(intervals, first, interval(&a));
+    json_object_set_new(intervals, second, interval(&b));
+    json_object_set_new(object, "estimated", json_true());
+    json_object_set_new(object, "intervals", intervals);
+}
+
+static struct interval interval_of(const struct tally *tally)
+{
+    return stats_weighted(tally->count, tally->square);
+}
+
+/* `bytes` is as uncertain as their number. */
+static struct interval bytes_interval(const struct tally *tally, uint64_t bytes)
+{
+    struct interval count = interval_of(tally);
+    double each = count.estimate > 0 ? (double)bytes / count.estimate : 0;
+    return (struct interval){(double)bytes, count.low * each, count.high * each};
+}
+
 static json_t *book(const struct book *from)
 {
     json_t *object = json_object();
@@ -123,6 +155,9 @@ static json_t *book(const struct book *from)
     json_object_set_new(object, "unknown_closed", whole(from->unknown));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
+    if (from->estimated)
+        estimated(object, "opened", interval_of(&from->born), "open",
+                  from->open ? interval_of(&from->living) : (struct interval){0});
     return object;
 }
 
@@ -172,15 +207,6 @@ static json_t *evidence(const struct report_finding *from)
     return object;
 }
 
-static json_t *rate(const struct interval *from)
-{
-    json_t *object = json_object();
-    json_object_set_new(object, "estimate", real(from->estimate));
-    json_object_set_new(object, "low", real(from->low));
-    json_object_set_new(object, "high", real(from->high));
-    return object;
-}
-
 static json_t *finding(const struct report *report, const struct report_finding *from)
 {
     json_t *object = json_object();
@@ -194,10 +220,12 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "stack_truncated", json_boolean(from->stack.truncated));
     json_object_set_new(object, "count", whole(from->count));
     json_object_set_new(object, "bytes", whole(from->bytes));
+    if (from->estimated)
+        estimated(object, "count", interval_of(&from->tally), "bytes", bytes_interval(&from->tally, from->bytes));
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     if (from->rated)
-        json_object_set_new(object, "rate_per_hour", rate(&from->rate_per_hour));
+        json_object_set_new(object, "rate_per_hour", interval(&from->rate_per_hour));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
     json_object_set_new(object, "confidence", json_string(confidence_name(from->confidence)));
@@ -217,6 +245,8 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "closed", whole(from->closed));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
+    if (from->estimated)
+        estimated(object, "opened", interval_of(&from->born), "open", interval_of(&from->living));
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
@@ -237,6 +267,8 @@ static json_t *peer(const struct report_peer *from)
     json_object_set_new(object, "kind", json_string(from->server ? "server" : "client"));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "peak", whole(from->peak));
+    if (from->limit)
+        json_object_set_new(object, "limit", whole(from->limit));
     json_object_set_new(object, "opened", whole(from->opened));
     json_object_set_new(object, "closed", whole(from->closed));
     json_object_set_new(object, "closed_by_finalizer", whole(from->closed_by_finalizer));
@@ -245,25 +277,53 @@ static json_t *peer(const struct report_peer *from)
 }
 
 /* What is not measured is null, never 0: nobody shall read a guess as a figure. */
+static json_t *part(bool known, int64_t bytes)
+{
+    return known ? json_integer(bytes) : json_null();
+}
+
 static json_t *memory(const struct report_memory *from)
 {
-    static const char *const unmeasured[] = {"allocator_retained", "python_slack", "mmap", "stacks"};
     json_t *object = json_object(), *parts = json_object();
+    const struct parts *of = &from->parts;
+    bool apart = from->known && from->told_apart, heap = from->known && from->heap_known;
     json_object_set_new(object, "rss_start", from->known ? whole(from->rss_start) : json_null());
     json_object_set_new(object, "rss_end", from->known ? whole(from->rss_end) : json_null());
-    json_object_set_new(parts, "live_heap", from->known ? json_integer(from->live_heap) : json_null());
-    for (size_t i = 0; i < sizeof(unmeasured) / sizeof(*unmeasured); i++)
-        json_object_set_new(parts, unmeasured[i], json_null());
-    json_object_set_new(parts, "tracer", from->known ? json_integer(from->tracer) : json_null());
-    json_object_set_new(parts, "unexplained", from->known ? json_integer(from->unexplained) : json_null());
+    json_object_set_new(parts, "live_heap", part(heap, of->live_heap));
+    json_object_set_new(parts, "allocator_overhead", part(heap && apart, of->overhead));
+    json_object_set_new(parts, "allocator_retained", part(heap && apart, of->retained));
+    json_object_set_new(parts, "python_arenas", part(apart, of->arenas));
+    json_object_set_new(parts, "python_slack", json_null());
+    json_object_set_new(parts, "mmap", part(apart, of->mapped));
+    json_object_set_new(parts, "stacks", part(apart, of->stacks));
+    json_object_set_new(parts, "files", part(apart, of->files));
+    json_object_set_new(parts, "tracer", part(from->known, of->tracer));
+    json_object_set_new(parts, "unexplained", part(from->known, of->unexplained));
     json_object_set_new(object, "parts", parts);
+    return object;
+}
+
+static json_t *forecast(const struct report_forecast *from)
+{
+    static const char *const kinds[] = {"descriptors", "memory", "connections"};
+    json_t *object = json_object();
+    json_object_set_new(object, "resource", json_string(kinds[from->kind]));
+    json_object_set_new(object, "message", text(from->message));
+    if (from->peer)
+        json_object_set_new(object, "peer", text(from->peer));
+    if (from->pid)
+        json_object_set_new(object, "pid", whole(from->pid));
+    json_object_set_new(object, "limit", whole(from->limit));
+    json_object_set_new(object, "now", whole((uint64_t)from->now));
+    json_object_set_new(object, "rate_per_hour", interval(&from->per_hour));
+    json_object_set_new(object, "seconds", interval(&from->seconds));
     return object;
 }
 
 static json_t *whole_report(const struct report *report, bool with_sites)
 {
     json_t *object = json_object(), *processes = json_array(), *findings = json_array(),
-           *peers = json_array();
+           *peers = json_array(), *forecasts = json_array();
     json_object_set_new(object, "schema", json_string("stray-report/1"));
     json_object_set_new(object, "trace", trace(report));
     for (size_t i = 0; i < report->process_count; i++)
@@ -282,6 +342,9 @@ static json_t *whole_report(const struct report *report, bool with_sites)
         json_array_append_new(peers, peer(&report->peers[i]));
     json_object_set_new(object, "connections", peers);
     json_object_set_new(object, "memory", memory(&report->memory));
+    for (size_t i = 0; i < report->forecast_count; i++)
+        json_array_append_new(forecasts, forecast(&report->forecasts[i]));
+    json_object_set_new(object, "forecasts", forecasts);
     return object;
 }
 

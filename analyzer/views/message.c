@@ -30,6 +30,8 @@ static const char *thing_of(unsigned resource)
         return "large object";
     case STRAY_MMAP:
         return "mapping";
+    case STRAY_PYOBJECT:
+        return "object";
     default:
         return resource_label(resource);
     }
@@ -66,6 +68,10 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
         snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text,
                  where, finding->count == 1 ? "was" : "were",
                  finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
+    else if (finding->resource == STRAY_PYOBJECT)
+        snprintf(text, size, "%s%s (%s%s) made by %s %s %s, of %s made", finding->estimated ? "about " : "", things.text,
+                 bytes.text, finding->estimated ? ", estimated" : "", where, finding->count == 1 ? "was" : "were", never,
+                 opened.text);
     else if (finding->bytes > 0)
         snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
@@ -113,6 +119,22 @@ static void say_shared(const struct report_finding *finding, const char *where, 
              report_fact(finding, "used_by_opener") > 0 ? " and by the process itself" : "");
 }
 
+static void say_retained(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words retained, growth;
+    double grown = report_fact(finding, "rss_growth_bytes");
+    words_bytes(&retained, (double)finding->bytes);
+    words_bytes(&growth, grown);
+    int length = snprintf(text, size, "the allocator keeps %s that were freed", retained.text);
+    if (finding->site && length > 0 && (size_t)length < size)
+        length += snprintf(text + length, size - (size_t)length, ", most of them by what %s acquired", where);
+    if (grown > 0 && length > 0 && (size_t)length < size)
+        length += snprintf(text + length, size - (size_t)length, ", of the %s by which resident memory grew", growth.text);
+    if (length > 0 && (size_t)length < size)
+        snprintf(text + length, size - (size_t)length,
+                 ": try malloc_trim(0) after such work, MALLOC_ARENA_MAX=2 with many threads, or another allocator");
+}
+
 const char *report_message(struct report *report, const struct report_finding *finding)
 {
     char text[1024], where[256], peer[256];
@@ -141,6 +163,9 @@ const char *report_message(struct report *report, const struct report_finding *f
     case VERDICT_CLOSE_WAIT:
         snprintf(text, sizeof(text), "the peer closed %s%s %s by %s, and nobody here did", things.text, peer,
                  finding->server ? "accepted" : "opened", where);
+        break;
+    case VERDICT_RETENTION:
+        say_retained(finding, where, text, sizeof(text));
         break;
     case VERDICT_FORK_SHARED:
         say_shared(finding, where, peer, text, sizeof(text));

@@ -43,6 +43,7 @@ void report_free(struct report *report)
     free(report->peers);
     free(report->deaths);
     free(report->notes);
+    free(report->forecasts);
     free(report);
 }
 
@@ -213,6 +214,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     ret_finding->confidence = from->confidence;
     ret_finding->count = from->count;
     ret_finding->bytes = from->bytes;
+    ret_finding->estimated = from->estimated;
+    ret_finding->tally = from->tally;
     ret_finding->rated = from->rated;
     ret_finding->rate_per_hour = from->rate_per_hour;
     ret_finding->first_s = from->first_s;
@@ -255,6 +258,8 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 {
     into->count += from->count;
     into->bytes += from->bytes;
+    into->estimated |= from->estimated;
+    tally_join(&into->tally, &from->tally);
     into->first_s = from->first_s < into->first_s ? from->first_s : into->first_s;
     into->last_s = from->last_s > into->last_s ? from->last_s : into->last_s;
     into->severity = from->severity < into->severity ? from->severity : into->severity;
@@ -390,6 +395,9 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     site->closed += fold->closed;
     site->open += fold->open;
     site->bytes_open += fold->bytes_open;
+    site->estimated |= fold->estimated;
+    tally_join(&site->born, &fold->born);
+    tally_join(&site->living, &fold->living);
     site->verdict = verdict < site->verdict ? verdict : site->verdict;
     add_handles(site, lives, fold);
     note_times(site, lives, fold, process);
@@ -417,7 +425,7 @@ static int add_sites(struct report *report, const struct lives *lives, const str
     return result;
 }
 
-/* ---- peers, memory, totals ---- */
+/* ---- peers, totals ---- */
 
 static int add_peers(struct report *report, const struct lives *lives)
 {
@@ -447,22 +455,6 @@ static int add_peers(struct report *report, const struct lives *lives)
         peer->close_wait += from->close_wait;
     }
     return 0;
-}
-
-/* Of several processes the largest at its end is shown: sums over processes that lived at different times
- * would mean nothing. */
-static void add_memory(struct report *report, const struct memory *from, double duration_s)
-{
-    struct report_memory *memory = &report->memory;
-    if (from->samples == 0 || (memory->known && from->last_rss <= memory->rss_end))
-        return;
-    memory->known = true;
-    memory->span_s = duration_s;
-    memory->rss_start = from->first_rss;
-    memory->rss_end = from->last_rss;
-    memory->live_heap = (int64_t)(from->last_heap - from->first_heap);
-    memory->tracer = (int64_t)(from->last_tracer - from->first_tracer);
-    memory->unexplained = (int64_t)(from->last_rss - from->first_rss) - memory->live_heap - memory->tracer;
 }
 
 static int add_deaths(struct report *report, const struct report_process *process, const struct lives *lives)
@@ -524,7 +516,10 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = add_peers(report, lives);
     if (result == 0)
         result = kinship_add(report, process, lives, &folds, stacks);
-    add_memory(report, &lives->memory, process->duration_s);
+    if (result == 0)
+        result = report_add_memory(report, lives, &folds, stacks, process);
+    if (result == 0)
+        result = report_add_outlook(report, lives, &folds, &judged, process->pid);
     judged_clear(&judged);
     folds_clear(&folds);
     return result;
@@ -545,6 +540,7 @@ static int resource_rank(unsigned resource)
     case STRAY_PGRESULT:
         return 3;
     case STRAY_HEAP:
+    case STRAY_PYOBJECT:
         return 5;
     default:
         return 4;
@@ -707,7 +703,9 @@ int report_end(struct report *report)
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
-    result = sort_findings(report);
+    result = report_end_outlook(report);
+    if (result == 0)
+        result = sort_findings(report);
     for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
         struct report_finding *finding = &report->findings[i];
         sort(finding->pids, finding->pid_count, sizeof(*finding->pids), pid_order);

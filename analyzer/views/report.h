@@ -16,6 +16,7 @@
 #include "lives/lifetimes.h"
 #include "names/arena.h"
 #include "verdicts/judge.h"
+#include "verdicts/parts.h"
 
 #define REPORT_NONE    SIZE_MAX
 #define REPORT_HANDLES 64
@@ -63,6 +64,8 @@ struct report_finding {
     struct report_stack stack;
     const struct report_frame *site; /* in the stack; NULL: unknown */
     uint64_t count, bytes;
+    bool estimated;     /* both are, of samples */
+    struct tally tally; /* ... what these stand for */
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
@@ -84,6 +87,8 @@ struct report_site {
     uint64_t opened, closed, open, bytes_open;
     double first_s, last_s;                         /* acquires, since the process began */
     uint64_t first_realtime_ns, last_realtime_ns;   /* the same by the calendar; 0: unknown */
+    bool estimated;            /* all these are, of samples */
+    struct tally born, living; /* ... that stand for so many */
     enum verdict verdict;
     uint64_t handles[REPORT_HANDLES]; /* of open ones, where lifetimes are kept */
     size_t handle_count;
@@ -95,6 +100,7 @@ struct report_peer {
     const char *text;
     bool server;
     uint64_t open, peak, opened, closed, closed_by_finalizer, close_wait;
+    uint64_t limit; /* 0: not known */
 };
 
 /* A process that its parent has waited for. */
@@ -103,11 +109,32 @@ struct report_death {
     uint32_t pid, status, by; /* by: pid of the parent */
 };
 
+/* Growth between the first and the last sample. */
 struct report_memory {
     bool known;
+    bool told_apart; /* parts other than live heap, tracer and the rest are */
+    bool heap_known; /* heap blocks were recorded */
     uint64_t rss_start, rss_end;
-    int64_t live_heap, tracer, unexplained; /* growth between the first and the last sample */
-    double span_s;                          /* how long the process it is about lived */
+    struct parts parts;
+    double span_s; /* how long the process it is about lived */
+};
+
+/* A limit that the user knows: of "memory", or of connections to the peer so named. */
+struct report_limit {
+    const char *name;
+    uint64_t value;
+};
+
+enum forecast_kind { FORECAST_DESCRIPTORS, FORECAST_MEMORY, FORECAST_CONNECTIONS };
+
+struct report_forecast {
+    enum forecast_kind kind;
+    uint32_t pid;     /* 0: of all processes */
+    const char *peer; /* connections, else NULL */
+    uint64_t limit;
+    double now;
+    struct interval per_hour, seconds; /* seconds: until it is reached, from the end of what was observed */
+    const char *message;
 };
 
 struct report {
@@ -129,6 +156,10 @@ struct report {
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
+    const struct report_limit *limits; /* the caller's */
+    size_t limit_count;
+    struct report_forecast *forecasts; /* the soonest first */
+    size_t forecast_count;
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
@@ -154,6 +185,8 @@ struct report_options {
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
     const struct report_visitor *visitor; /* may be NULL */
+    const struct report_limit *limits;    /* must outlive the report */
+    size_t limit_count;
 };
 
 /* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
@@ -177,6 +210,16 @@ int report_add(struct report *report, const struct report_process *process, cons
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
+
+/* Where the memory of one process went (memory.c). -ENOMEM. */
+int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
+                      const struct report_stacks *stacks, const struct report_process *process);
+/* What of one process runs out, and what of all (outlook.c). -ENOMEM. */
+int report_add_outlook(struct report *report, const struct lives *lives, const struct folds *folds,
+                       const struct judged *judged, uint32_t pid);
+int report_end_outlook(struct report *report);
+/* The limit of that name; 0: not known. */
+uint64_t report_limit(const struct report *report, const char *name);
 
 /* The process ended by `signal`. */
 void report_killed_by(struct report_process *process, unsigned signal);

@@ -14,6 +14,9 @@
 #define FRAMES_SHOWN    4
 #define DAMAGED_SHOWN   3
 #define PROCESSES_SHOWN 8
+#define PART_SHOWN      (100 << 10) /* bytes of a part of resident memory */
+#define UNEXPLAINED_SHARE 0.1
+#define UNEXPLAINED_FLOOR (1 << 20)
 #define BOLD_RED        "\033[1;31m"
 #define BOLD_YELLOW     "\033[1;33m"
 #define BOLD            "\033[1m"
@@ -251,6 +254,12 @@ static void answer(const struct page *page)
     put(page, leaks > 0 ? BOLD_RED : BOLD, row.text);
 }
 
+static void outlook(const struct page *page)
+{
+    for (size_t i = 0; i < page->report->forecast_count; i++)
+        line(page, BOLD_RED, "  ! %s", page->report->forecasts[i].message);
+}
+
 /* ---- findings ---- */
 
 static void upper(char *text)
@@ -266,6 +275,13 @@ static const char *color_of(enum severity severity)
     return severity == SEVERITY_ERROR ? BOLD_RED : severity == SEVERITY_WARNING ? BOLD_YELLOW : BOLD;
 }
 
+static const char *blocks_word(const struct report_finding *finding)
+{
+    if (finding->resource == STRAY_MMAP)
+        return "mappings";
+    return finding->resource != STRAY_PYOBJECT ? "blocks" : finding->estimated ? "objects (estimated)" : "objects";
+}
+
 static void title(const struct page *page, size_t index)
 {
     const struct report_finding *finding = &page->report->findings[index];
@@ -274,8 +290,11 @@ static void title(const struct page *page, size_t index)
     snprintf(verdict, sizeof(verdict), "%s", verdict_name(finding->verdict));
     upper(verdict);
     snprintf(number, sizeof(number), "[%zu]", index + 1);
-    if (finding->bytes > 0)
-        snprintf(bytes, sizeof(bytes), " %s, %s", finding->resource == STRAY_MMAP ? "mappings" : "blocks",
+    words_count(&words, finding->count);
+    if (finding->verdict == VERDICT_RETENTION)
+        words_bytes(&words, (double)finding->bytes);
+    else if (finding->bytes > 0)
+        snprintf(bytes, sizeof(bytes), " %s, %s", blocks_word(finding),
                  words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
@@ -285,7 +304,7 @@ static void title(const struct page *page, size_t index)
     else
         snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
     line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
-         resource_label(finding->resource), words_count(&words, finding->count), bytes,
+         resource_label(finding->resource), words.text, bytes,
          finding->peer ? finding->server ? "  accepted at  " : "  ->  " : "", finding->peer ? finding->peer : "", rest);
 }
 
@@ -314,7 +333,7 @@ static void where(const struct page *page, const struct report_finding *finding)
 {
     char name[256];
     if (!finding->site) {
-        line(page, NULL, "    (no stack)");
+        line(page, NULL, finding->verdict == VERDICT_RETENTION ? "    (no single place)" : "    (no stack)");
         return;
     }
     name_frame(finding->site, name, sizeof(name));
@@ -427,6 +446,16 @@ static void figures(const struct page *page, const struct report_finding *findin
     row_end(&row);
 }
 
+/* Of memory that the allocator keeps: no resource is to be released, so there is something else to do. */
+static void advice(const struct page *page, const struct report_finding *finding)
+{
+    struct words live, growth;
+    line(page, NULL, "    freed, and kept by the allocator; live heap grew by %s, resident memory by %s",
+         words_bytes(&live, report_fact(finding, "live_heap_bytes")),
+         words_bytes(&growth, report_fact(finding, "rss_growth_bytes")));
+    line(page, NULL, "    try malloc_trim(0) after such work, MALLOC_ARENA_MAX=2 with many threads, or another allocator");
+}
+
 static void frame_part(const struct report_frame *frame, char *text, size_t size)
 {
     char name[256];
@@ -519,7 +548,9 @@ static void show_finding(const struct page *page, size_t index)
     const struct report_finding *finding = &page->report->findings[index];
     title(page, index);
     where(page, finding);
-    if (finding->cause == REPORT_NONE || page->options->verbose) {
+    if (finding->verdict == VERDICT_RETENTION)
+        advice(page, finding);
+    else if (finding->cause == REPORT_NONE || page->options->verbose) {
         figures(page, finding);
         if (page->options->verbose)
             whole_stack(page, finding);
@@ -576,18 +607,56 @@ static void signed_bytes(struct words *words, int64_t bytes)
              words_bytes(&size, bytes < 0 ? -(double)bytes : (double)bytes));
 }
 
+/* What is too small to matter is left out; the first and the last are always there. */
+static void memory_part(struct row *row, const char *separator, const char *name, int64_t bytes)
+{
+    struct words words;
+    char part[120];
+    signed_bytes(&words, bytes);
+    snprintf(part, sizeof(part), "%s %s", name, words.text);
+    row_add(row, separator, part);
+}
+
+/* More than a tenth of the growth: then the report does not know where it went. */
+static void unexplained(struct row *row, const struct report_memory *memory)
+{
+    double growth = (double)memory->rss_end - (double)memory->rss_start, rest = fabs((double)memory->parts.unexplained);
+    char part[80];
+    if (growth < UNEXPLAINED_FLOOR || rest <= UNEXPLAINED_SHARE * growth)
+        return;
+    snprintf(part, sizeof(part), "(%.0f %% of the growth is not explained)", 100 * rest / growth);
+    row_add(row, " ", part);
+}
+
 static void memory(const struct page *page)
 {
     const struct report_memory *memory = &page->report->memory;
-    struct words start, end, heap, tracer, rest;
+    const struct parts *of = &memory->parts;
+    const struct {
+        const char *name;
+        int64_t bytes;
+    } parts[] = {
+        {"allocator overhead", of->overhead}, {"allocator holds free", of->retained}, {"Python arenas", of->arenas},
+        {"mmaps", of->mapped},                {"stacks", of->stacks},                 {"files", of->files},
+    };
+    struct words start, end;
+    char rss[160];
+    struct row row;
     if (!memory->known)
         return;
-    signed_bytes(&heap, memory->live_heap);
-    signed_bytes(&tracer, memory->tracer);
-    signed_bytes(&rest, memory->unexplained);
-    line(page, NULL, "WHERE RSS WENT  %s -> %s: live heap %s | tracer %s | not told apart %s",
-         words_bytes(&start, (double)memory->rss_start), words_bytes(&end, (double)memory->rss_end),
-         heap.text, tracer.text, rest.text);
+    snprintf(rss, sizeof(rss), "%s -> %s: ", words_bytes(&start, (double)memory->rss_start),
+             words_bytes(&end, (double)memory->rss_end));
+    row_begin(&row, page, "                ", "");
+    snprintf(row.text, sizeof(row.text), "WHERE RSS WENT  %s", rss);
+    memory_part(&row, "", "live heap", of->live_heap);
+    for (size_t i = 0; memory->told_apart && i < sizeof(parts) / sizeof(*parts); i++) {
+        if (llabs(parts[i].bytes) >= PART_SHOWN)
+            memory_part(&row, " | ", parts[i].name, parts[i].bytes);
+    }
+    memory_part(&row, " | ", "tracer", of->tracer);
+    memory_part(&row, " | ", "unexplained", of->unexplained);
+    unexplained(&row, memory);
+    row_end(&row);
 }
 
 static void peer_word(const struct page *page, const struct report_peer *peer, char *text, size_t size)
@@ -607,18 +676,20 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "opened",
+    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "limit", "opened",
          "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
-        char word[64], name[64];
+        char word[64], name[64], limit[24] = "";
+        if (peer->limit > 0)
+            snprintf(limit, sizeof(limit), "%" PRIu64, peer->limit);
         peer_word(page, peer, word, sizeof(word));
         snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 15 : 26),
                  peer->server ? " (accepted)" : "");
         line(page, NULL,
-             "             %-26s %5" PRIu64 " %5" PRIu64 " %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
+             "             %-26s %5" PRIu64 " %5" PRIu64 " %5s %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
-             name, peer->open, peer->peak, peer->opened, peer->closed, peer->closed_by_finalizer,
+             name, peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);
     }
 }
@@ -665,6 +736,7 @@ int report_write_text(const struct report *report, const struct text_options *op
     heading(&page);
     incompleteness(&page);
     answer(&page);
+    outlook(&page);
     for (size_t i = 0; i < report->finding_count; i++)
         show_finding(&page, i);
     processes(&page);

@@ -23,6 +23,9 @@ enum stray_key { STRAY_KEY_ADDRESS, STRAY_KEY_DESCRIPTOR, STRAY_KEY_TID, STRAY_K
 /* Hooked functions; the values stand in traces. */
 enum stray_hook_id {
     STRAY_HOOK_NONE = 0,
+#define INNER_HOOK(id, name) STRAY_HOOK_##name = id,
+#include "stray/inner_hooks.def"
+#undef INNER_HOOK
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
     STRAY_HOOK_##name = id,
 #include "stray/hooks.def"
@@ -31,6 +34,9 @@ enum stray_hook_id {
 
 /* One past the largest id, in whatever order the table's rows stand. */
 union stray_hook_ids {
+#define INNER_HOOK(id, name) char up_to_##name[(id) + 1];
+#include "stray/inner_hooks.def"
+#undef INNER_HOOK
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)            \
     char up_to_##name[(id) + 1];
 #include "stray/hooks.def"

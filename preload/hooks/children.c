@@ -76,8 +76,9 @@ pid_t stray_vfork_returned(long result, struct before_vfork before, const void *
 
 struct before_vfork stray_vfork_begins(void)
 {
-    uint64_t time = before_birth();
-    return (struct before_vfork){time, thread_self.flags};
+    struct before_vfork before = {before_birth(), thread_self.flags};
+    thread_self.flags |= THREAD_VFORKED;
+    return before;
 }
 
 /* In the parent. The child may have died inside a hook: what it left under way is nobody's. */
@@ -160,11 +161,11 @@ void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *c
     errno = kept;
 }
 
-void child_unpiped(uint16_t hook, const FILE *stream, int status)
+void child_unpiped(uint16_t hook, uint64_t time, const FILE *stream, int status)
 {
     int kept = errno;
     if (stream && may_record())
-        emit_now(STRAY_CLOSE, STRAY_CHILD, hook, handle_of(stream), (uint32_t)status, 0);
+        emit_at(time, STRAY_CLOSE, STRAY_CHILD, hook, handle_of(stream), (uint32_t)status, 0);
     errno = kept;
 }
 

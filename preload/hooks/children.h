@@ -10,6 +10,6 @@
 uint64_t before_birth(void);
 void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *caller);
 /* `stream` was closed; `status` is what pclose() said. */
-void child_unpiped(uint16_t hook, const FILE *stream, int status);
+void child_unpiped(uint16_t hook, uint64_t time, const FILE *stream, int status);
 
 #endif

@@ -20,9 +20,8 @@ void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *caller
     if (fd < 0 || !may_record())
         return;
     int kept = errno;
-    uint64_t time = clock_after();
     if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
-        emit_at(time, STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_stack(caller));
+        emit_now(STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_stack(caller));
     errno = kept;
 }
 
@@ -54,7 +53,7 @@ static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, c
         descriptor->endpoint = endpoint;
     }
     emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_stack(caller));
-    emit_at(now, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
+    emit_at(now + 1, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
 }
 
 /* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */
@@ -111,7 +110,6 @@ void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller
     if (fd < 0 || !may_record())
         return;
     int kept = errno;
-    uint64_t time = clock_after();
     struct descriptor *server = descriptors_tracked(listener);
     uint32_t endpoint = server ? server->endpoint : 0;
     if (endpoint == 0)
@@ -120,7 +118,7 @@ void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller
         server->endpoint = endpoint;
     if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint)) {
         descriptors_at(fd)->accepted = true;
-        emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+        emit_now(STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
     }
     errno = kept;
 }
@@ -185,15 +183,6 @@ int stray_hook_close(int fd)
     return result;
 }
 
-/* fclose() closes inside libc, unseen. */
-int stray_hook_fclose(FILE *stream)
-{
-    struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
-    int result = REAL(fclose)(stream);
-    after_close(&closing, STRAY_HOOK_fclose, 0, CALLER());
-    return result;
-}
-
 /* Of an original that no hook has seen (standard output, most often) only a socket's kind cannot be told. */
 static struct descriptor kind_of(int fd, int copy)
 {
@@ -208,13 +197,12 @@ void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
     if (to < 0 || !may_record())
         return;
     int kept = errno;
-    uint64_t time = clock_after();
     struct descriptor original = kind_of(from, to);
     uint8_t resource = original.resource;
     if (resource != STRAY_RESOURCE_NONE && descriptors_opened(to, resource, original.phase, original.endpoint)) {
         descriptors_at(to)->accepted = original.accepted;
         descriptors_at(to)->shut = original.shut;
-        emit_at(time, STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
+        emit_now(STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
     }
     errno = kept;
 }

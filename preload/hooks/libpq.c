@@ -92,7 +92,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     if (span->recorded && conn) {
         uint64_t now = clock_after();
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_stack(span->caller));
-        emit_at(now, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
+        emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
             emit_link(span->libpq, conn);
         else

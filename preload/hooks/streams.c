@@ -36,20 +36,67 @@ FILE *stray_hook_tmpfile64(void)
     return stream_made(STRAY_HOOK_tmpfile64, REAL(tmpfile64)(), CALLER());
 }
 
+#define PIPED_MAX 256
+
+static uint64_t piped[PIPED_MAX]; /* open streams of popen(); 0: none */
+static uint32_t piped_count;
+
+static bool exchange_piped(uint64_t old, uint64_t new)
+{
+    for (unsigned i = 0; i < PIPED_MAX; i++) {
+        uint64_t expected = old;
+        if (__atomic_load_n(&piped[i], __ATOMIC_RELAXED) == old &&
+            __atomic_compare_exchange_n(&piped[i], &expected, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+static void remember_piped(const FILE *stream)
+{
+    if (stream && exchange_piped(0, handle_of(stream)))
+        __atomic_fetch_add(&piped_count, 1, __ATOMIC_RELAXED);
+}
+
+/* Whether it is one of popen(). */
+static bool forget_piped(const FILE *stream)
+{
+    bool known = stream && UNLIKELY(__atomic_load_n(&piped_count, __ATOMIC_RELAXED) > 0) && exchange_piped(handle_of(stream), 0);
+    if (known)
+        __atomic_fetch_sub(&piped_count, 1, __ATOMIC_RELAXED);
+    return known;
+}
+
 FILE *stray_hook_popen(const char *command, const char *mode)
 {
-    uint64_t time = before_birth();
+    before_birth();
     FILE *stream = REAL(popen)(command, mode);
-    child_piped(STRAY_HOOK_popen, time, stream, CALLER());
+    remember_piped(stream);
+    child_piped(STRAY_HOOK_popen, clock_after(), stream, CALLER());
     return stream_made(STRAY_HOOK_popen, stream, CALLER());
 }
 
 int stray_hook_pclose(FILE *stream)
 {
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
+    uint64_t time = clock_before();
+    forget_piped(stream);
     int result = REAL(pclose)(stream);
     after_close(&closing, STRAY_HOOK_pclose, 0, CALLER());
-    child_unpiped(STRAY_HOOK_pclose, stream, result);
+    child_unpiped(STRAY_HOOK_pclose, time, stream, result);
+    return result;
+}
+
+/* fclose() closes inside libc, unseen. To a stream of popen() it does what pclose() does. */
+int stray_hook_fclose(FILE *stream)
+{
+    struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
+    uint64_t time = clock_before();
+    bool waits = forget_piped(stream);
+    int result = REAL(fclose)(stream);
+    after_close(&closing, STRAY_HOOK_fclose, 0, CALLER());
+    if (waits)
+        child_unpiped(STRAY_HOOK_fclose, time, stream, result);
     return result;
 }
 

@@ -30,40 +30,40 @@ ssize_t stray_hook_splice(int from, off_t *from_offset, int fd, off_t *offset, s
 #define RECEIVED_MAX 253
 
 /* A connection that another process accepted. */
-static void received_accepted(uint16_t hook, int fd, uint64_t time, uint32_t stack)
+static void received_accepted(uint16_t hook, int fd, uint32_t stack)
 {
     uint32_t endpoint = descriptors_local_endpoint(fd);
     if (!descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
         return;
     descriptors_at(fd)->accepted = true;
-    emit_at(time, STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
+    emit_now(STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
 }
 
 /* The socket's stamp is before the connection's: events with one stamp may change places. */
-static void received_connected(uint16_t hook, int fd, uint32_t endpoint, uint64_t time, uint32_t stack)
+static void received_connected(uint16_t hook, int fd, uint32_t endpoint, uint32_t stack)
 {
     if (!descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
         return;
-    emit_at(time, STRAY_OPEN, STRAY_SOCKET, hook, handle_of_descriptor(fd), 0, stack);
+    emit_now(STRAY_OPEN, STRAY_SOCKET, hook, handle_of_descriptor(fd), 0, stack);
     emit_now(STRAY_CONNECTED, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, stack);
 }
 
-static void received_other(uint16_t hook, uint8_t resource, int fd, uint64_t time, uint32_t stack)
+static void received_other(uint16_t hook, uint8_t resource, int fd, uint32_t stack)
 {
     if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
-        emit_at(time, STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, stack);
+        emit_now(STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, stack);
 }
 
-static void received(uint16_t hook, int fd, uint64_t time, uint32_t stack)
+static void received(uint16_t hook, int fd, uint32_t stack)
 {
     uint32_t peer = 0;
     enum descriptor_side side = descriptors_side(fd, &peer);
     if (side == SIDE_SERVER)
-        received_accepted(hook, fd, time, stack);
+        received_accepted(hook, fd, stack);
     else if (side == SIDE_CLIENT)
-        received_connected(hook, fd, peer, time, stack);
+        received_connected(hook, fd, peer, stack);
     else
-        received_other(hook, side == SIDE_NO_SOCKET ? STRAY_FILE : STRAY_SOCKET, fd, time, stack);
+        received_other(hook, side == SIDE_NO_SOCKET ? STRAY_FILE : STRAY_SOCKET, fd, stack);
 }
 
 /* Of control data that did not fit, the kernel leaves whole what it wrote. */
@@ -75,7 +75,7 @@ static size_t count_received(const struct msghdr *message, const struct cmsghdr 
     return count < RECEIVED_MAX ? count : RECEIVED_MAX;
 }
 
-static void receive_all(uint16_t hook, struct msghdr *message, uint64_t time, uint32_t stack)
+static void receive_all(uint16_t hook, struct msghdr *message, uint32_t stack)
 {
     for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control; control = CMSG_NXTHDR(message, control)) {
         if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
@@ -83,7 +83,7 @@ static void receive_all(uint16_t hook, struct msghdr *message, uint64_t time, ui
         for (size_t i = 0; i < count_received(message, control); i++) {
             int fd;
             __builtin_memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-            received(hook, fd, time, stack);
+            received(hook, fd, stack);
         }
     }
 }
@@ -103,8 +103,7 @@ static void look_for_descriptors(uint16_t hook, struct msghdr *message, const vo
     if (LIKELY(!carries_descriptors(message)) || !may_record())
         return;
     int kept = errno;
-    uint64_t time = clock_after();
-    receive_all(hook, message, time, capture_stack(caller));
+    receive_all(hook, message, capture_stack(caller));
     errno = kept;
 }
 

@@ -18,7 +18,7 @@ void traffic_note(struct descriptor *descriptor);
 /* After a call on `fd` that returned `result`: above 0 where something was moved. Leaves errno alone. */
 static inline void traffic_moved(int fd, ssize_t result)
 {
-    if (result <= 0 || !gate_open(GATE_TRACED))
+    if (result <= 0 || !gate_open(GATE_TRACED) || UNLIKELY(thread_self.flags & THREAD_VFORKED))
         return;
     struct descriptor *descriptor = descriptors_tracked(fd);
     if (UNLIKELY(descriptor != NULL))

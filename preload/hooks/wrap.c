@@ -5,15 +5,21 @@
 #include <errno.h>
 
 #include "hooks/libpq.h"
+#include "hooks/python_memory.h"
 #include "hooks/traffic.h"
 #include "record/young.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
+#include "state/python_samples.h"
 
 void note_finalizing(void)
 {
-    if (UNLIKELY(python_active() && python_finalizing()))
+    if (LIKELY(!python_active()))
+        return;
+    if (UNLIKELY(python_finalizing()))
         incarnation_end_begins(STRAY_ENDING_PYTHON);
+    else if (UNLIKELY(__atomic_load_n(&python_samples_due, __ATOMIC_RELAXED)))
+        python_memory_look();
 }
 
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller)

@@ -37,7 +37,8 @@ static inline uint64_t handle_of(const void *pointer)
 /* Of a hook: where it was called from, and what its caller's frame pointer was. */
 #define FRAME() __builtin_frame_address(0)
 
-/* Marks the beginning of the end when the Python interpreter is found to be finalizing. Cheap; called by the hooks of
+/* Marks the beginning of the end when the Python interpreter is found to be finalizing, and sees to it that its allocators
+ * are hooked while it is not. Cheap; called by the hooks of
  * acquires and of the releases that matter. */
 void note_finalizing(void);
 

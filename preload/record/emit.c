@@ -47,13 +47,16 @@ static inline bool is_outermost(const struct emission *emission)
     return !(emission->flags & (THREAD_EMITTING | THREAD_FLUSHING));
 }
 
-/* Where the lane is not to be had. */
-static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct stray_event *event)
+/* Where the lane is not to be had. `flags`: of the thread, before. */
+static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct stray_event *event, uint32_t flags)
 {
-    struct stray_lane *lane = NULL;
-    if (__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE)
+    struct stray_lane *lane = thread_self.lane ? thread_self.lane : lane_take(event->time);
+    if (__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE) { /* whoever closes the trace may have missed a new lane */
+        thread_self.flags = flags;                                  /* no lane is written to: lane_settle() need not wait */
         file_write_late(event);
-    else if (!(lane = thread_self.lane ? thread_self.lane : lane_take(event->time)))
+        return NULL;
+    }
+    if (!lane)
         spool_count_lost(1);
     return lane;
 }
@@ -61,11 +64,11 @@ static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct st
 INLINE struct emission enter(const struct stray_event *event)
 {
     struct emission emission = {.flags = thread_self.flags};
-    bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE;
     thread_self.flags = emission.flags | THREAD_EMITTING; /* before the lane is read: a handler that forks then knows */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    bool late = __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE; /* last: see lane_settle() */
     emission.lane = thread_self.lane;
-    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event))) {
+    if (__builtin_expect(late || !emission.lane, 0) && !(emission.lane = enter_slowly(event, emission.flags))) {
         thread_self.flags = emission.flags;
         return emission;
     }

@@ -30,7 +30,7 @@ uint64_t emit_before_move(uint64_t handle, uint8_t resource);
 /* A block that moved from `from` to `to`, or only changed its size where their handles are the same. */
 void emit_move(const struct stray_event *from, const struct stray_event *to);
 
-/* The common cases. */
+/* The common cases. Events of one handle with one stamp may change places: what follows from another is stamped later. */
 static inline void emit_now(uint8_t action, uint8_t resource, uint16_t hook, uint64_t handle, uint64_t value, uint32_t stack)
 {
     struct stray_event event = {clock_after(), handle, value, stack, hook, action, resource};

@@ -10,6 +10,7 @@
 #include "sys.h"
 #include "text.h"
 
+#define TURNS 100 /* taken by other threads that are waited for */
 #define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
 
 static struct {
@@ -192,7 +193,7 @@ static bool tables_written(void)
            __atomic_load_n(&file.defs, __ATOMIC_RELAXED) >= spool->defs_used;
 }
 
-bool file_write_tables(void)
+static bool write_tables(void)
 {
     if (tables_written())
         return true;
@@ -207,7 +208,7 @@ bool file_write_tables(void)
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity)
 {
     struct frame frame;
-    file_write_tables();
+    write_tables();
     if (!encode_events(lane, sequence, events, capacity, &frame))
         return false;
     bool written = append(&frame);
@@ -215,9 +216,20 @@ bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_even
     return written;
 }
 
+bool file_complete_tables(void)
+{
+    bool complete = write_tables();
+    for (unsigned i = 0; !complete && i < TURNS; i++) {
+        sys_yield();
+        complete = write_tables();
+    }
+    return complete;
+}
+
 void file_write_late(const struct stray_event *event)
 {
     uint64_t mask = sys_no_signals();
+    file_complete_tables(); /* the spool may go next */
     if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
         spool_count_lost(1);
     sys_signals(mask);

@@ -28,7 +28,8 @@ void file_make_way(int fd);
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity);
 /* Appends one event at once: after the final flush. Counted as lost where that fails. */
 void file_write_late(const struct stray_event *event);
-/* Appends new nodes and definitions. False: not all of them are in the file. */
-bool file_write_tables(void);
+/* Appends new nodes and definitions, and waits a little for other threads that are at it or amid making some. False: not all
+ * of them are in the file. */
+bool file_complete_tables(void);
 
 #endif

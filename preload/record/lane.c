@@ -11,6 +11,11 @@
 #include "sys.h"
 
 #define LOOKS_PER_SECOND 20
+#define SETTLES_IN       5     /* lane_settle() waits no longer than this part of a second */
+#define SEEN_IN          20000 /* ... and no less than this: by then what any processor has stored is seen by all */
+#define ROUNDS_MAX       100000 /* ... where no clock tells */
+
+static const struct thread *owner_words[SPOOL_LANES_MAX]; /* by lane number: the words of the thread that took it last */
 
 static bool owner_is_dead(uint32_t owner)
 {
@@ -73,8 +78,10 @@ struct stray_lane *lane_take(uint64_t now)
     struct stray_lane *lane = take_any(self);
     thread_self.lane = lane;
     thread_self.lane_after = now + clock_ticks_per_second / LOOKS_PER_SECOND;
-    if (lane)
+    if (lane) {
+        __atomic_store_n(&owner_words[lane->number], &thread_self, __ATOMIC_SEQ_CST); /* before the gate is read again */
         emit_system(STRAY_OWNER, self, 0);
+    }
     sys_signals(mask);
     return lane;
 }
@@ -135,6 +142,40 @@ static bool write_copy(const struct stray_lane *lane, unsigned which)
     return written;
 }
 
+/* The words of a thread that has gone may be anything by now, or nothing. */
+static bool is_emitting(const struct stray_lane *lane)
+{
+    const struct thread *words = __atomic_load_n(&owner_words[lane->number], __ATOMIC_ACQUIRE);
+    uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_ACQUIRE), flags = THREAD_EMITTING;
+    if (words && sys_peek(&flags, &words->flags, sizeof(flags)) != (ssize_t)sizeof(flags))
+        return false;
+    return flags & THREAD_EMITTING && owner != 0 && !owner_is_dead(owner);
+}
+
+static bool any_is_emitting(void)
+{
+    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
+        if (spool_lane(i) != thread_self.lane && is_emitting(spool_lane(i)))
+            return true;
+    return false;
+}
+
+bool lane_settle(void)
+{
+    if (__atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE) <= (thread_self.lane ? 1 : 0))
+        return true;
+    uint64_t begin = clock_before(), passed = 0;
+    bool busy = true;
+    for (unsigned i = 0; i < ROUNDS_MAX && (passed < clock_ticks_per_second / SEEN_IN ||
+                                            (busy && passed < clock_ticks_per_second / SETTLES_IN)); i++) {
+        sys_yield();
+        passed = clock_before() - begin;
+        busy = any_is_emitting();
+    }
+    return !busy;
+}
+
 static bool flush_lane(const struct stray_lane *lane)
 {
     unsigned older = lane->buffer[0].sequence < lane->buffer[1].sequence ? 0 : 1;
@@ -155,7 +196,7 @@ bool lane_flush_all(void)
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
         if (!thread_self.lane || i != thread_self.lane->number)
             written = flush_lane(spool_lane(i)) && written;
-    written = file_write_tables() && written;
+    written = file_complete_tables() && written;
     if (thread_self.lane) /* last: whoever finds the last words knows that all is there */
         written = flush_lane(thread_self.lane) && written;
     thread_self.flags = outer;

@@ -17,6 +17,10 @@ struct stray_lane *lane_take(uint64_t now);
  * Only the outermost emitter calls it. */
 void lane_make_room(struct stray_lane *lane);
 
+/* Waits until no other thread is amid an emission that began before GATE_LATE was set: then the lanes stay as they are. Not
+ * for ever, since a signal handler may hold one up. False: one may still come. */
+bool lane_settle(void);
+
 /* Writes out everything that all lanes hold, for the end of the process or an exec. The buffers are copied as they
  * stand and stay: a later, fuller frame of the same number supersedes this one. False: not all could be written, and the spool is still needed. */
 bool lane_flush_all(void);

@@ -188,13 +188,13 @@ static inline uint16_t *young_sum_place(const struct young_lane *lane, uint32_t 
 _Static_assert(YOUNG_SUMS == 1u << 9, "young_sum_place() takes 9 bits");
 
 /* Adds the pair (acquire, release at `time`) to its sum, if there already is one, and frees the acquire's slot. False:
- * there is none yet. The sum's number is raised first: a kill between the two stores must not lose the pair. */
+ * there is none yet, or none that has room for more. The sum's number is raised first: a kill between the two stores must not lose the pair. */
 static inline bool young_add(const struct young_lane *lane, struct stray_event *acquire, uint64_t time)
 {
     uint64_t age = young_age(acquire, time);
     struct stray_event *sum = &lane->events[*young_sum_place(lane, acquire->stack, age)];
     if (sum->action != STRAY_ELIDED || sum->stack != acquire->stack || sum->hook != acquire->hook ||
-        sum->handle >> 56 != age >> 56)
+        sum->handle >> 56 != age >> 56 || sum->value >> 63)
         return false;
     sum->handle++;
     sum->value += acquire->value;

@@ -294,6 +294,16 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
     return count;
 }
 
+/* To 3.11 the current thread is the process's, later each thread's own: in both cases only who holds the lock has the same
+ * answer twice. */
+const struct python_allocators *python_allocators_held(void)
+{
+    if (!python_active() || finalizer() != 0 || !runtime.allocators.current_thread)
+        return NULL;
+    void *thread = runtime.this_thread();
+    return thread && thread == runtime.allocators.current_thread() ? &runtime.allocators : NULL;
+}
+
 bool python_finalizing(void)
 {
     return python_active() && finalizer() != 0;

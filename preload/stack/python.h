@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct python_allocators;
+
 struct python_frame {
     uint64_t
         key; /* identifies the executing point, also across code objects that had the same address in turn */
@@ -71,6 +73,9 @@ const char *python_note(void);
 /* The frames of this thread, innermost first; at most `capacity`. 0 where it runs no Python, or when another
  * thread is finalizing the interpreter. *ret_truncated: there were more. */
 size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated);
+
+/* The interpreter's functions for its allocators, if this thread holds its lock, else NULL. */
+const struct python_allocators *python_allocators_held(void);
 
 /* Whether the interpreter is being finalized. May become false again when it is gone entirely. */
 bool python_finalizing(void);

@@ -176,9 +176,22 @@ static unsigned minor_version(const struct module_symbol *number, const struct m
     return minor;
 }
 
+/* All of them or none. */
+static void find_allocators(struct python_allocators *allocators, const struct module_symbol *current,
+                            const struct module_symbol *name, const struct module_symbol *get, const struct module_symbol *set)
+{
+    if (!current->address || !name->address || !get->address || !set->address)
+        return;
+    allocators->current_thread = (void *(*)(void))current->address;
+    allocators->name = (const char *(*)(void))name->address;
+    allocators->get = (void (*)(enum python_domain, struct python_allocator *))get->address;
+    allocators->set = (void (*)(enum python_domain, struct python_allocator *))set->address;
+}
+
 enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsigned *ret_minor)
 {
-    enum { STATE, CODE, UNICODE, BYTES, EVALUATOR, THIS_THREAD, VERSION, GET_VERSION, COUNT };
+    enum { STATE, CODE, UNICODE, BYTES, EVALUATOR, THIS_THREAD, CURRENT, UNCHECKED, NAME, GET, SET, VERSION,
+           GET_VERSION, COUNT };
     struct module_symbol symbols[COUNT] = {
         [STATE] = {.name = "_PyRuntime"},
         [CODE] = {.name = "PyCode_Type"},
@@ -186,6 +199,11 @@ enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsign
         [BYTES] = {.name = "PyBytes_Type"},
         [EVALUATOR] = {.name = "_PyEval_EvalFrameDefault"},
         [THIS_THREAD] = {.name = "PyGILState_GetThisThreadState"},
+        [CURRENT] = {.name = "PyThreadState_GetUnchecked", .optional = true}, /* from 3.13 */
+        [UNCHECKED] = {.name = "_PyThreadState_UncheckedGet", .optional = true},
+        [NAME] = {.name = "_PyMem_GetCurrentAllocatorName", .optional = true},
+        [GET] = {.name = "PyMem_GetAllocator", .optional = true},
+        [SET] = {.name = "PyMem_SetAllocator", .optional = true},
         [VERSION] = {.name = "Py_Version", .optional = true},
         [GET_VERSION] = {.name = "Py_GetVersion", .optional = true},
     };
@@ -204,6 +222,8 @@ enum python_found python_runtime_find(struct python_runtime *ret_runtime, unsign
     runtime.evaluator = symbols[EVALUATOR].address;
     runtime.evaluator_size = symbols[EVALUATOR].size;
     runtime.this_thread = (void *(*)(void))symbols[THIS_THREAD].address;
+    find_allocators(&runtime.allocators, symbols[CURRENT].address ? &symbols[CURRENT] : &symbols[UNCHECKED], &symbols[NAME],
+                    &symbols[GET], &symbols[SET]);
     if (!code_type_agrees(&runtime) || (*ret_minor >= 13 && !debug_offsets_agree(&runtime)))
         return PYTHON_UNSUPPORTED;
     *ret_runtime = runtime;

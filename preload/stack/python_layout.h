@@ -12,6 +12,7 @@
 #define STRAY_STACK_PYTHON_LAYOUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "stack/module_symbols.h"
@@ -62,6 +63,26 @@ enum {
     PYTHON_OWNED_BY_CSTACK = 3, /* `owner` of a shim frame, 3.12 and 3.13 */
 };
 
+/* PyMemAllocatorEx */
+struct python_allocator {
+    void *context;
+    void *(*malloc)(void *context, size_t size);
+    void *(*calloc)(void *context, size_t count, size_t size);
+    void *(*realloc)(void *context, void *old, size_t size);
+    void (*free)(void *context, void *block);
+};
+
+/* PyMemAllocatorDomain */
+enum python_domain { PYTHON_DOMAIN_RAW, PYTHON_DOMAIN_MEM, PYTHON_DOMAIN_OBJECT };
+
+/* The interpreter's functions that lead to its allocators. None allocates; the last two are for who holds its lock. */
+struct python_allocators {
+    void *(*current_thread)(void); /* PyThreadState_GetUnchecked */
+    const char *(*name)(void);     /* _PyMem_GetCurrentAllocatorName; NULL, too, where they are not the interpreter's own */
+    void (*get)(enum python_domain domain, struct python_allocator *allocator);
+    void (*set)(enum python_domain domain, struct python_allocator *allocator);
+};
+
 /* An interpreter found in this process. */
 struct python_runtime {
     struct python_layout layout;
@@ -70,6 +91,7 @@ struct python_runtime {
     uint64_t code_type, unicode_type, bytes_type;
     uint64_t evaluator, evaluator_size; /* _PyEval_EvalFrameDefault */
     void *(*this_thread)(void);         /* PyGILState_GetThisThreadState */
+    struct python_allocators allocators; /* all NULL: not to be hooked */
 };
 
 enum python_found {

@@ -100,7 +100,8 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     descriptor->accepted = descriptor->shut = false;
     descriptor->phase = phase;
     descriptor->endpoint = endpoint;
-    __atomic_store_n(&descriptor->resource, resource, __ATOMIC_RELEASE);
+    struct descriptor next = {.resource = resource, .turn = (uint16_t)(descriptor->turn + 1)};
+    __atomic_store_n(&descriptor->word, next.word, __ATOMIC_RELEASE);
     raise_highest(fd);
     return true;
 }
@@ -200,13 +201,17 @@ bool descriptors_restore(int fd, const struct descriptor *row)
     return true;
 }
 
+/* Another thread may be opening the number meanwhile: then either the row is its own by the time of the exchange, and stays,
+ * or its event is stamped after `time`. */
 static void reconcile(int fd, struct descriptor *descriptor)
 {
-    uint8_t resource = descriptor->resource;
-    if (is_same(fd, descriptor) || !__atomic_compare_exchange_n(&descriptor->resource, &resource, 0, false, __ATOMIC_ACQ_REL,
-                                                                __ATOMIC_RELAXED))
+    struct descriptor seen = {.word = __atomic_load_n(&descriptor->word, __ATOMIC_ACQUIRE)};
+    uint64_t time = clock_after();
+    struct descriptor gone = {.turn = seen.turn};
+    if (seen.resource == 0 || is_same(fd, descriptor) ||
+        !__atomic_compare_exchange_n(&descriptor->word, &seen.word, gone.word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    emit_now(STRAY_RECONCILED, resource, 0, (uint64_t)fd, 0, 0);
+    emit_at(time, STRAY_RECONCILED, seen.resource, 0, (uint64_t)fd, 0, 0);
 }
 
 void descriptors_sample(void)

@@ -21,7 +21,13 @@ struct descriptor {
     uint32_t uses;     /* how often it was read from or written to */
     uint32_t told;     /* ... as the trace says so far */
     uint32_t endpoint; /* definition of the peer; of a listening socket: its own address; 0: unknown */
-    uint8_t resource;  /* enum stray_resource; 0: not tracked */
+    union {
+        struct {
+            uint8_t resource; /* enum stray_resource; 0: not tracked */
+            uint16_t turn;    /* another one each time that the number is opened */
+        };
+        uint32_t word; /* of both, to be exchanged at one stroke */
+    };
     uint8_t phase;     /* enum descriptor_phase */
     bool accepted;     /* a connection of which this process, or the one it was inherited from, is the server */
     bool shut;         /* this side has shut it down, for reading or as a whole */
@@ -41,7 +47,8 @@ bool descriptors_is_socket(int fd);
 /* Gives back a row that was taken away for a close, if what it was about is still open. */
 bool descriptors_restore(int fd, const struct descriptor *row);
 
-/* Notes a new descriptor (its identity is read). False: its number is beyond the table, and it is not to be recorded. */
+/* Notes a new descriptor (its identity is read). To be called before its event is stamped: an earlier owner of the number that
+ * went unseen may be found gone until then. False: its number is beyond the table, and it is not to be recorded. */
 bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */

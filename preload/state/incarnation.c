@@ -20,6 +20,7 @@
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/foreign.h"
+#include "state/python_samples.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
 #include "state/threads.h"
@@ -44,6 +45,7 @@ static struct {
     int status;
     uint64_t losses_told;
     uint32_t ending, ended, starting;
+    uint32_t executing; /* threads that are about to execute a program */
     bool traced;
 } process;
 
@@ -215,7 +217,7 @@ static void tell_successors(void)
 static bool start(uint32_t origin)
 {
     make_id(process.id);
-    process.ending = process.ended = 0;
+    process.ending = process.ended = process.executing = 0;
     process.losses_told = 0;
     process.status = 0;
     if (!open_files(origin))
@@ -256,6 +258,7 @@ static void forget_parent(void)
     tempfiles_forget();
     children_forget();
     threads_forget();
+    python_samples_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -345,7 +348,7 @@ uint32_t gate_open_slow(uint32_t bits)
 {
     if (process.pid == 0 && !(bits & GATE_HEAP))
         return 0;
-    if (thread_self.flags != 0) { /* the tracer's own doing, or interrupted by what asks now */
+    if (thread_self.flags & ~(uint32_t)THREAD_VFORKED) { /* the tracer's own doing, or interrupted by what asks now */
         stand_in();
         return 0;
     }
@@ -383,8 +386,9 @@ void incarnation_end_begins(unsigned ending)
     if (!__atomic_load_n(&process.ending, __ATOMIC_RELAXED) && is_traced() &&
         !__atomic_exchange_n(&process.ending, 1, __ATOMIC_RELAXED)) {
         young_stop();
-        sample_whole();
+        sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
+        sample_more(); /* which takes a while, in which the service does nothing */
     }
 }
 
@@ -414,7 +418,7 @@ static bool say_last_words(unsigned ending, int status)
 
 static void close_spool(void)
 {
-    bool written = lane_flush_all();
+    bool settled = lane_settle(), written = lane_flush_all() && settled;
     spool->state = STRAY_SPOOL_CLOSED;
     if (written)
         spool_remove();
@@ -424,7 +428,7 @@ void incarnation_end(unsigned ending, int status)
 {
     if (!say_last_words(ending, status))
         return;
-    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_RELEASE);
+    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);
     close_spool();
 }
 
@@ -451,11 +455,15 @@ void incarnation_before_exec(void)
     if (!is_traced())
         return;
     young_stop(); /* should the exec fail, the buffers written out here may only grow: the fuller copy counts */
-    sample_whole();
+    sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
+    sample_more();
     descriptors_before_exec();
-    if (lane_flush_all())
+    __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);
+    bool settled = lane_settle();
+    if (lane_flush_all() && settled)
         spool->state = STRAY_SPOOL_EXECING;
 }
 
@@ -464,5 +472,7 @@ void incarnation_exec_failed(void)
     if (!is_traced())
         return;
     spool->state = STRAY_SPOOL_LIVE;
+    if (__atomic_sub_fetch(&process.executing, 1, __ATOMIC_RELAXED) == 0 && !__atomic_load_n(&process.ended, __ATOMIC_RELAXED))
+        __atomic_fetch_and(gate_word, ~(uint32_t)GATE_LATE, __ATOMIC_RELEASE);
     emit_system(STRAY_EXEC_FAILED, 0, 0);
 }

@@ -6,6 +6,8 @@
 #include "text.h"
 
 #define SECOND       UINT64_C(1000000000)
+#define GAP_SHARE    8                       /* no more than an eighth of the time before the last telling is untold */
+#define GAP_MIN      SECOND
 #define GAP_MAX      (60 * SECOND)
 #define COST_FACTOR  1000                    /* at most a thousandth of the time goes into this */
 #define ABANDONED    (60 * SECOND)           /* whoever was about it has been killed, or has jumped away */
@@ -19,7 +21,8 @@
 
 static struct {
     uint64_t busy_since; /* monotonic; 0: nobody is about it */
-    uint64_t due, gap;
+    uint64_t begun, due;
+    int fd; /* that is being read; 0: none. A child that another thread forks meanwhile has it, too */
 } state;
 
 /* One map: its first line, then what follows. */
@@ -209,6 +212,14 @@ static uint64_t stack_size(void)
     return sys_getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : STACK_PLAIN;
 }
 
+/* It is open for a while: meanwhile the program may close all there are, and use the number for something else. So what is
+ * read moves no offset, and what is closed is what was opened. */
+static bool is_same_file(int fd, const struct stat *before)
+{
+    struct stat now;
+    return sys_fstat(fd, &now) == 0 && now.st_dev == before->st_dev && now.st_ino == before->st_ino;
+}
+
 /* Nothing counts without the END that closes it. */
 static void tell_all(int fd)
 {
@@ -217,7 +228,7 @@ static void tell_all(int fd)
     size_t total = 0;
     ssize_t size;
     emit_system(STRAY_PART, STRAY_PART_BEGIN, 0);
-    while ((size = sys_read(fd, text, sizeof(text))) > 0 && total < TEXT_MAX) {
+    while ((size = sys_pread(fd, text, sizeof(text), (off_t)total)) > 0 && total < TEXT_MAX) {
         take_bytes(&reading, text, (size_t)size);
         total += (size_t)size;
     }
@@ -233,11 +244,12 @@ static uint64_t now(void)
     return sys_nanoseconds(CLOCK_MONOTONIC);
 }
 
-static void schedule(uint64_t cost)
+static void schedule(uint64_t time, uint64_t cost)
 {
-    uint64_t gap = state.gap < GAP_MAX / 2 ? 2 * state.gap : GAP_MAX;
-    state.gap = gap;
-    __atomic_store_n(&state.due, now() + (gap > cost * COST_FACTOR ? gap : cost * COST_FACTOR), __ATOMIC_RELAXED);
+    uint64_t gap = (time - state.begun) / GAP_SHARE;
+    gap = gap < GAP_MIN ? GAP_MIN : gap > GAP_MAX ? GAP_MAX : gap;
+    gap = gap < cost * COST_FACTOR ? cost * COST_FACTOR : gap;
+    __atomic_store_n(&state.due, time + gap, __ATOMIC_RELAXED);
 }
 
 void parts_tell(void)
@@ -246,12 +258,17 @@ void parts_tell(void)
     if (begun == 0 || (busy != 0 && begun - busy < ABANDONED) ||
         !__atomic_compare_exchange_n(&state.busy_since, &busy, begun, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return;
+    struct stat opened;
     int fd = sys_open("/proc/self/smaps", O_RDONLY, 0);
-    if (fd >= 0) {
+    if (fd >= 0 && sys_fstat(fd, &opened) == 0) {
+        state.fd = fd;
         tell_all(fd);
-        sys_close(fd);
+        state.fd = 0;
+        if (is_same_file(fd, &opened))
+            sys_close(fd);
     }
-    schedule(now() - begun);
+    uint64_t time = now();
+    schedule(time, time - begun);
     __atomic_store_n(&state.busy_since, 0, __ATOMIC_RELEASE);
 }
 
@@ -260,8 +277,27 @@ bool parts_due(void)
     return now() >= __atomic_load_n(&state.due, __ATOMIC_RELAXED);
 }
 
+/* "/proc/PID/smaps": nobody here has opened it, for it would say another PID then. */
+static bool is_of_another(int fd)
+{
+    char link[40], name[40];
+    struct text path = TEXT(link), wanted = TEXT(name);
+    text_string(&path, "/proc/self/fd/");
+    text_number(&path, (uint64_t)fd);
+    text_string(&wanted, "/proc/");
+    text_number(&wanted, (uint64_t)sys_getppid());
+    text_string(&wanted, "/smaps");
+    char found[40];
+    ssize_t size = sys_readlink(link, found, sizeof(found) - 1);
+    found[size > 0 ? size : 0] = 0;
+    return string_equal(found, name);
+}
+
 void parts_begin(void)
 {
+    if (state.fd > 0 && is_of_another(state.fd))
+        sys_close(state.fd);
+    state.fd = 0;
     state.busy_since = 0;
-    state.gap = SECOND / 2;
+    state.begun = now();
 }

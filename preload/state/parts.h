@@ -13,7 +13,7 @@
 
 /* Tells the parts now, unless another thread is about it. */
 void parts_tell(void);
-/* Whether it is time to: 1 s after the first time, then 2 s, 4 s, ... 60 s after the one before; less often where it takes long. */
+/* Whether it is time to: after an eighth of the time so far, at least 1 s and at most 60 s; less often where it takes long. */
 bool parts_due(void);
 /* A new process, or a new trace. */
 void parts_begin(void);

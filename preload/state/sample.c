@@ -8,6 +8,7 @@
 #include "state/incarnation.h"
 #include "state/limits.h"
 #include "state/parts.h"
+#include "state/python_samples.h"
 #include "state/tempfiles.h"
 #include "settings.h"
 #include "sys.h"
@@ -51,13 +52,13 @@ void sample_force(void)
     descriptors_sample();
     tempfiles_sample();
     children_sample();
+    python_samples_look();
 }
 
-void sample_whole(void)
+void sample_more(void)
 {
     limits_tell();
     parts_tell();
-    sample_force();
 }
 
 /* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
@@ -67,9 +68,8 @@ static void take(uint64_t now)
     if (now >= due && incarnation_is_self() && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
                                                   __ATOMIC_RELAXED)) {
         if (parts_due())
-            sample_whole();
-        else
-            sample_force();
+            sample_more();
+        sample_force();
     }
 }
 
@@ -79,7 +79,8 @@ void sample_init(void)
     emit_due = clock_before() + interval_ticks();
     limits_begin();
     parts_begin();
-    sample_whole();
+    sample_more();
+    sample_force();
 }
 
 void sample_stop(void)

@@ -12,7 +12,7 @@ void sample_init(void);
 void sample_stop(void);
 /* Takes one whatever the time: at the start and before the end. */
 void sample_force(void);
-/* The same, with limits and the parts of memory. */
-void sample_whole(void);
+/* The rest, which takes longer: limits, and the parts of memory. */
+void sample_more(void);
 
 #endif

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,10 @@ for name in [name for name in os.environ if name.startswith("STRAY_") or name ==
     del os.environ[name]
 os.environ["PATH"] = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ["PATH"]
 os.environ["LC_ALL"] = "C.UTF-8"
+# Nor the signals that nohup and shells in the background ignore: targets die by some of them.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def shell(script, *arguments):

@@ -2,7 +2,7 @@
 """Files, pipes, epolls and all other descriptors that are no sockets: K of N at each place, and what becomes of them."""
 import pytest
 
-from conftest import PYTHON, SOURCES
+from conftest import PYTHON, SOAK, SOURCES
 
 
 @pytest.mark.parametrize("threads", [1, 8])
@@ -25,6 +25,11 @@ def test_fortified_callers(stray, target):
 
 def test_raw_system_calls(stray, target):
     stray.run([target("target_raw")]).ok().check()
+
+
+@pytest.mark.parametrize("round", range(3 * SOAK))
+def test_numbers_that_come_back_while_they_are_looked_at(stray, target, round):
+    stray.run([target("target_reuse")]).ok().check()
 
 
 def test_inherited(stray, target):

@@ -131,6 +131,16 @@ def test_surroundings_become_hostile(stray, target, tmp_path, how):
         assert children == (how in ("memory", "exec")), "where the folder cannot be written, children run untraced"
 
 
+if os.getuid() == 0:
+    def test_a_daemon_that_gives_up_its_privileges(stray, target, tmp_path):
+        for folder in (tmp_path, *tmp_path.parents):
+            folder.chmod(folder.stat().st_mode | 0o055)
+        result = stray.run([target("target_privileges"), tmp_path]).ok().check()
+        report = result.report()
+        assert report.trace["lost_events"] == 0 and report.trace["complete"]
+        assert [process["end"] for process in report.processes] == ["exit"] * 2
+
+
 def test_the_folder_is_removed(stray, target):
     """Nothing is left to report, and nothing comes back."""
     trace = stray.new_folder()

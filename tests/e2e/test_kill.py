@@ -31,13 +31,7 @@ def test_nothing_that_returned_is_lost(stray, target, threads, options, round):
     lines += process.stdout.read().splitlines(True)
     assert process.wait() == -signal.SIGKILL
 
-    acknowledged = [0] * threads
-    for line in lines:
-        if line.endswith(b"\n"):
-            thread, done = map(int, line.split())
-            acknowledged[thread] = max(acknowledged[thread], done)
-    assert sum(acknowledged) > 0
-
+    acknowledged = acknowledgements(lines, threads)
     report = stray.report(process.trace)
     assert report.process(process.pid)["end"] in ("signal", "killed")
     assert report.trace["lost_events"] == 0
@@ -52,6 +46,35 @@ def test_nothing_that_returned_is_lost(stray, target, threads, options, round):
         assert done <= young["opened"] <= done + 2 * BATCH and young["open"] <= 1
         assert done // BATCH <= sockets["opened"] <= done // BATCH + 2
         assert done // BATCH <= files["opened"] <= done // BATCH + 2 and files["open"] <= 1
+
+
+def acknowledgements(lines, threads):
+    acknowledged = [0] * threads
+    for line in lines:
+        if line.endswith(b"\n"):
+            thread, done = map(int, line.split())
+            acknowledged[thread] = max(acknowledged[thread], done)
+    assert sum(acknowledged) > 0
+    return acknowledged
+
+
+@pytest.mark.parametrize("how", ["_exit", "exit", "quick_exit", "exec", "exec-fails"])
+@pytest.mark.parametrize("round", range(10 * SOAK))
+def test_what_other_threads_do_while_one_ends_it(stray, target, how, round):
+    """Whatever had returned, up to the very end, is in the trace, which is complete and needs no spool."""
+    threads, after = 8, random.Random(round).randrange(1000, 60000)
+    process = stray.start([target("target_acks"), threads, 0, how, after], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    lines = process.stdout.read().splitlines(True)
+    assert process.wait() == 0
+    acknowledged = acknowledgements(lines, threads)
+    report = stray.report(process.trace)
+    assert report.trace["lost_events"] == 0 and report.trace["complete"]
+    assert [each["end"] for each in report.processes] == (["exec", "exit"] if how == "exec" else ["exit"])
+    assert not list(process.trace.glob("*.spool"))
+    for thread, done in enumerate(acknowledged):
+        kept, young = report.sum(f"kept_{thread}", "heap"), report.sum(f"young_{thread}", "heap")
+        assert (done <= kept["opened"] <= done + 1, done <= young["opened"] <= done + 1) == (True, True), (done, kept, young)
+        assert kept["closed"] == 0 and young["open"] <= 1
 
 
 def test_killed_before_anything(stray):

@@ -11,10 +11,10 @@ def stated_uses(result):
     return {int(fd): int(count) for fd, count in re.findall(r"^uses (\d+) (\d+)$", result.stdout, re.MULTILINE)}
 
 
-def told_uses(stray, result):
+def told_uses(stray, result, pid=None):
     """The last that the trace says of each descriptor."""
     told = {}
-    for path in result.files(result.pid):
+    for path in result.files(pid or result.pid):
         dump = stray.call("dump", path)
         assert dump.returncode == 0, dump.stderr
         for line in dump.stdout.splitlines():
@@ -29,6 +29,14 @@ def test_every_use_is_counted(stray, target, arguments):
     result = stray.run([target("target_traffic"), *arguments]).ok()
     stated = stated_uses(result)
     assert stated and told_uses(stray, result) == stated
+
+
+def test_children_have_books_of_their_own(stray, target):
+    """Where the child's first call is a read, that one is counted; what a vfork child does is not its parent's doing."""
+    result = stray.run([target("target_traffic"), "forked"]).ok()
+    [(child, fd)] = re.findall(r"^child (\d+) (\d+)$", result.stdout, re.MULTILINE)
+    assert told_uses(stray, result) == stated_uses(result)
+    assert told_uses(stray, result, int(child)) == {int(fd): 1}
 
 
 def test_descriptors_that_come_with_messages(stray, target, tmp_path):

@@ -144,7 +144,7 @@ Test(check, growth)
     connections(15, true, STEADY);
     finish();
     report->memory = (struct report_memory){
-        .known = true, .rss_start = 1 << 20, .rss_end = 5 << 20, .tracer = 1 << 20, .span_s = 3600};
+        .known = true, .rss_start = 1 << 20, .rss_end = 5 << 20, .parts.tracer = 1 << 20, .span_s = 3600};
     struct check_rules rules = defaults();
     rules.growth_given = true;
     rules.growth = 3 << 20;

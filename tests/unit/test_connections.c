@@ -280,6 +280,35 @@ Test(connections, what_each_thread_keeps_for_itself)
     expect_harmless(20, VERDICT_STATIC);
 }
 
+/* A run so short that the scheduler stretches it: `stall` seconds lie before the second half of `count` that are opened
+ * and never used, `wait` seconds behind them, and `work` allocations that a mark told late. */
+static enum verdict judge_brief(int count, double stall, double wait, double work)
+{
+    begin();
+    figures.work_is_load = figures.connection = false;
+    for (int i = 0; i < count; i++) {
+        struct usage *usage = add(1 + i * 0.0001 + (2 * i < count ? 0 : stall), 0, 0);
+        usage->work = 1000;
+        usage->work_by = 1020;
+    }
+    forget_uses();
+    figures.tc = usages[count - 1].birth + wait;
+    figures.work = 1020 + work;
+    cr_assert_eq(usage_judge_open(&figures, &judgement, marks), 0);
+    return judgement.verdict;
+}
+
+Test(connections, stalls_in_a_short_run)
+{
+    for (double wait = 0.001; wait < 0.5; wait *= 2) {
+        for (double stall = 0; stall < 0.4; stall += 0.05) {
+            cr_expect_eq(judge_brief(80, stall, wait, 0), VERDICT_LEAKED, "%g %g", stall, wait);
+            cr_expect_eq(judge_brief(80, stall, wait, 100), VERDICT_LEAKED, "%g %g", stall, wait);
+            cr_expect_eq(judge_brief(20, stall, wait, 2000), VERDICT_STATIC, "%g %g", stall, wait);
+        }
+    }
+}
+
 Test(connections, a_pool_that_hands_out_the_last)
 {
     figures.exits = false;

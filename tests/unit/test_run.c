@@ -60,13 +60,13 @@ Test(run, usage)
     REFUSED(2, "--max-size 20000000000G", "--max-size", "20000000000G", "--", "true");
     REFUSED(2, "--interval -1", "--interval", "-1", "--", "true");
     REFUSED(2, "no resource \"heaps\"", "--only", "connection,heaps", "--", "true");
+    REFUSED(2, "--python-memory some", "--python-memory", "some", "--", "true");
     REFUSED(2, "--sql all", "--sql", "all", "--", "true");
 }
 
 Test(run, what_is_not_there_yet)
 {
     REFUSED(125, "not available yet", "--sample", "1M", "--", "true");
-    REFUSED(125, "not available yet", "--python-memory", "exact", "--", "true");
     REFUSED(125, "not available yet", "--pair", "a=ret!0:b=a0", "--", "true");
     REFUSED(125, "not available yet", "--sql", "text", "--", "true");
 }

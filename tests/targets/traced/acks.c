@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * acks THREADS [PAUSE]: opens without end and says, after every few, how many opens have returned; then pauses
+ * acks THREADS [PAUSE [HOW AFTER]]: opens without end and says, after every few, how many opens have returned; then pauses
  * for PAUSE microseconds:
  *     T N     thread T has completed N blocks at kept_T, and for every 64 blocks a socket at socket_T and a file at file_T
- * Whoever kills it can compare what it said with what the trace holds.
+ * Whoever kills it can compare what it said with what the trace holds. With HOW, it says so after each block, and one more
+ * thread ends the process in that way AFTER microseconds: _exit, exit, quick_exit, exec; or exec-fails, twice, and then _exit.
  */
 #include "expect.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #define BATCH 64
 
 static useconds_t pause_us;
+static int said_every = BATCH;
 
 /* One pair of sites a thread, so that each thread's count can be told. */
 #define SITES(n)                                                                                              \
@@ -41,14 +44,23 @@ static const struct sites {
              {kept_4, socket_4, file_4, young_4}, {kept_5, socket_5, file_5, young_5},
              {kept_6, socket_6, file_6, young_6}, {kept_7, socket_7, file_7, young_7}};
 
+static void say(long thread, long done)
+{
+    char line[64];
+    int length = snprintf(line, sizeof(line), "%ld %ld\n", thread, done);
+    MUST(write(STDOUT_FILENO, line, (size_t)length) == length);
+}
+
 static void *work(void *argument)
 {
     long me = (long)argument;
     for (long done = 0;;) {
-        char line[64];
-        for (int i = 0; i < BATCH; i++, done++) {
+        for (int i = 1; i <= BATCH; i++) {
             MUST(sites[me].keep());
             sites[me].young();
+            done++;
+            if (i < BATCH && i % said_every == 0)
+                say(me, done);
         }
         int file = sites[me].open_file();
         MUST(file >= 0);
@@ -58,12 +70,31 @@ static void *work(void *argument)
         if (fd > 3000) /* far from any limit; the oldest are closed where they were made */
             for (int old = 100; old <= fd; old++)
                 close(old);
-        int length = snprintf(line, sizeof(line), "%ld %ld\n", me, done);
-        MUST(write(STDOUT_FILENO, line, (size_t)length) == length);
+        say(me, done);
         if (pause_us)
             usleep(pause_us);
     }
     return NULL;
+}
+
+static void become(const char *program)
+{
+    execl(program, program, (char *)NULL);
+}
+
+static void end(const char *how)
+{
+    if (strcmp(how, "exec") == 0)
+        become("/bin/true");
+    if (strcmp(how, "exit") == 0)
+        exit(0);
+    if (strcmp(how, "quick_exit") == 0)
+        quick_exit(0);
+    if (strcmp(how, "exec-fails") == 0) {
+        become("/nonexistent");
+        become("/dev/null");
+    }
+    _exit(0);
 }
 
 int main(int argc, char **argv)
@@ -78,6 +109,13 @@ int main(int argc, char **argv)
     for (long i = 1; i < threads; i++) {
         pthread_t id;
         MUST(pthread_create(&id, NULL, work, (void *)i) == 0);
+    }
+    if (argc > 4) {
+        pthread_t id;
+        said_every = 1;
+        MUST(pthread_create(&id, NULL, work, (void *)0) == 0);
+        usleep((useconds_t)atol(argv[4]));
+        end(argv[3]);
     }
     work((void *)0);
     return 0;

@@ -107,6 +107,11 @@ static SITE FILE *by_popen(void)
     MUST(stream);
     return stream;
 }
+static SITE FILE *by_popen_and_fclose(void)
+{
+    FILE *stream = popen("exit 3", "r");
+    return stream;
+}
 static SITE FILE *left_by_popen(void)
 {
     FILE *stream = popen("exit 3", "r");
@@ -183,6 +188,10 @@ static void reaps(void)
     for (int n = 0; n < MANY; n++)
         MUST(pclose(by_popen()) == 3 << 8);
     expect("by_popen", "child", MANY, MANY, -1);
+    for (int i = 0; i < MANY; i++)
+        MUST(fclose(by_popen_and_fclose()) == 3 << 8);
+    expect("by_popen_and_fclose", "child", MANY, MANY, -1);
+    expect("by_popen_and_fclose", "file", MANY, MANY, -1);
     MUST(left_by_popen() != NULL);
     expect("left_by_popen", "child", 1, 0, -1);
     MUST(wait(NULL) > 0);

@@ -6,6 +6,7 @@
  *   traffic calls [THREADS]    each call a known number of times, by so many threads at once on sockets they share
  *   traffic messages PATH      descriptors by SCM_RIGHTS, of every kind and with too little room
  *   traffic errors             calls that fail, are interrupted, or move nothing: no uses, and errno as it was
+ *   traffic forked             a child whose first call is a read; a vfork child, which shares the books of its parent
  *   traffic cancelled          threads that are cancelled while they wait
  */
 #include "expect.h"
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 /* The table has a row for each: name both, whatever <sys/sendfile.h> makes of them. */
 extern ssize_t plain_sendfile(int to, int from, off_t *offset, size_t size) __asm__("sendfile");
@@ -323,6 +325,43 @@ static void cancelled(void)
     uses(pair[1], 1);
 }
 
+static void child_uses(int fd)
+{
+    char byte, line[64];
+    if (read(fd, &byte, 1) != 1)
+        _exit(1);
+    int length = snprintf(line, sizeof(line), "child %d %d\n", (int)getpid(), fd);
+    _exit(write(STDOUT_FILENO, line, (size_t)length) == length ? 0 : 1);
+}
+
+static void await(pid_t child)
+{
+    int status = 1;
+    MUST(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void forked(void)
+{
+    int pair[2];
+    MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+    for (int i = 0; i < 3; i++)
+        MUST(write(pair[0], "x", 1) == 1);
+    pid_t child = fork();
+    if (child == 0)
+        child_uses(pair[1]);
+    await(child);
+    child = vfork();
+    if (child == 0) {
+        char byte;
+        _exit(read(pair[1], &byte, 1) == 1 && write(pair[1], &byte, 1) == 1 ? 0 : 1);
+    }
+    await(child);
+    char byte;
+    MUST(read(pair[1], &byte, 1) == 1);
+    uses(pair[0], 3);
+    uses(pair[1], 1);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -334,6 +373,8 @@ int main(int argc, char **argv)
         messages(argv[2]);
     else if (strcmp(what, "errors") == 0)
         errors();
+    else if (strcmp(what, "forked") == 0)
+        forked();
     else if (strcmp(what, "cancelled") == 0)
         cancelled();
     else

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdicts/parts.h"
+
+#include <stddef.h>
+
+#define RETAINED_SHARE 0.3
+#define RETAINED_MIN   (INT64_C(8) << 20)
+
+/* What the allocator's resident memory consists of, at one moment. */
+struct pool {
+    uint64_t live, overhead, free;
+};
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Blocks that were never written to are not resident: none of these can be more than there is. */
+static struct pool pool_of(const struct resident *at, uint64_t resident)
+{
+    struct pool pool = {.live = smaller(at->live, resident)};
+    pool.overhead = smaller(at->held > at->live ? at->held - at->live : 0, resident - pool.live);
+    pool.free = resident - pool.live - pool.overhead;
+    return pool;
+}
+
+static int64_t difference(uint64_t last, uint64_t first)
+{
+    return (int64_t)(last - first);
+}
+
+/* An allocator of the program's own maps its memory by calls that are hooked. */
+static void split_heap(const struct parts_figures *figures, struct parts *parts)
+{
+    bool own = figures->last.heap_mapped;
+    const struct resident *first = &figures->first, *last = &figures->last;
+    struct pool before = pool_of(first, first->allocator + (own ? figures->mapped_first : 0));
+    struct pool after = pool_of(last, last->allocator + (own ? figures->mapped_last : 0));
+    int64_t freed = difference(last->peak_held, last->held);
+    parts->live_heap = difference(after.live, before.live);
+    parts->overhead = difference(after.overhead, before.overhead);
+    parts->retained = difference(after.free, before.free);
+    if (parts->retained > freed) /* it cannot keep what it never gave out */
+        parts->retained = freed;
+    if (!own)
+        parts->mapped = difference(figures->mapped_last, figures->mapped_first);
+}
+
+struct parts parts_of(const struct parts_figures *figures)
+{
+    const struct resident *first = &figures->first, *last = &figures->last;
+    struct parts parts = {
+        .mapped = difference(figures->mapped_last, figures->mapped_first),
+        .arenas = difference(figures->arenas_last, figures->arenas_first),
+        .stacks = difference(last->stacks, first->stacks),
+        .files = difference(last->files, first->files),
+        .tracer = difference(last->tracer, first->tracer),
+    };
+    if (figures->heap_known) {
+        parts.mapped = 0;
+        split_heap(figures, &parts);
+    }
+    int64_t told[] = {parts.live_heap, parts.overhead, parts.retained, parts.arenas,
+                      parts.mapped,    parts.stacks,   parts.files,    parts.tracer};
+    uint64_t rest = (uint64_t)figures->growth; /* figures of a damaged trace may wrap around */
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
+        rest -= (uint64_t)told[i];
+    parts.unexplained = (int64_t)rest;
+    return parts;
+}
+
+bool parts_retained(const struct parts *parts, int64_t growth)
+{
+    return parts->retained >= RETAINED_MIN && (double)parts->retained >= RETAINED_SHARE * (double)growth;
+}

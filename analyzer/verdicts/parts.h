@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where resident memory went between two moments, and whether the allocator keeps too much of it. Pure functions. The
+ * parts always add up to the growth: what nothing else explains is `unexplained`.
+ */
+#ifndef STRAY_VERDICTS_PARTS_H
+#define STRAY_VERDICTS_PARTS_H
+
+#include "lives/resident.h"
+
+struct parts_figures {
+    int64_t growth;              /* of resident memory */
+    struct resident first, last;
+    uint64_t mapped_first, mapped_last; /* what hooked calls mapped, resident; without: */
+    uint64_t arenas_first, arenas_last; /* ... what the Python interpreter did for its small objects */
+    bool heap_known;                    /* heap blocks were recorded */
+};
+
+struct parts {
+    int64_t live_heap;
+    int64_t overhead; /* the allocator's, of live blocks */
+    int64_t retained; /* free, and kept by the allocator */
+    int64_t arenas, mapped, stacks, files, tracer, unexplained;
+};
+
+struct parts parts_of(const struct parts_figures *figures);
+/* Whether the allocator holds so much free memory that it has to be said. */
+bool parts_retained(const struct parts *parts, int64_t growth);
+
+#endif

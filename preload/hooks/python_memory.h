@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CPython's allocator of small objects, which libc's allocator never sees: hooked through the interpreter's own interface,
+ * in the domains of objects and of memory. Blocks of more than 512 bytes, and the raw domain, come from malloc and are seen
+ * there.
+ */
+#ifndef STRAY_PRELOAD_PYTHON_MEMORY_H
+#define STRAY_PRELOAD_PYTHON_MEMORY_H
+
+/* Sets our functions, if this thread holds the interpreter's lock, and if the interpreter's own are in force: also when
+ * they have come back. Does nothing else, most of the time. Allocates nothing; errno is left alone. */
+void python_memory_look(void);
+
+#endif

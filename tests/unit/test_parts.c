@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where resident memory went: from events to parts. Whatever they are, they add up to the growth. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "feed.h"
+#include "verdicts/parts.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct feed feed;
+
+static void part(unsigned part, uint64_t address, uint64_t size, uint64_t resident)
+{
+    feed_event(&feed, STRAY_PART, 0, address | part, size / STRAY_PAGE << 32 | resident / STRAY_PAGE, 0);
+}
+
+static void heap_and_maps(uint64_t heap, uint64_t map_resident, uint64_t stacks)
+{
+    part(STRAY_PART_BEGIN, 0, 0, 0);
+    part(STRAY_PART_HEAP, 64 * MIB, 512 * MIB, heap);
+    part(STRAY_PART_ANONYMOUS, 1024 * MIB, 16 * MIB, map_resident);
+    part(STRAY_PART_STACK, 0, 0, stacks);
+    part(STRAY_PART_END, 0, 0, 0);
+}
+
+static struct report_memory memory_of(struct report *report)
+{
+    struct report_memory memory = report->memory;
+    report_free(report);
+    feed_close_all(&feed);
+    return memory;
+}
+
+static int64_t sum(const struct parts *parts)
+{
+    return parts->live_heap + parts->overhead + parts->retained + parts->arenas + parts->mapped + parts->stacks + parts->files +
+           parts->tracer + parts->unexplained;
+}
+
+Test(parts, what_was_freed_and_is_still_there_is_the_allocators)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    for (uint64_t i = 1; i <= 100; i++)
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * MIB, MIB - 8, 7);
+    for (uint64_t i = 1; i <= 90; i++)
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, i * MIB, 0, 0);
+    heap_and_maps(100 * MIB, 0, 2 * MIB);
+    feed_event(&feed, STRAY_MEMORY, 0, 113 * MIB, 0, 0);
+    feed_finish(&feed);
+    struct report *report = feed_report(&feed, true);
+    const struct report_finding *finding = feed_finding(report, VERDICT_RETENTION, STRAY_HEAP, 7);
+    cr_assert_not_null(finding, "and the place that had it is named");
+    cr_expect_eq(finding->bytes, 90 * MIB);
+    cr_expect_eq(finding->severity, SEVERITY_WARNING);
+    struct report_memory memory = memory_of(report);
+    cr_expect(memory.told_apart);
+    cr_expect_eq(memory.parts.live_heap, 10 * (int64_t)MIB - 80);
+    cr_expect_eq(memory.parts.overhead, 80);
+    cr_expect_eq(memory.parts.retained, 90 * (int64_t)MIB);
+    cr_expect_eq(memory.parts.stacks, 2 * (int64_t)MIB);
+    cr_expect_eq(memory.parts.unexplained, (int64_t)MIB);
+    cr_expect_eq(sum(&memory.parts), 103 * (int64_t)MIB);
+}
+
+/* One map of the kernel holds a mapping that was seen and as much that was not. */
+Test(parts, a_map_is_shared_by_those_who_have_pages_in_it)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_MMAP, 1024 * MIB, 4 * MIB, 7);
+    feed_event(&feed, STRAY_OPEN, STRAY_MMAP, 1036 * MIB, 8 * MIB, 8); /* half of it in there */
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 1030 * MIB, 2 * MIB - 8, 9);
+    heap_and_maps(0, 8 * MIB, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 18 * MIB, 0, 0);
+    feed_finish(&feed);
+    struct report_memory memory = memory_of(feed_report(&feed, true));
+    cr_expect_eq(memory.parts.mapped, 4 * (int64_t)MIB);
+    cr_expect_eq(memory.parts.live_heap, 2 * (int64_t)MIB - 8);
+    cr_expect_eq(memory.parts.retained, 0, "never given out, so not kept either");
+    cr_expect_eq(memory.parts.unexplained, 2 * (int64_t)MIB);
+    cr_expect_eq(sum(&memory.parts), 8 * (int64_t)MIB);
+}
+
+Test(parts, blocks_that_nobody_wrote_to_are_not_resident)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 1030 * MIB, 900 * MIB, 9);
+    heap_and_maps(MIB, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 11 * MIB, 0, 0);
+    feed_finish(&feed);
+    struct report_memory memory = memory_of(feed_report(&feed, true));
+    cr_expect_eq(memory.parts.live_heap, (int64_t)MIB);
+    cr_expect_eq(memory.parts.unexplained, 0);
+}
+
+/* An allocator of the program's own gets its memory by calls that are hooked. */
+Test(parts, a_heap_in_mappings_is_heap)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_MMAP, 1024 * MIB, 16 * MIB, 7);
+    for (uint64_t i = 0; i < 4; i++)
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, (1024 + i) * MIB, MIB, 9);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 1024 * MIB, 0, 0);
+    heap_and_maps(0, 4 * MIB, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 14 * MIB, 0, 0);
+    feed_finish(&feed);
+    struct report_memory memory = memory_of(feed_report(&feed, true));
+    cr_expect_eq(memory.parts.live_heap, 3 * (int64_t)MIB);
+    cr_expect_eq(memory.parts.mapped, 0);
+    cr_expect_eq(sum(&memory.parts), 4 * (int64_t)MIB);
+}
+
+/* Killed amid the telling. */
+Test(parts, what_was_not_told_to_its_end_does_not_count)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    part(STRAY_PART_BEGIN, 0, 0, 0);
+    part(STRAY_PART_HEAP, 64 * MIB, 512 * MIB, 100 * MIB);
+    feed_event(&feed, STRAY_MEMORY, 0, 110 * MIB, 0, 0);
+    feed_finish(&feed);
+    struct report_memory memory = memory_of(feed_report(&feed, true));
+    cr_expect_not(memory.told_apart);
+    cr_expect_eq(memory.parts.unexplained, 100 * (int64_t)MIB);
+}
+
+Test(parts, retention_is_much_and_a_good_part_of_the_growth)
+{
+    const int64_t mib = (int64_t)MIB;
+    cr_expect(parts_retained(&(struct parts){.retained = 9 * mib}, 30 * mib));
+    cr_expect_not(parts_retained(&(struct parts){.retained = 9 * mib}, 31 * mib));
+    cr_expect_not(parts_retained(&(struct parts){.retained = 7 * mib}, 8 * mib));
+    cr_expect(parts_retained(&(struct parts){.retained = 9 * mib}, -5 * mib), "even where other parts shrank");
+}
