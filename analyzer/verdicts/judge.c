@@ -14,6 +14,7 @@
 #define FEW_BLOCKS     30 /* heap */
 #define FEW_OTHERS     10 /* PGresults and other blocks */
 #define HOUR_S         3600.0
+#define RECYCLED_BYTES 208 /* a tuple of 20 with its header, and a little */
 #define SAMPLE_ERROR_S 0.01 /* the kernel's clock ticks may be 10 ms */
 
 _Static_assert(COHORT_WINDOWS == LIVES_WINDOWS, "cohorts are handed over as they are");
@@ -734,6 +735,43 @@ static uint32_t handle_holding(const struct court *court, const struct finding *
     return LIVES_NONE;
 }
 
+/* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
+ * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20. */
+static bool may_be_recycled(const struct court *court, const struct finding *finding)
+{
+    return court->folds->items[finding->fold].resource == STRAY_PYOBJECT &&
+           finding->bytes <= RECYCLED_BYTES * finding->count;
+}
+
+/* The growth that says most; LIVES_NONE: there is none of which the line is certain. */
+static uint32_t certain_growth(const struct court *court)
+{
+    uint32_t most = LIVES_NONE;
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        bool grows = other->verdict == VERDICT_LEAKED || other->verdict == VERDICT_CREEP;
+        if (grows && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
+            (most == LIVES_NONE || other->bytes > court->judged.findings[most].bytes))
+            most = i;
+    }
+    return most;
+}
+
+/* Of what may have been recycled the line is a hint, and goes with a growth of which the line is certain. */
+static void doubt_recycled(struct court *court)
+{
+    uint32_t certain = certain_growth(court);
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (!may_be_recycled(court, finding))
+            continue;
+        finding->severity = SEVERITY_NOTE;
+        finding->confidence = CONFIDENCE_LOW;
+        if (finding->cause == LIVES_NONE)
+            finding->cause = certain;
+    }
+}
+
 static int find_causes(struct court *court)
 {
     uint32_t *fold_of = calloc(court->lives->life_count + 1, sizeof(*fold_of));
@@ -754,6 +792,7 @@ static int find_causes(struct court *court)
         if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
             finding->cause = handle_holding(court, finding);
     }
+    doubt_recycled(court);
     free(fold_of);
     return 0;
 }

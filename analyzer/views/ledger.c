@@ -306,10 +306,22 @@ static bool *sites_to_name(const struct ledger *ledger, const struct lives *live
     return named;
 }
 
+/* Of a place that was sampled, what the samples stand for. */
+static void estimate(struct ledger_place *place, const struct site *site)
+{
+    double each = site->opened ? site->born.count / (double)site->opened : 0;
+    place->opened = tally_whole(&site->born);
+    place->open = site->open ? tally_whole(&site->living) : 0;
+    place->closed = place->opened > place->open ? place->opened - place->open : 0;
+    place->alive = site->alive ? tally_whole(&site->at_end) : 0;
+    place->peak = (uint64_t)((double)site->peak * each + 0.5);
+    place->opened_by_end = (uint64_t)((double)site->opened_by_tc * each + 0.5);
+}
+
 static struct ledger_place place_of(const struct ledger *ledger, const struct lives *lives,
                                     const struct site *site, const char *const *peers)
 {
-    return (struct ledger_place){
+    struct ledger_place place = {
         .process = (uint32_t)ledger->process_count - 1,
         .stack = LEDGER_NONE,
         .resource = site->resource,
@@ -326,6 +338,9 @@ static struct ledger_place place_of(const struct ledger *ledger, const struct li
         .first_s = seconds(lives, site->first),
         .last_s = seconds(lives, site->last),
     };
+    if (site->estimated)
+        estimate(&place, site);
+    return place;
 }
 
 /* The index of a place is that of its site, counted from the process's first place. */

@@ -67,7 +67,7 @@ def test_folded(exported, weight, key):
         if key:
             assert sums[resource] == exported.total(resource, key)
     if weight == "bytes":
-        assert "heap" in sums and set(sums) <= {"heap", "mmap"}
+        assert "heap" in sums and set(sums) <= {"heap", "mmap", "pyobject"}
 
 
 def test_folded_is_outermost_first(database):
@@ -93,7 +93,8 @@ def test_speedscope(exported):
         assert all(0 <= frame < len(frames) for sample in profile["samples"] for frame in sample)
         resource, weight = profile["name"].split(": ")
         if weight == "opened":
-            assert profile["endValue"] == exported.total(resource, "opened")
+            slack = len(profile["samples"]) if resource == "pyobject" else 0  # estimates are rounded stack by stack
+            assert abs(profile["endValue"] - exported.total(resource, "opened")) <= slack
 
 
 # pprof

@@ -219,8 +219,7 @@ Test(pack, lines_that_make_no_sense_are_stepped_over)
         "stray-symbols/1\nM\tc0f\t/a\nA\t1\t1\t1\nS\t1\ta\tb\n",
         "stray-symbols/1\nM\tzz\t/a\nA\t1\t1\t1\nS\t1\ta\tb\n",
         "stray-symbols/1\nM\t\t\\N\nA\t1\t1\t1\nS\t1\ta\tb\n",
-        "stray-symbols/1\nM\t\t/"
-        "a\nA\t-1\t1\t1\nS\t1\ta\tb\nA\t1\nS\t1\ta\tb\nA\t1\t1\t1\nS\t-1\ta\tb\nS\t1\ta\nQ\nM\n",
+        "stray-symbols/1\nM\t\t/a\nA\t-1\t1\t1\nS\t1\ta\tb\nA\t1\nS\t1\ta\tb\nA\t1\t1\t1\nS\t-1\ta\tb\nS\t1\ta\nQ\nM\n",
         "stray-symbols/1\nM\t\t/a\nA\t11111111111111111111\t1\t1\nS\t1\ta\tb\nA\t1\t1\t1\n",
         "stray-symbols/1\nM\t\t/a\nA\t1\t1\t1\nS\t4294967296\ta\tb\n",
         "stray-symbols/1\nM\t\t/a\tx\ty\tz\nA\t1\t1\t1\nS\t1\ta\tb\n"};
