@@ -6,6 +6,7 @@
 
 #include "lives/internal.h"
 
+#define FILE_USES       3 /* calls that make a use of a file worth knowing */
 #define FD_LIMIT        (1u << 22) /* a larger number in a trace is damage */
 #define TCP_CLOSE       7 /* of a connection: reset by the peer, or shut down by both sides */
 #define TCP_CLOSE_WAIT  8
@@ -354,11 +355,14 @@ static void fd_sample(struct lives *lives, const struct stray_event *event)
     close_wait_sample(life, event->time, state == TCP_CLOSE_WAIT || (state == TCP_CLOSE && !life->shut));
 }
 
+/* A file in use again and again is not forgotten. That it was used once, at its making perhaps (a pipe, an eventfd), says
+ * nothing against it, as it would of a connection. */
 static void fd_moved(struct lives *lives, const struct stray_event *event)
 {
     struct life *life = fd_life(lives, event->handle);
     uint64_t time = time_before(lives, event->time, (double)USED_BEFORE(event->value));
-    if (life)
+    bool once = event->resource == STRAY_FILE && USED_CALLS(event->value) < FILE_USES;
+    if (life && !once)
         life_moved(lives, life, time > life->birth ? time : life->birth, USED_CALLS(event->value));
 }
 

@@ -10,6 +10,7 @@
 #define FAILED_MIN         3
 #define CERTAIN            10  /* from so many on, a place that opens one by one and never closes leaks */
 #define START_UP           0.1 /* share of time and work that counts as start-up */
+#define AT_ONCE            0.001 /* share of time in which a server makes the pipes of its threads */
 #define BRIEF_S            1.0 /* shares of a shorter time say more of the scheduler than of the program */
 #define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
 #define LONGER             2.0 /* times the usual life that make a life long */
@@ -345,6 +346,8 @@ static bool start_up(const struct usage_figures *figures, const struct usage_jud
     bool early_work = judgement->spread_work <= START_UP;
     bool early_time = is_brief(figures) ? early_work : judgement->spread_time <= START_UP;
     bool used = habits->known > 0 && habits->median_uses >= 1;
+    if (!used && !figures->work_is_load && judgement->spread_time <= AT_ONCE)
+        return true; /* allocations are no measure where a server makes few */
     if (early_time && early_work)
         return !used || !one_by_one(figures, marks, count) ||
                (count < CERTAIN && !threads_came_again(figures, marks, count));
