@@ -65,24 +65,21 @@ static void note_end(struct summary *summary, const struct stray_event *event)
     }
 }
 
+static void count_event(void *data, const struct stray_event *event)
+{
+    struct summary *summary = data;
+    summary->events++;
+    summary->counts[event->action][event->resource]++;
+    if (event->time > summary->last_time)
+        summary->last_time = event->time;
+    note_end(summary, event);
+}
+
 static int summarise(struct trace *trace, struct summary *summary)
 {
-    struct merge *merge;
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result = merge_open(trace, &merge, NULL);
-    if (result < 0)
-        return result;
     summary->first_time = trace_process(trace)->start_time;
     summary->last_time = summary->first_time;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
-        summary->events++;
-        summary->counts[event.action][event.resource]++;
-        if (event.time > summary->last_time)
-            summary->last_time = event.time;
-        note_end(summary, &event);
-    }
-    merge_close(merge);
+    int result = merge_each(trace, count_event, summary);
     if (trace_process(trace)->running)
         summary->end = "running";
     if (!summary->end)

@@ -30,20 +30,21 @@ static bool stack_unknown(const struct trace *trace, const struct stray_event *e
     return event->stack != 0 && !trace_process(trace)->running && !trace_node(trace, event->stack);
 }
 
+struct reading {
+    const struct trace *trace;
+    struct finding *finding;
+};
+
+static void read_event(void *data, const struct stray_event *event)
+{
+    const struct reading *reading = data;
+    reading->finding->events++;
+    reading->finding->unknown_stacks += stack_unknown(reading->trace, event);
+}
+
 static int read_through(struct trace *trace, struct finding *finding)
 {
-    struct merge *merge;
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result = merge_open(trace, &merge, NULL);
-    if (result < 0)
-        return result;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
-        finding->events++;
-        finding->unknown_stacks += stack_unknown(trace, &event);
-    }
-    merge_close(merge);
-    return result;
+    return merge_each(trace, read_event, &(struct reading){trace, finding});
 }
 
 static void describe(struct finding *finding)

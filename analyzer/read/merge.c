@@ -195,3 +195,17 @@ int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret
         return 1;
     }
 }
+
+int merge_each(struct trace *trace, merge_visit *visit, void *data)
+{
+    struct merge *merge;
+    struct stray_event event;
+    uint32_t lane, thread;
+    int result = merge_open(trace, &merge, NULL);
+    if (result < 0)
+        return result;
+    while ((result = merge_next(merge, &event, &lane, &thread)) > 0)
+        visit(data, &event);
+    merge_close(merge);
+    return result;
+}

@@ -18,4 +18,8 @@ void merge_close(struct merge *merge);
  * 0 at the end; negative errno. A frame that turns out damaged is skipped and counted in trace_damage(). */
 int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread);
 
+/* Opens, hands every event to `visit`, and closes. The error of the trace, or -ENOMEM. */
+typedef void merge_visit(void *data, const struct stray_event *event);
+int merge_each(struct trace *trace, merge_visit *visit, void *data);
+
 #endif

@@ -24,23 +24,14 @@ struct packing {
 /* ---- what the traces need ---- */
 
 /* Everything a report may ask: the frames of each stack that an event has, and who closed. */
-static int ask_stacks(struct trace *trace, struct names *names)
+static void ask_stack(void *data, const struct stray_event *event)
 {
-    struct merge *merge;
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result = merge_open(trace, &merge, NULL);
-    if (result < 0)
-        return result;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
-        if (event.stack == 0)
-            continue;
-        names_stack(names, event.stack);
-        if (event.action == STRAY_CLOSE)
-            names_closer(names, event.stack);
-    }
-    merge_close(merge);
-    return result;
+    struct names *names = data;
+    if (event->stack == 0)
+        return;
+    names_stack(names, event->stack);
+    if (event->action == STRAY_CLOSE)
+        names_closer(names, event->stack);
 }
 
 static int ask_trace(struct packing *packing, struct trace *trace, struct error *error)
@@ -54,7 +45,7 @@ static int ask_trace(struct packing *packing, struct trace *trace, struct error 
         result = names_open(trace, packing->symbols, NULL, NULL, &names);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
-    result = ask_stacks(trace, names);
+    result = merge_each(trace, ask_stack, names);
     names_close(names);
     return result < 0 ? error_set(error, result, "%s: %s", trace_path(trace), error_reason(result)) : 0;
 }
