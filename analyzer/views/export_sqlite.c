@@ -52,13 +52,7 @@ static char *create_statement(const struct table *table)
     if (!out)
         return NULL;
     fprintf(out, "CREATE TABLE \"%s\" (", table->name);
-    for (size_t i = 0; i < table_width(table); i++) {
-        const struct table_column *column = &table->columns[i];
-        fprintf(out, "%s\"%s\" %s%s", i ? ", " : "", column->name, types[column->type],
-                i == 0 && table->keyed ? " PRIMARY KEY"
-                : column->nullable     ? ""
-                                       : " NOT NULL");
-    }
+    table_define_columns(table, types, "", " ", out);
     fputs(")", out);
     return memory_stream_end(out, &text);
 }

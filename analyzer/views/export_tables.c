@@ -116,13 +116,7 @@ static void postgresql_schema(FILE *out)
     fputs("-- psql -f schema.postgresql.sql, in this folder\n", out);
     for (const struct table *table = tables; table->name; table++) {
         fprintf(out, "CREATE TABLE stray_%s (", table->name);
-        for (size_t i = 0; i < table_width(table); i++) {
-            const struct table_column *column = &table->columns[i];
-            fprintf(out, "%s\n    \"%s\" %s%s", i ? "," : "", column->name, types[column->type],
-                    i == 0 && table->keyed ? " PRIMARY KEY"
-                    : column->nullable     ? ""
-                                           : " NOT NULL");
-        }
+        table_define_columns(table, types, "\n    ", "\n    ", out);
         fprintf(out, "\n);\n\\copy stray_%s FROM '%s.tsv'\n", table->name, table->name);
     }
 }

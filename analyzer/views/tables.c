@@ -444,3 +444,12 @@ const struct table tables[] = {
     {"counter", false, {WHOLE("process"), REAL("time_s"), TEXT("name"), WHOLE("value")}, counter_rows},
     {0},
 };
+
+void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, FILE *out)
+{
+    for (size_t i = 0; i < table_width(table); i++) {
+        const struct table_column *column = &table->columns[i];
+        const char *constraint = i == 0 && table->keyed ? " PRIMARY KEY" : column->nullable ? "" : " NOT NULL";
+        fprintf(out, "%s%s\"%s\" %s%s", i ? "," : "", i ? next : first, column->name, types[column->type], constraint);
+    }
+}

@@ -43,4 +43,8 @@ extern const struct table tables[];
 
 size_t table_width(const struct table *table);
 
+/* The columns as standard SQL defines them, of `types` by enum cell type: `first` before the first, a comma and `next` before
+ * each other. */
+void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, FILE *out);
+
 #endif
