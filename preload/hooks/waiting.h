@@ -25,12 +25,15 @@ void waiting_note(uint16_t hook);
 /* After a call on `fd` (-1: none) that began at `begin`, that of waiting_begin(). Leaves errno alone. */
 void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller);
 
-/* Whether this thread has waited often, and is not inside libpq, whose calls are timed as such. */
+/* Whether this thread has waited often, and is not inside libpq, whose calls are timed as such. A lane may have had another
+ * owner. */
 static inline bool waiting_often(void)
 {
     const struct stray_lane *lane = thread_self.lane;
-    return lane && lane->number < SPOOL_LANES_MAX && thread_self.libpq_depth == 0 &&
-           UNLIKELY(waiting_threads[lane->number].count >= WAITING_OFTEN);
+    if (!lane || lane->number >= SPOOL_LANES_MAX || thread_self.libpq_depth != 0)
+        return false;
+    const struct waiting *row = &waiting_threads[lane->number];
+    return UNLIKELY(row->count >= WAITING_OFTEN) && row->owner == lane->owner;
 }
 
 /* Before a call that may keep an event loop; 0: this thread is none. */

@@ -25,7 +25,9 @@ struct lexer {
     bool first;    /* no word of the statement has been seen */
     bool settles;  /* it begins with SET or ALTER: what is assigned after a SET need not be in quotes */
     bool sets;
-    bool where, equal; /* a WHERE has been seen; the token before was "=" */
+    bool where; /* one has been seen */
+    bool equal; /* the token before was "=" */
+    bool named; /* ... a word other than VALUES: what follows in brackets are not rows */
 };
 
 static enum class class_at(const struct lexer *lexer, const char *at)
@@ -301,12 +303,6 @@ static const char *skip_rows(const struct lexer *lexer, const char *at, uint32_t
     }
 }
 
-static void note_members(struct lexer *lexer, uint32_t members)
-{
-    if (members > lexer->statement->members)
-        lexer->statement->members = members;
-}
-
 /* ---- tokens ---- */
 
 static void note_key(struct lexer *lexer, const char *end)
@@ -334,13 +330,26 @@ static void take_value(struct lexer *lexer, const char *end)
         keep_literal(lexer);
 }
 
+/* Past the list, or rows of them, whose bracket is at `at`, with more than one member; NULL: there is none. */
+static const char *skip_lists(const struct lexer *lexer, const char *at, uint32_t *most)
+{
+    uint32_t members, rows = 1;
+    if (*at != '(' && *at != '[')
+        return NULL;
+    const char *end = skip_list(lexer, at, &members);
+    if (!end)
+        return NULL;
+    if (!lexer->named)
+        end = skip_rows(lexer, end, &rows);
+    *most = members > rows ? members : rows;
+    return *most > 1 ? end : NULL;
+}
+
 static void take_list(struct lexer *lexer, const char *end, uint32_t members)
 {
     const char *at = lexer->at;
-    uint32_t rows;
-    note_members(lexer, members);
-    end = skip_rows(lexer, end, &rows);
-    note_members(lexer, rows);
+    if (members > lexer->statement->members)
+        lexer->statement->members = members;
     lexer->at = end;
     keep(lexer, *at == '[' ? "[$?]" : "($?)", 4);
 }
@@ -417,7 +426,7 @@ static void take_token(struct lexer *lexer)
     }
     if ((end = skip_value(lexer, at)))
         take_value(lexer, end);
-    else if ((*at == '(' || *at == '[') && (end = skip_list(lexer, at, &members)))
+    else if ((end = skip_lists(lexer, at, &members)))
         take_list(lexer, end, members);
     else if (classes[(uint8_t)*at] == WORD)
         take_word(lexer);
@@ -426,6 +435,7 @@ static void take_token(struct lexer *lexer)
     else
         take_other(lexer);
     lexer->equal = *at == '=' && !is_operator(lexer, at - 1);
+    lexer->named = classes[(uint8_t)*at] == WORD && !is_word(at, lexer->at, "values");
 }
 
 void sql_normalise(const char *text, struct sql_statement *statement, char *kept)

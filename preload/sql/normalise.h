@@ -30,7 +30,7 @@ struct sql_statement {
     uint64_t hash;    /* of the text that is kept */
     uint32_t size;    /* of that text, without a NUL */
     uint32_t length;  /* of the whole statement in bytes, at most SQL_LENGTH_MAX */
-    uint32_t members; /* of its longest list of literals, in the part that was looked at */
+    uint32_t members; /* of its longest list of literals, or of rows of them, in the part that was looked at; 0: there is none */
     bool cut;         /* what is kept is the beginning only */
     uint32_t key_count;
     struct sql_key keys[SQL_KEYS]; /* of the last WHERE clause, in the order of the text; they point into it */

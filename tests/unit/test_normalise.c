@@ -80,12 +80,14 @@ Test(normalise, lists_are_cut_to_one_member)
     cr_assert_eq(three.members, 3);
     cr_assert_str_eq(kept, "select * from t where id in ($?)");
     struct sql_statement one = read_text("select * from t where id in (7)");
-    cr_assert_eq(one.members, 1);
+    cr_assert_eq(one.members, 0);
     cr_assert_eq(one.hash, three.hash);
     cr_assert_eq(read_text("insert into t values (1, NULL, 'a'::text), (2, true, $1), (3, default, 'c')").members, 3);
     cr_assert_str_eq(kept, "insert into t values ($?)");
     expect("select f(1, a), g(a, 1), h((1), 2), i()", "select f($?, a), g(a, $?), h(($?), $?), i()");
-    expect("select (a is null), (null)", "select (a is null), ($?)");
+    expect("select f($1::bytea), (null)", "select f($1::bytea), (null)");
+    expect("insert into t values ('a'), ('b')", "insert into t values ($?)");
+    expect("select (a is null), (null, 1)", "select (a is null), ($?)");
 }
 
 Test(normalise, settings_are_values_without_quotes_too)
