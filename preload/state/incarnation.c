@@ -183,7 +183,8 @@ size_t incarnation_description_room(void)
     return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
 }
 
-bool incarnation_describe(struct text *variable)
+/* With so many zeros before the pid. */
+static bool describe(struct text *variable, size_t zeros)
 {
     if (!process.traced)
         return false;
@@ -193,24 +194,59 @@ bool incarnation_describe(struct text *variable)
         text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
     }
     text_byte(variable, ':');
+    while (zeros-- > 0)
+        text_byte(variable, '0');
     text_number(variable, (uint64_t)process.pid);
     text_byte(variable, ':');
     text_string(variable, spool_path());
     return true;
 }
 
-/* In the environment that libc hands on by itself: to what system() and popen() begin. Only an entry that is there is
- * replaced; `stray run` leaves one. */
+bool incarnation_describe(struct text *variable)
+{
+    return describe(variable, 0);
+}
+
+/* NULL: `stray run` left none. */
+static char **own_entry(void)
+{
+    char **entry = environ;
+    while (entry && *entry && !string_begins(*entry, PREVIOUS))
+        entry++;
+    return entry && *entry ? entry : NULL;
+}
+
+#define ZEROS 32u /* room for what forked children's texts are longer */
+
+/* In the environment that libc hands on by itself: to what system() and popen() begin. As the program finds it, it is the
+ * kernel's; later it may be the program's own, which may free its entries: then there is no more than to write into them. */
 static void tell_successors(void)
 {
     static char variable[PATH_MAX + 128];
     struct text text = TEXT(variable);
+    char **entry = own_entry();
     text.used = 0;
-    if (!incarnation_describe(&text) || text.cut)
+    if (entry && describe(&text, ZEROS) && !text.cut)
+        *entry = variable;
+}
+
+/* Of what describe() makes without zeros. */
+static size_t description_length(void)
+{
+    size_t digits = 1;
+    for (uint64_t pid = (uint64_t)process.pid; pid >= 10; pid /= 10)
+        digits++;
+    return sizeof(PREVIOUS "::") - 1 + 2 * sizeof(process.id) + digits + string_length(spool_path());
+}
+
+static void tell_childs_successors(void)
+{
+    char **entry = own_entry();
+    size_t length = entry ? string_length(*entry) : 0, needed = description_length();
+    if (length < needed)
         return;
-    for (char **entry = environ; entry && *entry; entry++)
-        if (string_begins(*entry, PREVIOUS))
-            *entry = variable;
+    struct text text = {.at = *entry, .size = length + 1};
+    describe(&text, length - needed);
 }
 
 /* Begins this process's own trace. The gate stays shut until all is in place. */
@@ -230,10 +266,13 @@ static bool start(uint32_t origin)
     return true;
 }
 
-static void open_gate(void)
+static void open_gate(uint32_t origin)
 {
     process.traced = true;
-    tell_successors();
+    if (origin == STRAY_ORIGIN_FORK)
+        tell_childs_successors();
+    else
+        tell_successors();
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_RELEASE);
     sample_init();
     descriptors_inherited();
@@ -277,7 +316,7 @@ static void begin_child(void)
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
     if (started)
-        open_gate();
+        open_gate(STRAY_ORIGIN_FORK);
     else
         stay_shut();
 }
@@ -300,7 +339,7 @@ static void begin_program(char **environment)
     }
     if (settings.previous_pid != 0)
         remove_previous_spool();
-    open_gate();
+    open_gate(STRAY_ORIGIN_START);
 }
 
 /* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has
