@@ -240,7 +240,10 @@ struct lives {
     size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
     size_t site_room, life_room, peer_room, death_room, fork_room;
-    bool ended; /* Tc was reached */
+    bool ended;   /* Tc was reached */
+    bool awaited; /* the program's first thread waits for the others to end */
+    struct stray_event *leaving; /* ends of threads since then, and since anything else began */
+    size_t leaving_count, leaving_room;
     bool exec_pending;
     uint64_t exec_time;
 };

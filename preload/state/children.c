@@ -41,10 +41,10 @@ void children_made(uint16_t hook, pid_t pid, uint64_t time, uint32_t stack)
     watch(pid);
 }
 
-void children_reaped(uint16_t hook, pid_t pid, int status)
+void children_reaped(uint16_t hook, pid_t pid, int status, uint32_t stack)
 {
     uint32_t end = __atomic_load_n(&used, __ATOMIC_RELAXED);
-    emit_now(STRAY_CLOSE, STRAY_CHILD, hook, (uint64_t)pid, (uint32_t)status, 0);
+    emit_now(STRAY_CLOSE, STRAY_CHILD, hook, (uint64_t)pid, (uint32_t)status, stack);
     for (uint32_t i = 0; i < end; i++) {
         uint32_t word = __atomic_load_n(&children[i], __ATOMIC_RELAXED);
         if ((word & ~TOLD) == (uint32_t)pid && replace(&children[i], word, 0))

@@ -12,8 +12,8 @@
 
 /* `pid` was made by `hook`; `time` is from before. */
 void children_made(uint16_t hook, pid_t pid, uint64_t time, uint32_t stack);
-/* `pid` was waited for by `hook`, and is no more. */
-void children_reaped(uint16_t hook, pid_t pid, int status);
+/* `pid` was waited for by `hook`, and is no more. `stack`: 0 where it does not matter. */
+void children_reaped(uint16_t hook, pid_t pid, int status, uint32_t stack);
 void children_sample(void);
 /* In a forked child: they are its siblings. */
 void children_forget(void);
