@@ -304,7 +304,8 @@ static void block_close(struct lives *lives, const struct stray_event *event)
 /* What popen() begins is known by its stream, and not by a pid. */
 static bool is_death(const struct stray_event *event)
 {
-    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose &&
+           event->handle <= UINT32_MAX;
 }
 
 static bool is_at_exit(const struct lives *lives, const struct stray_event *event)

@@ -158,7 +158,15 @@ void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *c
 {
     int kept = errno;
     if (stream && may_record())
-        emit_at(time, STRAY_OPEN, STRAY_CHILD, hook, handle_of(stream), 0, capture_stack(caller));
+        children_piped(hook, stream, time, capture_stack(caller));
+    errno = kept;
+}
+
+void child_unpiping(const FILE *stream)
+{
+    int kept = errno;
+    if (stream && may_record())
+        children_unpiping(stream);
     errno = kept;
 }
 
