@@ -314,9 +314,11 @@ bool python_finalizing(void)
     return python_active() && finalizer() != 0;
 }
 
+/* 3.8 ends its executors by an exit handler instead. */
 static bool is_shutdown(uint64_t code)
 {
-    return python_codes_named(&runtime, code, "_shutdown", "/threading.py");
+    return python_codes_named(&runtime, code, "_shutdown", "/threading.py") ||
+           python_codes_named(&runtime, code, "_python_exit", "/concurrent/futures/thread.py");
 }
 
 /* Another thread's frames, which come and go meanwhile. What its outermost one executes hardly ever changes. */
