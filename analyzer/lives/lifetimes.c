@@ -237,6 +237,8 @@ static void block_end(struct lives *lives, struct blocks *blocks, struct block *
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
+    if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
+        site->waited = block->mark + 1;
     count_close(lives, block->site, bytes_of(site->resource, block));
     if (site->resource == STRAY_PYOBJECT)
         weigh_close(lives, site, block->size);

@@ -151,6 +151,8 @@ struct site {
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
+    uint64_t in_turn;      /* ... of these: none that was made here later was waited for, though others were */
+    uint32_t waited;       /* children waited for: the latest birth, as a mark and one; 0: none */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct gone gone;
     uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */

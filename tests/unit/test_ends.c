@@ -206,6 +206,20 @@ Test(ends, closers_are_told_apart)
     cr_expect_eq(feed.lives->peers[0].closed_by_finalizer, 2);
 }
 
+Test(ends, the_youngest_may_be_waited_for_yet)
+{
+    for (unsigned pid = 10; pid < 16; pid++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, pid, 0, 1);
+        feed_wait(&feed, 10 * MS);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, pid, 0, 0);
+    }
+    feed_event(&feed, STRAY_CLOSE, STRAY_CHILD, 13, 0, 0);
+    feed_exit(&feed);
+    feed_finish(&feed);
+    cr_expect_eq(feed_site(&feed, STRAY_CHILD, 1)->ended, 5);
+    cr_expect_eq(feed_site(&feed, STRAY_CHILD, 1)->in_turn, 2, "those made after the one that was waited for");
+}
+
 /* ---- an interpreter that waits for its threads ---- */
 
 static void end_threads(unsigned first, unsigned count)
