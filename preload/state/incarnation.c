@@ -178,17 +178,24 @@ static void remove_previous_spool(void)
 }
 
 #define PREVIOUS "STRAY_PREVIOUS="
+#define SPARE    64u /* for a successor whose spool's name is longer */
 
-size_t incarnation_description_room(void)
+static size_t digits_of(uint64_t number)
 {
-    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
+    size_t count = 1;
+    while ((number /= 10) > 0)
+        count++;
+    return count;
 }
 
-/* With so many zeros before the pid. */
-static bool describe(struct text *variable, size_t zeros)
+static size_t description_size(void)
 {
-    if (!process.traced)
-        return false;
+    return sizeof(PREVIOUS "::") - 1 + 2 * sizeof(process.id) + digits_of((uint64_t)process.pid) + string_length(spool_path());
+}
+
+/* With zeros before the pid: room for another description in its place. */
+static void describe(struct text *variable, size_t zeros)
+{
     text_string(variable, PREVIOUS);
     for (unsigned i = 0; i < sizeof(process.id); i++) {
         text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
@@ -200,54 +207,39 @@ static bool describe(struct text *variable, size_t zeros)
     text_number(variable, (uint64_t)process.pid);
     text_byte(variable, ':');
     text_string(variable, spool_path());
-    return true;
+}
+
+size_t incarnation_description_room(void)
+{
+    return description_size() + SPARE + 1;
 }
 
 bool incarnation_describe(struct text *variable)
 {
-    return describe(variable, 0);
+    if (process.traced)
+        describe(variable, SPARE);
+    return process.traced;
 }
 
-/* NULL: `stray run` left none. */
-static char **own_entry(void)
+/* `entry` is memory of the program's, which it may free: it is written over, byte for byte. What does not fit is nobody's:
+ * a description without an id. */
+static void overwrite(char *entry)
 {
-    char **entry = environ;
-    while (entry && *entry && !string_begins(*entry, PREVIOUS))
-        entry++;
-    return entry && *entry ? entry : NULL;
+    size_t room = string_length(entry), size = description_size();
+    struct text text = {.at = entry, .size = room + 1};
+    if (room >= size)
+        describe(&text, room - size);
+    else
+        __builtin_memset(entry + sizeof(PREVIOUS) - 1, '0', room - (sizeof(PREVIOUS) - 1));
 }
 
-#define ZEROS 32u /* room for what forked children's texts are longer */
-
-/* In the environment that libc hands on by itself: to what system() and popen() begin. As the program finds it, it is the
- * kernel's; later it may be the program's own, which may free its entries: then there is no more than to write into them. */
+/* In the environment that libc hands on by itself: to what system() and popen() begin. Only an entry that is there is
+ * overwritten; `stray run` leaves one, with room. */
 static void tell_successors(void)
 {
-    static char variable[PATH_MAX + 128];
-    struct text text = TEXT(variable);
-    char **entry = own_entry();
-    text.used = 0;
-    if (entry && describe(&text, ZEROS) && !text.cut)
-        *entry = variable;
-}
-
-/* Of what describe() makes without zeros. */
-static size_t description_length(void)
-{
-    size_t digits = 1;
-    for (uint64_t pid = (uint64_t)process.pid; pid >= 10; pid /= 10)
-        digits++;
-    return sizeof(PREVIOUS "::") - 1 + 2 * sizeof(process.id) + digits + string_length(spool_path());
-}
-
-static void tell_childs_successors(void)
-{
-    char **entry = own_entry();
-    size_t length = entry ? string_length(*entry) : 0, needed = description_length();
-    if (length < needed)
-        return;
-    struct text text = {.at = *entry, .size = length + 1};
-    describe(&text, length - needed);
+    for (char **entry = environ; entry && *entry; entry++)
+        if (string_begins(*entry, PREVIOUS))
+            overwrite(*entry);
 }
 
 /* Begins this process's own trace. The gate stays shut until all is in place. */
@@ -267,13 +259,10 @@ static bool start(uint32_t origin)
     return true;
 }
 
-static void open_gate(uint32_t origin)
+static void open_gate(void)
 {
     process.traced = true;
-    if (origin == STRAY_ORIGIN_FORK)
-        tell_childs_successors();
-    else
-        tell_successors();
+    tell_successors();
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_RELEASE);
     sample_init();
     descriptors_inherited();
@@ -317,7 +306,7 @@ static void begin_child(void)
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
     if (started)
-        open_gate(STRAY_ORIGIN_FORK);
+        open_gate();
     else
         stay_shut();
 }
@@ -340,7 +329,7 @@ static void begin_program(char **environment)
     }
     if (settings.previous_pid != 0)
         remove_previous_spool();
-    open_gate(STRAY_ORIGIN_START);
+    open_gate();
 }
 
 /* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has

@@ -174,6 +174,12 @@ def test_environment_is_the_programs(stray):
     assert sorted(map(len, true)) == [2, 3, 4], descent(result)
 
 
+def test_shells_free_their_environment(stray):
+    """A shell copies its environment and frees it in its children: it must find there what it has put there."""
+    result = stray.run(["bash", "-c", "(/bin/echo one); echo $(/bin/echo two); /bin/echo three | cat; (/bin/echo four)"]).ok()
+    assert (result.stdout, result.stderr) == ("one\ntwo\nthree\nfour\n", "")
+
+
 DAEMON = """
 import os, sys
 if os.fork():
