@@ -22,6 +22,7 @@ struct settings {
     uint32_t depth;         /* native frames of a stack */
     uint64_t only;          /* bit per enum stray_resource; all ones: everything */
     bool heap, follow;
+    uint64_t sample; /* bytes between two samples of the heap, in the mean; 0: all blocks are recorded, or none */
     uint32_t python_memory; /* enum python_memory */
     bool full; /* no short life is told in sum only */
     uint8_t previous_id[16]; /* trace that executed this program; zero: none */

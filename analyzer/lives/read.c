@@ -58,7 +58,8 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .closer = driver_closer,
                                   .seconds = driver_seconds,
                                   .span = driver_span,
-                                  .end = trace_last_time(trace)};
+                                  .end = trace_last_time(trace),
+                                  .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
         free(driver);

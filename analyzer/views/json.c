@@ -133,15 +133,12 @@ static void estimated(json_t *object, const char *first, struct interval a, cons
 
 static struct interval interval_of(const struct tally *tally)
 {
-    return stats_weighted(tally->count, tally->square);
+    return stats_weighted(tally->count, tally->variance);
 }
 
-/* `bytes` is as uncertain as their number. */
 static struct interval bytes_interval(const struct tally *tally, uint64_t bytes)
 {
-    struct interval count = interval_of(tally);
-    double each = count.estimate > 0 ? (double)bytes / count.estimate : 0;
-    return (struct interval){(double)bytes, count.low * each, count.high * each};
+    return stats_weighted((double)bytes, tally->bytes_variance);
 }
 
 static json_t *book(const struct book *from)

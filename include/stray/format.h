@@ -108,6 +108,7 @@ enum stray_action {
     STRAY_EXITED = 22,    /* THREAD or CHILD `handle` has ended, and waits to be joined or waited for */
     STRAY_USED = 23,      /* descriptor `handle` has been used value>>40 times, last (value & (2^40-1)) microseconds before
                              `time` */
+    STRAY_LEFT = 24,      /* HEAP: a sampled block was resized, time from before, and is no sample any more; it lives on */
 
     STRAY_OWNER = 64,     /* this lane now belongs to thread id `handle` */
     STRAY_CLOCK_PAIR = 65,/* handle: CLOCK_MONOTONIC ns, value: CLOCK_REALTIME ns, both at `time` */
@@ -195,6 +196,7 @@ enum stray_def_type {
     STRAY_DEF_NOTE = 6,     /* a sentence for the report: something could not be seen; NUL */
     STRAY_DEF_OPTION = 7,   /* "NAME=value" of one STRAY_ setting in force; NUL */
     STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
+    STRAY_DEF_SAMPLED = 9,  /* the heap's blocks are samples: bytes between two of them in the mean, decimal; NUL */
 };
 
 struct stray_def_process {

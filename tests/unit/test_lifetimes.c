@@ -66,7 +66,8 @@ Test(lifetimes, samples_are_counted_and_what_they_stand_for_is_told)
     cr_expect(book(STRAY_PYOBJECT)->estimated);
     cr_expect_eq(book(STRAY_PYOBJECT)->peak, 150);
     cr_expect_eq(book(STRAY_PYOBJECT)->bytes_open, 16000);
-    cr_expect_float_eq(book(STRAY_PYOBJECT)->born.square, 4 * 50 * 50 + 100 * 100, 1e-6);
+    cr_expect_float_eq(book(STRAY_PYOBJECT)->born.variance, 4 * 50 * 49 + 100 * 99, 1e-6);
+    cr_expect_float_eq(book(STRAY_PYOBJECT)->living.bytes_variance, 16000 * 16000 * 0.99, 1e-3);
     const struct site *place = site(STRAY_PYOBJECT, 7);
     cr_expect_eq(place->opened, 5);
     cr_expect_eq(place->open, 1);
