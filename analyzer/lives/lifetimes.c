@@ -807,7 +807,7 @@ static void settle_estimates(struct lives *lives)
             continue;
         book->opened = tally_whole(&book->born);
         book->open = book->open ? tally_whole(&book->living) : 0;
-        book->closed = book->opened - book->open;
+        book->closed = book->opened > book->open ? book->opened - book->open : 0;
         book->peak = tally_whole(&book->most);
     }
 }

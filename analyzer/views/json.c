@@ -109,6 +109,8 @@ static json_t *trace(const struct report *report)
     for (size_t i = 0; i < report->note_count; i++)
         json_array_append_new(notes, text(report->notes[i]));
     json_object_set_new(object, "notes", notes);
+    if (report->heap_sampled)
+        json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
     return object;
 }
 
@@ -121,24 +123,28 @@ static json_t *interval(const struct interval *from)
     return object;
 }
 
-/* Adds to `object` that its figures are estimates, and two intervals: of counts, or of a count and of its bytes. */
-static void estimated(json_t *object, const char *first, struct interval a, const char *second, struct interval b)
+static void set_interval(json_t *intervals, const char *name, double estimate, double variance)
+{
+    struct interval of = stats_weighted(estimate, variance);
+    json_object_set_new(intervals, name, interval(&of));
+}
+
+/* Adds to `object` that its figures are estimates, and the intervals of a number and of bytes, to which others may be added. */
+static json_t *estimated(json_t *object, const char *number, const char *bytes, const struct tally *tally, uint64_t size)
 {
     json_t *intervals = json_object();
-    json_object_set_new(intervals, first, interval(&a));
-    json_object_set_new(intervals, second, interval(&b));
+    set_interval(intervals, number, tally->count, tally->variance);
+    set_interval(intervals, bytes, (double)size, tally->bytes_variance);
     json_object_set_new(object, "estimated", json_true());
     json_object_set_new(object, "intervals", intervals);
+    return intervals;
 }
 
-static struct interval interval_of(const struct tally *tally)
+/* Of what was acquired and of what of it is open. */
+static void estimated_both(json_t *object, const struct tally *born, const struct tally *living, uint64_t bytes_open)
 {
-    return stats_weighted(tally->count, tally->variance);
-}
-
-static struct interval bytes_interval(const struct tally *tally, uint64_t bytes)
-{
-    return stats_weighted((double)bytes, tally->bytes_variance);
+    json_t *intervals = estimated(object, "open", "bytes_open", living, bytes_open);
+    set_interval(intervals, "opened", born->count, born->variance);
 }
 
 static json_t *book(const struct book *from)
@@ -153,8 +159,7 @@ static json_t *book(const struct book *from)
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
     if (from->estimated)
-        estimated(object, "opened", interval_of(&from->born), "open",
-                  from->open ? interval_of(&from->living) : (struct interval){0});
+        estimated_both(object, &from->born, from->open ? &from->living : &(struct tally){0}, from->bytes_open);
     return object;
 }
 
@@ -218,7 +223,7 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "count", whole(from->count));
     json_object_set_new(object, "bytes", whole(from->bytes));
     if (from->estimated)
-        estimated(object, "count", interval_of(&from->tally), "bytes", bytes_interval(&from->tally, from->bytes));
+        estimated(object, "count", "bytes", &from->tally, from->bytes);
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     if (from->rated)
@@ -243,7 +248,7 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     if (from->estimated)
-        estimated(object, "opened", interval_of(&from->born), "open", interval_of(&from->living));
+        estimated_both(object, &from->born, &from->living, from->bytes_open);
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
