@@ -78,6 +78,12 @@ struct interval stats_weighted(double sum, double variance)
     return (struct interval){sum, fmin(sum, low * each), fmax(sum, high * each)};
 }
 
+/* So many that all of them are missed in one of forty cases: each is with the probability 1 - 1 / weight. */
+struct interval stats_unmet(double weight)
+{
+    return (struct interval){0, 0, weight > 1 ? log(0.025) / log1p(-1 / weight) : 0};
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

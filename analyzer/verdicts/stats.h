@@ -20,6 +20,8 @@ struct interval stats_rate(uint64_t n, double span);
 /* A number estimated by the sum of the weights of what was met at random, with the estimated variance of that sum. As uncertain
  * as sum * sum / variance things of one weight; certain where there is no variance. */
 struct interval stats_weighted(double sum, double variance);
+/* The same where none was met, and each stands for `weight` (at least 1) where it is. */
+struct interval stats_unmet(double weight);
 
 /* The q-quantile, interpolated between order statistics. Sorts `values`. count 0: 0. */
 double stats_quantile(double *values, size_t count, double q);

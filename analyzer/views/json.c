@@ -140,11 +140,23 @@ static json_t *estimated(json_t *object, const char *number, const char *bytes, 
     return intervals;
 }
 
+/* None of the samples is open: but of those that were acquired some that were missed may be. The variance of bytes is that of the
+ * number, times the square of the size. */
+static void set_unmet(json_t *intervals, const struct tally *born)
+{
+    struct interval count = stats_unmet(1 + born->variance / born->count), bytes = count;
+    bytes.high *= born->variance > 0 ? sqrt(born->bytes_variance / born->variance) : 0;
+    json_object_set_new(intervals, "open", interval(&count));
+    json_object_set_new(intervals, "bytes_open", interval(&bytes));
+}
+
 /* Of what was acquired and of what of it is open. */
-static void estimated_both(json_t *object, const struct tally *born, const struct tally *living, uint64_t bytes_open)
+static void estimated_both(json_t *object, const struct tally *born, const struct tally *living, uint64_t open, uint64_t bytes_open)
 {
     json_t *intervals = estimated(object, "open", "bytes_open", living, bytes_open);
     set_interval(intervals, "opened", born->count, born->variance);
+    if (open == 0 && born->count > 0)
+        set_unmet(intervals, born);
 }
 
 static json_t *book(const struct book *from)
@@ -159,7 +171,7 @@ static json_t *book(const struct book *from)
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
     if (from->estimated)
-        estimated_both(object, &from->born, from->open ? &from->living : &(struct tally){0}, from->bytes_open);
+        estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     return object;
 }
 
@@ -248,7 +260,7 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     if (from->estimated)
-        estimated_both(object, &from->born, &from->living, from->bytes_open);
+        estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
