@@ -569,14 +569,17 @@ static void memory_sample(struct lives *lives, const struct stray_event *event)
         return;
     struct memory *memory = &lives->memory;
     uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
+    double variance = lives->books[STRAY_HEAP].living.bytes_variance;
     if (memory->samples++ == 0) {
         memory->first_rss = event->handle;
         memory->first_tracer = event->value;
         memory->first_heap = heap;
+        memory->first_variance = variance;
     }
     memory->last_rss = event->handle;
     memory->last_tracer = event->value;
     memory->last_heap = heap;
+    memory->last_variance = variance;
 }
 
 static int ended(struct lives *lives, const struct stray_event *event, uint32_t thread)

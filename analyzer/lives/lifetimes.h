@@ -188,6 +188,7 @@ struct memory {
     uint64_t samples;
     uint64_t first_rss, last_rss, first_tracer, last_tracer;
     uint64_t first_heap, last_heap; /* bytes open when the sample was taken */
+    double first_variance, last_variance; /* ... of these, where they are estimates */
 };
 
 struct lives {

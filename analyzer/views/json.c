@@ -314,6 +314,14 @@ static json_t *memory(const struct report_memory *from)
     json_object_set_new(parts, "tracer", part(from->known, of->tracer));
     json_object_set_new(parts, "unexplained", part(from->known, of->unexplained));
     json_object_set_new(object, "parts", parts);
+    if (heap && of->uncertain > 0) {
+        json_t *intervals = json_object();
+        double live = (double)of->live_heap;
+        struct interval of_heap = {live, live - of->uncertain, live + of->uncertain};
+        json_object_set_new(intervals, "live_heap", interval(&of_heap));
+        json_object_set_new(object, "estimated", json_true());
+        json_object_set_new(object, "intervals", intervals);
+    }
     return object;
 }
 

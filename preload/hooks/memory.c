@@ -19,7 +19,7 @@ void *stray_hook_calloc(size_t count, size_t size)
     void *block = real.calloc(count, size);
     if (UNLIKELY(block == NULL))
         return NULL;
-    if (gate_open(BITS_OF(STRAY_HEAP)))
+    if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
         record_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME());
     else
         sampled_heap_made(STRAY_HOOK_calloc, block, count * size, FRAME());
@@ -31,7 +31,7 @@ void stray_hook_free(void *block)
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
     if (LIKELY(block != NULL)) {
-        if (gate_open(BITS_OF(STRAY_HEAP)))
+        if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
             record_freed(STRAY_HOOK_free, handle_of(block));
         else
             sampled_heap_freed(STRAY_HOOK_free, block);

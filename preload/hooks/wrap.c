@@ -80,7 +80,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         type ret = REAL(name) args;                                                                                    \
         if (UNLIKELY(!(success)))                                                                                      \
             return ret;                                                                                                \
-        if (gate_open(BITS_OF(STRAY_##RESOURCE)))                                                                      \
+        if (LIKELY(gate_open(BITS_OF(STRAY_##RESOURCE))))                                                              \
             PLAIN_RECORD(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle), (size));                  \
         else                                                                                                           \
             PLAIN_SAMPLE(STRAY_##RESOURCE, STRAY_HOOK_##name, (handle), (size));                                       \

@@ -2,6 +2,7 @@
 #include "state/heap_samples.h"
 
 #include "record/defs.h"
+#include "settings.h"
 #include "sys.h"
 #include "text.h"
 
@@ -9,6 +10,7 @@
 
 __thread struct samples_line heap_samples_line;
 _Alignas(SAMPLES_PAGE) uint8_t heap_samples_counts[SAMPLES_COUNTS];
+double heap_samples_mean;
 struct samples heap_samples = {NULL, SETS, 0, heap_samples_counts};
 
 /* A set belongs to so much of the address space as holds less than two samples in the mean, were all of it in use. */
@@ -16,6 +18,7 @@ void heap_samples_init(void)
 {
     if (settings.sample == 0)
         return;
+    heap_samples_mean = (double)settings.sample;
     heap_samples.shift = (uint32_t)(63 - __builtin_clzll(settings.sample));
     heap_samples.sets = sys_memory(SETS * sizeof(*heap_samples.sets));
 }

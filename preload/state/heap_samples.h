@@ -7,12 +7,12 @@
 #define STRAY_PRELOAD_HEAP_SAMPLES_H
 
 #include "gate.h"
-#include "settings.h"
 #include "state/samples.h"
 
 extern __thread struct samples_line heap_samples_line;
 extern uint8_t heap_samples_counts[SAMPLES_COUNTS];
 extern struct samples heap_samples; /* with these counts */
+extern double heap_samples_mean;
 
 /* Makes the table, when the program begins, if the heap is to be sampled. Without memory it stays without. */
 void heap_samples_init(void);
@@ -33,7 +33,7 @@ static inline bool heap_samples_hit(size_t size)
 {
     int64_t bytes = size ? (int64_t)size : 1;
     return __builtin_expect((heap_samples_line.left -= bytes) < 0, 0) &&
-           samples_hit(&heap_samples_line, (uint64_t)bytes, (double)settings.sample);
+           samples_hit(&heap_samples_line, (uint64_t)bytes, heap_samples_mean);
 }
 
 #endif
