@@ -37,7 +37,7 @@ static bool is_exact(void)
 
 static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
 {
-    bool wanted = is_exact() || samples_hit(&python_samples_line, size, PYTHON_SAMPLES_MEAN);
+    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
     if (!wanted || !gate_open(GATE_TRACED))
         return;
     int kept = errno;

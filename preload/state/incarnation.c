@@ -296,6 +296,7 @@ static void begin_program(char **environment)
     tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
     heap_samples_init();
+    python_samples_init();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);
     if (!started) {

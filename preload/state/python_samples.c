@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state/python_samples.h"
 
-#define SETS  (1u << 18) /* each for so many bytes of address space as have one sample in the mean: 4 GiB together */
-#define SPACE 14         /* ... log2 */
-_Static_assert(PYTHON_SAMPLES_MEAN == 1 << SPACE, "a set has room for several times the mean");
+#include "settings.h"
+
+#define SETS     (1u << 18) /* each for so many bytes of address space as have one sample in the mean, or fewer: 4 GiB together */
+#define SPACE    14         /* ... log2 */
+#define MEAN     (1u << SPACE)
+#define MEAN_MAX (1u << 26) /* what one of a byte stands for must fit its event */
 
 uint32_t python_samples_due;
 _Alignas(SAMPLES_PAGE) uint8_t python_samples_counts[SAMPLES_COUNTS];
+double python_samples_mean = MEAN;
 __thread struct samples_line python_samples_line;
 uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
@@ -15,9 +19,15 @@ const struct samples python_samples = {table, SETS, SPACE, python_samples_counts
 
 uint64_t python_samples_weight(size_t size)
 {
-    double x = (double)size / PYTHON_SAMPLES_MEAN; /* at most 1/32: four terms of 1 - exp(-x) will do */
+    double x = (double)size / python_samples_mean; /* at most 1/32: four terms of 1 - exp(-x) will do */
     double share = x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4)));
     return (uint64_t)(16 / share + 0.5);
+}
+
+void python_samples_init(void)
+{
+    if (settings.sample > MEAN)
+        python_samples_mean = settings.sample < MEAN_MAX ? (double)settings.sample : MEAN_MAX;
 }
 
 void python_samples_forget(void)

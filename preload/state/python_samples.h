@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which of Python's small objects are recorded. In the default mode these are samples, PYTHON_SAMPLES_MEAN bytes apart.
+ * Which of Python's small objects are recorded. In the default mode these are samples: 16 KiB apart, or as far as those of the
+ * heap, if that is farther.
  *
  * A bit for each page tells where the small-object allocator has handed out anything: what it is asked to release or resize
  * may be a big block, which is not its own but malloc's.
@@ -16,7 +17,6 @@
 
 #include "state/samples.h"
 
-#define PYTHON_SAMPLES_MEAN  16384 /* bytes */
 #define PYTHON_SAMPLES_PAGES (1u << 20)
 
 /* Whether the interpreter's allocators are to be looked at: not hooked yet, or not looked at since the last sample. */
@@ -45,11 +45,14 @@ static inline bool python_samples_marked(const void *block)
 
 /* ---- samples ---- */
 
+extern double python_samples_mean;
 extern __thread struct samples_line python_samples_line; /* where all are recorded nothing is ever left */
 
 /* How many objects one sample of `size` bytes (1 to 512) stands for, in sixteenths. */
 uint64_t python_samples_weight(size_t size);
 
+/* As the settings say, when the program begins. */
+void python_samples_init(void);
 /* In a forked child: what its parent recorded is not in the child's trace. */
 void python_samples_forget(void);
 

@@ -267,11 +267,13 @@ def test_the_environment_alone(stray, target):
         assert stray.report(trace).trace.get("heap_sampled_bytes") == wanted
 
 
-def test_python_objects_are_samples_of_their_own(stray):
-    """Those of the interpreter's allocator keep their distance of 16 KiB; blocks of malloc have the one asked for."""
-    result = stray.run([PYTHON, SOURCES / "python" / "small_objects.py", "leak"], options=("--sample", "512K")).ok()
-    report = result.report()
-    found = report.finding("Cache.add", "pyobject", "leaked")
-    truth = json.loads(result.stdout)["added"]
-    assert abs(found["count"] - truth) <= 4 * (truth * 16384 / 300) ** 0.5
-    assert report.process()["resources"]["heap"]["estimated"] is True
+@pytest.mark.parametrize("size, mean", [("1K", 16384), ("64K", 65536)])
+def test_python_objects_are_samples_as_ever(stray, size, mean):
+    """Those of the interpreter's allocator are 16 KiB apart, or farther where the heap's are."""
+    report = stray.run([PYTHON, SOURCES / "python" / "small_objects.py", "counts"], options=("--sample", size)).ok().report()
+    opened = next(row for row in report.json["sites"] if (row["resource"], row["site"]["function"]) == ("pyobject", "make"))["intervals"]["opened"]
+    deviation = (5000 * mean / 300) ** 0.5
+    assert abs(opened["estimate"] - 5000) <= 4 * deviation
+    assert 3 * deviation < opened["high"] - opened["low"] < 6 * deviation
+    book = report.process()["resources"]
+    assert book["heap"]["estimated"] is True and book["pyobject"]["estimated"] is True
