@@ -270,10 +270,11 @@ def test_the_environment_alone(stray, target):
 @pytest.mark.parametrize("size, mean", [("1K", 16384), ("64K", 65536)])
 def test_python_objects_are_samples_as_ever(stray, size, mean):
     """Those of the interpreter's allocator are 16 KiB apart, or farther where the heap's are."""
-    report = stray.run([PYTHON, SOURCES / "python" / "small_objects.py", "counts"], options=("--sample", size)).ok().report()
-    opened = next(row for row in report.json["sites"] if (row["resource"], row["site"]["function"]) == ("pyobject", "make"))["intervals"]["opened"]
-    deviation = (5000 * mean / 300) ** 0.5
-    assert abs(opened["estimate"] - 5000) <= 4 * deviation
-    assert 3 * deviation < opened["high"] - opened["low"] < 6 * deviation
+    result = stray.run([PYTHON, SOURCES / "python" / "small_objects.py", "leak"], options=("--sample", size)).ok()
+    report, truth = result.report(), json.loads(result.stdout)["added"]
+    row = next(row for row in report.json["sites"] if (row["resource"], row["site"]["function"]) == ("pyobject", "Cache.add"))
+    opened, deviation = row["intervals"]["opened"], (truth * mean / 300) ** 0.5
+    assert abs(opened["estimate"] - truth) <= 4 * deviation
+    assert 2.5 * deviation < opened["high"] - opened["low"] < 6 * deviation
     book = report.process()["resources"]
     assert book["heap"]["estimated"] is True and book["pyobject"]["estimated"] is True
