@@ -48,9 +48,9 @@ static inline double weight_of(const struct lives *lives, unsigned resource, uin
 static inline uint64_t bytes_of(const struct lives *lives, unsigned resource, uint64_t value)
 {
     if (resource == STRAY_HEAP && lives->source.heap_mean > 0)
-        return (uint64_t)((double)value * weight_of(lives, resource, value) + 0.5);
+        return tally_times(value, weight_of(lives, resource, value));
     if (resource == STRAY_PYOBJECT)
-        return (uint64_t)((double)(value & UINT32_MAX) * tally_weight(value) + 0.5);
+        return tally_times(value & UINT32_MAX, tally_weight(value));
     return resource == STRAY_HEAP || resource == STRAY_MMAP ? value : 0;
 }
 

@@ -222,7 +222,7 @@ static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t s
     if (resource != STRAY_HEAP)
         return 0;
     uint64_t held = resident_held(size);
-    return lives->source.heap_mean > 0 ? (uint64_t)((double)held * weight_of(lives, resource, size) + 0.5) : held;
+    return lives->source.heap_mean > 0 ? tally_times(held, weight_of(lives, resource, size)) : held;
 }
 
 static void hold(struct lives *lives, uint64_t more, uint64_t less)

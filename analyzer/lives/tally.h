@@ -31,6 +31,12 @@ static inline double tally_weight_of(uint64_t size, double mean)
     return -1 / expm1(-(size ? (double)size : 1) / mean);
 }
 
+/* A size as often as `weight` says. Sizes of a damaged trace may be more than there is. */
+static inline uint64_t tally_times(uint64_t size, double weight)
+{
+    return (uint64_t)fmin((double)size * weight + 0.5, 0x1p62);
+}
+
 /* One sample; `bytes`: of all that it stands for. */
 static inline struct tally tally_of(double weight, double bytes)
 {
