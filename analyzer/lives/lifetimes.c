@@ -102,12 +102,11 @@ static bool is_memory(unsigned resource)
     return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
 }
 
-/* What counts as work on the axis of allocations. Samples do not: they tell of bytes rather, and of most objects sums alone
- * tell, which tell no time. */
-static bool is_allocation(const struct lives *lives, const struct stray_event *event)
+/* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
+ * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
+static bool is_allocation(const struct stray_event *event)
 {
-    return (event->resource == STRAY_HEAP && lives->source.heap_mean == 0) ||
-           (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
+    return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
 }
 
 /* To be called before a site's state changes: until now it was what it is. */
@@ -488,7 +487,7 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first_mark = lives->marks.current;
     }
     uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
-    if (is_allocation(lives, event) && !lives->ended)
+    if (is_allocation(event) && !lives->ended)
         marks_spread(&lives->marks, began, (double)count);
     if (event->time > site->last)
         site->last = event->time;
@@ -690,7 +689,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     bool late = event->time - lives->now.at[AXIS_TIME] >= lives->mark_ticks;
     lives->now.at[AXIS_REQUESTS] += request;
     lives->now.at[AXIS_STATEMENTS] += statement;
-    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && is_allocation(lives, event);
+    lives->now.at[AXIS_ALLOCATIONS] += event->action == STRAY_OPEN && is_allocation(event);
     if (request || statement || late || ++lives->since_mark >= MARK_EVENTS) {
         lives->now.at[AXIS_TIME] = event->time;
         marks_add(&lives->marks, &lives->now);

@@ -136,6 +136,16 @@ def test_fork(stray, target):
         assert book["unknown_closed"] == 0
 
 
+def test_exec(stray, target):
+    """What a program becomes is sampled as it was."""
+    result = stray.run(["/bin/sh", "-c", f"exec {target('target_sampled')} threads"], options=SAMPLED).ok()
+    report = result.report()
+    assert [process["end"] for process in report.processes] == ["exec", "exit"]
+    for process in report.processes:
+        assert process["resources"]["heap"]["estimated"] is True
+    assert report.sum("pass", "heap")["open"] == 0 < report.sum("pass", "heap")["opened"]
+
+
 def test_children_do_not_sample_alike(stray):
     """Thirty that do the same: were they to go on with their parent's luck, all would have drawn one number of samples."""
     script = "import os\nfor n in range(30):\n  if os.fork() == 0:\n    x = [bytes(2000) for _ in range(1000)]\n    os._exit(0)\n  os.wait()"
@@ -198,6 +208,17 @@ def test_a_buffer_that_grows_for_ever(leaking):
 
 def test_a_healthy_twin(healthy):
     assert not healthy.report().find(resource="heap"), healthy.report().summary()
+
+
+def test_growth_in_a_moment(stray, target):
+    """A program of some milliseconds, which has no work but its allocations: a thousand samples or two of each leak."""
+    report = stray.run([target("target_growth")], options=("--sample", "4K")).ok().report()
+    report.finding("leaks_one_in_ten", "heap", "leaked")
+    report.finding("leaks_all", "heap", "leaked")
+    report.finding("grows_a_vector", "heap", "creep")
+    for function in ("fills_a_cache", "fills_a_batch", "loads_a_table", "loads_in_between", "comes_and_goes"):
+        report.nothing_about(function)
+    assert report.trace["work_axis"] == "time"
 
 
 def test_lists_and_info(leaking, stray):

@@ -193,14 +193,17 @@ Test(lifetimes, releases_of_what_is_no_sample_mean_nothing)
     cr_expect_eq(book(STRAY_HEAP)->unknown, 0);
 }
 
-Test(lifetimes, heap_samples_are_no_measure_of_work)
+Test(lifetimes, heap_samples_measure_the_work_but_are_no_number_of_allocations)
 {
     sampled();
     for (int i = 0; i < 100; i++)
         feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000 + 0x100 * (uint64_t)i, 1000, 7);
     feed_exit(&feed);
     feed_finish(&feed);
-    cr_expect_eq(feed.lives->axis, AXIS_TIME);
+    cr_expect_eq(feed.lives->axis, AXIS_ALLOCATIONS);
+    struct report *report = feed_report(&feed, false);
+    cr_expect_eq(report->axis, AXIS_TIME);
+    report_free(report);
 }
 
 /* ---- heap ---- */
