@@ -107,9 +107,17 @@ def test_books(runs):
 
 @pytest.mark.parametrize("command", [("heap",), ("heap_threads", 1), ("heap_threads", 8)], ids=str)
 def test_where_all_are_samples_all_are_exact(stray, target, command):
-    """A point in each byte, and more living samples than the table has room for: not one release is missed or taken for another."""
+    """A point in each byte, and more living samples than the table has room for: not one release is missed or taken for another.
+    A block of 16 bytes is missed once in nine millions; those of no size count as one byte, which a point may well miss."""
     name, *arguments = command
-    report = stray.run([target("target_" + name), *arguments], options=("--sample", "1")).ok().check().report()
+    result = stray.run([target("target_" + name), *arguments], options=("--sample", "1")).ok()
+    report = result.report()
+    for row in parse_expected(result.stdout).values():
+        found = report.sum(row["function"], row["resource"])
+        if row["function"] != "by_malloc_zero":
+            assert row["opened"] - 3 <= found["opened"] <= row["opened"], (row, found)
+            assert found["open"] == row["opened"] - row["closed"], (row, found)
+            assert row["bytes"] < 0 or found["bytes_open"] == row["bytes"], (row, found)
     assert report.process()["resources"]["heap"]["estimated"] is True
     assert report.trace["lost_events"] == 0
 
@@ -255,19 +263,22 @@ def test_exports(leaking, stray):
 def diff(stray, base, fresh):
     done = stray.call("diff", base.trace, fresh.trace, "--format", "json")
     assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["sites"]
-    return next((row for row in rows if row["site"]["function"] == "forgets"), None)
+    content = json.loads(done.stdout)
+    rows = content["sites"]
+    found = [row for row in rows if (row["verdict"], row["site"]["function"]) == ("leaked", "forgets")]
+    assert len(found) == 1, rows
+    return found[0], content["base"]["work"] / content["new"]["work"]
 
 
 def test_compared_with_an_exact_trace(stray, target, leaking, healthy):
-    exact = run(stray, target, "leak", ())
-    row = diff(stray, exact, leaking)
-    assert row["word"] == "unchanged" and row["ratio"]["low"] <= 1 <= row["ratio"]["high"]
+    exact = run(stray, target, "leak", ("--full",))
+    row, faster = diff(stray, exact, leaking)
     assert "estimated" not in row["base"] and row["new"]["estimated"] is True
-    # a hundred samples: the ratio of so many to 1500 is known to a fifth or so, not to a twentieth
+    # as many in another time; a hundred samples, so a ratio known to a fifth or so, and not to a twentieth as it would be of 1500
+    assert abs(math.log(row["ratio"]["estimate"] / faster)) < 4 * math.sqrt(1 / 1500 + 1 / 90)
     assert row["ratio"]["high"] / row["ratio"]["low"] > 1.3
-    assert diff(stray, exact, healthy)["word"] == "fixed"
-    assert diff(stray, leaking, healthy)["word"] == "fixed"
+    assert diff(stray, exact, healthy)[0]["word"] == "fixed"
+    assert diff(stray, leaking, healthy)[0]["word"] == "fixed"
     text = stray.call("diff", exact.trace, leaking.trace).stdout
     assert "the heap of the new trace was sampled every 512.0 KiB" in text and "base trace was" not in text
 
