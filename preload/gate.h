@@ -21,6 +21,7 @@ enum gate_bits {
     GATE_TRACED = 2, /* hooks record */
     GATE_HEAP = 4,   /* heap hooks record, too */
     GATE_LATE = 8,   /* the trace was closed: what still happens is written through */
+    GATE_SAMPLED = 16, /* instead of GATE_HEAP: heap hooks record samples */
 };
 
 enum thread_flags {

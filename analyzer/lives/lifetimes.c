@@ -102,7 +102,8 @@ static bool is_memory(unsigned resource)
     return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
 }
 
-/* What counts as work on the axis of allocations. Samples do not: of most of them sums alone tell, which tell no time. */
+/* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
+ * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
 static bool is_allocation(const struct stray_event *event)
 {
     return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
@@ -132,15 +133,6 @@ static void growth_after(struct lives *lives, struct site *site)
         windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
-static void hold(struct lives *lives, unsigned resource, uint64_t more, uint64_t less)
-{
-    if (resource != STRAY_HEAP)
-        return;
-    lives->held += more - less;
-    if (lives->held > lives->peak_held)
-        lives->peak_held = lives->held;
-}
-
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
@@ -161,7 +153,6 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
-    hold(lives, site->resource, resident_held(size), 0);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -180,7 +171,6 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
     site->open--;
     site->bytes_open -= size;
     growth_after(lives, site);
-    hold(lives, site->resource, 0, resident_held(size));
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -212,7 +202,6 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
     growth_after(lives, site);
     if (site->growth && new_size > old_size && !lives->ended)
         site->growth->resized += new_size - old_size;
-    hold(lives, site->resource, resident_held(new_size), resident_held(old_size));
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -226,21 +215,64 @@ static uint64_t key_of(const struct stray_event *event)
     return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
 }
 
-static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+/* What libc's allocator takes for all that a block of the heap stands for. */
+static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t size)
 {
-    tally_take(&site->living, tally_weight(value));
-    tally_take(&lives->books[site->resource].living, tally_weight(value));
+    if (resource != STRAY_HEAP)
+        return 0;
+    uint64_t held = resident_held(size);
+    return lives->source.heap_mean > 0 ? tally_times(held, weight_of(lives, resource, size)) : held;
 }
 
-static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
+static void hold(struct lives *lives, uint64_t more, uint64_t less)
+{
+    lives->held += more - less;
+    if (lives->held > lives->peak_held)
+        lives->peak_held = lives->held;
+}
+
+static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct book *book = &lives->books[site->resource];
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    if (site->resource == STRAY_HEAP || value >> 32)
+        site->estimated = book->estimated = true;
+    tally_join(&site->born, &tally);
+    tally_join(&site->living, &tally);
+    tally_join(&book->born, &tally);
+    tally_join(&book->living, &tally);
+    if (book->living.count > book->most.count)
+        book->most = book->living;
+}
+
+static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    tally_take(&site->living, &tally);
+    tally_take(&lives->books[site->resource].living, &tally);
+}
+
+/* As if it had never been: it counts where, and as what, it is drawn next. */
+static void weigh_left(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    weigh_close(lives, site, value);
+    tally_take(&site->born, &tally);
+    tally_take(&lives->books[site->resource].born, &tally);
+}
+
+static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time, bool left)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
     if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
         site->waited = block->mark + 1;
-    count_close(lives, block->site, bytes_of(site->resource, block));
-    if (site->resource == STRAY_PYOBJECT)
+    count_close(lives, block->site, bytes_of(lives, site->resource, block->size));
+    hold(lives, 0, held_of(lives, site->resource, block->size));
+    if (left)
+        weigh_left(lives, site, block->size);
+    else if (is_weighed(lives, site->resource))
         weigh_close(lives, site, block->size);
     blocks_remove(blocks, block);
 }
@@ -250,36 +282,31 @@ static bool has_value(unsigned resource)
     return is_memory(resource) || resource == STRAY_TEMPFILE;
 }
 
-static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
-{
-    struct book *book = &lives->books[site->resource];
-    double weight = tally_weight(value);
-    if (value >> 32)
-        site->estimated = book->estimated = true;
-    tally_add(&site->born, weight);
-    tally_add(&site->living, weight);
-    tally_add(&book->born, weight);
-    tally_add(&book->living, weight);
-    if (book->living.count > book->most.count)
-        book->most = book->living;
-}
-
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, key_of(event));
     if (old)
-        block_end(lives, blocks, old, event->time);
+        block_end(lives, blocks, old, event->time, false);
     struct block block = {.handle = key_of(event), .mark = lives->marks.current};
     block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
-    if (result == 0 && event->resource == STRAY_PYOBJECT)
+        count_open(lives, block.site, bytes_of(lives, event->resource, block.size), event->time);
+    if (result == 0)
+        hold(lives, held_of(lives, event->resource, block.size), 0);
+    if (result == 0 && is_weighed(lives, event->resource))
         weigh_open(lives, &lives->sites[block.site], block.size);
     return result;
+}
+
+/* Where blocks are samples, a release may be that of a block that was none. */
+static void count_unknown(struct lives *lives, unsigned resource)
+{
+    struct book *book = &lives->books[resource];
+    book->unknown += !book->estimated;
 }
 
 /* free() is what PQfreemem() calls, and many programs call it themselves. */
@@ -288,7 +315,7 @@ static void string_freed(struct lives *lives, const struct stray_event *event)
     struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
     struct block *string = blocks_find(strings, event->handle);
     if (string)
-        block_end(lives, strings, string, event->time);
+        block_end(lives, strings, string, event->time, false);
 }
 
 static void block_close(struct lives *lives, const struct stray_event *event)
@@ -298,9 +325,9 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, key_of(event));
     if (block)
-        block_end(lives, blocks, block, event->time);
+        block_end(lives, blocks, block, event->time, false);
     else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
 }
 
 /* What popen() begins is known by its stream, and not by a pid. */
@@ -358,9 +385,22 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
     }
     return 0;
+}
+
+/* A sample stands for as many as its size says now: they take the place of those that it stood for. */
+static void block_change(struct lives *lives, const struct block *block, uint64_t value)
+{
+    struct site *site = &lives->sites[block->site];
+    unsigned resource = site->resource;
+    count_resize(lives, block->site, bytes_of(lives, resource, block->size), bytes_of(lives, resource, value));
+    hold(lives, held_of(lives, resource, value), held_of(lives, resource, block->size));
+    if (!is_weighed(lives, resource))
+        return;
+    weigh_left(lives, site, block->size);
+    weigh_open(lives, site, value);
 }
 
 static int block_move_to(struct lives *lives, const struct stray_event *event, uint32_t lane)
@@ -374,9 +414,9 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
-        block_end(lives, blocks, old, event->time);
+        block_end(lives, blocks, old, event->time, false);
     if (event->resource != STRAY_TEMPFILE)
-        count_resize(lives, block.site, block.size, event->value);
+        block_change(lives, &block, event->value);
     block.handle = event->handle;
     if (event->resource != STRAY_TEMPFILE || event->value != 0)
         block.size = event->value;
@@ -388,11 +428,19 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
 {
     struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
     if (!block) {
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
         return;
     }
-    count_resize(lives, block->site, block->size, event->value);
+    block_change(lives, block, event->value);
     block->size = event->value;
+}
+
+static void block_left(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = is_weighed(lives, event->resource) ? blocks_find(blocks, event->handle) : NULL;
+    if (block)
+        block_end(lives, blocks, block, event->time, true);
 }
 
 /* Sums of one batch lie close to one another, if not at one time. */
@@ -418,13 +466,14 @@ static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
     return site->from;
 }
 
-/* The value holds the sums of the weights and of the sizes; of the squares of the weights only the mean can tell. */
+/* The value holds the sums of the weights and of the sizes; of their squares only the means can tell. */
 static void weigh_elided(struct lives *lives, struct site *site, const struct stray_event *event, uint64_t count)
 {
     if (site->resource != STRAY_PYOBJECT || event->value >> 32 == 0)
         return;
-    double sum = (double)(event->value >> 32) / TALLY_UNIT;
-    struct tally born = {sum, sum * sum / (double)count};
+    double sum = (double)(event->value >> 32) / TALLY_UNIT, size = (double)(event->value & UINT32_MAX) / (double)count;
+    struct tally each = tally_of(sum / (double)count, size * sum / (double)count);
+    struct tally born = {sum, each.variance * (double)count, each.bytes_variance * (double)count};
     site->estimated = lives->books[site->resource].estimated = true;
     tally_join(&site->born, &born);
     tally_join(&lives->books[site->resource].born, &born);
@@ -525,6 +574,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_ENDPOINT:
         block_named(lives, event);
         return 0;
+    case STRAY_LEFT:
+        block_left(lives, event);
+        return 0;
     default:
         return 0;
     }
@@ -552,14 +604,17 @@ static void memory_sample(struct lives *lives, const struct stray_event *event)
         return;
     struct memory *memory = &lives->memory;
     uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
+    double variance = lives->books[STRAY_HEAP].living.bytes_variance;
     if (memory->samples++ == 0) {
         memory->first_rss = event->handle;
         memory->first_tracer = event->value;
         memory->first_heap = heap;
+        memory->first_variance = variance;
     }
     memory->last_rss = event->handle;
     memory->last_tracer = event->value;
     memory->last_heap = heap;
+    memory->last_variance = variance;
 }
 
 static int ended(struct lives *lives, const struct stray_event *event, uint32_t thread)
@@ -708,7 +763,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     if (of_statements)
         return 0;
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
-        event->action > STRAY_USED || event->action < STRAY_OPEN) {
+        event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }
@@ -727,6 +782,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
     if (!lives)
         return -ENOMEM;
     lives->source = *source;
+    lives->books[STRAY_HEAP].estimated = source->heap_mean > 0;
     double second = 1e9 / source->span(source->data, 1000000000);
     lives->mark_ticks = second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
     if (marks_open(&lives->marks) < 0) {
@@ -815,7 +871,7 @@ static void settle_estimates(struct lives *lives)
             continue;
         book->opened = tally_whole(&book->born);
         book->open = book->open ? tally_whole(&book->living) : 0;
-        book->closed = book->opened - book->open;
+        book->closed = book->opened > book->open ? book->opened - book->open : 0;
         book->peak = tally_whole(&book->most);
     }
 }

@@ -13,8 +13,9 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
- *  - Python's small objects may be samples. Sites count the samples, which is what statistics need, and say what they stand
- *    for; books say that only.
+ *  - Blocks of the heap and Python's small objects may be samples. Sites count the samples, which is what statistics need, and
+ *    say what they stand for; books say that only. A sampled block that is resized is drawn again: it counts once, with the
+ *    weight of its last size, at the place where it was last drawn after it had been none.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
@@ -51,6 +52,7 @@ struct lives_source {
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
+    double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
 };
 
 struct book {
@@ -190,6 +192,7 @@ struct memory {
     uint64_t samples;
     uint64_t first_rss, last_rss, first_tracer, last_tracer;
     uint64_t first_heap, last_heap; /* bytes open when the sample was taken */
+    double first_variance, last_variance; /* ... of these, where they are estimates */
 };
 
 struct lives {

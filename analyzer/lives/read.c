@@ -65,7 +65,8 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .seconds = driver_seconds,
                                   .span = driver_span,
                                   .statement = driver_statement,
-                                  .end = trace_last_time(trace)};
+                                  .end = trace_last_time(trace),
+                                  .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
         free(driver);

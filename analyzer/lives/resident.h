@@ -18,6 +18,7 @@ struct resident {
     uint64_t allocator; /* brk, and unnamed memory that nobody was seen to map */
     uint64_t stacks, files, tracer, other;
     uint64_t live, held, peak_held; /* as in struct lives, of then */
+    double live_variance;           /* of `live`, where that is an estimate */
     bool heap_mapped;               /* live blocks lie in what hooked calls mapped: an allocator of the program's own */
 };
 

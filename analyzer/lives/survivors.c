@@ -98,9 +98,11 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += bytes_of(site->resource, block);
-    if (site->resource == STRAY_PYOBJECT)
-        tally_add(&site->at_end, tally_weight(block->size));
+    site->alive_bytes += bytes_of(lives, site->resource, block->size);
+    if (is_weighed(lives, site->resource)) {
+        struct tally tally = tally_of_block(lives, site->resource, block->size);
+        tally_join(&site->at_end, &tally);
+    }
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     note_ended(site, block);
     if (!site->growth)

@@ -361,3 +361,8 @@ size_t trace_options(const struct trace *trace, const char *const **ret_options)
     *ret_options = trace->defs.options.list;
     return trace->defs.options.count;
 }
+
+uint64_t trace_sampled(const struct trace *trace)
+{
+    return trace->defs.sampled;
+}

@@ -406,7 +406,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
     figures.ages = ages_of(court, growth, figures.closed);
     figures.levels = levels_of(court, &growth->windows, false, from, &space);
-    if (site->estimated && !figures.work_is_load)
+    if (site->resource == STRAY_PYOBJECT && site->estimated && !figures.work_is_load)
         judge_by_time(court, site, &figures, &space);
     return heap_judge(&figures);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verdicts/parts.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #define RETAINED_SHARE 0.3
-#define RETAINED_MIN   (INT64_C(8) << 20)
+#define RETAINED_MIN   8388608.0
+#define NORMAL_95      1.96
 
 /* What the allocator's resident memory consists of, at one moment. */
 struct pool {
@@ -56,6 +58,7 @@ struct parts parts_of(const struct parts_figures *figures)
         .stacks = difference(last->stacks, first->stacks),
         .files = difference(last->files, first->files),
         .tracer = difference(last->tracer, first->tracer),
+        .uncertain = parts_uncertain(first->live_variance, last->live_variance),
     };
     if (figures->heap_known) {
         parts.mapped = 0;
@@ -70,7 +73,13 @@ struct parts parts_of(const struct parts_figures *figures)
     return parts;
 }
 
+double parts_uncertain(double first_variance, double last_variance)
+{
+    return NORMAL_95 * sqrt(fmax(0, first_variance) + fmax(0, last_variance));
+}
+
 bool parts_retained(const struct parts *parts, int64_t growth)
 {
-    return parts->retained >= RETAINED_MIN && (double)parts->retained >= RETAINED_SHARE * (double)growth;
+    double sure = (double)parts->retained - parts->uncertain;
+    return sure >= RETAINED_MIN && sure >= RETAINED_SHARE * (double)growth;
 }

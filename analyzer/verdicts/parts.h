@@ -21,10 +21,13 @@ struct parts {
     int64_t overhead; /* the allocator's, of live blocks */
     int64_t retained; /* free, and kept by the allocator */
     int64_t arenas, mapped, stacks, files, tracer, unexplained;
+    double uncertain; /* bytes by which live_heap, an estimate, may be wrong, and with it what is reckoned from it; 95 % */
 };
 
 struct parts parts_of(const struct parts_figures *figures);
 /* Whether the allocator holds so much free memory that it has to be said. */
 bool parts_retained(const struct parts *parts, int64_t growth);
+/* How far a difference of two estimates may be off, from their variances; 95 %. */
+double parts_uncertain(double first_variance, double last_variance);
 
 #endif

@@ -29,7 +29,8 @@ static int64_t growth_of(const struct memory *memory)
 static struct parts rough_parts(const struct memory *memory)
 {
     struct parts parts = {.live_heap = (int64_t)(memory->last_heap - memory->first_heap),
-                          .tracer = (int64_t)(memory->last_tracer - memory->first_tracer)};
+                          .tracer = (int64_t)(memory->last_tracer - memory->first_tracer),
+                          .uncertain = parts_uncertain(memory->first_variance, memory->last_variance)};
     parts.unexplained = (int64_t)((uint64_t)growth_of(memory) - (uint64_t)parts.live_heap - (uint64_t)parts.tracer);
     return parts;
 }

@@ -486,6 +486,13 @@ static int add_deaths(struct report *report, const struct report_process *proces
     return 0;
 }
 
+/* The work that can be told and compared: samples of the heap are no number of allocations. */
+static enum axis axis_told(const struct lives *lives)
+{
+    bool samples = lives->axis == AXIS_ALLOCATIONS && lives->source.heap_mean > 0;
+    return samples ? AXIS_TIME : lives->axis;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
@@ -502,12 +509,13 @@ static int add_process(struct report *report, const struct report_process *from,
     report->complete &= from->complete;
     report->events += from->events;
     report->lost_events += from->lost_events;
-    if (lives->axis < report->axis) {
-        report->axis = lives->axis;
+    enum axis axis = axis_told(lives);
+    if (axis < report->axis) {
+        report->axis = axis;
         report->work = 0;
     }
-    if (lives->axis == report->axis)
-        report->work += lives->at_tc.at[lives->axis];
+    if (axis == report->axis)
+        report->work += lives->at_tc.at[axis];
     return 0;
 }
 

@@ -165,6 +165,7 @@ struct report {
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
+    uint64_t heap_sampled; /* the heap's figures are estimates: bytes between two samples, the most of all traces; 0: they are not */
     struct arena arena; /* of all strings and small arrays */
 };
 

@@ -10,6 +10,7 @@
 
 #include "read/words.h"
 #include "views/numbers.h"
+#include "views/sites.h"
 
 #define FRAMES_SHOWN    4
 #define DAMAGED_SHOWN   3
@@ -275,11 +276,19 @@ static const char *color_of(enum severity severity)
     return severity == SEVERITY_ERROR ? BOLD_RED : severity == SEVERITY_WARNING ? BOLD_YELLOW : BOLD;
 }
 
+/* Before a figure that was made of samples. */
+static const char *mark_of(bool estimated)
+{
+    return estimated ? "~" : "";
+}
+
 static const char *blocks_word(const struct report_finding *finding)
 {
     if (finding->resource == STRAY_MMAP)
         return "mappings";
-    return finding->resource != STRAY_PYOBJECT ? "blocks" : finding->estimated ? "objects (estimated)" : "objects";
+    if (finding->resource != STRAY_PYOBJECT)
+        return finding->estimated ? "blocks (estimated)" : "blocks";
+    return finding->estimated ? "objects (estimated)" : "objects";
 }
 
 static bool is_about_calls(const struct report_finding *finding)
@@ -299,7 +308,7 @@ static void title(const struct page *page, size_t index)
     if (finding->verdict == VERDICT_RETENTION)
         words_bytes(&words, (double)finding->bytes);
     else if (finding->bytes > 0 && !is_about_calls(finding))
-        snprintf(bytes, sizeof(bytes), " %s, %s", blocks_word(finding),
+        snprintf(bytes, sizeof(bytes), " %s, %s%s", blocks_word(finding), mark_of(finding->estimated),
                  words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
@@ -308,8 +317,8 @@ static void title(const struct page *page, size_t index)
                  finding->cause + 1);
     else
         snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
-    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
-         resource_label(finding->resource), words.text, bytes,
+    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%s%.60s%s", number, verdict,
+         resource_label(finding->resource), mark_of(finding->estimated), words.text, bytes,
          finding->peer ? finding->server ? "  accepted at  " : "  ->  " : "", finding->peer ? finding->peer : "", rest);
 }
 
@@ -392,6 +401,15 @@ static void bytes_part(const struct report_finding *finding, char *text, size_t 
              words_bytes(&high, report_fact(finding, "bytes_per_hour_high")));
 }
 
+static void estimate_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct interval count = stats_weighted(finding->tally.count, finding->tally.variance);
+    struct interval bytes = stats_weighted((double)finding->bytes, finding->tally.bytes_variance);
+    struct words low, high, least, most;
+    snprintf(text, size, "about %s-%s of them, %s-%s (95 %%)", words_count(&low, (uint64_t)count.low),
+             words_count(&high, (uint64_t)ceil(count.high)), words_bytes(&least, bytes.low), words_bytes(&most, bytes.high));
+}
+
 /* How many there were, and what became of them while the process had not begun to end. */
 static void counts_part(const struct report_finding *finding, char *text, size_t size)
 {
@@ -409,7 +427,8 @@ static void counts_part(const struct report_finding *finding, char *text, size_t
                  finding->resource == STRAY_CHILD ? "waited for" : "joined", closed.text, when,
                  words_count(&left, finding->count));
     else
-        snprintf(text, size, "opened %s, closed %s%s", opened.text, closed.text, when);
+        snprintf(text, size, "opened %s%s, closed %s%s%s", mark_of(finding->estimated), opened.text, mark_of(finding->estimated),
+                 closed.text, when);
 }
 
 static void figures(const struct page *page, const struct report_finding *finding)
@@ -420,6 +439,10 @@ static void figures(const struct page *page, const struct report_finding *findin
     row_begin(&row, page, "    ", "");
     counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
+    if (finding->estimated) {
+        estimate_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
     if (report_fact(finding, "median_idle_s") > 0) {
         snprintf(part, sizeof(part), "idle since last use (median %s)",
                  words_duration(&idle, report_fact(finding, "median_idle_s")));
@@ -594,9 +617,10 @@ static void show_process(const struct page *page, const struct report_process *p
 {
     const struct book *connections = &process->books[STRAY_CONNECTION], *heap = &process->books[STRAY_HEAP];
     struct words events, bytes;
+    char open[80];
+    snprintf(open, sizeof(open), "%s%s", mark_of(heap->estimated), words_bytes(&bytes, (double)heap->bytes_open));
     line(page, NULL, "          %8u %8u  %-8s %11s %17" PRIu64 " %11s  %s", process->pid, process->parent_pid,
-         process->end, words_count(&events, process->events), connections->open,
-         words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
+         process->end, words_count(&events, process->events), connections->open, open, base_name(process->exe));
 }
 
 /* How many processes recorded more events than this one: the busiest are shown. */
@@ -674,7 +698,7 @@ static void memory(const struct page *page)
              words_bytes(&end, (double)memory->rss_end));
     row_begin(&row, page, "                ", "");
     snprintf(row.text, sizeof(row.text), "WHERE RSS WENT  %s", rss);
-    memory_part(&row, "", "live heap", of->live_heap);
+    memory_part(&row, "", page->report->heap_sampled ? "live heap about" : "live heap", of->live_heap);
     for (size_t i = 0; memory->told_apart && i < sizeof(parts) / sizeof(*parts); i++) {
         if (llabs(parts[i].bytes) >= PART_SHOWN)
             memory_part(&row, " | ", parts[i].name, parts[i].bytes);
@@ -727,13 +751,13 @@ static void sites(const struct page *page)
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
         char place[400] = "(no stack)";
-        struct words bytes;
+        struct site_words words;
+        site_words(&words, site);
         if (site->known)
             frame_part(&site->site, place, sizeof(place));
-        line(page, NULL, "       %-10s %-12s %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %10s  %s%s%s",
-             resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed,
-             site->open, words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "",
-             site->peer ? site->peer : "");
+        line(page, NULL, "       %-10s %-12s %9s %9s %7s %10s  %s%s%s", resource_label(site->resource),
+             verdict_name(site->verdict), words.opened, words.closed, words.open, words.bytes, place,
+             site->peer ? " -> " : "", site->peer ? site->peer : "");
     }
 }
 

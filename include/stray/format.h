@@ -108,6 +108,7 @@ enum stray_action {
     STRAY_EXITED = 22,    /* THREAD or CHILD `handle` has ended, and waits to be joined or waited for */
     STRAY_USED = 23,      /* descriptor `handle` has been used value>>40 times, last (value & (2^40-1)) microseconds before
                              `time` */
+    STRAY_LEFT = 24,      /* HEAP: a sampled block was resized, time from before, and is no sample any more; it lives on */
 
     STRAY_STATEMENT = 30, /* PGconn `handle`: the call `hook` begins, and sends this statement; value: its definition (0: not known) |
                              its length in bytes << 32. What follows it up to USE has the same hook */
@@ -216,6 +217,7 @@ enum stray_def_type {
     STRAY_DEF_NOTE = 6,     /* a sentence for the report: something could not be seen; NUL */
     STRAY_DEF_OPTION = 7,   /* "NAME=value" of one STRAY_ setting in force; NUL */
     STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
+    STRAY_DEF_SAMPLED = 9,  /* the heap's blocks are samples: bytes between two of them in the mean, decimal; NUL */
     STRAY_DEF_STATEMENT = 12, /* struct stray_def_statement, text, NUL */
 };
 

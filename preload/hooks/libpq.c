@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "hooks/large_objects.h"
+#include "hooks/sampled_heap.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
@@ -162,8 +163,10 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
  * life, or nobody would learn of it. */
 static void watch_free(uint8_t resource, const void *handle)
 {
-    if (resource == STRAY_PGSTRING)
-        young_outdate(handle_of(handle), clock_after());
+    if (resource != STRAY_PGSTRING)
+        return;
+    young_outdate(handle_of(handle), clock_after());
+    sampled_heap_watch(handle);
 }
 
 void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle)

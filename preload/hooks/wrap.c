@@ -6,6 +6,7 @@
 
 #include "hooks/libpq.h"
 #include "hooks/python_memory.h"
+#include "hooks/sampled_heap.h"
 #include "hooks/statements.h"
 #include "hooks/traffic.h"
 #include "hooks/waiting.h"
@@ -68,6 +69,10 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     ((resource) == STRAY_HEAP ? record_block(hook, handle, size, FRAME())                                              \
                               : record_open(hook, resource, handle, size, CALLER()))
 
+/* What is left to do where the gate is shut. */
+#define PLAIN_SAMPLE(resource, hook, handle, size)                                                                     \
+    ((resource) == STRAY_HEAP ? sampled_heap_made(hook, (void *)(uintptr_t)(handle), size, FRAME()) : (void)0)
+
 #define PLAIN_RECORD_END(resource, hook, handle)                                                                       \
     ((resource) == STRAY_HEAP ? record_freed(hook, handle) : record_close(hook, resource, handle, CALLER()))
 
@@ -75,8 +80,12 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         type ret = REAL(name) args;                                                                                    \
-        if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
+        if (UNLIKELY(!(success)))                                                                                      \
+            return ret;                                                                                                \
+        if (LIKELY(gate_open(BITS_OF(STRAY_##RESOURCE))))                                                              \
             PLAIN_RECORD(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle), (size));                  \
+        else                                                                                                           \
+            PLAIN_SAMPLE(STRAY_##RESOURCE, STRAY_HOOK_##name, (handle), (size));                                       \
         return ret;                                                                                                    \
     }
 

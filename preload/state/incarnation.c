@@ -21,6 +21,7 @@
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/foreign.h"
+#include "state/heap_samples.h"
 #include "state/python_samples.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
@@ -148,11 +149,12 @@ static void define_options(void)
 {
     for (unsigned i = 0; settings_variable(i); i++)
         defs_string(STRAY_DEF_OPTION, settings_variable(i));
+    heap_samples_define();
 }
 
 static uint32_t open_bits(void)
 {
-    return GATE_KNOWN | GATE_TRACED | (settings.heap ? GATE_HEAP : 0);
+    return GATE_KNOWN | GATE_TRACED | (settings.sample ? GATE_SAMPLED : settings.heap ? GATE_HEAP : 0);
 }
 
 /* A program that this very process executed, or that another one spawned? */
@@ -288,6 +290,7 @@ static void forget_parent(void)
     children_forget();
     threads_forget();
     python_samples_forget();
+    heap_samples_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -321,6 +324,8 @@ static void begin_program(char **environment)
     process.parent_pid = sys_getppid();
     tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
+    heap_samples_init();
+    python_samples_init();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);
     if (!started) {

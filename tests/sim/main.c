@@ -3,7 +3,9 @@
  * Precision and recall of "leaked", on a set of worlds that the rules were tuned on and on one held out:
  * other rates, sizes, fills, times to live, load shapes and seeds. Fails below 1.00 and 0.95.
  *
- *     sim [-v] [SEEDS [SCENARIO]]     runs a scenario and set; -v: each wrong verdict
+ *     sim [-v] [-s MEAN] [SEEDS [SCENARIO]]     runs a scenario and set; -v: each wrong verdict; -s: of samples of the heap
+ *
+ * Of samples precision alone is asked: what leaks too little to be met often enough is not told.
  */
 #include <math.h>
 #include <stdio.h>
@@ -63,6 +65,8 @@ static double draw(struct sim *dice, struct range range)
     return range.low * pow(range.high / range.low, sim_uniform(dice));
 }
 
+static double mean;
+
 static struct world draw_world(const struct set *set, struct sim *dice)
 {
     struct world world = {.steps = (unsigned)draw(dice, set->steps),
@@ -74,7 +78,8 @@ static struct world draw_world(const struct set *set, struct sim *dice)
                           .ttl = draw(dice, set->ttl),
                           .period = draw(dice, set->period),
                           .leak = draw(dice, set->leak),
-                          .onset = draw(dice, set->onset)};
+                          .onset = draw(dice, set->onset),
+                          .mean = mean};
     world.life = world.seconds * draw(dice, set->life);
     world.requests = world.steps;
     return world;
@@ -134,7 +139,7 @@ static bool run_set(const struct set *set, unsigned seeds, const char *only, boo
            "of %u runs right\n",
            set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right,
            score.creeps, score.creeps_falsely, score.right, score.runs);
-    return score.falsely == 0 && recall >= RECALL_MIN;
+    return score.falsely == 0 && (mean > 0 || recall >= RECALL_MIN);
 }
 
 int main(int argc, char **argv)
@@ -142,6 +147,11 @@ int main(int argc, char **argv)
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0, good = true;
     argv += verbose;
     argc -= verbose;
+    if (argc > 2 && strcmp(argv[1], "-s") == 0) {
+        mean = strtod(argv[2], NULL);
+        argv += 2;
+        argc -= 2;
+    }
     unsigned seeds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : SEEDS;
     for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++)
         good &= run_set(&sets[i], seeds, argc > 2 ? argv[2] : NULL, verbose);

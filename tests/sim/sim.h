@@ -33,6 +33,7 @@ struct world {
     double period;   /* of a collection: share of the run */
     double leak;     /* factor on a scenario's rate of leaking */
     double onset;    /* share of the run at which things begin that begin late */
+    double mean;     /* bytes between two samples of the heap; 0: all blocks are told */
 };
 
 struct death {

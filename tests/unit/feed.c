@@ -48,7 +48,7 @@ static const char *statement(void *data, uint64_t id)
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, statement, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, statement, 0, 0};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {
@@ -67,8 +67,15 @@ const struct report_stacks feed_stacks = {NULL, stack_of};
 
 void feed_open(struct feed *feed)
 {
+    feed_open_sampled(feed, 0);
+}
+
+void feed_open_sampled(struct feed *feed, double mean)
+{
+    struct lives_source sampled = source;
+    sampled.heap_mean = mean;
     *feed = (struct feed){.thread = MAIN_THREAD};
-    cr_assert_eq(lives_open(&source, &feed->lives), 0);
+    cr_assert_eq(lives_open(&sampled, &feed->lives), 0);
 }
 
 void feed_wait(struct feed *feed, uint64_t nanoseconds)

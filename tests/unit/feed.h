@@ -28,6 +28,8 @@ struct feed {
 
 /* Begins anew. Anything that goes wrong ends the test. */
 void feed_open(struct feed *feed);
+/* The same of a program whose heap is sampled, every `mean` bytes. */
+void feed_open_sampled(struct feed *feed, double mean);
 /* Lets time pass. */
 void feed_wait(struct feed *feed, uint64_t nanoseconds);
 /* One event, one microsecond after the last. */

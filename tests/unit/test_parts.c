@@ -140,4 +140,5 @@ Test(parts, retention_is_much_and_a_good_part_of_the_growth)
     cr_expect_not(parts_retained(&(struct parts){.retained = 9 * mib}, 31 * mib));
     cr_expect_not(parts_retained(&(struct parts){.retained = 7 * mib}, 8 * mib));
     cr_expect(parts_retained(&(struct parts){.retained = 9 * mib}, -5 * mib), "even where other parts shrank");
+    cr_expect_not(parts_retained(&(struct parts){.retained = 12 * mib, .uncertain = 5 * MIB}, 30 * mib), "perhaps only");
 }

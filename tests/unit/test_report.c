@@ -2,6 +2,7 @@
 /* From events to what people and programs read. */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,6 +249,32 @@ Test(report, json_holds_the_figures)
     cr_expect_eq(count, 60);
     cr_expect_eq(live, 20000000);
     json_decref(json);
+    free(text);
+    report_free(report);
+}
+
+/* Two blocks of a sampled heap that come and go: others like them may have been missed. */
+Test(report, intervals_of_samples)
+{
+    feed_close_all(&feed);
+    feed_open_sampled(&feed, 65536);
+    for (int i = 0; i < 2; i++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 16, 7);
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    }
+    feed_exit(&feed);
+    feed_finish(&feed);
+    struct report *report = feed_report(&feed, true);
+    char *text = rendered(report, true, NULL);
+    json_t *root = json_loads(text, 0, NULL), *site = json_array_get(json_object_get(root, "sites"), 0);
+    json_t *intervals = json_object_get(site, "intervals"), *open = json_object_get(intervals, "open");
+    double weight = 1 / (1 - exp(-16 / 65536.0));
+    cr_expect(json_is_true(json_object_get(site, "estimated")));
+    cr_expect_float_eq(json_number_value(json_object_get(json_object_get(intervals, "opened"), "estimate")), 2 * weight, 0.01);
+    cr_expect_float_eq(json_number_value(json_object_get(open, "estimate")), 0, 1e-9);
+    cr_expect_float_eq(json_number_value(json_object_get(open, "high")), 3.688879 * weight, 5);
+    cr_expect_float_eq(json_number_value(json_object_get(json_object_get(intervals, "bytes_open"), "high")), 3.688879 * 65536, 50);
+    json_decref(root);
     free(text);
     report_free(report);
 }
