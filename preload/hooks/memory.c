@@ -16,7 +16,8 @@ void *stray_hook_calloc(size_t count, size_t size)
         real_init();
     }
     void *block = real.calloc(count, size);
-    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
+    if (LIKELY(block != NULL) && !LIKELY(record_usual_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME())) &&
+        gate_open(BITS_OF(STRAY_HEAP)))
         record_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME());
     return block;
 }
@@ -25,7 +26,8 @@ void stray_hook_free(void *block)
 {
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
-    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
+    if (LIKELY(block != NULL) && !LIKELY(record_usual_free(STRAY_HOOK_free, handle_of(block))) &&
+        gate_open(BITS_OF(STRAY_HEAP)))
         record_freed(STRAY_HOOK_free, handle_of(block));
     REAL(free)(block);
 }
@@ -35,7 +37,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
 {
     int kept = errno;
     if (!old) {
-        if (new)
+        if (new && !record_usual_block(hook, handle_of(new), size, frame))
             record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
         if (size == 0) /* a release after all */

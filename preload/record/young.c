@@ -6,29 +6,42 @@
 
 #define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
 
-struct young *young_indices[SPOOL_LANES_MAX];
+static struct young *indices[SPOOL_LANES_MAX]; /* by lane number: they outlive the threads */
 uint64_t young_outdated_times[YOUNG_OUTDATED];
-bool young_stopped;
 
-struct young *young_make(const struct stray_lane *lane)
+static void activate(struct young *young, struct stray_lane *lane, unsigned which)
 {
-    if (settings.full)
+    young->which = which;
+    young->active = lane->events[which];
+    young->used = &lane->buffer[which].used;
+}
+
+struct young *young_make(void)
+{
+    struct stray_lane *lane = thread_self.lane;
+    if (settings.full || lane->number >= SPOOL_LANES_MAX)
         return NULL;
-    return young_indices[lane->number] = sys_memory(sizeof(struct young));
+    if (!indices[lane->number])
+        indices[lane->number] = sys_memory(sizeof(struct young));
+    struct young *young = indices[lane->number];
+    if (young) {
+        young->events = lane->events[0];
+        activate(young, lane, lane->active & 1);
+    }
+    return thread_self.young = young;
 }
 
 void young_stop(void)
 {
-    __atomic_store_n(&young_stopped, true, __ATOMIC_RELAXED);
+    __atomic_fetch_or(gate_word, GATE_WHOLE, __ATOMIC_RELAXED);
 }
 
 void young_forget(void)
 {
-    young_stopped = false;
     for (unsigned i = 0; i < SPOOL_LANES_MAX; i++) {
-        if (young_indices[i])
-            sys_munmap(young_indices[i], sizeof(struct young));
-        young_indices[i] = NULL;
+        if (indices[i])
+            sys_munmap(indices[i], sizeof(struct young));
+        indices[i] = NULL;
     }
 }
 
@@ -43,17 +56,17 @@ uint64_t young_outdate(uint64_t handle, uint64_t time)
     return time;
 }
 
-bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource)
+bool young_has(uint64_t handle, uint8_t resource)
 {
-    struct young_lane young = {.young = young_of(lane), .events = (struct stray_event *)(uintptr_t)lane->events[0]};
-    return young.young && (young_find(&young, 0, handle, resource) || young_find(&young, 1, handle, resource));
+    struct young *young = young_mine();
+    return young && (young_find(young, 0, handle, resource) || young_find(young, 1, handle, resource));
 }
 
-static void find_free(struct young *young, const struct stray_event *events)
+static void find_free(struct young *young)
 {
     young->free_count = 0;
     for (unsigned slot = STRAY_LANE_EVENTS - LANE_RESERVE; slot-- > 0;)
-        if (events[slot].action == 0)
+        if (young->active[slot].action == 0)
             young->free_slots[young->free_count++] = (uint16_t)slot;
 }
 
@@ -66,33 +79,41 @@ static uint64_t reserve_from(const struct stray_event *events)
     return end;
 }
 
-bool young_reopen(struct stray_lane *lane, unsigned other)
+static void forget_places(struct young *young, unsigned which)
 {
-    struct young *young = young_of(lane);
+    for (unsigned set = 0; set < YOUNG_SETS; set++)
+        __builtin_memset(young->places[set][which], 0, sizeof(young->places[set][which]));
+}
+
+bool young_reopen(void)
+{
+    struct young *young = young_mine();
     if (!young)
         return false;
     bool reopened = young->left >= REOPEN;
     young->left = 0;
-    if (!reopened) {
-        __builtin_memset(young->places[other], 0, sizeof(young->places[other]));
-        return false;
+    activate(young, thread_self.lane, young->which ^ 1);
+    if (reopened) {
+        find_free(young);
+        *young->used = reserve_from(young->active);
+    } else {
+        young->free_count = 0;
+        forget_places(young, young->which);
     }
-    young->sequence = lane->buffer[other].sequence;
-    find_free(young, lane->events[other]);
-    lane->buffer[other].used = reserve_from(lane->events[other]);
-    return true;
+    return reopened;
 }
 
-struct stray_event young_sum(const struct stray_event *acquire, uint64_t time)
+bool young_begin_sum(struct young *young, struct stray_event *acquired, uint64_t time)
 {
-    struct stray_event sum = *acquire;
+    uint64_t age = young_age(acquired, time);
+    struct stray_event sum = *acquired, *slot = young_slot(young);
+    if (!slot)
+        return false;
     sum.time = time;
+    sum.handle = 1 | age << 56;
     sum.action = STRAY_ELIDED;
-    sum.handle = 1 | young_age(acquire, time);
-    return sum;
-}
-
-void young_sum_at(const struct young_lane *lane, const struct stray_event *sum, const struct stray_event *slot)
-{
-    *young_sum_place(lane, sum->stack, sum->handle & ~(~(uint64_t)0 >> 8)) = (uint16_t)(slot - lane->events);
+    young_store(slot, &sum);
+    *young_sum_place(young, sum.stack, age) = (uint16_t)(slot - young->events);
+    young_free(young, acquired);
+    return true;
 }
