@@ -17,8 +17,8 @@ void *stray_hook_calloc(size_t count, size_t size)
         real_init();
     }
     void *block = real.calloc(count, size);
-    if (UNLIKELY(block == NULL))
-        return NULL;
+    if (UNLIKELY(block == NULL) || LIKELY(record_usual_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME())))
+        return block;
     if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
         record_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME());
     else
@@ -30,7 +30,7 @@ void stray_hook_free(void *block)
 {
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
-    if (LIKELY(block != NULL)) {
+    if (LIKELY(block != NULL) && !LIKELY(record_usual_free(STRAY_HOOK_free, handle_of(block)))) {
         if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
             record_freed(STRAY_HOOK_free, handle_of(block));
         else
@@ -44,7 +44,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
 {
     int kept = errno;
     if (!old) {
-        if (new)
+        if (new && !record_usual_block(hook, handle_of(new), size, frame))
             record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
         if (size == 0) /* a release after all */

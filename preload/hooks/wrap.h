@@ -44,9 +44,11 @@ void note_finalizing(void);
 
 /* A handle acquired just now by `hook`, called from `caller`. */
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller);
-/* A heap block acquired just now by `hook`, whose frame it is: the same, made short. */
+/* The same for a heap block acquired by `hook`, whose frame it is, and one about to be released, which takes no stack with
+ * it. The first two ask the gate themselves and do what is usual; false: nothing was done. */
+bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame);
+bool record_usual_free(uint16_t hook, uint64_t handle);
 void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame);
-/* A heap block about to be released, which takes no stack with it. */
 void record_freed(uint16_t hook, uint64_t handle);
 /* Another handle about to be released. */
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller);

@@ -8,7 +8,7 @@
 
 #include "sys.h"
 
-extern bool clock_is_ticks; /* set once, before the first stamp */
+extern bool clock_is_ticks ARCH_NEAR; /* set once, before the first stamp */
 extern uint64_t clock_ticks_per_second;
 
 /* Chooses the counter and learns its rate (roughly: the analyzer calibrates by clock pairs). */

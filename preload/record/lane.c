@@ -122,7 +122,7 @@ void lane_make_room(struct stray_lane *lane)
     uint64_t mask = sys_no_signals();
     unsigned other = (lane->active & 1) ^ 1;
     thread_self.flags |= THREAD_FLUSHING;
-    if (!young_reopen(lane, other) && lane->buffer[other].used > 0)
+    if (!young_reopen() && lane->buffer[other].used > 0)
         flush_buffer(lane, other);
     __atomic_store_n(&lane->active, other, __ATOMIC_RELEASE);
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch.h"
+
 struct python_allocators;
 
 struct python_frame {
@@ -55,7 +57,7 @@ enum python_state {
 
 static inline enum python_state python_state(void)
 {
-    extern uint32_t python_state_found, python_suspended; /* atomic */
+    extern uint32_t python_state_found ARCH_NEAR, python_suspended ARCH_NEAR; /* atomic */
     if (__atomic_load_n(&python_suspended, __ATOMIC_RELAXED))
         return PYTHON_STATE_ABSENT;
     return (enum python_state)__atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE);
@@ -65,6 +67,13 @@ static inline enum python_state python_state(void)
 static inline bool python_active(void)
 {
     return python_state() >= PYTHON_STATE_FOUND;
+}
+
+/* Whether one may be there, now or again: asked first where there is none most often. */
+static inline bool python_possible(void)
+{
+    extern uint32_t python_state_found ARCH_NEAR;
+    return __atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE) >= PYTHON_STATE_FOUND;
 }
 
 /* A sentence for the report when an interpreter was found whose frames cannot be read, else NULL. Static. */

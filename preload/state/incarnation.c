@@ -154,7 +154,8 @@ static void define_options(void)
 
 static uint32_t open_bits(void)
 {
-    return GATE_KNOWN | GATE_TRACED | (settings.sample ? GATE_SAMPLED : settings.heap ? GATE_HEAP : 0);
+    return GATE_KNOWN | GATE_TRACED | (settings.sample ? GATE_SAMPLED : settings.heap ? GATE_HEAP : 0) |
+           (clock_is_ticks ? 0 : GATE_CALL);
 }
 
 /* A program that this very process executed, or that another one spawned? */

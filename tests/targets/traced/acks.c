@@ -106,13 +106,14 @@ int main(int argc, char **argv)
     MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
     MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    if (argc > 4)
+        said_every = 1; /* before there are threads: one that is held up may not see it until the end */
     for (long i = 1; i < threads; i++) {
         pthread_t id;
         MUST(pthread_create(&id, NULL, work, (void *)i) == 0);
     }
     if (argc > 4) {
         pthread_t id;
-        said_every = 1;
         MUST(pthread_create(&id, NULL, work, (void *)0) == 0);
         usleep((useconds_t)atol(argv[4]));
         end(argv[3]);
