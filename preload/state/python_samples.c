@@ -4,6 +4,7 @@
 #include "record/clock.h"
 #include "record/index.h"
 #include "sys.h"
+#include "stray/format.h"
 
 #define WAYS  8u         /* addresses of one cache line */
 #define SETS  (1u << 18) /* each for so many bytes of address space as have one sample in the mean: 4 GiB together */
@@ -12,10 +13,11 @@
 _Static_assert(PYTHON_SAMPLES_MEAN == 1 << SPACE, "a set has room for several times the mean");
 
 uint32_t python_samples_due;
-uint8_t python_samples_counts[PYTHON_SAMPLES_COUNTS];
+_Alignas(STRAY_PAGE) uint8_t python_samples_counts[PYTHON_SAMPLES_COUNTS];
 uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
-static _Alignas(64) uint64_t table[SETS][WAYS];
+/* Aligned to pages, so that a forked child can give them back to the kernel: to write zeros would make all of it resident. */
+static _Alignas(STRAY_PAGE) uint64_t table[SETS][WAYS];
 static __thread uint64_t generator; /* 0: not seeded */
 
 /* xorshift64*, Vigna 2016. */
@@ -102,9 +104,14 @@ bool python_samples_remove(const void *block)
     return false;
 }
 
+static void forget(void *pages, size_t size)
+{
+    if (sys_madvise(pages, size, MADV_DONTNEED) != 0)
+        __builtin_memset(pages, 0, size);
+}
+
 void python_samples_forget(void)
 {
-    if (sys_madvise(table, sizeof(table), MADV_DONTNEED) != 0)
-        __builtin_memset(table, 0, sizeof(table));
-    __builtin_memset(python_samples_counts, 0, sizeof(python_samples_counts));
+    forget(table, sizeof(table));
+    forget(python_samples_counts, sizeof(python_samples_counts));
 }
