@@ -54,6 +54,20 @@ bool incarnation_is_self(void)
     return sys_getpid() == process.pid;
 }
 
+static bool shares_memory;
+
+bool incarnation_seems_self(void)
+{
+    if (__builtin_expect(thread_self.flags & THREAD_VFORKED, 0))
+        return false;
+    return __builtin_expect(!__atomic_load_n(&shares_memory, __ATOMIC_RELAXED), 1) || incarnation_is_self();
+}
+
+void incarnation_shares_memory(void)
+{
+    __atomic_store_n(&shares_memory, true, __ATOMIC_RELAXED);
+}
+
 static void make_id(uint8_t id[16])
 {
     if (sys_getrandom(id, 16) == 16)
