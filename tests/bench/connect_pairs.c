@@ -15,7 +15,7 @@
  *     traffic   send, poll, recv of 64 bytes
  *     tempfile  mkstemp, unlink, close
  *     pgconn    PQconnectdb, PQfinish: the server is that of PGHOST and so on, as for the next two
- *     pgexec    PQexec of "select 1", PQclear
+ *     pgexec    PQexec of a statement of 70 characters, PQclear
  *     escape    PQescapeLiteral of 70 characters, PQfreemem
  *     fork      fork of a child that ends at once, waitpid
  *     exec      fork of a child that executes `true`, waitpid
@@ -141,7 +141,7 @@ static void pgconn_pair(void)
 
 static void pgexec_pair(void)
 {
-    PGresult *result = PQexec(conn, "select 1");
+    PGresult *result = PQexec(conn, "select 1 as \"a column with a name so long that this is 70 characters\"");
     must(PQresultStatus(result) == PGRES_TUPLES_OK, "PQexec");
     PQclear(result);
 }
