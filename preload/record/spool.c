@@ -13,7 +13,7 @@
 
 #define NODES_MAX (4u << 20)
 #define DEFS_MAX  (64u << 20)
-#define CHUNK     (64u << 10)  /* populated at a time */
+#define CHUNK     (16u << 10)  /* populated at a time */
 
 struct stray_spool_header *spool;
 

@@ -402,7 +402,7 @@ void incarnation_end_begins(unsigned ending)
         young_stop();
         sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
-        sample_more(); /* which takes a while, in which the service does nothing */
+        sample_last(); /* which may take a while, in which the service does nothing */
     }
 }
 
@@ -472,7 +472,7 @@ void incarnation_before_exec(void)
     sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
-    sample_more();
+    sample_last();
     descriptors_before_exec();
     __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);

@@ -281,6 +281,11 @@ void parts_tell(void)
     __atomic_store_n(&state.busy_since, 0, __ATOMIC_RELEASE);
 }
 
+bool parts_fresh(void)
+{
+    return now() - state.begun < GAP_MIN;
+}
+
 bool parts_due(void)
 {
     return now() >= __atomic_load_n(&state.due, __ATOMIC_RELAXED);
