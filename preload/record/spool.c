@@ -68,7 +68,7 @@ static bool populate(char *at, uint64_t offset, uint64_t size)
 
 static uint64_t level_size(enum spool_area area, unsigned level)
 {
-    uint64_t size = (uint64_t)SPOOL_MAPPED << level;
+    uint64_t size = SPOOL_MAPPED << level;
     return size < area_size(area) ? size : area_size(area);
 }
 
