@@ -13,6 +13,7 @@
 #include "record/file.h"
 #include "record/index.h"
 #include "record/lane.h"
+#include "record/nodes.h"
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
@@ -293,6 +294,7 @@ static void forget_parent(void)
     file_forget();
     spool_forget();
     index_forget();
+    nodes_forget();
     defs_forget();
     capture_forget();
     encode_forget();
