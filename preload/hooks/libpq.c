@@ -24,7 +24,8 @@ struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, cons
 {
     struct libpq_span span = {.libpq = call->libpq, .frame = frame, .hook = hook};
     span.recorded = is_outermost(call);
-    span.begin = clock_before();
+    if (span.recorded)
+        span.begin = clock_before();
     return span;
 }
 
