@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 static int kept[KEPT];
 static jmp_buf place;
 
-static SITE int keeps(void) { int fd = open("/dev/null", O_RDONLY); MUST(fd >= 0); return fd; }
+static SITE int keeps(void) { int fd = open("/dev/null", O_RDWR); MUST(fd >= 0); return fd; }
 static SITE int opens_there(void) { int fd = open("/dev/null", O_RDONLY); return fd; }
 
 static int in_child(void *unused)
@@ -54,6 +55,17 @@ static void by_vfork_and_jump(void)
     reap(pid);
 }
 
+/* A child of its own memory, of which no hook has told when it makes its first call: one that may wait. */
+static void by_raw_fork(void)
+{
+    pid_t pid = (pid_t)syscall(SYS_fork);
+    if (pid == 0) {
+        ssize_t written = write(kept[0], "x", 1);
+        _exit(written != 1);
+    }
+    reap(pid);
+}
+
 static void by_clone(int flags)
 {
     static char stack[1 << 16] __attribute__((aligned(16)));
@@ -66,6 +78,7 @@ int main(void)
         kept[i] = keeps();
     by_vfork();
     by_vfork_and_jump();
+    by_raw_fork();
     by_clone(CLONE_VM | CLONE_VFORK);
     by_clone(CLONE_VM);
     by_vfork();
