@@ -59,7 +59,7 @@ static const char *number_at(const char *at, uint64_t *ret_number)
 /* Whether it is of this library: what is mapped of its file, and its zeroed data. */
 static bool is_own(uint64_t address)
 {
-    extern const char __ehdr_start[], _end[];
+    extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
     return address >= (uint64_t)(uintptr_t)__ehdr_start && address < (uint64_t)(uintptr_t)_end;
 }
 
