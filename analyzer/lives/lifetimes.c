@@ -237,6 +237,8 @@ static void block_end(struct lives *lives, struct blocks *blocks, struct block *
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
+    if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
+        site->waited = block->mark + 1;
     count_close(lives, block->site, bytes_of(site->resource, block));
     if (site->resource == STRAY_PYOBJECT)
         weigh_close(lives, site, block->size);
@@ -304,7 +306,13 @@ static void block_close(struct lives *lives, const struct stray_event *event)
 /* What popen() begins is known by its stream, and not by a pid. */
 static bool is_death(const struct stray_event *event)
 {
-    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose &&
+           event->handle <= UINT32_MAX;
+}
+
+static bool is_at_exit(const struct lives *lives, const struct stray_event *event)
+{
+    return lives->source.closer(lives->source.data, event->stack) == CLOSER_EXIT;
 }
 
 static int death_add(struct lives *lives, const struct stray_event *event)
@@ -455,6 +463,30 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     return 0;
 }
 
+/* Threads that end while they are waited for may have been done with for long: an interpreter first tells its pools to end,
+ * and waits for them. They count as open until something else begins; if nothing does, that was the end of the program. */
+static int thread_leaves(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->leaving, &lives->leaving_room, lives->leaving_count + 1, sizeof(*lives->leaving));
+    if (result == 0)
+        lives->leaving[lives->leaving_count++] = *event;
+    return result;
+}
+
+static void threads_left(struct lives *lives)
+{
+    for (size_t i = 0; i < lives->leaving_count; i++)
+        block_close(lives, &lives->leaving[i]);
+    lives->leaving_count = 0;
+}
+
+/* Something begins that is no memory, nor the exit's own doing. */
+static bool is_new_work(const struct lives *lives, const struct stray_event *event)
+{
+    return event->action == STRAY_OPEN && !is_memory(event->resource) && event->resource != STRAY_MMAP &&
+           !is_at_exit(lives, event);
+}
+
 /* Only temporary files are told more of. */
 static void block_named(struct lives *lives, const struct stray_event *event)
 {
@@ -471,6 +503,8 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_CLOSE:
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
+        if (event->resource == STRAY_THREAD && lives->awaited && !lives->ended)
+            return thread_leaves(lives, event);
         block_close(lives, event);
         return is_death(event) ? death_add(lives, event) : 0;
     case STRAY_MOVE_FROM:
@@ -503,10 +537,12 @@ static int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool 
     if (lives->ended)
         return 0;
     lives->ended = true;
-    lives->tc = time;
+    lives->tc = lives->leaving_count > 0 ? lives->leaving[0].time : time;
     lives->tc_thread = thread;
     lives->voluntary = voluntary;
-    return survivors_note(lives);
+    int result = survivors_note(lives);
+    threads_left(lives);
+    return result;
 }
 
 /* What is resident once the exit has given back what the service held says nothing of the service. */
@@ -567,6 +603,13 @@ static int signal_seen(struct lives *lives, const struct stray_event *event, uin
     return 0;
 }
 
+/* Exit handlers are called before an interpreter says that it is finalizing. */
+static bool closes_at_exit(const struct lives *lives, const struct stray_event *event)
+{
+    return event->action == STRAY_CLOSE && event->stack != 0 && !lives->ended && is_at_exit(lives, event) &&
+           was_obeyed(lives, event->time);
+}
+
 static int fork_add(struct lives *lives, const struct stray_event *event)
 {
     int result = room_for(&lives->forks, &lives->fork_room, lives->fork_count + 1, sizeof(*lives->forks));
@@ -613,8 +656,11 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
+    case STRAY_END_AWAITED:
+        lives->awaited = true;
+        return 0;
     default:
-        lives->strange += event->action > STRAY_LIMIT || event->action < STRAY_OWNER;
+        lives->strange += event->action > STRAY_END_AWAITED || event->action < STRAY_OWNER;
         return 0;
     }
 }
@@ -647,6 +693,10 @@ static void advance(struct lives *lives, const struct stray_event *event)
 int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
 {
     advance(lives, event);
+    if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
+        return -ENOMEM;
+    if (lives->leaving_count > 0 && is_new_work(lives, event))
+        threads_left(lives);
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
     bool of_statements = event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED;
@@ -715,6 +765,7 @@ void lives_close(struct lives *lives)
     free(lives->node_sites);
     free(lives->fds);
     free(lives->deaths);
+    free(lives->leaving);
     free(lives->owned);
     free(lives);
 }

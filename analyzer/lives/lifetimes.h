@@ -153,6 +153,8 @@ struct site {
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
+    uint64_t in_turn;      /* ... of these: none that was made here later was waited for, though others were */
+    uint32_t waited;       /* children waited for: the latest birth, as a mark and one; 0: none */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct gone gone;
     uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
@@ -243,7 +245,10 @@ struct lives {
     size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
     size_t site_room, life_room, peer_room, death_room, fork_room;
-    bool ended; /* Tc was reached */
+    bool ended;   /* Tc was reached */
+    bool awaited; /* the program's first thread waits for the others to end */
+    struct stray_event *leaving; /* ends of threads since then, and since anything else began */
+    size_t leaving_count, leaving_room;
     bool exec_pending;
     uint64_t exec_time;
 };

@@ -90,6 +90,7 @@ static void note_ended(struct site *site, const struct block *block)
         return;
     site->ended++;
     site->overtaken += block->ended < site->last;
+    site->in_turn += site->waited > 0 && block->mark + 1 >= site->waited;
 }
 
 static void note(struct lives *lives, const struct block *block)

@@ -44,6 +44,7 @@ static const char *const actions[] = {
     [STRAY_SIGNAL] = "signal",
     [STRAY_PART] = "part",
     [STRAY_LIMIT] = "limit",
+    [STRAY_END_AWAITED] = "end-awaited",
 };
 
 struct resource {

@@ -31,6 +31,7 @@
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
+#define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 #define CONTAINER_GROWN   3
 #define CONTAINER_STEPS   3
@@ -41,10 +42,16 @@
 #define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
 
+/* Tasks are no load, and in less than a second the scheduler makes the shares of the time: the work decides alone. */
+static bool work_decides(const struct heap_figures *figures)
+{
+    return figures->work_is_load || (figures->task && figures->tc - figures->first < BRIEF_S);
+}
+
 /* Share of the run during which the site was at it: a load at the very end is no growth. */
 static double presence(const struct heap_figures *figures)
 {
-    return figures->work_is_load ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
+    return work_decides(figures) ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
 }
 
 static double span_of(const struct heap_figures *figures)
@@ -62,7 +69,7 @@ static double follow_up(const struct heap_figures *figures)
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
 {
-    if (figures->work_is_load)
+    if (work_decides(figures))
         return true;
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&

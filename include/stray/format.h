@@ -132,6 +132,8 @@ enum stray_action {
                              them that are resident; address 0: the maps not told one by one, resident pages only. Such events
                              stand between one of PART_BEGIN and one of PART_END, by one thread */
     STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
+    STRAY_END_AWAITED = 76, /* the thread that began the program has come to its end, and waits for the others to end: value:
+                             enum stray_ending of what follows then */
 };
 
 /* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,

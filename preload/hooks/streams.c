@@ -89,6 +89,7 @@ int stray_hook_pclose(FILE *stream)
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
     uint64_t time = clock_before();
     forget_piped(stream);
+    child_unpiping(stream);
     int result = REAL(pclose)(stream);
     after_close(&closing, STRAY_HOOK_pclose, 0, FRAME());
     child_unpiped(STRAY_HOOK_pclose, time, stream, result);
@@ -101,6 +102,8 @@ int stray_hook_fclose(FILE *stream)
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
     uint64_t time = clock_before();
     bool waits = forget_piped(stream);
+    if (waits)
+        child_unpiping(stream);
     int result = REAL(fclose)(stream);
     after_close(&closing, STRAY_HOOK_fclose, 0, FRAME());
     if (waits)

@@ -212,6 +212,7 @@ static void follow(const struct young_lane *lane, struct stray_event *acquired, 
 {
     acquired->value = to->value;
     if (acquired->handle != to->handle) {
+        young_moves(lane, acquired, to->time);
         acquired->time = to->time;
         acquired->handle = to->handle;
     }
@@ -233,7 +234,8 @@ uint64_t emit_before_move(uint64_t handle, uint8_t resource)
 {
     emit_ready();
     const struct stray_lane *lane = thread_self.lane;
-    return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
+    uint64_t time = clock_before();
+    return lane && young_may_follow(lane, handle, resource, time) ? time : young_outdate(handle, clock_after());
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */

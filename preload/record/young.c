@@ -6,14 +6,21 @@
 
 #define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
 
+#define CONTAINER       4096u /* bytes from which on a block's growth may matter */
+#define CONTAINER_SHARE 256u  /* ... and the share of the process's time, */
+#define CONTAINER_LEAST 1000u /* ... and of a second, for which it must have lived: buffers of a request do not */
+
 struct young *young_indices[SPOOL_LANES_MAX];
 uint64_t young_outdated_times[YOUNG_OUTDATED];
 bool young_stopped;
+static uint64_t began; /* the time at which the first index was made */
 
 struct young *young_make(const struct stray_lane *lane)
 {
     if (settings.full)
         return NULL;
+    if (began == 0)
+        began = clock_before();
     return young_indices[lane->number] = sys_memory(sizeof(struct young));
 }
 
@@ -25,6 +32,7 @@ void young_stop(void)
 void young_forget(void)
 {
     young_stopped = false;
+    began = 0;
     for (unsigned i = 0; i < SPOOL_LANES_MAX; i++) {
         if (young_indices[i])
             sys_munmap(young_indices[i], sizeof(struct young));
@@ -43,10 +51,38 @@ uint64_t young_outdate(uint64_t handle, uint64_t time)
     return time;
 }
 
-bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource)
+static struct young_chain *chain_of(const struct young_lane *lane, const struct stray_event *acquire)
+{
+    return &lane->young->chains[(size_t)(acquire - lane->events) % YOUNG_CHAINS];
+}
+
+static uint64_t born(const struct young_lane *lane, const struct stray_event *acquire)
+{
+    const struct young_chain *chain = chain_of(lane, acquire);
+    return chain->time == acquire->time ? chain->born : acquire->time;
+}
+
+void young_moves(const struct young_lane *lane, const struct stray_event *acquire, uint64_t time)
+{
+    *chain_of(lane, acquire) = (struct young_chain){time, born(lane, acquire)};
+}
+
+static bool may_be_container(const struct young_lane *lane, const struct stray_event *acquire, uint64_t time)
+{
+    uint64_t birth = born(lane, acquire), age = time > birth ? time - birth : 0;
+    return acquire->value >= CONTAINER && age >= clock_ticks_per_second / CONTAINER_LEAST &&
+           age >= (time - began) / CONTAINER_SHARE;
+}
+
+bool young_may_follow(const struct stray_lane *lane, uint64_t handle, uint8_t resource, uint64_t time)
 {
     struct young_lane young = {.young = young_of(lane), .events = (struct stray_event *)(uintptr_t)lane->events[0]};
-    return young.young && (young_find(&young, 0, handle, resource) || young_find(&young, 1, handle, resource));
+    if (!young.young)
+        return false;
+    const young_place *place = young_find(&young, 0, handle, resource);
+    if (!place && !(place = young_find(&young, 1, handle, resource)))
+        return false;
+    return !may_be_container(&young, young_at(&young, *place), time);
 }
 
 static void find_free(struct young *young, const struct stray_event *events)

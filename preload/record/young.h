@@ -24,6 +24,14 @@
 #define YOUNG_SUMS     512u
 #define YOUNG_OUTDATED 16384u
 
+#define YOUNG_CHAINS   256u
+
+/* A block that moved, and whose acquire was given the time of the move. */
+struct young_chain {
+    uint64_t time; /* of that acquire */
+    uint64_t born; /* before any move */
+};
+
 /* Where an acquire stands: the upper half tells its handle from most others, the lower one is its slot and one; 0: none. */
 typedef uint32_t young_place;
 
@@ -33,6 +41,7 @@ struct young {
     uint32_t left; /* acquires that have gone from the other buffer since it was active */
     uint16_t free_slots[STRAY_LANE_EVENTS];
     uint16_t slot_of_sum[YOUNG_SUMS];
+    struct young_chain chains[YOUNG_CHAINS]; /* by the slot of the acquire; the latest of those with one place */
     _Alignas(16) young_place places[2][YOUNG_SETS][YOUNG_WAYS]; /* of the acquires of each buffer */
 };
 
@@ -223,8 +232,11 @@ static inline uint64_t young_acquired(uint64_t handle)
     uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
     return __builtin_expect(time > released, 1) ? time : released + 1;
 }
-/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
-bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
+/* Whether the acquire of `handle` stands in this lane, so that a resize at `time` may change it there and leave no event.
+ * A big block that has been resized for so long that its growth may be what the report is about may not. */
+bool young_may_follow(const struct stray_lane *lane, uint64_t handle, uint8_t resource, uint64_t time);
+/* The acquire is about to be given `time`, that of a move. */
+void young_moves(const struct young_lane *lane, const struct stray_event *acquire, uint64_t time);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
  * buffers are being written out while they stay in use (before an exec, which may fail). */

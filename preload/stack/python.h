@@ -77,6 +77,11 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
 /* The interpreter's functions for its allocators, if this thread holds its lock, else NULL. */
 const struct python_allocators *python_allocators_held(void);
 
+/* Whether the thread that began the program has come to its end, and waits in threading._shutdown() for the others: the
+ * interpreter does not call itself finalizing yet, nor need it be over soon. The threads are not stopped, so the answer may
+ * be a moment old, or be missed while that thread is at work. Some microseconds. */
+bool python_awaits_threads(void);
+
 /* Whether the interpreter is being finalized. May become false again when it is gone entirely. */
 bool python_finalizing(void);
 

@@ -17,6 +17,7 @@
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "stack/python.h"
 #include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
@@ -45,7 +46,7 @@ static struct {
     uint8_t id[16], parent_id[16];
     int status;
     uint64_t losses_told;
-    uint32_t ending, ended, starting;
+    uint32_t ending, ended, starting, awaited;
     uint32_t executing; /* threads that are about to execute a program */
     bool traced;
 } process;
@@ -260,7 +261,7 @@ static void tell_successors(void)
 static bool start(uint32_t origin)
 {
     make_id(process.id);
-    process.ending = process.ended = process.executing = 0;
+    process.ending = process.ended = process.executing = process.awaited = 0;
     process.losses_told = 0;
     process.status = 0;
     if (!open_files(origin))
@@ -434,6 +435,13 @@ void incarnation_end_begins(unsigned ending)
         emit_system(STRAY_END_BEGINS, 0, ending);
         sample_last(); /* which may take a while, in which the service does nothing */
     }
+}
+
+void incarnation_thread_ends(void)
+{
+    if (!__atomic_load_n(&process.awaited, __ATOMIC_RELAXED) && !__atomic_load_n(&process.ending, __ATOMIC_RELAXED) &&
+        python_awaits_threads() && !__atomic_exchange_n(&process.awaited, 1, __ATOMIC_RELAXED))
+        emit_system(STRAY_END_AWAITED, 0, STRAY_ENDING_PYTHON);
 }
 
 /* The spool knows them, but it goes. */

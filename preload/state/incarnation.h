@@ -20,6 +20,8 @@ void incarnation_shares_memory(void);
 
 /* From now on, what is released is not the service's own doing. The first call counts. `ending`: enum stray_ending. */
 void incarnation_end_begins(unsigned ending);
+/* A thread is about to be recorded as ended: what waits for it may be the program's end. */
+void incarnation_thread_ends(void);
 /* The last words: everything is written out and the spool removed; what still happens is written through. */
 void incarnation_end(unsigned ending, int status);
 /* The same for a process that goes on, but untraced and without any system call of ours, and so do its children. `note`

@@ -163,6 +163,22 @@ def test_lineage(stray):
         child, inner, inner + (("true", START),), python + (("true", START),)])
 
 
+OWN_ENVIRONMENT = """
+export A=1
+/bin/true
+echo "$(export A=2; /bin/true; echo $A)"
+echo "$(export A=3; (export A=4; /bin/true; echo $A))"
+"""
+
+
+def test_environment_is_the_programs(stray):
+    """A shell frees the entries of an environment of its own, in forked children, too."""
+    result = stray.run(["bash", "-c", OWN_ENVIRONMENT]).ok()
+    assert result.stdout.split() == ["2", "4"], result.stderr
+    true = [path for path in descent(result) if path and path[-1] == ("true", EXEC)]
+    assert sorted(map(len, true)) == [2, 3, 4], descent(result)
+
+
 def test_shells_free_their_environment(stray):
     """A shell copies its environment and frees it in its children: it must find there what it has put there."""
     result = stray.run(["bash", "-c", "(/bin/echo one); echo $(/bin/echo two); /bin/echo three | cat; (/bin/echo four)"]).ok()

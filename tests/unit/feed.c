@@ -207,3 +207,23 @@ size_t feed_open_at_tc(const struct feed *feed, unsigned resource)
     }
     return count;
 }
+
+void feed_expect(const struct feed *feed, unsigned resource, uint64_t opened, uint64_t closed, uint64_t open)
+{
+    const struct book *book = &feed->lives->books[resource];
+    cr_expect_eq(book->opened, opened, "opened %u, not %u", (unsigned)book->opened, (unsigned)opened);
+    cr_expect_eq(book->closed, closed, "closed %u, not %u", (unsigned)book->closed, (unsigned)closed);
+    cr_expect_eq(book->open, open, "open %u, not %u", (unsigned)book->open, (unsigned)open);
+}
+
+const struct site *feed_site(const struct feed *feed, unsigned resource, uint32_t stack)
+{
+    for (size_t i = 0; i < feed->lives->site_count; i++) {
+        const struct site *each = &feed->lives->sites[i];
+        if (each->resource == resource && each->stack == stack)
+            return each;
+    }
+    static const struct site none;
+    cr_expect(false, "no site");
+    return &none;
+}

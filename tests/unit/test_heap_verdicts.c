@@ -205,6 +205,36 @@ Test(heap_verdicts, a_load_as_the_last_thing)
     expect(VERDICT_PLATEAU);
 }
 
+/* 640 in the last half second of the run, with a stall, which did half of its work. */
+static void brief(void)
+{
+    figures.work_is_load = false;
+    figures.first = 999.5;
+    figures.from = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] = 999.5 + 0.5 * (i + 1) / COHORT_WINDOWS;
+    for (int i = 0; i < 640; i++) {
+        figures.opened++;
+        figures.alive++;
+        by_work[i / 10]++;
+        by_time[i / 10 / 4]++;
+        surviving[bucket(0.5 - i / 1280.0)]++;
+    }
+}
+
+Test(heap_verdicts, blocks_in_the_last_moment_are_a_load)
+{
+    brief();
+    expect(VERDICT_PLATEAU);
+}
+
+Test(heap_verdicts, of_tasks_in_a_brief_run_the_work_tells)
+{
+    brief();
+    figures.task = true;
+    expect(VERDICT_LEAKED);
+}
+
 /* ---- the floor ---- */
 
 Test(heap_verdicts, little_is_not_worth_a_word)

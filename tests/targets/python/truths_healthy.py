@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from truths_memory import parse
@@ -128,6 +129,24 @@ def executors(folder):
     for n in range(100):
         with concurrent.futures.ThreadPoolExecutor(4) as executor:
             list(executor.map(parse, range(8)))
+
+
+def dispatcher(folder):
+    """The main thread is done at once, and the interpreter waits in its end for another one, which goes on as long as it
+    has to: a thread and a file for each request."""
+    def dispatch():
+        for n in range(400):
+            worker = threading.Thread(target=answer, args=(folder, n))
+            worker.start()
+            worker.join()
+    threading.Thread(target=dispatch).start()
+
+
+def answer(folder, n):
+    with open(f"{folder}/{n}", "w") as file:
+        parse(n)
+        file.write("x")
+    os.unlink(f"{folder}/{n}")
 
 
 def daemon(folder):
