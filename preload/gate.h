@@ -85,7 +85,7 @@ static inline void gate_leave(uint32_t flags)
 static inline void gate_jump(uintptr_t target)
 {
     if (thread_self.flags != 0 && target > thread_self.frame)
-        thread_self.flags = 0;
+        thread_self.flags &= THREAD_VFORKED; /* a vfork child stays one */
     if (thread_self.libpq_depth != 0 && target > thread_self.libpq_frame)
         thread_self.libpq_depth = 0;
 }

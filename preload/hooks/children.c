@@ -120,6 +120,8 @@ int stray_hook_clone(int (*function)(void *), void *stack, int flags, void *argu
     uint64_t time = before_birth();
     struct clone_start start = {function, argument};
     bool shares = flags & CLONE_VM || !function;
+    if (shares && !(flags & CLONE_THREAD))
+        incarnation_shares_memory();
     int pid = REAL(clone)(shares ? function : run_clone, stack, flags, shares ? argument : &start, parent_tid, tls, child_tid);
     if (!(flags & (CLONE_THREAD | CLONE_PARENT)))
         child_made(STRAY_HOOK_clone, pid, time, CALLER());

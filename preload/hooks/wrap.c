@@ -167,7 +167,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
-        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, CALLER());                                      \
+        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, FRAME());                                      \
         start;                                                                                                         \
         type ret = ((type(*) params)call.function)args;                                                                \
         finish;                                                                                                        \
@@ -201,7 +201,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call =                                                                                       \
-            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, CALLER());                               \
+            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, FRAME());                               \
         if (call.function)                                                                                             \
             ((type(*) params)call.function)args;                                                                       \
         libpq_leave();                                                                                                 \

@@ -36,6 +36,14 @@ static inline uint64_t handle_of(const void *pointer)
 #define CALLER() __builtin_return_address(0)
 /* Of a hook: where it was called from, and what its caller's frame pointer was. */
 #define FRAME() __builtin_frame_address(0)
+/* Before the return of a hook that hands its frame to what it returns the result of: that must not become a jump, which would
+ * take the frame away first. */
+#define STAY()  __asm__ volatile("" : : : "memory")
+
+static inline const void *caller_of(const void *frame)
+{
+    return ((const void *const *)frame)[1];
+}
 
 /* Marks the beginning of the end when the Python interpreter is found to be finalizing, and sees to it that its allocators
  * are hooked while it is not. Cheap; called by the hooks of

@@ -13,6 +13,7 @@
 #include "record/file.h"
 #include "record/index.h"
 #include "record/lane.h"
+#include "record/nodes.h"
 #include "record/spool.h"
 #include "record/young.h"
 #include "stack/capture.h"
@@ -54,6 +55,20 @@ static struct {
 bool incarnation_is_self(void)
 {
     return sys_getpid() == process.pid;
+}
+
+static bool shares_memory;
+
+bool incarnation_seems_self(void)
+{
+    if (__builtin_expect(thread_self.flags & THREAD_VFORKED, 0))
+        return false;
+    return __builtin_expect(!__atomic_load_n(&shares_memory, __ATOMIC_RELAXED), 1) || incarnation_is_self();
+}
+
+void incarnation_shares_memory(void)
+{
+    __atomic_store_n(&shares_memory, true, __ATOMIC_RELAXED);
 }
 
 static void make_id(uint8_t id[16])
@@ -283,6 +298,7 @@ static void forget_parent(void)
     file_forget();
     spool_forget();
     index_forget();
+    nodes_forget();
     defs_forget();
     capture_forget();
     encode_forget();
@@ -423,7 +439,7 @@ void incarnation_end_begins(unsigned ending)
         young_stop();
         sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
-        sample_more(); /* which takes a while, in which the service does nothing */
+        sample_last(); /* which may take a while, in which the service does nothing */
     }
 }
 
@@ -500,7 +516,7 @@ void incarnation_before_exec(void)
     sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
-    sample_more();
+    sample_last();
     descriptors_before_exec();
     __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);

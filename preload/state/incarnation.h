@@ -10,8 +10,13 @@
 #include "sys.h"
 #include "text.h"
 
-/* Whether the caller runs in the traced process itself, and not in a vfork child that shares its memory. */
+/* Whether the caller runs in the traced process itself, and not in a child that shares its memory. The kernel is asked. */
 bool incarnation_is_self(void);
+/* The same by what is known of this thread, for what is done often: it asks the kernel only where such a child may be running
+ * that is not told by its flag. To be asked once the gate was found open. */
+bool incarnation_seems_self(void);
+/* From now on, children may run in this memory that were not made by vfork(). */
+void incarnation_shares_memory(void);
 
 /* From now on, what is released is not the service's own doing. The first call counts. `ending`: enum stray_ending. */
 void incarnation_end_begins(unsigned ending);

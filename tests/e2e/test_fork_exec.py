@@ -37,6 +37,11 @@ def linked(report, root, count):
         assert process["pid"] == root or process["parent_pid"] in pids, process
 
 
+def test_children_in_this_memory(stray, target):
+    """Their descriptors are their own, though nothing in memory tells them from their parent."""
+    stray.run([target("target_borrowed")]).ok().check()
+
+
 def test_forks(stray, target):
     result = stray.run([target("target_process"), "forks"]).ok().check()
     report = result.report()

@@ -142,3 +142,56 @@ def test_nothing_is_foretold_of_what_does_not_leak(results):
 def test_limits_that_are_none(stray, results, limit):
     done = stray.call("report", results["pool"].trace, "--limit", limit)
     assert done.returncode == 2 and done.stderr.startswith("stray: --limit ")
+
+
+# ---- the tracer's own ----
+
+KIB = 1024
+LANE = 68 * KIB  # of the spool; each thread has one
+ARENAS = 64 * MIB  # libc's begin at multiples of it, and are not reserved either
+
+
+def taken(path):
+    """Resident bytes of the tracer's mappings as the kernel tells them: of its spool, its library, and what it mapped."""
+    parts, name, end, own = {"spool": 0, "library": 0, "mapped": 0}, None, 0, False
+    for line in path.read_text().splitlines():
+        word, value = line.split()[:2]
+        if not word.endswith(":"):
+            before = end
+            begin, end = (int(number, 16) for number in word.split("-"))
+            file = " ".join(line.split()[5:])
+            own = "libstray.so" in file or (not file and own and begin == before)
+            if file.endswith(".spool"):
+                name = "spool"
+            else:
+                name = "library" if own else None if file or begin % ARENAS == 0 else "mapped"
+        elif word == "Rss:":
+            resident = int(value) * KIB
+        elif word == "VmFlags:" and name and (name != "mapped" or "nr" in line.split()):
+            parts[name] += resident
+    return parts
+
+
+@pytest.fixture(scope="module", params=[1, 8, 64])
+def footprint(request, stray, target, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footprint")
+    result = stray.run([target("target_footprint"), folder, request.param]).ok()
+    return request.param, result, {name: taken(folder / name) for name in ("start", "end", "child")}
+
+
+def test_each_page_of_the_spool_is_resident_once(footprint):
+    threads, _, parts = footprint
+    assert 0 < parts["end"]["spool"] < MIB // 2 + (threads + 1) * LANE
+
+
+def test_the_report_says_what_the_tracer_took(footprint):
+    _, result, parts = footprint
+    parent = result.tool.report(result.files(result.pid)[0])
+    grown = sum(parts["end"].values()) - sum(parts["start"].values())
+    assert abs(parent.json["memory"]["parts"]["tracer"] - grown) < MIB
+
+
+def test_a_forked_child_begins_anew(footprint):
+    """What its parent knew is given back, and not overwritten."""
+    _, _, parts = footprint
+    assert sum(parts["child"].values()) < 2 * MIB
