@@ -104,8 +104,8 @@ def check(document, parts):
 
 def main():
     arguments = parse()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever was ignored where this began
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     os.environ["LC_ALL"] = "C.UTF-8"
     for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:
         del os.environ[name]
@@ -123,7 +123,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

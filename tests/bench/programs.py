@@ -49,15 +49,15 @@ def command_of(name, context, folder):
 
 
 class Looked:
-    """How many events there were, and that none is missing."""
+    """How many events stray recorded or told in sum, by its first trace."""
 
     def __init__(self, build):
-        self.build, self.events = build, {}
+        self.build, self.events = build, 0
 
     def __call__(self, tool, folder):
-        if tool.name.startswith("stray") and tool.name not in self.events:
-            self.events[tool.name] = tools.original_events(self.build, folder)
-            if not self.events[tool.name]:
+        if tool.name == "stray" and not self.events:
+            self.events = tools.original_events(self.build, folder)
+            if not self.events:
                 fail(f"{tool.name}: an empty trace")
 
 
@@ -70,7 +70,7 @@ class Measured:
         words = command_of(name, context, folder)
         used = [*context.tools, *context.sampled]
         self.results = context.runner.in_turn(used, words, rounds, look=look)
-        self.name, self.names, self.events = name, [tool.name for tool in used[1:]], look.events["stray"]
+        self.name, self.names, self.events = name, [tool.name for tool in used[1:]], look.events
 
     def median(self, tool, field):
         return statistics.median(getattr(taken, field) for taken in self.results[tool])

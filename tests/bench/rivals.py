@@ -13,14 +13,14 @@ def net(context, used, words, pairs, rounds):
     empty = context.runner.in_turn(used, [*words[:3], 0, *words[3:]], rounds)
     results = context.runner.in_turn(used, [*words[:3], pairs, *words[3:]], rounds)
     return {name: tuple((median_of(taken, field) - median_of(empty[name], field)) * 1e9 / pairs for field in ("wall", "cpu"))
-            for name, taken in results.items()}
+            for name, taken in results.items() if name in empty}
 
 
 def added(figures, used):
     """The same above what each is counted from, those that nothing is counted from only."""
     bases = {tool.against for tool in used}
     return {tool.name: tuple(mine - base for mine, base in zip(figures[tool.name], figures[tool.against]))
-            for tool in used if tool.name not in bases}
+            for tool in used if tool.name not in bases and tool.name in figures}
 
 
 def measured(context, used, pairs, rounds):
