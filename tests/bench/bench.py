@@ -78,20 +78,21 @@ def parse():
 
 
 def measure(build, arguments, parts):
-    """Measures and prints part by part; returns the blocks and the bars."""
-    blocks, bars = {}, []
+    """Measures part by part, prints each and writes it down; returns the bars."""
+    bars = []
     print(machine.about(build, ROOT), flush=True)
     for name, cases in parts.items():
         module, title = PARTS[name]
         begun, context = time.monotonic(), Context(build, arguments.quick, cases)
         with context.cleanup:
             result = module.run(context)
-        text = f"{machine.about(build, ROOT)}{' (quick)' if arguments.quick else ''}\n\n{result.text}"
-        blocks[name] = text
+        if arguments.markdown:
+            how = " (quick)" if arguments.quick else ""
+            tables.replace_blocks(arguments.markdown, {name: f"{machine.about(build, ROOT)}{how}\n\n{result.text}"})
         bars += result.bars
         print(f"\n## {title}\n\n{result.text}\n", flush=True)
         progress(f"{name}: {time.monotonic() - begun:.0f} s, load {machine.load()}")
-    return blocks, bars
+    return bars
 
 
 def check(document, parts):
@@ -112,11 +113,9 @@ def main():
     parts = chosen(arguments.only)
     if arguments.markdown:
         check(arguments.markdown, parts)
-    blocks, bars = measure(arguments.build.resolve(), arguments, parts)
-    if arguments.markdown:
-        if not arguments.only:
-            blocks["bars"] = "\n".join(f"* {bar.line().removeprefix('bar: ')}" for bar in bars)
-        tables.replace_blocks(arguments.markdown, blocks)
+    bars = measure(arguments.build.resolve(), arguments, parts)
+    if arguments.markdown and not arguments.only:
+        tables.replace_blocks(arguments.markdown, {"bars": "\n".join(f"* {bar.line().removeprefix('bar: ')}" for bar in bars)})
     print()
     for bar in bars:
         print(bar.line())

@@ -40,9 +40,9 @@ class Context:
     def tools(self):
         return tools.those_that_work(tools.of_build(self.build))
 
-    @functools.cached_property
-    def rivals(self):
-        return tools.those_that_work(tools.rivals())
+    def rivals_that(self, sample):
+        """Other profilers that work here, and what they are counted from."""
+        return tools.those_that_work(tools.sampling_rivals() if sample else tools.complete_rivals())
 
     @functools.cached_property
     def sampled(self):

@@ -70,7 +70,7 @@ class Runner:
                          text=True) as process:
                 output = finish(process, command[2:])
             if tool.leaves and not tool.files(folder):
-                fail(f"{' '.join(map(str, command[2:]))}: was not traced: no {tool.leaves}")
+                raise Failed(f"{' '.join(map(str, command[2:]))}: was not traced: no {tool.leaves}")
             if look:
                 look(tool, folder)
             wall, cpu = (int(word) / 1e9 for word in report.read().split())

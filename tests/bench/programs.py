@@ -52,11 +52,11 @@ class Looked:
     """How many events stray recorded or told in sum, by its first trace."""
 
     def __init__(self, build):
-        self.build, self.events = build, 0
+        self.build, self.events, self.with_estimates = build, 0, 0
 
     def __call__(self, tool, folder):
         if tool.name == "stray" and not self.events:
-            self.events = tools.original_events(self.build, folder)
+            self.events, self.with_estimates = tools.original_events(self.build, folder)
             if not self.events:
                 fail(f"{tool.name}: an empty trace")
 
@@ -70,7 +70,7 @@ class Measured:
         words = command_of(name, context, folder)
         used = [*context.tools, *context.sampled]
         self.results = context.runner.in_turn(used, words, rounds, look=look)
-        self.name, self.names, self.events = name, [tool.name for tool in used[1:]], look.events
+        self.name, self.names, self.looked = name, [tool.name for tool in used[1:]], look
 
     def median(self, tool, field):
         return statistics.median(getattr(taken, field) for taken in self.results[tool])
@@ -84,10 +84,11 @@ class Measured:
 
     def stored_row(self):
         sizes = (f"{self.median(name, 'stored') / 1024:.0f} KiB" if name in self.results else "fails" for name in self.names)
-        return [self.name, self.events, *sizes, f"{self.an_event():.3f}"]
+        return [self.name, self.looked.events, self.looked.with_estimates, *sizes,
+                *(f"{self.an_event(events):.3f}" for events in (self.looked.events, self.looked.with_estimates))]
 
-    def an_event(self):
-        return self.median("stray", "stored") / self.events
+    def an_event(self, events):
+        return self.median("stray", "stored") / events
 
 
 def tables_of(measured):
@@ -95,14 +96,16 @@ def tables_of(measured):
     return "\n\n".join([
         "By the clock, until the command had ended:\n\n" + table(["program", "untraced", *names], [each.row("wall") for each in measured]),
         "Processor time of all processes:\n\n" + table(["program", "untraced", *names], [each.row("cpu") for each in measured]),
-        "On disk; events are acquires and releases, those told in sum included:\n\n" +
-        table(["program", "events", *names, "stray, bytes an event"], [each.stored_row() for each in measured])])
+        "On disk. Events are acquires and releases, those told in sum included; all: with Python's small objects, which are sampled, by "
+        "their estimate:\n\n" +
+        table(["program", "events", "all", *names, "stray, bytes an event", "of all"], [each.stored_row() for each in measured])])
 
 
 def bars_of(measured):
     for each in measured:
         if each.name in SMALL:
-            yield at_most(f"{each.name}: bytes on disk an original event", each.an_event(), 0.5, "{:.3f}".format)
+            yield at_most(f"{each.name}: bytes on disk an original event, sampled ones left out", each.an_event(each.looked.events), 0.5,
+                          "{:.3f}".format)
     for each in [each for each in measured if "heaptrack" in each.results]:
         stray, rival = (each.added(name, "cpu").median for name in ("stray", "heaptrack"))
         yield Bar(f"{each.name}: processor time, beside heaptrack", f"{percent(stray)} and {percent(rival)}", "less", stray < rival)

@@ -6,6 +6,7 @@ from measure import median_of
 from tables import table
 
 CASES = [("young", 5), ("young", 30), ("ring", 30)]
+FEWER = 10  # one in so many pairs for tools that take microseconds for each
 
 
 def net(context, used, words, pairs, rounds):
@@ -36,13 +37,12 @@ def measured(context, used, pairs, rounds):
 
 def run(context):
     pairs, rounds = context.pick((500_000, 3), (2_000_000, 5))
-    rows = measured(context, [*context.tools, *context.sampled, *context.rivals], pairs, rounds)
-    few = tools.those_that_work([tools.valgrind()])
-    if few:
-        rows.update(measured(context, [context.tools[0], *few], pairs // 10, 1))
+    rows = measured(context, [*context.tools, *context.sampled, *context.rivals_that(sample=True)], pairs, rounds)
+    few = [context.tools[0], *context.rivals_that(sample=False), *tools.those_that_work([tools.valgrind()])]
+    rows.update(measured(context, few, pairs // FEWER, rounds))
     header = ["added, wall / processor time", *(f"{kind}, depth {depth}" for kind, depth in CASES)]
-    text = (f"One thread, {pairs} pairs ({pairs // 10} and once under valgrind), medians of {rounds} alternating runs, nanoseconds a pair. "
-            "jemalloc's and tcmalloc's profilers are counted from the same allocator without profiling; they keep a profile of what is alive, not a "
-            "history.\n\n" +
+    text = (f"One thread, {pairs} pairs, medians of {rounds} alternating runs, nanoseconds a pair; {pairs // FEWER} pairs for what takes microseconds. "
+            "jemalloc's and tcmalloc's profilers are counted from the same allocator without profiling; they keep a profile of what is alive, "
+            "not a history.\n\n" +
             table(header, [[name, *(f"{wall:+.0f} / {cpu:+.0f}" for wall, cpu in cells)] for name, cells in rows.items()]))
     return Result(text)

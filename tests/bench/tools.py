@@ -55,15 +55,21 @@ def without_heap(build):
     return stray(build, "stray --no-heap", "--no-heap")
 
 
-def rivals():
-    """Other heap profilers that Debian has. Those that replace the allocator are counted from that allocator."""
-    jemalloc = "jemalloc, every block"
+# Other heap profilers that Debian has. Those that replace the allocator are counted from that allocator.
+
+def jemalloc(name, *options):
+    settings = ",".join(["prof:true", "prof_final:true", "prof_prefix:heap", *options])
+    return preloaded(name, "libjemalloc.so.2", [("MALLOC_CONF", settings)], against="jemalloc", leaves="heap*.heap")
+
+
+def sampling_rivals():
+    return [preloaded("jemalloc", "libjemalloc.so.2"), jemalloc("jemalloc, 512 KiB samples")]
+
+
+def complete_rivals():
     return [
         preloaded("jemalloc", "libjemalloc.so.2"),
-        preloaded(jemalloc, "libjemalloc.so.2", [("MALLOC_CONF", "prof:true,prof_final:true,prof_prefix:heap,lg_prof_sample:0")],
-                  against="jemalloc", leaves="heap*.heap"),
-        preloaded("jemalloc, 512 KiB samples", "libjemalloc.so.2", [("MALLOC_CONF", "prof:true,prof_final:true,prof_prefix:heap")],
-                  against="jemalloc", leaves="heap*.heap"),
+        jemalloc("jemalloc, every block", "lg_prof_sample:0"),
         preloaded("tcmalloc", "libtcmalloc.so.4"),
         preloaded("tcmalloc, HEAPPROFILE", "libtcmalloc.so.4", [("HEAPPROFILE", "heap")], against="tcmalloc", leaves="heap*.heap"),
     ]
@@ -100,17 +106,19 @@ def those_that_work(tools):
 
 
 def told(build, folder):
-    """What stray's trace says: {resource: {"opened": ..., ...}} over all processes, estimates left out."""
+    """What stray's trace says: {resource: {"opened": ..., "closed": ..., "estimated": ...}} over all processes."""
     done = subprocess.run([build / "stray", "report", "trace", "--format", "json"], cwd=folder, stdout=subprocess.PIPE, check=True)
     sums = {}
     for process in json.loads(done.stdout)["processes"]:
         for resource, figures in process["resources"].items():
-            if not figures.get("estimated"):
-                row = sums.setdefault(resource, {"opened": 0, "closed": 0})
-                row["opened"] += figures["opened"]
-                row["closed"] += figures["closed"]
+            row = sums.setdefault(resource, {"opened": 0, "closed": 0, "estimated": figures.get("estimated", False)})
+            row["opened"] += figures["opened"]
+            row["closed"] += figures["closed"]
     return sums
 
 
 def original_events(build, folder):
-    return sum(row["opened"] + row["closed"] for row in told(build, folder).values())
+    """(events, the same with those that are estimated from a sample), acquires and releases"""
+    rows = told(build, folder).values()
+    counts = [(row["opened"] + row["closed"], row["estimated"]) for row in rows]
+    return sum(count for count, estimated in counts if not estimated), sum(count for count, _ in counts)
