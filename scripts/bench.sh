@@ -22,6 +22,7 @@ done
 "$STRAY_ROOT/scripts/setup.sh"
 # The rivals, and what makes load. One that cannot be had is told, and left out.
 for package in heaptrack libjemalloc2 libgoogle-perftools4 valgrind wrk; do
-    package_is_there "$package" || install_packages "$package" || say "$package: cannot be installed: left out"
+    package_is_there "$package" && continue
+    said=$(install_packages "$package" 2>&1) || say "$package: cannot be had, left out: $(grep -m 1 '^E:' <<< "$said" || tail -n 1 <<< "$said")"
 done
 exec "$PYTHON" "$STRAY_ROOT/tests/bench/bench.py" "$STRAY_ROOT/build" "$@"
