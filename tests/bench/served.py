@@ -10,7 +10,7 @@ import time
 
 import servers
 from context import BENCH, PYTHON, Result, progress
-from measure import fail, in_turn, relative, spread
+from measure import Spread, fail, in_turn, relative, spread
 from tables import Bar, at_most, percent, percents, table
 
 NAMES = ("redis", "service", "service-fresh")
@@ -114,7 +114,7 @@ def service_bars(case, loads):
     limits = {"stray": 0.10, "stray --sample 512K": 0.02}
     for name in [name for name in limits if name in loads]:
         rate, tail, cpu = (against_untraced(loads, name, field) for field in ("rate", "tail", "cpu"))
-        yield Bar(f"{TITLES[case]}, {name}: throughput lost", percents(spread(-value for value in (rate.low, rate.median, rate.high))),
+        yield Bar(f"{TITLES[case]}, {name}: throughput lost", percents(Spread(-rate.median, -rate.high, -rate.low)),
                   f"at most {percent(limits[name])}", -rate.median <= limits[name])
         yield at_most(f"{TITLES[case]}, {name}: p99", tail.median, 0.15, percent)
         yield Bar(f"{TITLES[case]}, {name}: processor time a request", percents(cpu), f"at most {percent(limits[name])}", cpu.median <= limits[name])
