@@ -36,7 +36,7 @@ def measured(context, used, pairs, rounds):
 
 
 def run(context):
-    pairs, rounds = context.pick((500_000, 3), (2_000_000, 5))
+    pairs, rounds = context.pick((200_000, 3), (2_000_000, 5))
     rows = measured(context, [*context.tools, *context.sampled, *context.rivals_that(sample=True)], pairs, rounds)
     few = [context.tools[0], *context.rivals_that(sample=False), *tools.those_that_work([tools.valgrind()])]
     rows.update(measured(context, few, pairs // FEWER, rounds))
