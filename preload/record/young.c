@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record/young.h"
 
+#include "record/sums.h"
 #include "settings.h"
 #include "sys.h"
 
 #define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
+#define FREED  (STRAY_LANE_EVENTS / 2) /* by moving sums away, at a time */
 
 struct young *young_indices[SPOOL_LANES_MAX];
 uint64_t young_outdated_times[YOUNG_OUTDATED];
@@ -71,6 +73,8 @@ bool young_reopen(struct stray_lane *lane, unsigned other)
     struct young *young = young_of(lane);
     if (!young)
         return false;
+    if (young->left < REOPEN)
+        young->left += sums_take(lane->events[other], FREED);
     bool reopened = young->left >= REOPEN;
     young->left = 0;
     if (!reopened) {
