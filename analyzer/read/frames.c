@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "read/columns.h"
 #include "read/frame.h"
 #include "read/inside.h"
 
@@ -198,6 +199,9 @@ static int load_stored(struct trace *trace, const struct frame_info *frame, stru
     int result = trace_unpack(trace, frame->payload, frame->codec, frame->stored_size, frame->plain_size);
     if (result < 0)
         return result;
+    if (frame->type == STRAY_FRAME_GROUPED)
+        return grouped_decode(trace->plain, frame->plain_size, frame->count, frame->first_time, frame->last_time,
+                              events);
     return events_decode(trace->plain, frame->plain_size, frame->count, frame->first_time, frame->last_time,
                          events);
 }

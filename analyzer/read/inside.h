@@ -17,6 +17,7 @@ struct frame_info {
     const struct stray_event *spooled; /* NULL: in the trace */
     uint64_t sequence, first_time, last_time;
     uint32_t lane, count, stored_size, plain_size;
+    uint16_t type;
     uint8_t codec;
     bool counted; /* what decoding shows of it is in the trace's damage */
     bool damaged; /* its content belies its checksum */

@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "read/array.h"
+#include "read/columns.h"
 #include "read/frame.h"
 #include "read/inside.h"
 #include "stray/wire.h"
@@ -41,7 +42,7 @@ static int header_read(struct trace *trace, struct error *error)
         trace->damage.header_damaged = true; /* the frames have checksums of their own */
         header = (struct stray_file_header){.header_size = sizeof(header)};
     }
-    if (header.incompat_flags)
+    if (header.incompat_flags & ~(uint32_t)STRAY_INCOMPAT_GROUPED)
         return error_set(error, -ENOTSUP, "%s: made by a newer version of stray (format flags 0x%x)", path,
                          header.incompat_flags);
     trace->header = header;
@@ -70,9 +71,22 @@ static int take_events(struct trace *trace, const struct stray_frame_header *hea
         .count = header->count,
         .stored_size = header->stored_size,
         .plain_size = header->plain_size,
+        .type = header->type,
         .codec = header->codec,
     };
     return add_frame(trace, &frame);
+}
+
+static int take_indexed(struct trace *trace, const struct stray_frame_header *header)
+{
+    struct stray_node *nodes = malloc((header->count + (size_t)1) * sizeof(*nodes));
+    if (!nodes)
+        return -ENOMEM;
+    int result = indexed_decode(trace->plain, header->plain_size, header->count, header->first, nodes);
+    if (result == 0)
+        result = extents_add(&trace->nodes, header->first, nodes, header->count);
+    free(nodes);
+    return result;
 }
 
 static int take_area(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
@@ -80,6 +94,8 @@ static int take_area(struct trace *trace, const struct stray_frame_header *heade
     int result = trace_unpack(trace, payload, header->codec, header->stored_size, header->plain_size);
     if (result < 0)
         return result;
+    if (header->type == STRAY_FRAME_INDEXED)
+        return take_indexed(trace, header);
     if (header->type == STRAY_FRAME_NODES)
         return extents_add(&trace->nodes, header->first, trace->plain, header->count);
     return extents_add(&trace->area, header->first, trace->plain, header->plain_size);
@@ -91,9 +107,10 @@ static int take_frame(struct trace *trace, const struct stray_frame_header *head
     int result = 0;
     if (!frame_sensible(header))
         result = -EBADMSG;
-    else if (header->type == STRAY_FRAME_EVENTS)
+    else if (header->type == STRAY_FRAME_EVENTS || header->type == STRAY_FRAME_GROUPED)
         result = take_events(trace, header, payload);
-    else if (header->type == STRAY_FRAME_NODES || header->type == STRAY_FRAME_DEFS)
+    else if (header->type == STRAY_FRAME_NODES || header->type == STRAY_FRAME_INDEXED ||
+             header->type == STRAY_FRAME_DEFS)
         result = take_area(trace, header, payload);
     if (result == 0 || result == -ENOMEM)
         return result;
@@ -115,6 +132,17 @@ static int scan_frames(struct trace *trace)
     return result;
 }
 
+/* Sums alone are told at one time, in frames and here: they lasted from those before to the latest of them. */
+static void tell_at_once(const struct spool_buffer *buffer, struct frame_info *frame)
+{
+    for (uint32_t i = 0; i < buffer->count; i++)
+        if (buffer->events[i].action != STRAY_ELIDED)
+            return;
+    for (uint32_t i = 0; i < buffer->count; i++)
+        buffer->events[i].time = frame->last_time;
+    frame->first_time = frame->last_time;
+}
+
 static int take_buffer(struct trace *trace, const struct spool_buffer *buffer)
 {
     struct frame_info frame = {
@@ -130,6 +158,7 @@ static int take_buffer(struct trace *trace, const struct spool_buffer *buffer)
         if (buffer->events[i].time > frame.last_time)
             frame.last_time = buffer->events[i].time;
     }
+    tell_at_once(buffer, &frame);
     return add_frame(trace, &frame);
 }
 

@@ -43,8 +43,16 @@ _Static_assert(sizeof(struct stray_file_header) == 80, "stray_file_header");
 enum stray_origin { STRAY_ORIGIN_START = 0, STRAY_ORIGIN_FORK = 1, STRAY_ORIGIN_EXEC = 2, STRAY_ORIGIN_ATTACH = 3 };
 enum stray_clock { STRAY_CLOCK_NS = 0 /* CLOCK_MONOTONIC ns */, STRAY_CLOCK_TSC = 1 /* invariant TSC ticks */ };
 
-enum stray_frame_type { STRAY_FRAME_EVENTS = 1, STRAY_FRAME_NODES = 2, STRAY_FRAME_DEFS = 3 };
+enum stray_frame_type {
+    STRAY_FRAME_EVENTS = 1, /* as early versions wrote them; read, and no longer written */
+    STRAY_FRAME_NODES = 2,  /* the same */
+    STRAY_FRAME_DEFS = 3,
+    STRAY_FRAME_GROUPED = 4, /* events by kind */
+    STRAY_FRAME_INDEXED = 5, /* nodes, by the place of their values among those of the frame */
+};
 enum stray_codec { STRAY_CODEC_RAW = 0, STRAY_CODEC_ZSTD = 1 };
+
+enum stray_incompat { STRAY_INCOMPAT_GROUPED = 1 /* has frames of types 4 and 5 */ };
 
 /* Precedes every frame's payload. Unknown types are skipped by stored_size. */
 struct stray_frame_header {
@@ -279,7 +287,8 @@ struct stray_spool_header {
     uint64_t defs_used;    /* bytes handed out; holes are possible after a kill */
     uint64_t lane_count;   /* lanes ever used */
     uint64_t lost_events;  /* not recorded for want of space or because the disk was full */
-    uint64_t reserved[2];
+    uint64_t moves;        /* odd while sums move from one buffer to another; else it has changed if they did */
+    uint64_t reserved[1];
 };
 _Static_assert(sizeof(struct stray_spool_header) == 128, "stray_spool_header");
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record/young.h"
 
+#include "record/sums.h"
 #include "settings.h"
 #include "sys.h"
 
 #define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
+#define FREED  (STRAY_LANE_EVENTS / 2) /* by moving sums away, at a time */
 
 #define CONTAINER       4096u /* bytes from which on a block's growth may matter */
 #define CONTAINER_SHARE 256u  /* ... and the share of the process's time, */
@@ -126,6 +128,8 @@ bool young_reopen(void)
     struct young *young = young_mine();
     if (!young)
         return false;
+    if (young->left < REOPEN)
+        young->left += sums_take(young->events + (young->which ^ 1) * STRAY_LANE_EVENTS, FREED);
     bool reopened = young->left >= REOPEN;
     young->left = 0;
     activate(young, thread_self.lane, young->which ^ 1);

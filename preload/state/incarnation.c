@@ -15,6 +15,7 @@
 #include "record/lane.h"
 #include "record/nodes.h"
 #include "record/spool.h"
+#include "record/sums.h"
 #include "record/young.h"
 #include "stack/capture.h"
 #include "stack/python.h"
@@ -101,6 +102,7 @@ static struct stray_file_header describe_file(uint32_t origin)
     struct stray_file_header header = {
         .magic = STRAY_TRACE_MAGIC,
         .header_size = sizeof(header),
+        .incompat_flags = STRAY_INCOMPAT_GROUPED,
         .pid = (uint32_t)process.pid,
         .parent_pid = (uint32_t)process.parent_pid,
         .origin = origin,
@@ -303,6 +305,7 @@ static void forget_parent(void)
     capture_forget();
     encode_forget();
     young_forget();
+    sums_forget();
     tempfiles_forget();
     children_forget();
     threads_forget();
