@@ -27,6 +27,9 @@ struct merge {
     size_t heap_count, heap_room;
     struct lane *lanes; /* ascending */
     size_t lane_count;
+    int failure; /* that ended the pass */
+    size_t batch_count, handed;
+    struct merged batch[MERGE_BATCH];
 };
 
 static int compare_lane(const void *left, const void *right)
@@ -161,11 +164,47 @@ static int load_due(struct merge *merge)
     return 0;
 }
 
-/* Moves the root past its event. */
-static void advance(struct merge *merge)
+/* The last time up to which the root's events come before all others. Frames that are not loaded yet begin later than the
+ * root's first event: load_due() has seen to that. */
+static uint64_t root_leads_until(const struct merge *merge)
+{
+    const struct trace *trace = merge->trace;
+    const struct cursor *root = merge->heap;
+    size_t second = first_child(merge, 0);
+    uint64_t until = UINT64_MAX;
+    if (second < merge->heap_count)
+        until = merge->heap[second].time - !comes_before(&(struct cursor){.time = merge->heap[second].time,
+                                                                         .frame = root->frame},
+                                                         &merge->heap[second]);
+    if (merge->next < trace->frame_count && trace->frames[merge->next].first_time - 1 < until)
+        until = trace->frames[merge->next].first_time - 1;
+    return until;
+}
+
+/* Hands out events of the root as long as they come first. An event whose action is 0 does not exist. */
+static void take_run(struct merge *merge)
 {
     struct cursor *root = merge->heap;
-    if (++root->next < root->end) {
+    struct lane *lane = root->lane;
+    uint64_t until = root_leads_until(merge);
+    const struct stray_event *event = root->next, *end = root->end;
+    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH];
+    for (; event < end && event->time <= until && to < full; event++) {
+        if (event->action == 0)
+            continue;
+        if (event->action == STRAY_OWNER)
+            lane->thread = (uint32_t)event->handle;
+        *to++ = (struct merged){*event, lane->number, lane->thread};
+    }
+    merge->batch_count = (size_t)(to - merge->batch);
+    root->next = event;
+}
+
+/* Puts the root, whose events were taken, in its new place. */
+static void settle_root(struct merge *merge)
+{
+    struct cursor *root = merge->heap;
+    if (root->next < root->end) {
         root->time = root->next->time;
     } else {
         free(root->events);
@@ -174,38 +213,51 @@ static void advance(struct merge *merge)
     sink_root(merge);
 }
 
+/* False at the end of the trace, or with merge->failure set. */
+static bool take_more(struct merge *merge)
+{
+    merge->failure = load_due(merge);
+    if (merge->failure < 0 || merge->heap_count == 0)
+        return false;
+    take_run(merge);
+    settle_root(merge);
+    return true;
+}
+
+int merge_batch(struct merge *merge, const struct merged **ret_batch)
+{
+    merge->batch_count = merge->handed = 0;
+    while (merge->batch_count < MERGE_BATCH && merge->failure == 0 && take_more(merge))
+        ;
+    *ret_batch = merge->batch;
+    return merge->batch_count > 0 ? (int)merge->batch_count : merge->failure;
+}
+
 int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread)
 {
-    for (;;) {
-        int result = load_due(merge);
-        if (result < 0)
+    if (merge->handed == merge->batch_count) {
+        const struct merged *batch;
+        int result = merge_batch(merge, &batch);
+        if (result <= 0)
             return result;
-        if (merge->heap_count == 0)
-            return 0;
-        const struct stray_event event = *merge->heap->next;
-        struct lane *lane = merge->heap->lane;
-        advance(merge);
-        if (event.action == 0) /* unwritten: does not exist */
-            continue;
-        if (event.action == STRAY_OWNER)
-            lane->thread = (uint32_t)event.handle;
-        *ret_event = event;
-        *ret_lane = lane->number;
-        *ret_thread = lane->thread;
-        return 1;
     }
+    const struct merged *next = &merge->batch[merge->handed++];
+    *ret_event = next->event;
+    *ret_lane = next->lane;
+    *ret_thread = next->thread;
+    return 1;
 }
 
 int merge_each(struct trace *trace, merge_visit *visit, void *data)
 {
     struct merge *merge;
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result = merge_open(trace, &merge, NULL);
-    if (result < 0)
-        return result;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0)
-        visit(data, &event);
+    const struct merged *batch;
+    int count = merge_open(trace, &merge, NULL);
+    if (count < 0)
+        return count;
+    while ((count = merge_batch(merge, &batch)) > 0)
+        for (int i = 0; i < count; i++)
+            visit(data, &batch[i].event);
     merge_close(merge);
-    return result;
+    return count;
 }
