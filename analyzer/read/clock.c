@@ -11,8 +11,7 @@
 static int look_at(struct trace *trace, size_t frame)
 {
     struct stray_event *events;
-    size_t count;
-    int result = trace_load(trace, frame, &events, &count);
+    int result = trace_load(trace, frame, &events);
     if (result == 0)
         free(events);
     return result == -ENOMEM ? result : 0;

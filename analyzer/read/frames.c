@@ -143,17 +143,25 @@ static int reserve(uint8_t **scratch, size_t *room, size_t size)
     return 0;
 }
 
-int trace_unpack(struct trace *trace, uint64_t payload, uint8_t codec, uint32_t stored_size,
-                 uint32_t plain_size)
+int unpack(struct unpacker *unpacker, const struct source *source, uint64_t payload, uint8_t codec,
+           uint32_t stored_size, uint32_t plain_size)
 {
-    if (reserve(&trace->stored, &trace->stored_room, stored_size) < 0 ||
-        reserve(&trace->plain, &trace->plain_room, plain_size) < 0)
+    if (reserve(&unpacker->stored, &unpacker->stored_room, stored_size) < 0 ||
+        reserve(&unpacker->plain, &unpacker->plain_room, plain_size) < 0)
         return -ENOMEM;
-    if (!trace->zstd && !(trace->zstd = ZSTD_createDCtx()))
+    if (!unpacker->zstd && !(unpacker->zstd = ZSTD_createDCtx()))
         return -ENOMEM;
-    if (source_read(&trace->source, payload, trace->stored, stored_size) < 0)
+    if (source_read(source, payload, unpacker->stored, stored_size) < 0)
         return -EBADMSG;
-    return frame_unpack(trace->zstd, codec, trace->stored, stored_size, trace->plain, plain_size);
+    return frame_unpack(unpacker->zstd, codec, unpacker->stored, stored_size, unpacker->plain, plain_size);
+}
+
+void unpacker_clear(struct unpacker *unpacker)
+{
+    ZSTD_freeDCtx(unpacker->zstd);
+    free(unpacker->stored);
+    free(unpacker->plain);
+    *unpacker = (struct unpacker){0};
 }
 
 /* Remembers what the trace as a whole wants to know of an event. */
@@ -193,22 +201,24 @@ static void note_events(struct trace *trace, struct frame_info *frame, const str
     trace_assess(trace);
 }
 
-static int load_stored(struct trace *trace, const struct frame_info *frame, struct stray_event *events)
+static int decode_stored(const struct trace *trace, const struct frame_info *frame, struct unpacker *unpacker,
+                         struct stray_event *events)
 {
-    int result = trace_unpack(trace, frame->payload, frame->codec, frame->stored_size, frame->plain_size);
+    int result = unpack(unpacker, &trace->source, frame->payload, frame->codec, frame->stored_size, frame->plain_size);
     if (result < 0)
         return result;
-    return events_decode(trace->plain, frame->plain_size, frame->count, frame->first_time, frame->last_time,
+    return events_decode(unpacker->plain, frame->plain_size, frame->count, frame->first_time, frame->last_time,
                          events);
 }
 
-static int load_events(struct trace *trace, const struct frame_info *frame, struct stray_event *events)
+int frame_decode(const struct trace *trace, size_t index, struct unpacker *unpacker, struct stray_event *events)
 {
+    const struct frame_info *frame = &trace->frames[index];
     int result = 0;
     if (frame->spooled)
         memcpy(events, frame->spooled, frame->count * sizeof(*events));
     else
-        result = load_stored(trace, frame, events);
+        result = decode_stored(trace, frame, unpacker, events);
     return result < 0 ? result : events_sort(events, frame->count);
 }
 
@@ -221,24 +231,30 @@ static void count_damaged(struct trace *trace, struct frame_info *frame)
     trace_assess(trace);
 }
 
-int trace_load(struct trace *trace, size_t index, struct stray_event **ret_events, size_t *ret_count)
+int trace_note(struct trace *trace, size_t index, int result, const struct stray_event *events)
 {
     struct frame_info *frame = &trace->frames[index];
-    struct stray_event *events = malloc(frame->count * sizeof(*events));
+    if (result == -ENOMEM)
+        return result;
+    if (result == 0)
+        note_events(trace, frame, events);
+    else
+        count_damaged(trace, frame);
+    return result < 0 ? -EBADMSG : 0;
+}
+
+int trace_load(struct trace *trace, size_t index, struct stray_event **ret_events)
+{
+    struct stray_event *events = malloc(trace->frames[index].count * sizeof(*events));
     if (!events)
         return -ENOMEM;
-    int result = load_events(trace, frame, events);
-    if (result < 0) {
+    int result = frame_decode(trace, index, &trace->unpacker, events);
+    result = trace_note(trace, index, result, events);
+    if (result < 0)
         free(events);
-        if (result == -ENOMEM)
-            return result;
-        count_damaged(trace, frame);
-        return -EBADMSG;
-    }
-    note_events(trace, frame, events);
-    *ret_events = events;
-    *ret_count = frame->count;
-    return 0;
+    else
+        *ret_events = events;
+    return result;
 }
 
 uint64_t trace_last_time(const struct trace *trace)

@@ -27,6 +27,13 @@ struct clock_pair {
     bool known;
 };
 
+/* What unpacking one payload after the other needs. A zeroed one is ready; one thread may use it at a time. */
+struct unpacker {
+    struct ZSTD_DCtx_s *zstd;
+    uint8_t *stored, *plain; /* `plain`: the payload unpacked last */
+    size_t stored_room, plain_room;
+};
+
 struct trace {
     char *path;
     struct source source;
@@ -43,18 +50,24 @@ struct trace {
     uint64_t lost_in_events; /* sum of the LOST events decoded */
     uint64_t verdict_time;   /* of the latest END or EXEC_FAILED decoded */
     bool ended;              /* it was an END or an EXEC */
-    struct ZSTD_DCtx_s *zstd;
-    uint8_t *stored, *plain; /* scratch for one payload */
-    size_t stored_room, plain_room;
+    struct unpacker unpacker;
 };
 
-/* Decodes and sorts a frame: 0, and *ret_events to be freed by the caller. -EBADMSG if its content is wrong
- * (it is then counted as damaged, once), -ENOMEM. */
-int trace_load(struct trace *trace, size_t frame, struct stray_event **ret_events, size_t *ret_count);
+/* Decodes a frame into `events`, which has room for as many as the frame counts, and sorts them. -EBADMSG or -ENOTSUP if
+ * its content is wrong, -ENOMEM. May be called by several threads, each with an unpacker of its own. */
+int frame_decode(const struct trace *trace, size_t frame, struct unpacker *unpacker, struct stray_event *events);
 
-/* Reads a payload of the trace and unpacks it into trace->plain. -EBADMSG, -ENOTSUP, -ENOMEM. */
-int trace_unpack(struct trace *trace, uint64_t payload, uint8_t codec, uint32_t stored_size,
-                 uint32_t plain_size);
+/* Notes what frame_decode() made of a frame (`result`): what the trace as a whole wants to know of its events, or
+ * that it is damaged; once a frame. Returns 0, -EBADMSG for any damage, or -ENOMEM. */
+int trace_note(struct trace *trace, size_t frame, int result, const struct stray_event *events);
+
+/* Both; *ret_events is to be freed by the caller. */
+int trace_load(struct trace *trace, size_t frame, struct stray_event **ret_events);
+
+/* Reads a payload and unpacks it into unpacker->plain. -EBADMSG, -ENOTSUP, -ENOMEM. */
+int unpack(struct unpacker *unpacker, const struct source *source, uint64_t payload, uint8_t codec,
+           uint32_t stored_size, uint32_t plain_size);
+void unpacker_clear(struct unpacker *unpacker);
 
 /* Drops frames that others supersede, counts gaps, sorts what is left by time. */
 void frames_settle(struct trace *trace);

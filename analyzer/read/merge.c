@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "read/ahead.h"
 #include "read/array.h"
 #include "read/inside.h"
 
@@ -22,6 +23,7 @@ struct lane {
 
 struct merge {
     struct trace *trace;
+    struct ahead *ahead; /* NULL: frames are decoded when their time comes */
     size_t next;         /* first frame not yet loaded; frames ascend by first time */
     struct cursor *heap; /* the cursor whose event comes first is the root */
     size_t heap_count, heap_room;
@@ -65,8 +67,25 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
         merge_close(merge);
         return error_set(error, result, "%s: out of memory", trace_path(trace));
     }
+    merge->ahead = ahead_open(trace);
     *ret_merge = merge;
     return 0;
+}
+
+static int load(struct merge *merge, size_t frame, struct stray_event **ret_events)
+{
+    if (!merge->ahead)
+        return trace_load(merge->trace, frame, ret_events);
+    int result = ahead_take(merge->ahead, ret_events);
+    return trace_note(merge->trace, frame, result, *ret_events);
+}
+
+static void unload(struct merge *merge, const struct cursor *cursor)
+{
+    if (merge->ahead)
+        ahead_give_back(merge->ahead, (size_t)(cursor->frame - merge->trace->frames), cursor->events);
+    else
+        free(cursor->events);
 }
 
 void merge_close(struct merge *merge)
@@ -74,7 +93,8 @@ void merge_close(struct merge *merge)
     if (!merge)
         return;
     for (size_t i = 0; i < merge->heap_count; i++)
-        free(merge->heap[i].events);
+        unload(merge, &merge->heap[i]);
+    ahead_close(merge->ahead);
     free(merge->heap);
     free(merge->lanes);
     free(merge);
@@ -137,12 +157,11 @@ static int load_next(struct merge *merge)
         return -ENOMEM;
     merge->heap = grown;
     struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
-    size_t count;
-    int result = trace_load(merge->trace, merge->next++, &cursor.events, &count);
+    int result = load(merge, merge->next++, &cursor.events);
     if (result < 0)
         return result == -ENOMEM ? result : 0;
     cursor.next = cursor.events;
-    cursor.end = cursor.events + count;
+    cursor.end = cursor.events + cursor.frame->count;
     cursor.time = cursor.next->time;
     cursor.lane = find_lane(merge, cursor.frame->lane);
     merge->heap[merge->heap_count] = cursor;
@@ -207,7 +226,7 @@ static void settle_root(struct merge *merge)
     if (root->next < root->end) {
         root->time = root->next->time;
     } else {
-        free(root->events);
+        unload(merge, root);
         *root = merge->heap[--merge->heap_count];
     }
     sink_root(merge);

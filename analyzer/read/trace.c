@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "read/array.h"
 #include "read/frame.h"
@@ -77,12 +76,13 @@ static int take_events(struct trace *trace, const struct stray_frame_header *hea
 
 static int take_area(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
 {
-    int result = trace_unpack(trace, payload, header->codec, header->stored_size, header->plain_size);
+    int result = unpack(&trace->unpacker, &trace->source, payload, header->codec, header->stored_size,
+                        header->plain_size);
     if (result < 0)
         return result;
     if (header->type == STRAY_FRAME_NODES)
-        return extents_add(&trace->nodes, header->first, trace->plain, header->count);
-    return extents_add(&trace->area, header->first, trace->plain, header->plain_size);
+        return extents_add(&trace->nodes, header->first, trace->unpacker.plain, header->count);
+    return extents_add(&trace->area, header->first, trace->unpacker.plain, header->plain_size);
 }
 
 /* Takes a sound frame in. One that makes no sense is counted and passed over. */
@@ -267,9 +267,7 @@ void trace_close(struct trace *trace)
     defs_free(&trace->defs);
     extents_free(&trace->nodes);
     extents_free(&trace->area);
-    ZSTD_freeDCtx(trace->zstd);
-    free(trace->stored);
-    free(trace->plain);
+    unpacker_clear(&trace->unpacker);
     free(trace->frames);
     free(trace->path);
     free(trace);
