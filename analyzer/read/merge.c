@@ -7,6 +7,7 @@
 #include "read/ahead.h"
 #include "read/array.h"
 #include "read/inside.h"
+#include "read/progress.h"
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
@@ -95,6 +96,7 @@ void merge_close(struct merge *merge)
     for (size_t i = 0; i < merge->heap_count; i++)
         unload(merge, &merge->heap[i]);
     ahead_close(merge->ahead);
+    progress_end();
     free(merge->heap);
     free(merge->lanes);
     free(merge);
@@ -157,6 +159,7 @@ static int load_next(struct merge *merge)
         return -ENOMEM;
     merge->heap = grown;
     struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
+    progress_tell("reading", merge->next, merge->trace->frame_count);
     int result = load(merge, merge->next++, &cursor.events);
     if (result < 0)
         return result == -ENOMEM ? result : 0;

@@ -8,6 +8,7 @@
 #include "read/array.h"
 #include "read/frame.h"
 #include "read/inside.h"
+#include "read/progress.h"
 #include "stray/wire.h"
 
 #define HEADER_SIZE_MAX (1u << 20)
@@ -108,10 +109,13 @@ static int scan_frames(struct trace *trace)
     uint64_t payload;
     int result;
     scan_begin(&scan, &trace->source, trace->header.header_size, &trace->damage);
-    while ((result = scan_next(&scan, &header, &payload)) > 0)
+    while ((result = scan_next(&scan, &header, &payload)) > 0) {
+        progress_tell("checking", payload, trace->source.size);
         if ((result = take_frame(trace, &header, payload)) < 0)
             break;
+    }
     scan_end(&scan);
+    progress_end();
     return result;
 }
 
