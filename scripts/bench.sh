@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Measures what tracing costs, side by side with heaptrack, and prints a table. Asserts nothing.
+# Measures what tracing and reading traces cost, side by side with heaptrack, and prints tables. Asserts nothing.
 #
 #     scripts/bench.sh [--quick]
 set -euo pipefail
@@ -11,4 +11,6 @@ scripts/setup.sh
 command -v heaptrack > /dev/null || fail "heaptrack: not found"
 "$PYTHON" tests/bench/compare.py build "$@"
 echo
-exec "$PYTHON" tests/bench/programs.py build "$@"
+"$PYTHON" tests/bench/programs.py build "$@"
+echo
+exec "$PYTHON" tests/bench/analyzer.py build "$@"
