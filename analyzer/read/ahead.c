@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "read/stream.h"
+
 #define FRAMES      64              /* that may wait to be taken */
 #define EVENTS      (FRAMES * 2048) /* ... and events, where frames are large; one frame may always wait */
 #define FRAMES_MIN  64              /* fewer in the whole trace are not worth a thread */
@@ -14,6 +16,7 @@
 
 /* A frame that was begun and not yet taken. */
 struct slot {
+    struct frame_info frame;
     struct stray_event *events;
     int result;
     bool done;
@@ -29,6 +32,9 @@ struct ahead {
     const struct trace *trace;
     pthread_mutex_t lock; /* guards what follows, down to `stop` */
     pthread_cond_t room, done;
+    struct stream stream;
+    bool ended;                /* the stream has, */
+    int failure;               /* ... by this error or 0 */
     struct slot slots[FRAMES]; /* frame i at i % FRAMES */
     size_t begun, taken;       /* frames */
     uint64_t waiting;          /* events of the frames between the two */
@@ -54,17 +60,26 @@ static bool may_begin(const struct ahead *ahead)
     return frames == 0 || (frames < FRAMES && ahead->waiting < EVENTS);
 }
 
-/* Claims the next frame as soon as there is room for it. False: there is nothing left to do. Holds the lock. */
-static bool claim(struct ahead *ahead, size_t *ret_frame)
+/* Claims the next frame as soon as there is room for it. NULL: there is nothing left to do. Holds the lock. */
+static struct slot *claim(struct ahead *ahead)
 {
-    while (!ahead->stop && ahead->begun < ahead->trace->frame_count && !may_begin(ahead))
+    while (!ahead->stop && !ahead->ended && !may_begin(ahead))
         pthread_cond_wait(&ahead->room, &ahead->lock);
-    if (ahead->stop || ahead->begun == ahead->trace->frame_count)
-        return false;
-    *ret_frame = ahead->begun++;
-    ahead->waiting += ahead->trace->frames[*ret_frame].count;
-    ahead->slots[*ret_frame % FRAMES].done = false;
-    return true;
+    if (ahead->stop || ahead->ended)
+        return NULL;
+    struct slot *slot = &ahead->slots[ahead->begun % FRAMES];
+    int result = stream_next(&ahead->stream, &slot->frame);
+    if (result <= 0) {
+        ahead->ended = true;
+        ahead->failure = result;
+        pthread_cond_signal(&ahead->done);
+        pthread_cond_broadcast(&ahead->room);
+        return NULL;
+    }
+    ahead->begun++;
+    ahead->waiting += slot->frame.count;
+    slot->done = false;
+    return slot;
 }
 
 /* Memory that goes back and forth between threads by malloc() would be given to the kernel and taken from it each time.
@@ -79,28 +94,24 @@ static struct stray_event *room_for_frame(struct stray_event *spare, uint32_t co
     return spare ? spare : malloc((count > STRAY_LANE_EVENTS ? count : STRAY_LANE_EVENTS) * sizeof(*spare));
 }
 
-static struct slot decode(struct worker *worker, size_t frame, struct stray_event *spare)
+static void decode(struct worker *worker, struct slot *slot)
 {
-    const struct trace *trace = worker->ahead->trace;
-    struct slot slot = {.done = true, .result = -ENOMEM};
-    slot.events = room_for_frame(spare, trace->frames[frame].count);
-    if (slot.events)
-        slot.result = frame_decode(trace, frame, &worker->unpacker, slot.events);
-    return slot;
+    slot->events = room_for_frame(slot->events, slot->frame.count);
+    slot->result = slot->events ? frame_decode(worker->ahead->trace, &slot->frame, &worker->unpacker, slot->events) : -ENOMEM;
 }
 
 static void *work(void *data)
 {
     struct worker *worker = data;
     struct ahead *ahead = worker->ahead;
-    size_t frame;
+    struct slot *slot;
     pthread_mutex_lock(&ahead->lock);
-    while (claim(ahead, &frame)) {
-        struct stray_event *spare = take_spare(ahead, ahead->trace->frames[frame].count);
+    while ((slot = claim(ahead))) {
+        slot->events = take_spare(ahead, slot->frame.count);
         pthread_mutex_unlock(&ahead->lock);
-        struct slot slot = decode(worker, frame, spare);
+        decode(worker, slot);
         pthread_mutex_lock(&ahead->lock);
-        ahead->slots[frame % FRAMES] = slot;
+        slot->done = true;
         pthread_cond_signal(&ahead->done);
     }
     pthread_mutex_unlock(&ahead->lock);
@@ -120,12 +131,13 @@ static void start_workers(struct ahead *ahead, unsigned count)
 struct ahead *ahead_open(const struct trace *trace)
 {
     unsigned count = processors();
-    if (count < 2 || trace->frame_count < FRAMES_MIN)
+    if (count < 2 || trace->index.ordinals < FRAMES_MIN)
         return NULL;
     struct ahead *ahead = calloc(1, sizeof(*ahead));
     if (!ahead)
         return NULL;
     ahead->trace = trace;
+    stream_open(&ahead->stream, trace);
     pthread_mutex_init(&ahead->lock, NULL);
     pthread_cond_init(&ahead->room, NULL);
     pthread_cond_init(&ahead->done, NULL);
@@ -136,17 +148,28 @@ struct ahead *ahead_open(const struct trace *trace)
     return NULL;
 }
 
-int ahead_take(struct ahead *ahead, struct stray_event **ret_events)
+int ahead_peek(struct ahead *ahead, struct frame_info *ret_frame)
 {
     pthread_mutex_lock(&ahead->lock);
-    size_t frame = ahead->taken;
-    struct slot *slot = &ahead->slots[frame % FRAMES];
-    while (frame == ahead->begun || !slot->done)
+    while (ahead->begun == ahead->taken && !ahead->ended)
+        pthread_cond_wait(&ahead->done, &ahead->lock);
+    int result = ahead->begun > ahead->taken ? 1 : ahead->failure;
+    if (result > 0)
+        *ret_frame = ahead->slots[ahead->taken % FRAMES].frame;
+    pthread_mutex_unlock(&ahead->lock);
+    return result;
+}
+
+int ahead_take(struct ahead *ahead, struct stray_event **ret_events)
+{
+    struct slot *slot = &ahead->slots[ahead->taken % FRAMES];
+    pthread_mutex_lock(&ahead->lock);
+    while (!slot->done)
         pthread_cond_wait(&ahead->done, &ahead->lock);
     struct slot found = *slot;
     *slot = (struct slot){0};
     ahead->taken++;
-    ahead->waiting -= ahead->trace->frames[frame].count;
+    ahead->waiting -= found.frame.count;
     if (ahead->begun - ahead->taken <= FRAMES / 2 && ahead->waiting <= EVENTS / 2) /* not for each single frame */
         pthread_cond_broadcast(&ahead->room);
     pthread_mutex_unlock(&ahead->lock);
@@ -157,9 +180,9 @@ int ahead_take(struct ahead *ahead, struct stray_event **ret_events)
     return found.result;
 }
 
-void ahead_give_back(struct ahead *ahead, size_t frame, struct stray_event *events)
+void ahead_give_back(struct ahead *ahead, uint32_t count, struct stray_event *events)
 {
-    bool keep = ahead->trace->frames[frame].count <= STRAY_LANE_EVENTS;
+    bool keep = count <= STRAY_LANE_EVENTS;
     pthread_mutex_lock(&ahead->lock);
     keep = keep && ahead->spare_count < FRAMES;
     if (keep)
@@ -185,6 +208,7 @@ void ahead_close(struct ahead *ahead)
         free(ahead->slots[i].events);
     for (size_t i = 0; i < ahead->spare_count; i++)
         free(ahead->spare[i]);
+    stream_close(&ahead->stream);
     pthread_mutex_destroy(&ahead->lock);
     pthread_cond_destroy(&ahead->room);
     pthread_cond_destroy(&ahead->done);

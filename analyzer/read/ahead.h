@@ -20,10 +20,12 @@ struct ahead *ahead_open(const struct trace *trace);
 /* Ends the threads, whatever is left to be read. NULL is accepted. */
 void ahead_close(struct ahead *ahead);
 
-/* The next frame, from the first on: what frame_decode() returned, and with 0 *ret_events, to be given back before the
- * ahead is closed. */
+/* The next frame, which is not taken yet: 1, 0 at the end, -ENOMEM. */
+int ahead_peek(struct ahead *ahead, struct frame_info *ret_frame);
+/* Takes the frame that ahead_peek() told of: what frame_decode() returned, and with 0 *ret_events, to be given back before
+ * the ahead is closed. */
 int ahead_take(struct ahead *ahead, struct stray_event **ret_events);
-/* Gives back the events of `frame`: their memory is used again. */
-void ahead_give_back(struct ahead *ahead, size_t frame, struct stray_event *events);
+/* Gives back the events of a frame of `count`: their memory is used again. */
+void ahead_give_back(struct ahead *ahead, uint32_t count, struct stray_event *events);
 
 #endif

@@ -8,14 +8,16 @@
 #include "read/array.h"
 #include "read/inside.h"
 #include "read/progress.h"
+#include "read/stream.h"
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
     uint64_t time; /* of the next event: kept here, as the heap looks at little else */
     const struct stray_event *next, *end;
     struct stray_event *events;
-    const struct frame_info *frame;
     struct lane *lane;
+    uint64_t sequence;
+    uint32_t count;
 };
 
 struct lane {
@@ -25,7 +27,10 @@ struct lane {
 struct merge {
     struct trace *trace;
     struct ahead *ahead; /* NULL: frames are decoded when their time comes */
-    size_t next;         /* first frame not yet loaded; frames ascend by first time */
+    struct stream stream; /* ... unused with `ahead` */
+    struct frame_info upcoming; /* the first one not yet loaded, by time */
+    bool peeked, ended;         /* `upcoming` is known; there is none */
+    uint64_t loaded;            /* frames */
     struct cursor *heap; /* the cursor whose event comes first is the root */
     size_t heap_count, heap_room;
     struct lane *lanes; /* ascending */
@@ -43,16 +48,14 @@ static int compare_lane(const void *left, const void *right)
 
 static int collect_lanes(struct merge *merge)
 {
-    const struct trace *trace = merge->trace;
-    merge->lanes = calloc(trace->frame_count + 1, sizeof(*merge->lanes));
+    const struct numbers *numbers = &merge->trace->index.numbers;
+    merge->lanes = calloc(numbers->lane_count + 1, sizeof(*merge->lanes));
     if (!merge->lanes)
         return -ENOMEM;
-    for (size_t i = 0; i < trace->frame_count; i++)
-        merge->lanes[i].number = trace->frames[i].lane;
-    qsort(merge->lanes, trace->frame_count, sizeof(*merge->lanes), compare_lane);
-    for (size_t i = 0; i < trace->frame_count; i++)
-        if (i == 0 || merge->lanes[i].number != merge->lanes[merge->lane_count - 1].number)
-            merge->lanes[merge->lane_count++] = merge->lanes[i];
+    for (size_t i = 0; i < numbers->lane_count; i++)
+        merge->lanes[i].number = numbers->lanes[i].lane;
+    merge->lane_count = numbers->lane_count;
+    qsort(merge->lanes, merge->lane_count, sizeof(*merge->lanes), compare_lane);
     return 0;
 }
 
@@ -62,6 +65,7 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
     int result = -ENOMEM;
     if (merge) {
         merge->trace = trace;
+        stream_open(&merge->stream, trace);
         result = collect_lanes(merge);
     }
     if (result < 0) {
@@ -73,18 +77,18 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
     return 0;
 }
 
-static int load(struct merge *merge, size_t frame, struct stray_event **ret_events)
+static int load(struct merge *merge, struct stray_event **ret_events)
 {
     if (!merge->ahead)
-        return trace_load(merge->trace, frame, ret_events);
+        return trace_load(merge->trace, &merge->upcoming, ret_events);
     int result = ahead_take(merge->ahead, ret_events);
-    return trace_note(merge->trace, frame, result, *ret_events);
+    return trace_note(merge->trace, &merge->upcoming, result, *ret_events);
 }
 
 static void unload(struct merge *merge, const struct cursor *cursor)
 {
     if (merge->ahead)
-        ahead_give_back(merge->ahead, (size_t)(cursor->frame - merge->trace->frames), cursor->events);
+        ahead_give_back(merge->ahead, cursor->count, cursor->events);
     else
         free(cursor->events);
 }
@@ -96,6 +100,7 @@ void merge_close(struct merge *merge)
     for (size_t i = 0; i < merge->heap_count; i++)
         unload(merge, &merge->heap[i]);
     ahead_close(merge->ahead);
+    stream_close(&merge->stream);
     progress_end();
     free(merge->heap);
     free(merge->lanes);
@@ -106,9 +111,9 @@ static bool comes_before(const struct cursor *a, const struct cursor *b)
 {
     if (a->time != b->time)
         return a->time < b->time;
-    if (a->frame->lane != b->frame->lane)
-        return a->frame->lane < b->frame->lane;
-    return a->frame->sequence < b->frame->sequence;
+    if (a->lane != b->lane)
+        return a->lane->number < b->lane->number;
+    return a->sequence < b->sequence;
 }
 
 /* The child of `at` that comes first; heap_count if there is none. */
@@ -151,6 +156,17 @@ static struct lane *find_lane(const struct merge *merge, uint32_t number)
     return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
 }
 
+/* Knows the next frame, or that there is none: 1, 0, or -ENOMEM. */
+static int peek(struct merge *merge)
+{
+    if (merge->peeked || merge->ended)
+        return merge->peeked;
+    int result = merge->ahead ? ahead_peek(merge->ahead, &merge->upcoming) : stream_next(&merge->stream, &merge->upcoming);
+    merge->peeked = result > 0;
+    merge->ended = result == 0;
+    return result;
+}
+
 /* Brings the next frame into the heap. A damaged one is left out. */
 static int load_next(struct merge *merge)
 {
@@ -158,15 +174,17 @@ static int load_next(struct merge *merge)
     if (!grown)
         return -ENOMEM;
     merge->heap = grown;
-    struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
-    progress_tell("reading", merge->next, merge->trace->frame_count);
-    int result = load(merge, merge->next++, &cursor.events);
+    const struct frame_info *frame = &merge->upcoming;
+    struct cursor cursor = {.sequence = frame->sequence, .count = frame->count};
+    progress_tell("reading", merge->loaded++, merge->trace->index.ordinals);
+    merge->peeked = false;
+    int result = load(merge, &cursor.events);
     if (result < 0)
         return result == -ENOMEM ? result : 0;
     cursor.next = cursor.events;
-    cursor.end = cursor.events + cursor.frame->count;
+    cursor.end = cursor.events + frame->count;
     cursor.time = cursor.next->time;
-    cursor.lane = find_lane(merge, cursor.frame->lane);
+    cursor.lane = find_lane(merge, frame->lane);
     merge->heap[merge->heap_count] = cursor;
     rise(merge, merge->heap_count++);
     return 0;
@@ -175,31 +193,30 @@ static int load_next(struct merge *merge)
 /* Loads all frames that may hold an event that comes before the heap's first. */
 static int load_due(struct merge *merge)
 {
-    const struct trace *trace = merge->trace;
-    while (merge->next < trace->frame_count) {
-        if (merge->heap_count > 0 && trace->frames[merge->next].first_time > merge->heap->time)
+    int result;
+    while ((result = peek(merge)) > 0) {
+        if (merge->heap_count > 0 && merge->upcoming.first_time > merge->heap->time)
             break;
-        int result = load_next(merge);
+        result = load_next(merge);
         if (result < 0)
-            return result;
+            break;
     }
-    return 0;
+    return result < 0 ? result : 0;
 }
 
 /* The last time up to which the root's events come before all others. Frames that are not loaded yet begin later than the
  * root's first event: load_due() has seen to that. */
 static uint64_t root_leads_until(const struct merge *merge)
 {
-    const struct trace *trace = merge->trace;
-    const struct cursor *root = merge->heap;
     size_t second = first_child(merge, 0);
     uint64_t until = UINT64_MAX;
-    if (second < merge->heap_count)
-        until = merge->heap[second].time - !comes_before(&(struct cursor){.time = merge->heap[second].time,
-                                                                         .frame = root->frame},
-                                                         &merge->heap[second]);
-    if (merge->next < trace->frame_count && trace->frames[merge->next].first_time - 1 < until)
-        until = trace->frames[merge->next].first_time - 1;
+    if (second < merge->heap_count) {
+        struct cursor at_once = merge->heap[0];
+        at_once.time = merge->heap[second].time;
+        until = at_once.time - !comes_before(&at_once, &merge->heap[second]);
+    }
+    if (merge->peeked && merge->upcoming.first_time - 1 < until)
+        until = merge->upcoming.first_time - 1;
     return until;
 }
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "read/array.h"
 #include "read/frame.h"
 #include "read/inside.h"
 #include "read/progress.h"
+#include "read/stream.h"
 #include "stray/wire.h"
 
 #define HEADER_SIZE_MAX (1u << 20)
@@ -48,31 +48,9 @@ static int header_read(struct trace *trace, struct error *error)
     return 0;
 }
 
-static int add_frame(struct trace *trace, const struct frame_info *frame)
-{
-    struct frame_info *grown =
-        array_grow(trace->frames, &trace->frame_room, trace->frame_count, sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    trace->frames = grown;
-    grown[trace->frame_count++] = *frame;
-    return 0;
-}
-
 static int take_events(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
 {
-    struct frame_info frame = {
-        .payload = payload,
-        .sequence = header->first,
-        .first_time = header->first_time,
-        .last_time = header->last_time,
-        .lane = header->lane,
-        .count = header->count,
-        .stored_size = header->stored_size,
-        .plain_size = header->plain_size,
-        .codec = header->codec,
-    };
-    return add_frame(trace, &frame);
+    return index_add(&trace->index, frame_of(header, payload));
 }
 
 static int take_area(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
@@ -108,10 +86,14 @@ static int scan_frames(struct trace *trace)
     struct stray_frame_header header;
     uint64_t payload;
     int result;
+    trace->index.begin = trace->index.end = trace->header.header_size;
     scan_begin(&scan, &trace->source, trace->header.header_size, &trace->damage);
     while ((result = scan_next(&scan, &header, &payload)) > 0) {
         progress_tell("checking", payload, trace->source.size);
-        if ((result = take_frame(trace, &header, payload)) < 0)
+        result = index_pass(&trace->index, payload - sizeof(header), payload + header.stored_size);
+        if (result == 0)
+            result = take_frame(trace, &header, payload);
+        if (result < 0)
             break;
     }
     scan_end(&scan);
@@ -134,7 +116,7 @@ static int take_buffer(struct trace *trace, const struct spool_buffer *buffer)
         if (buffer->events[i].time > frame.last_time)
             frame.last_time = buffer->events[i].time;
     }
-    return add_frame(trace, &frame);
+    return index_add_spooled(&trace->index, frame);
 }
 
 static int take_spool(struct trace *trace)
@@ -199,6 +181,19 @@ static void nodes_validate(struct extents *nodes)
     }
 }
 
+/* Where no record tells, the process began with its first event. */
+static int begin_with_events(struct trace *trace)
+{
+    struct stream stream;
+    struct frame_info first;
+    stream_open(&stream, trace);
+    int result = stream_next(&stream, &first);
+    if (result > 0)
+        trace->process.start_time = first.first_time;
+    stream_close(&stream);
+    return result < 0 ? result : 0;
+}
+
 static int trace_settle(struct trace *trace)
 {
     int result = extents_seal(&trace->nodes);
@@ -210,10 +205,11 @@ static int trace_settle(struct trace *trace)
         return result;
     nodes_validate(&trace->nodes);
     process_settle(trace);
-    frames_settle(trace);
-    if (!trace->defs.identity && trace->frame_count > 0)
-        trace->process.start_time = trace->frames[0].first_time;
-    result = trace_calibrate(trace);
+    result = frames_settle(trace);
+    if (result == 0 && !trace->defs.identity)
+        result = begin_with_events(trace);
+    if (result == 0)
+        result = trace_calibrate(trace);
     if (result == 0)
         result = trace_find_end(trace);
     trace_assess(trace);
@@ -272,7 +268,7 @@ void trace_close(struct trace *trace)
     extents_free(&trace->nodes);
     extents_free(&trace->area);
     unpacker_clear(&trace->unpacker);
-    free(trace->frames);
+    index_free(&trace->index);
     free(trace->path);
     free(trace);
 }
