@@ -29,7 +29,7 @@ static inline unsigned bucket_of_ticks(const struct age_table *table, uint64_t t
     const uint64_t *next = &table->from[bucket + 1];
     for (unsigned i = 0; i < AGE_OCTAVE; i++)
         bucket += ticks >= next[i];
-    return bucket;
+    return ticks ? bucket : 0;
 }
 
 #endif
