@@ -9,6 +9,10 @@
 #define GROWTH_AHEAD 8
 #define LINE         64
 
+/* With fewer, all of them are in the caches anyway. */
+#define MANY_BLOCKS 16384
+#define MANY_SITES  1024
+
 static bool is_block(const struct stray_event *event)
 {
     return event->resource == STRAY_HEAP || event->resource == STRAY_PYOBJECT || event->resource == STRAY_PGRESULT;
@@ -77,6 +81,12 @@ static void expect_growth(const struct foresight *foresight, size_t index)
     fetch(growth, 1);
     if (expected->mark != LIVES_NONE)
         fetch(growth_released(lives, growth, expected->mark, foresight->batch[index].event.time), 1);
+}
+
+bool foresight_pays(const struct lives *lives)
+{
+    return lives->site_count >= MANY_SITES || lives->blocks[STRAY_HEAP].count >= MANY_BLOCKS ||
+           lives->blocks[STRAY_PYOBJECT].count >= MANY_BLOCKS;
 }
 
 void foresight_begin(struct foresight *foresight, const struct lives *lives, const struct merged *batch, size_t count)

@@ -23,6 +23,9 @@ struct foresight {
     struct expected expected[MERGE_BATCH];
 };
 
+/* Whether there is so much that looking ahead saves more time than it takes. */
+bool foresight_pays(const struct lives *lives);
+
 void foresight_begin(struct foresight *foresight, const struct lives *lives, const struct merged *batch, size_t count);
 /* To be called before the event at `index` is taken in, for each in turn. */
 void foresight_at(struct foresight *foresight, size_t index);
