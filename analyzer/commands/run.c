@@ -363,6 +363,21 @@ static int preload_shim(void)
     return status;
 }
 
+/* The shim writes over it what a program begun by libc itself must know, so it has room for a spool's path. */
+static int leave_room(const char *folder)
+{
+    const char *spool = getenv("STRAY_SPOOL");
+    size_t size = strlen(folder) + (spool ? strlen(spool) : 0) + NAME_MAX;
+    char *zeros = malloc(size + 1);
+    if (!zeros)
+        return refuse("STRAY_PREVIOUS", error_reason(-ENOMEM));
+    memset(zeros, '0', size);
+    zeros[size] = 0;
+    int status = set("STRAY_PREVIOUS", zeros);
+    free(zeros);
+    return status;
+}
+
 static int prepare_environment(const struct options *options, const char *command, bool preload)
 {
     char *folder = NULL;
@@ -373,7 +388,7 @@ static int prepare_environment(const struct options *options, const char *comman
         return status;
     status = set("STRAY_OUTPUT", folder);
     if (status == STATUS_DONE && preload)
-        status = set("STRAY_PREVIOUS", ""); /* the shim keeps it up to date, where it is */
+        status = leave_room(folder);
     free(folder);
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }
