@@ -63,12 +63,6 @@ int frame_list_add(struct frame_list *list, const struct frame_info *frame)
     return 0;
 }
 
-void frame_list_sort(struct frame_list *list)
-{
-    if (list->count > 1)
-        qsort(list->items, list->count, sizeof(*list->items), compare_times);
-}
-
 static int place_list_add(struct place_list *list, uint64_t place)
 {
     uint64_t *grown = array_grow(list->items, &list->room, list->count, sizeof(*grown));
@@ -201,7 +195,6 @@ int index_add(struct index *index, struct frame_info frame)
         result = place_list_add(&index->chunks, frame.payload - sizeof(struct stray_frame_header));
     if (result == 0)
         result = enter(index, &frame);
-    index->in_file = index->ordinals;
     return result < 0 || frame.count == 0 ? result : slide(index, &frame);
 }
 
@@ -299,7 +292,8 @@ int index_settle(struct trace *trace)
         result = drop_superseded(index, &repeated);
     free(repeated.items);
     drop_empty(&index->strays);
-    frame_list_sort(&index->strays);
+    if (index->strays.count > 1)
+        qsort(index->strays.items, index->strays.count, sizeof(*index->strays.items), compare_times);
     if (index->skipped.count > 1)
         qsort(index->skipped.items, index->skipped.count, sizeof(*index->skipped.items), compare_places);
     return result;

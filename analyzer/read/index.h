@@ -58,7 +58,6 @@ struct jump {
 struct index {
     uint64_t begin, end;    /* of the frames in the file */
     uint64_t ordinals;      /* EVENTS frames in the file, and then in the spool */
-    uint64_t in_file;       /* ... in the file */
     uint64_t last_time;     /* of all events */
     struct numbers numbers;
     struct frame_list strays;  /* come by their own; in the order of time once settled */
@@ -90,7 +89,6 @@ bool frame_supersedes(const struct frame_info *frame, const struct frame_info *b
 /* The order of time: first time, lane, number, place. */
 int frame_compare(const struct frame_info *a, const struct frame_info *b);
 int frame_list_add(struct frame_list *list, const struct frame_info *frame);
-void frame_list_sort(struct frame_list *list);
 
 /* Whether a frame of the file does not come through the window. Settled indexes only. */
 bool index_skips(const struct index *index, uint64_t payload);
