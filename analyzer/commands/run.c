@@ -36,7 +36,8 @@ static const char usage[] =
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"
     "  --no-follow          leave child processes out (--follow: trace them, the default)\n"
     "  --spool DIR          folder for what is not yet in the trace\n"
-    "  --sql off            nothing of statements is stored (nor is it with \"normalised\", so far)\n"
+    "  --sql MODE           what is stored of SQL statements: normalised (without literals, the default),\n"
+    "                       text (an example as it was sent, with its literals) or off (hashes only)\n"
     "\n"
     "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
     "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
@@ -151,12 +152,9 @@ static int set_only(const char *list)
 
 static int set_sql(const char *mode)
 {
-    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0)
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0 || strcmp(mode, "text") == 0)
         return set("STRAY_SQL", mode);
-    if (strcmp(mode, "text") != 0)
-        return fail("--sql %s: must be normalised, text or off", mode);
-    fail("--sql text: not available yet");
-    return STATUS_REFUSED;
+    return fail("--sql %s: must be normalised, text or off", mode);
 }
 
 static int set_python_memory(const char *mode)
