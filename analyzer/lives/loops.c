@@ -30,7 +30,7 @@ static struct session_seen *seen_new(struct session_run *run)
 static void add_loop(struct statement_use *use, const struct session_seen *seen, bool in_transaction)
 {
     uint32_t span = seen->last - seen->first + 1, others = span - seen->calls;
-    if (seen->calls < LOOP_MIN || others > OTHERS_SHARE * span)
+    if (seen->calls < LOOP_MIN || use->words.fetches || others > OTHERS_SHARE * span)
         return;
     struct statement_loops *loops = &use->loops;
     loops->runs++;

@@ -115,5 +115,6 @@ void sql_words_read(const char *text, struct sql_words *ret_words)
         read_update(at, ret_words);
     else
         read_select(at, ret_words); /* WITH, COPY, FETCH, too: for what bounds them */
-    ret_words->bounded |= is(first, "fetch");
+    ret_words->fetches = is(first, "fetch") || is(first, "move");
+    ret_words->bounded |= ret_words->fetches;
 }

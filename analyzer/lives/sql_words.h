@@ -15,6 +15,7 @@ struct sql_words {
     bool locks;     /* ... FOR UPDATE, FOR SHARE */
     bool updates;   /* an UPDATE */
     bool constants; /* ... that sets a column to a literal or a parameter */
+    bool fetches;   /* FETCH, MOVE: portions of what one statement asked for */
     bool bounded;   /* a LIMIT or FETCH says how many rows there may be */
     uint64_t table; /* hash of the name of the first table that is read or written; 0: none */
 };

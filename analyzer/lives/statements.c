@@ -17,7 +17,7 @@
 
 /* Of libpq's enumerations. */
 enum { TRANSACTION_IDLE = 0, TRANSACTION_ACTIVE = 1, TRANSACTION_OPEN = 2, TRANSACTION_FAILED = 3 };
-enum { RESULT_FATAL = 7, RESULT_PIPELINE_SYNC = 10, RESULT_PIPELINE_ABORTED = 11 };
+enum { RESULT_TUPLES = 2, RESULT_FATAL = 7, RESULT_PIPELINE_SYNC = 10, RESULT_PIPELINE_ABORTED = 11 };
 
 double duration_of_bucket(unsigned bucket)
 {
@@ -397,6 +397,7 @@ static void count_result(struct statement_use *use, uint64_t value)
         return;
     }
     use->rows += rows;
+    use->unbounded += status == RESULT_TUPLES && (rows >= STATEMENT_ROWS_MANY || bytes >= STATEMENT_BYTES_MANY);
     if (rows > use->rows_most)
         use->rows_most = rows;
 }

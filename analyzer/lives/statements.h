@@ -21,6 +21,8 @@
 #include "stray/hooks.h"
 
 #define STATEMENTS_NONE  UINT32_MAX
+#define STATEMENT_ROWS_MANY  10000u
+#define STATEMENT_BYTES_MANY (8u << 20)
 #define DURATION_BUCKETS 128u /* four an octave from a microsecond */
 
 /* What the pass must ask of others. */
@@ -51,6 +53,7 @@ struct statement_use {
     uint32_t durations[DURATION_BUCKETS];   /* calls by time */
     uint64_t results, rows, rows_most;      /* rows returned, or touched by what returns none */
     uint64_t bytes, bytes_most;             /* memory of results */
+    uint64_t unbounded;                     /* results of at least STATEMENT_ROWS_MANY rows or STATEMENT_BYTES_MANY */
     uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
     uint64_t connections;                   /* that it was sent on */
     uint64_t first, last;                   /* event times */

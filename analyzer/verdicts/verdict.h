@@ -14,6 +14,12 @@ enum verdict {
     VERDICT_UNREAPED,
     VERDICT_FORK_SHARED,
     VERDICT_RETENTION,
+    VERDICT_IDLE_IN_TRANSACTION, /* from here to READ_MODIFY_WRITE: about calls, not about what is open */
+    VERDICT_BLOCKED_EVENT_LOOP,
+    VERDICT_UNBOUNDED_RESULT,
+    VERDICT_STATEMENT_LOOP,
+    VERDICT_LARGE_STATEMENT,
+    VERDICT_READ_MODIFY_WRITE,
     /* quiet: only in lists of sites */
     VERDICT_PLATEAU, /* also a pool: a flat ceiling, used again and again */
     VERDICT_STATIC,

@@ -224,6 +224,10 @@ static json_t *finding(const struct report *report, const struct report_finding 
         estimated(object, "count", interval_of(&from->tally), "bytes", bytes_interval(&from->tally, from->bytes));
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
+    if (from->statement)
+        json_object_set_new(object, "statement", text(from->statement));
+    if (from->call)
+        json_object_set_new(object, "call", text(from->call));
     if (from->rated)
         json_object_set_new(object, "rate_per_hour", interval(&from->rate_per_hour));
     json_object_set_new(object, "first_s", real(from->first_s));

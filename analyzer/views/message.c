@@ -135,6 +135,47 @@ static void say_retained(const struct report_finding *finding, const char *where
                  ": try malloc_trim(0) after such work, MALLOC_ARENA_MAX=2 with many threads, or another allocator");
 }
 
+/* What is sent to a database, and how; false: the verdict is about something else. */
+static bool say_statement(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words count, most, longest;
+    words_count(&count, finding->count);
+    words_duration(&longest, report_fact(finding, "longest_s"));
+    switch (finding->verdict) {
+    case VERDICT_STATEMENT_LOOP:
+        words_count(&most, (uint64_t)report_fact(finding, "longest_run"));
+        snprintf(text, size, "%s sends one statement up to %s times in a row%s, %s times in all: one for all of them would do", where,
+                 most.text, report_fact(finding, "in_transaction") > 0 ? " in one transaction" : "", count.text);
+        return true;
+    case VERDICT_UNBOUNDED_RESULT:
+        words_count(&most, (uint64_t)report_fact(finding, "rows_most"));
+        words_bytes(&longest, (double)finding->bytes);
+        snprintf(text, size, "%s fetches up to %s rows (%s) in one result, and nothing bounds their number: fetch them in portions",
+                 where, most.text, longest.text);
+        return true;
+    case VERDICT_LARGE_STATEMENT:
+        words_count(&most, (uint64_t)report_fact(finding, "members_most"));
+        words_bytes(&longest, report_fact(finding, "length_most"));
+        snprintf(text, size, "%s sends statements of up to %s, with lists of up to %s members: send an array, or COPY", where,
+                 longest.text, most.text);
+        return true;
+    case VERDICT_IDLE_IN_TRANSACTION:
+        snprintf(text, size, "a transaction that %s began was left idle %s %s, for up to %s: it keeps its locks meanwhile", where,
+                 count.text, finding->count == 1 ? "time" : "times", longest.text);
+        return true;
+    case VERDICT_BLOCKED_EVENT_LOOP:
+        snprintf(text, size, "%s keeps an event loop waiting for up to %s in %s, %s %s", where, longest.text,
+                 finding->call ? finding->call : "a call", count.text, finding->count == 1 ? "time" : "times");
+        return true;
+    case VERDICT_READ_MODIFY_WRITE:
+        snprintf(text, size, "%s writes back rows that were read without a lock in the same transaction, %s %s: what others write in "
+                 "between may be lost", where, count.text, finding->count == 1 ? "time" : "times");
+        return true;
+    default:
+        return false;
+    }
+}
+
 const char *report_message(struct report *report, const struct report_finding *finding)
 {
     char text[1024], where[256], peer[256];
@@ -146,6 +187,8 @@ const char *report_message(struct report *report, const struct report_finding *f
         say_left(finding, where, text, sizeof(text));
         return report_keep(report, text);
     }
+    if (say_statement(finding, where, text, sizeof(text)))
+        return report_keep(report, text);
     switch (finding->verdict) {
     case VERDICT_FINALIZER_CLOSED:
         snprintf(text, sizeof(text),

@@ -151,6 +151,10 @@ static void name_finding(struct report_finding *finding)
             hash = hash_bytes(hash, &finding->site->offset, sizeof(finding->site->offset));
     }
     hash = hash_text(hash, finding->peer);
+    if (finding->statement)
+        hash = hash_text(hash, finding->statement);
+    if (finding->call)
+        hash = hash_text(hash, finding->call);
     snprintf(finding->id, sizeof(finding->id), "%s-%s-%08x", verdict_name(finding->verdict),
              resource_label(finding->resource), (unsigned)(hash ^ hash >> 32));
 }
@@ -204,6 +208,17 @@ int report_place(struct report *report, const struct lives *lives, const struct 
     return result;
 }
 
+int report_place_at(struct report *report, const struct lives *lives, uint32_t stack, unsigned resource, uint64_t first,
+                    uint64_t last, const struct report_stacks *stacks, struct report_finding *ret_finding)
+{
+    struct report_finding place = {
+        .resource = resource, .first_s = seconds_of(lives, first), .last_s = seconds_of(lives, last), .cause = REPORT_NONE};
+    int result = stack_copy(report, stacks->stack(stacks->data, stack), &place.stack);
+    place.site = result == 0 && place.stack.count ? &place.stack.frames[place.stack.blame] : NULL;
+    *ret_finding = place;
+    return result;
+}
+
 static int finding_copy(struct report *report, const struct lives *lives, const struct fold *fold,
                         const struct finding *from, const struct report_stacks *stacks,
                         struct report_finding *ret_finding)
@@ -230,7 +245,8 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
 static bool same_finding(const struct report_finding *a, const struct report_finding *b)
 {
     return a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
-           text_order(a->peer, b->peer) == 0 && frame_order(a->site, b->site) == 0;
+           text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
+           text_order(a->call, b->call) == 0 && frame_order(a->site, b->site) == 0;
 }
 
 /* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */
@@ -517,6 +533,8 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = kinship_add(report, process, lives, &folds, stacks);
     if (result == 0)
+        result = report_add_statements(report, lives, stacks, process->pid);
+    if (result == 0)
         result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)
         result = report_add_outlook(report, lives, &folds, &judged, process->pid);
@@ -586,7 +604,9 @@ static int finding_order(const void *left, const void *right)
         order = frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
-    return order ? order : text_order(a->peer, b->peer);
+    if (order == 0)
+        order = text_order(a->peer, b->peer);
+    return order ? order : text_order(a->statement, b->statement);
 }
 
 static int process_order(const void *left, const void *right)

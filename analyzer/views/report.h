@@ -68,6 +68,8 @@ struct report_finding {
     struct tally tally; /* ... what these stand for */
     const char *peer; /* NULL: none */
     bool server;      /* accepted: the peer is the local listening address */
+    const char *statement; /* without literals; NULL: none, or not kept */
+    const char *call;      /* function that kept an event loop; NULL: it is not about that */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
     bool rated;
     struct interval rate_per_hour;
@@ -204,6 +206,10 @@ bool report_same_place(const struct report_finding *a, const struct report_findi
 int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
                  const struct report_stacks *stacks, struct report_finding *ret_finding);
 
+/* The same for what was done at `stack` between two event times. */
+int report_place_at(struct report *report, const struct lives *lives, uint32_t stack, unsigned resource, uint64_t first,
+                    uint64_t last, const struct report_stacks *stacks, struct report_finding *ret_finding);
+
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
@@ -211,6 +217,10 @@ int report_add(struct report *report, const struct report_process *process, cons
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
 
+/* What the statements of one process give away (statement_findings.c). -ENOMEM. */
+int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
+/* The text of a statement as people write it; NULL: not kept, or without memory. */
+const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition);
 /* Where the memory of one process went (memory.c). -ENOMEM. */
 int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
                       const struct report_stacks *stacks, const struct report_process *process);

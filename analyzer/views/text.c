@@ -282,6 +282,11 @@ static const char *blocks_word(const struct report_finding *finding)
     return finding->resource != STRAY_PYOBJECT ? "blocks" : finding->estimated ? "objects (estimated)" : "objects";
 }
 
+static bool is_about_calls(const struct report_finding *finding)
+{
+    return finding->verdict >= VERDICT_IDLE_IN_TRANSACTION && finding->verdict <= VERDICT_READ_MODIFY_WRITE;
+}
+
 static void title(const struct page *page, size_t index)
 {
     const struct report_finding *finding = &page->report->findings[index];
@@ -293,7 +298,7 @@ static void title(const struct page *page, size_t index)
     words_count(&words, finding->count);
     if (finding->verdict == VERDICT_RETENTION)
         words_bytes(&words, (double)finding->bytes);
-    else if (finding->bytes > 0)
+    else if (finding->bytes > 0 && !is_about_calls(finding))
         snprintf(bytes, sizeof(bytes), " %s, %s", blocks_word(finding),
                  words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
@@ -543,6 +548,24 @@ static void symptoms(const struct page *page, size_t index)
         row_end(&row);
 }
 
+/* What was sent, and how: nothing was opened that could be counted. */
+static void calls(const struct page *page, const struct report_finding *finding)
+{
+    struct row row;
+    row_begin(&row, page, "    ", "");
+    for (const char *word = finding->message; *word; word += strspn(word, " ")) {
+        char part[320];
+        size_t size = strcspn(word, " ");
+        snprintf(part, sizeof(part), "%.*s", (int)size, word);
+        row_add(&row, word == finding->message ? "" : " ", part);
+        word += size;
+    }
+    row_end(&row);
+    if (finding->statement)
+        line(page, NULL, "    %s %.300s", finding->verdict == VERDICT_IDLE_IN_TRANSACTION ? "last statement before:" : "statement:",
+             finding->statement);
+}
+
 static void show_finding(const struct page *page, size_t index)
 {
     const struct report_finding *finding = &page->report->findings[index];
@@ -551,7 +574,10 @@ static void show_finding(const struct page *page, size_t index)
     if (finding->verdict == VERDICT_RETENTION)
         advice(page, finding);
     else if (finding->cause == REPORT_NONE || page->options->verbose) {
-        figures(page, finding);
+        if (is_about_calls(finding))
+            calls(page, finding);
+        else
+            figures(page, finding);
         if (page->options->verbose)
             whole_stack(page, finding);
         else

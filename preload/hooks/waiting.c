@@ -28,9 +28,9 @@ void waiting_note(uint16_t hook)
     if (!row)
         return;
     uint64_t now = clock_before();
+    bool often = row->count < WAITING_OFTEN && ++row->count == WAITING_OFTEN; /* from now on: told at once */
     row->since++;
-    row->count += row->count < WAITING_OFTEN;
-    if (row->told != 0 && now - row->told < clock_ticks_per_second)
+    if (row->told != 0 && !often && now - row->told < clock_ticks_per_second)
         return;
     row->told = now;
     emit_at(now, STRAY_WAITED, STRAY_RESOURCE_NONE, hook, 0, row->since, 0);

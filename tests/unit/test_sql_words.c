@@ -37,7 +37,7 @@ Test(sql_words, locks_and_bounds)
     cr_expect(read_text("SELECT a FROM t WHERE b = $? for no key update").locks);
     cr_expect_not(read_text("SELECT \"for update\" FROM t").locks);
     cr_expect(read_text("SELECT a FROM t LIMIT $?").bounded);
-    cr_expect(read_text("FETCH FORWARD $? FROM c").bounded);
+    cr_expect(read_text("FETCH FORWARD $? FROM c").bounded && read_text("FETCH FORWARD $? FROM c").fetches);
     cr_expect_not(read_text("SELECT a FROM t").bounded);
 }
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the statements of one process give away, as findings of the report. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/words.h"
+#include "verdicts/statements.h"
+#include "views/report.h"
+
+/* What findings are made from. */
+struct maker {
+    struct report *report;
+    const struct lives *lives;
+    const struct report_stacks *stacks;
+    uint32_t pid;
+};
+
+/* A text as people write it: the trace's "$?" is "?". NULL for NULL, for a text that is not kept, and without memory. */
+static const char *shown_text(struct report *report, const char *text)
+{
+    if (!text || !text[0])
+        return NULL;
+    char *shown = strdup(text), *to = shown;
+    if (!shown)
+        return NULL;
+    for (const char *from = text; *from; from++)
+        if (from[0] != '$' || from[1] != '?')
+            *to++ = *from;
+    *to = '\0';
+    const char *kept = report_keep(report, shown);
+    free(shown);
+    return kept;
+}
+
+const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition)
+{
+    const struct lives_source *source = &lives->source;
+    return source->statement && definition ? shown_text(report, source->statement(source->data, definition)) : NULL;
+}
+
+static double span(const struct maker *maker, uint64_t ticks)
+{
+    return maker->lives->source.span(maker->lives->source.data, ticks);
+}
+
+static void fact_add(struct report_finding *finding, const char *name, double value, bool count, bool summed)
+{
+    finding->facts[finding->fact_count++] = (struct fact){name, value, count, summed};
+}
+
+static int place(const struct maker *maker, uint32_t stack, unsigned resource, uint64_t first, uint64_t last,
+                 struct report_finding *ret_finding)
+{
+    return report_place_at(maker->report, maker->lives, stack, resource, first, last, maker->stacks, ret_finding);
+}
+
+static int add(const struct maker *maker, struct report_finding *finding, const struct statement_judgement *judgement)
+{
+    size_t index;
+    finding->verdict = judgement->verdict;
+    finding->severity = judgement->severity;
+    finding->confidence = judgement->confidence;
+    return report_add_finding(maker->report, finding, &maker->pid, 1, &index);
+}
+
+/* A finding about `use` with what all of them say. */
+static int begin(const struct maker *maker, const struct statement_use *use, unsigned resource, uint64_t count,
+                 struct report_finding *ret_finding)
+{
+    int result = place(maker, use->stack, resource, use->first, use->last, ret_finding);
+    if (result < 0)
+        return result;
+    ret_finding->statement = report_statement(maker->report, maker->lives, use->definition);
+    ret_finding->count = count;
+    fact_add(ret_finding, "calls", (double)use->calls, true, true);
+    fact_add(ret_finding, "seconds", span(maker, use->ticks), false, true);
+    return 0;
+}
+
+static int add_loop(const struct maker *maker, const struct statement_use *use)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    if (!statement_judge_loop(use, &judgement))
+        return 0;
+    int result = begin(maker, use, STRAY_PGCONN, use->loops.calls, &finding);
+    if (result < 0)
+        return result;
+    fact_add(&finding, "runs", (double)use->loops.runs, true, true);
+    fact_add(&finding, "calls_in_runs", (double)use->loops.calls, true, true);
+    fact_add(&finding, "longest_run", use->loops.longest, true, false);
+    fact_add(&finding, "longest_run_s", span(maker, use->loops.longest_ticks), false, false);
+    fact_add(&finding, "in_transaction", use->loops.in_transaction, true, false);
+    return add(maker, &finding, &judgement);
+}
+
+static int add_result(const struct maker *maker, const struct statement_use *use)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    if (!statement_judge_result(use, &judgement))
+        return 0;
+    int result = begin(maker, use, STRAY_PGRESULT, use->unbounded, &finding);
+    if (result < 0)
+        return result;
+    finding.bytes = use->bytes_most;
+    fact_add(&finding, "rows_most", (double)use->rows_most, true, false);
+    fact_add(&finding, "bytes_most", (double)use->bytes_most, true, false);
+    fact_add(&finding, "rows", (double)use->rows, true, true);
+    return add(maker, &finding, &judgement);
+}
+
+static int add_text(const struct maker *maker, const struct statement_use *use)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    if (!statement_judge_text(use, &judgement))
+        return 0;
+    int result = begin(maker, use, STRAY_PGCONN, use->calls, &finding);
+    if (result < 0)
+        return result;
+    fact_add(&finding, "members_most", (double)use->members_most, true, false);
+    fact_add(&finding, "length_most", (double)use->length_most, true, false);
+    return add(maker, &finding, &judgement);
+}
+
+static int add_overwrites(const struct maker *maker, const struct statement_use *use)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    if (!statement_judge_overwrites(use, &judgement))
+        return 0;
+    int result = begin(maker, use, STRAY_PGCONN, use->overwrites, &finding);
+    if (result == 0)
+        result = add(maker, &finding, &judgement);
+    return result;
+}
+
+static int add_use(const struct maker *maker, const struct statement_use *use)
+{
+    int result = add_loop(maker, use);
+    if (result == 0)
+        result = add_result(maker, use);
+    if (result == 0)
+        result = add_text(maker, use);
+    if (result == 0)
+        result = add_overwrites(maker, use);
+    return result;
+}
+
+static int add_idle(const struct maker *maker, const struct statement_idle *idle)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    const struct lives *lives = maker->lives;
+    double longest = span(maker, idle->longest), run = span(maker, lives->tc - lives->first_time);
+    if (!statement_judge_idle(longest, run, &judgement))
+        return 0;
+    int result = place(maker, idle->stack, STRAY_PGCONN, idle->first, idle->last, &finding);
+    if (result < 0)
+        return result;
+    if (idle->last_use != STATEMENTS_NONE)
+        finding.statement = report_statement(maker->report, lives, lives->statements.uses[idle->last_use].definition);
+    finding.count = idle->times;
+    fact_add(&finding, "longest_s", longest, false, false);
+    fact_add(&finding, "seconds", span(maker, idle->ticks), false, true);
+    fact_add(&finding, "left_at_end", (double)idle->connections, true, true);
+    fact_add(&finding, "failed", idle->failed, true, false);
+    return add(maker, &finding, &judgement);
+}
+
+/* Python's own loops have a function that waits and then runs what is due; outside it a thread merely waited at times. */
+static bool in_event_loop(const struct stack *stack)
+{
+    bool python = false;
+    for (size_t i = 0; i < stack->count; i++) {
+        const struct frame *frame = &stack->frames[i];
+        python |= frame->language == LANGUAGE_PYTHON;
+        if ((frame->function && strstr(frame->function, "_run_once")) || (frame->module && strstr(frame->module, "uvloop")))
+            return true;
+    }
+    return !python;
+}
+
+static bool is_of_libpq(uint16_t hook)
+{
+    return hook < STRAY_HOOK_END && strncmp(hook_name(hook), "PQ", 2) == 0;
+}
+
+static int add_blocked(const struct maker *maker, const struct statement_blocked *blocked)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    double longest = span(maker, blocked->longest);
+    if (!in_event_loop(maker->stacks->stack(maker->stacks->data, blocked->stack)) ||
+        !statement_judge_blocked(longest, &judgement))
+        return 0;
+    unsigned resource = is_of_libpq(blocked->hook) ? STRAY_PGCONN : STRAY_CONNECTION;
+    int result = place(maker, blocked->stack, resource, blocked->first, blocked->last, &finding);
+    if (result < 0)
+        return result;
+    finding.call = report_keep(maker->report, hook_name(blocked->hook));
+    finding.count = blocked->calls;
+    fact_add(&finding, "longest_s", longest, false, false);
+    fact_add(&finding, "seconds", span(maker, blocked->ticks), false, true);
+    return add(maker, &finding, &judgement);
+}
+
+int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid)
+{
+    const struct maker maker = {report, lives, stacks, pid};
+    const struct statements *statements = &lives->statements;
+    int result = 0;
+    for (size_t i = 0; i < statements->use_count && result == 0; i++)
+        result = add_use(&maker, &statements->uses[i]);
+    for (size_t i = 0; i < statements->idle_count && result == 0; i++)
+        result = add_idle(&maker, &statements->idles[i]);
+    for (size_t i = 0; i < statements->blocked_count && result == 0; i++)
+        result = add_blocked(&maker, &statements->blocked[i]);
+    return result;
+}
