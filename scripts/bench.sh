@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Measures what tracing costs, side by side with untraced runs and other tools, and prints tables; the last lines say which bars
+# Measures what tracing and reading traces cost, side by side with untraced runs and other tools, and prints tables; the last lines say which bars
 # were met. Asserts nothing. Cleans up behind itself.
 #
 #     scripts/bench.sh [--quick] [--only NAME,...] [--markdown FILE]

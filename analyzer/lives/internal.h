@@ -74,6 +74,8 @@ void mappings_end(struct lives *lives);
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */
 void survivors_left(struct lives *lives);
+/* Where growth_release() counts, to be fetched beforehand. */
+const void *growth_released(const struct lives *lives, const struct growth *growth, uint32_t mark, uint64_t time);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
 
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */

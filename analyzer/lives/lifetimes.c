@@ -785,6 +785,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
     lives->books[STRAY_HEAP].estimated = source->heap_mean > 0;
     double second = 1e9 / source->span(source->data, 1000000000);
     lives->mark_ticks = second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
+    age_table_fill(&lives->ages, source->span, source->data);
     if (marks_open(&lives->marks) < 0) {
         free(lives);
         return -ENOMEM;

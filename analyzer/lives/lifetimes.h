@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lives/ages.h"
 #include "lives/blocks.h"
 #include "lives/map.h"
 #include "lives/mappings.h"
@@ -40,8 +41,7 @@
 #include "stray/format.h"
 #include "stray/hooks.h"
 
-#define LIVES_NONE  UINT32_MAX
-#define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
+#define LIVES_NONE UINT32_MAX
 
 /* What the pass must ask of others. */
 struct lives_source {
@@ -112,15 +112,15 @@ struct life {
 /* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
  * many births. */
 struct growth {
+    uint32_t run;     /* length of the run of releases under way */
+    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between */
+    uint64_t resized; /* bytes by which resizing made its resources grow, all added up */
     struct windows windows;
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
     uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
                                         lives_growth_from() to Tc */
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
-    uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
-    uint64_t resized;                /* bytes by which resizing made its resources grow, all added up */
-    uint32_t run;                    /* length of the run under way */
 };
 
 /* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
@@ -141,16 +141,19 @@ struct gone {
 
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
 struct site {
-    uint8_t resource;
-    uint32_t stack;
-    uint32_t peer; /* index, or LIVES_NONE */
-    uint32_t first_mark;
-    struct batch told; /* sums of short lives */
+    /* What every event touches stands together. */
+    struct growth *growth; /* NULL: never grew so far */
     uint64_t opened, closed, open, peak;
     uint64_t bytes_open, peak_bytes;
-    uint64_t first, last;        /* times of the first and last birth */
-    uint64_t alive, alive_bytes; /* open at Tc */
+    uint64_t last; /* time of the last birth */
     uint64_t opened_by_tc;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint8_t resource;
+    uint64_t first; /* time of the first birth */
+    uint32_t stack;
+    uint32_t first_mark;
+    struct batch told;           /* sums of short lives */
+    uint64_t alive, alive_bytes; /* open at Tc */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
@@ -162,7 +165,6 @@ struct site {
     uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
-    struct growth *growth; /* NULL: never grew so far */
     struct resident_site resident; /* MMAP */
 };
 
@@ -235,6 +237,7 @@ struct lives {
     struct mark now;     /* how far each axis has come */
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
+    struct age_table ages;
     struct blocks blocks[STRAY_RESOURCE_END];
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
@@ -276,9 +279,6 @@ int lives_read(struct trace *trace, struct names *names, lives_observer *observe
 
 /* Open when the end began: what verdicts are about. */
 bool life_open_at_tc(const struct life *life);
-/* Lower bound of an age bucket, in seconds, and the bucket of an age. */
-double age_of_bucket(unsigned bucket);
-unsigned bucket_of_age(double seconds);
 /* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
  * no earlier than the warm-up ends. */
 double lives_growth_from(const struct lives *lives, const struct site *site);
