@@ -134,7 +134,8 @@ static bool survives(const struct heap_figures *figures, const struct heap_judge
     const struct cohorts *cohorts = &judgement->cohorts;
     return cohorts->end - cohorts->onset >= MIN_WINDOWS && cohorts->generations >= MIN_GENERATIONS &&
            cohorts->survivors >= MIN_SURVIVORS && judgement->hazard < MAX_HAZARD &&
-           (judgement->z > RISING || (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak);
+           (judgement->z > RISING || (cohorts->survivors >= SURE_SURVIVORS &&
+                                      (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak));
 }
 
 static void follow(const struct heap_figures *figures, double age, struct heap_judgement *judgement)
@@ -176,12 +177,26 @@ static bool began_late(const struct heap_figures *figures, const struct cohorts 
     return place > LATE_ONSET;
 }
 
+/* A table that was filled at the same place must not hide a leak: then only the windows after that count. */
+static bool goes_on(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    struct cohorts tail;
+    if (!figures->work_is_load || !cohorts_go_on(figures->by_work, &judgement->cohorts, figures->lead, &tail) ||
+        tail.groups < SURE_GROUPS || tail.generations < SURE_GENERATIONS)
+        return false;
+    judgement->cohorts = tail;
+    return true;
+}
+
 static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
-    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)) || cohorts_ceased(figures->by_work) ||
-        !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+    if (cohorts_ceased(figures->by_work) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+        return VERDICT_PLATEAU;
+    if (high < LINEAR && goes_on(figures, judgement))
+        return VERDICT_LEAKED;
+    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)))
         return VERDICT_PLATEAU;
     judgement->young = high >= LINEAR && began_late(figures, cohorts);
     return high < LINEAR || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;

@@ -92,6 +92,33 @@ Test(cohorts, a_table_between_does_not_hide_a_leak)
     cr_expect_float_eq(cohorts.order, 1, 0.1);
 }
 
+Test(cohorts, a_leak_goes_on_after_a_cache_has_filled)
+{
+    struct cohorts tail;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i < 12 ? 100 : (unsigned)(9 + i % 3);
+    struct cohorts cohorts = cohorts_of(born, 62, 6);
+    cr_expect_lt(cohorts.order, 0.9);
+    cr_assert(cohorts_go_on(born, &cohorts, 6, &tail));
+    cr_expect_eq(tail.onset, 31);
+    cr_expect_eq(tail.generations, 1);
+    cr_expect_eq(tail.survivors, 10 * 31);
+}
+
+Test(cohorts, what_slows_down_does_not_go_on)
+{
+    struct cohorts tail, cohorts;
+    grow(later_root);
+    cohorts = cohorts_of(born, 62, 8);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 8, &tail), "a memo without bound");
+    grow(flat);
+    cohorts = cohorts_of(born, 62, 0);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 0, &tail), "a finite key space");
+    grow(linear);
+    cohorts = cohorts_of(born, 12, 0);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 0, &tail), "too few windows");
+}
+
 Test(cohorts, none)
 {
     struct cohorts cohorts = cohorts_of(born, 64, 0);

@@ -126,7 +126,33 @@ Test(heap_verdicts, growing_like_a_root)
     expect(VERDICT_CREEP);
 }
 
+Test(heap_verdicts, a_cache_that_has_filled_does_not_hide_it)
+{
+    for (int i = 0; i < 2000; i++)
+        block(110 + i * 0.05, 0, 100);
+    for (int i = 0; i < 2000; i++)
+        block(i * 0.5, 0, 100);
+    expect(VERDICT_LEAKED);
+    struct heap_judgement judgement = heap_judge(&figures);
+    cr_expect_float_eq(judgement.per_second.estimate, 2, 0.1, "the leak's pace, not that of filling");
+}
+
 /* ---- no leaks ---- */
+
+/* As a pool that is enlarged and shrunk may look: a few stay from each time, and there are ever fewer. */
+Test(heap_verdicts, few_stay_while_the_number_falls)
+{
+    for (int i = 0; i < 40; i++)
+        block(i * 2, i < 12 ? 350 + i * 50 : 0, 100000);
+    for (int i = 0; i < 9; i++)
+        block(110 + i * 98, 0, 100000);
+    for (int i = 0; i < 20000; i++)
+        block(100 + i * 0.04, 100.5 + i * 0.04, 100000);
+    memset(by_work, 0, 7 * sizeof(*by_work)); /* the warm-up */
+    figures.peak = 60;
+    struct heap_judgement judgement = heap_judge(&figures);
+    cr_expect_gt(judgement.verdict, VERDICT_CREEP, "%s", verdict_name(judgement.verdict));
+}
 
 Test(heap_verdicts, a_cache_that_fills_and_stays)
 {
