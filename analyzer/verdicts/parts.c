@@ -5,6 +5,7 @@
 
 #define RETAINED_SHARE 0.3
 #define RETAINED_MIN   (INT64_C(8) << 20)
+#define RETAINED_MUCH  (INT64_C(64) << 20)
 
 /* What the allocator's resident memory consists of, at one moment. */
 struct pool {
@@ -70,7 +71,16 @@ struct parts parts_of(const struct parts_figures *figures)
     return parts;
 }
 
-bool parts_retained(const struct parts *parts, int64_t growth)
+/* Most of it was free already when memory was told the time before: not just freed, to be used again or left at the end. */
+static bool persists(const struct parts *parts, const struct residents *residents)
 {
-    return parts->retained >= RETAINED_MIN && (double)parts->retained >= RETAINED_SHARE * (double)growth;
+    const struct resident *before = &residents->before;
+    return residents->moments > 2 && 2 * difference(before->peak_held, before->held) >= parts->retained;
+}
+
+enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents)
+{
+    if (parts->retained < RETAINED_MIN || (double)parts->retained < RETAINED_SHARE * (double)growth)
+        return SEVERITY_NONE;
+    return parts->retained >= RETAINED_MUCH && persists(parts, residents) ? SEVERITY_WARNING : SEVERITY_NOTE;
 }

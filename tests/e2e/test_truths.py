@@ -28,10 +28,7 @@ def is_at(finding, source, line):
 
 
 def loud(report):
-    """Not looked at, and partly wrong today: small objects of Python, whose estimates also accuse lines of parse() that keep 300
-    at most (modes closures and cycles), and memory that the allocator keeps after a batch was freed, which is no leak."""
-    return [each for each in report.findings
-            if each["severity"] in LOUD and each["resource"] != "pyobject" and each["verdict"] != "retention"]
+    return [each for each in report.findings if each["severity"] in LOUD]
 
 
 def tell(findings):
