@@ -202,7 +202,7 @@ unsigned cohorts_until(const double *window_end, double time)
     return end;
 }
 
-bool cohorts_ceased(const uint32_t *born)
+bool cohorts_ceased(const uint32_t *born, unsigned least)
 {
     unsigned first = COHORT_WINDOWS, last = 0, longest = 0;
     for (unsigned i = 0; i < COHORT_WINDOWS; i++) {
@@ -218,5 +218,5 @@ bool cohorts_ceased(const uint32_t *born)
         return true;
     unsigned silence = COHORT_WINDOWS - 1 - last;
     double rate = (double)sum(born, first, last + 1) / (last + 1 - first);
-    return silence > LONGER * longest && silence > 1 && rate * silence >= DUE;
+    return silence > LONGER * longest && silence >= least && rate * silence >= DUE;
 }

@@ -33,8 +33,8 @@ bool cohorts_go_on(const uint32_t *born, const struct cohorts *cohorts, double l
 /* Windows that ended by `time`, given when each ended. */
 unsigned cohorts_until(const double *window_end, double time);
 
-/* Whether survivors have ceased to be born: a silence to the end, longer than any before, during which
- * several were due. */
-bool cohorts_ceased(const uint32_t *born);
+/* Whether survivors have ceased to be born: a silence to the end of `least` windows and more, longer than any before, during
+ * which several were due. */
+bool cohorts_ceased(const uint32_t *born, unsigned least);
 
 #endif

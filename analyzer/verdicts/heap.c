@@ -28,6 +28,8 @@
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
+#define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
+#define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
@@ -66,7 +68,7 @@ static bool spread_in_time(const struct heap_figures *figures)
         return true;
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
-           !cohorts_ceased(figures->by_time);
+           !cohorts_ceased(figures->by_time, SILENT_TIME);
 }
 
 /* ---- what was open, over the work ---- */
@@ -192,7 +194,7 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
 {
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
-    if (cohorts_ceased(figures->by_work) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+    if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
         return VERDICT_PLATEAU;
     if (high < LINEAR && goes_on(figures, judgement))
         return VERDICT_LEAKED;

@@ -44,7 +44,7 @@ Test(cohorts, a_leak)
     cr_expect_eq(cohorts.generations, 1);
     cr_expect_float_eq(cohorts.order, 1, 1e-6);
     cr_expect_float_eq(cohorts.order_sd, sqrt(1 / 300.0 - 1 / 600.0) / log(2), 1e-4);
-    cr_expect_not(cohorts_ceased(born));
+    cr_expect_not(cohorts_ceased(born, 2));
 }
 
 Test(cohorts, orders)
@@ -124,7 +124,7 @@ Test(cohorts, none)
     struct cohorts cohorts = cohorts_of(born, 64, 0);
     cr_expect_eq(cohorts.survivors, 0);
     cr_expect_eq(cohorts.generations, 0);
-    cr_expect(cohorts_ceased(born));
+    cr_expect(cohorts_ceased(born, 2));
     cr_expect_eq(cohorts_of(born, 0, 0).survivors, 0);
 }
 
@@ -132,17 +132,19 @@ Test(cohorts, ceased)
 {
     for (int i = 0; i < 40; i++)
         born[i] = 3;
-    cr_expect(cohorts_ceased(born));
+    cr_expect(cohorts_ceased(born, 2));
+    cr_expect(cohorts_ceased(born, 24));
+    cr_expect_not(cohorts_ceased(born, 25));
 }
 
 Test(cohorts, a_silence_that_was_due_is_none)
 {
     for (int i = 0; i < COHORT_WINDOWS; i += 12)
         born[i] = 20;
-    cr_expect_not(cohorts_ceased(born), "it comes in lumps");
+    cr_expect_not(cohorts_ceased(born, 2), "it comes in lumps");
     born[60] = 0;
     born[0] = 1;
-    cr_expect_not(cohorts_ceased(born));
+    cr_expect_not(cohorts_ceased(born, 2));
 }
 
 Test(cohorts, until)

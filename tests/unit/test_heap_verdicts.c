@@ -117,6 +117,18 @@ Test(heap_verdicts, on_the_weak_axis_too)
     expect(VERDICT_LEAKED);
 }
 
+/* A process that ends by itself does something else for a moment; a cache that has filled does it for long. */
+Test(heap_verdicts, a_moment_of_silence_before_the_end)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    memset(&by_time[COHORT_WINDOWS - 5], 0, 5 * sizeof(*by_time));
+    expect(VERDICT_LEAKED);
+    memset(&by_time[COHORT_WINDOWS - 8], 0, 8 * sizeof(*by_time));
+    expect(VERDICT_PLATEAU);
+}
+
 Test(heap_verdicts, growing_like_a_root)
 {
     for (int i = 1; i <= 2000; i++) {

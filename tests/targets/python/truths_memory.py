@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """truths_memory.py MODE [by_itself]: services whose memory grows without bound, each by a mistake that people make.
 
-It ends by SIGTERM or by itself. The line whose blocks pile up is marked `leaks: MODE`. Payloads are larger than 512
+It ends by SIGTERM or by itself. The line whose blocks pile up is marked `leaks: MODE`; one whose small objects do by the same
+mistake, `with it: MODE`. Payloads are larger than 512
 bytes: smaller ones live in Python's pools.
 """
 import asyncio
@@ -68,7 +69,7 @@ def cache(operations):
 background = []
 
 
-async def notify(n):
+async def notify(n):  # with it: tasks
     await asyncio.sleep(0)
     return bytes(700 + n % 50)  # leaks: tasks
 
