@@ -30,6 +30,7 @@
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
 #define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
 #define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
+#define SILENT_S          0.1 /* ... and no less than this: the scheduler may take some, too */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
@@ -60,6 +61,12 @@ static double follow_up(const struct heap_figures *figures)
     return fmin(fmax(age, FOLLOW_UP_LEAST * span_of(figures)), FOLLOW_UP_MOST * span_of(figures));
 }
 
+static unsigned silent_windows(const struct heap_figures *figures)
+{
+    double span = span_of(figures), wanted = span > 0 ? ceil(SILENT_S * COHORT_WINDOWS / span) : 0;
+    return (unsigned)fmin(COHORT_WINDOWS, fmax(SILENT_TIME, wanted));
+}
+
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
@@ -68,7 +75,7 @@ static bool spread_in_time(const struct heap_figures *figures)
         return true;
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
-           !cohorts_ceased(figures->by_time, SILENT_TIME);
+           !cohorts_ceased(figures->by_time, silent_windows(figures));
 }
 
 /* ---- what was open, over the work ---- */

@@ -127,6 +127,10 @@ Test(heap_verdicts, a_moment_of_silence_before_the_end)
     expect(VERDICT_LEAKED);
     memset(&by_time[COHORT_WINDOWS - 8], 0, 8 * sizeof(*by_time));
     expect(VERDICT_PLATEAU);
+    figures.tc = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] /= 2000;
+    expect(VERDICT_LEAKED);
 }
 
 Test(heap_verdicts, growing_like_a_root)
