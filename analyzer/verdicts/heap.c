@@ -30,6 +30,9 @@
 #define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
 #define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
 #define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
+#define SPREAD            0.5 /* of the groups of time that hold a survivor */
+#define SPREAD_BRIEFLY    0.25
+#define BRIEF_S           1.0 /* shares of a shorter time say more of the scheduler than of the program */
 #define SILENT_S          0.1 /* ... and no less than this: the scheduler may take some, too */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
@@ -74,7 +77,8 @@ static bool spread_in_time(const struct heap_figures *figures)
     if (figures->work_is_load)
         return true;
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
-    return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
+    double least = span_of(figures) < BRIEF_S ? SPREAD_BRIEFLY : SPREAD;
+    return cohorts.generations >= least && cohorts.onset < COHORT_WINDOWS / 2 &&
            !cohorts_ceased(figures->by_time, silent_windows(figures));
 }
 

@@ -117,6 +117,20 @@ Test(heap_verdicts, on_the_weak_axis_too)
     expect(VERDICT_LEAKED);
 }
 
+/* Another process had the processor for half of the time. */
+Test(heap_verdicts, a_pause_in_less_than_a_second)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    memset(&by_time[20], 0, 36 * sizeof(*by_time));
+    expect(VERDICT_PLATEAU);
+    figures.tc = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] /= 2000;
+    expect(VERDICT_LEAKED);
+}
+
 /* A process that ends by itself does something else for a moment; a cache that has filled does it for long. */
 Test(heap_verdicts, a_moment_of_silence_before_the_end)
 {
