@@ -239,6 +239,10 @@ static void answer(const struct page *page)
     struct words words;
     struct row row;
     row_begin(&row, page, "", "");
+    if (report_too_short(page->report)) {
+        put(page, BOLD, "Too short to tell: no place acquired often enough to be judged");
+        return;
+    }
     if (leaks > 0 && symptoms > 0)
         snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, leaks, "leak"), symptoms,
                  symptoms == 1 ? "" : "s");
@@ -711,20 +715,26 @@ static void sites(const struct page *page)
     }
 }
 
+static void quiet_part(struct row *row, const char *separator, uint64_t count, const char *word)
+{
+    char part[64];
+    struct words words;
+    snprintf(part, sizeof(part), "%s %s", words_count(&words, count), word);
+    row_add(row, separator, part);
+}
+
+/* What was not judged is no leak that was ruled out. */
 static void not_leaks(const struct page *page)
 {
+    const uint64_t *quiet = page->report->quiet;
     struct row row;
     size_t count = 0;
-    row_begin(&row, page, "NOT LEAKS  ", "");
-    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++) {
-        char part[64];
-        struct words words;
-        if (page->report->quiet[verdict] == 0)
-            continue;
-        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]),
-                 verdict_name(verdict));
-        row_add(&row, count++ ? ", " : "", part);
-    }
+    row_begin(&row, page, report_too_short(page->report) ? "NOT JUDGED  " : "NOT LEAKS  ", "");
+    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++)
+        if (quiet[verdict] > 0 && verdict != VERDICT_FEW)
+            quiet_part(&row, count++ ? ", " : "", quiet[verdict], verdict_name(verdict));
+    if (quiet[VERDICT_FEW] > 0)
+        quiet_part(&row, count++ ? "; " : "", quiet[VERDICT_FEW], "too few to tell");
     if (count > 0 && !page->options->sites)
         row_add(&row, " ", "(--all)");
     row_end(&row);
