@@ -12,6 +12,7 @@
 #define LONGER      1.5
 #define PROMPT      4 /* windows: an onset so soon is no onset, it had begun before */
 #define MOST_ORDER  8.0
+#define WIDEST_LUMP 8 /* windows */
 #define TAIL_WINDOWS 16
 #define TAIL_LEAST   30 /* survivors in a tail */
 #define TAIL_PACE    0.7 /* of the last half of a tail, to the half before */
@@ -137,6 +138,28 @@ struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead)
     share_out(born, &cohorts);
     find_order(born, lead, &cohorts);
     return cohorts;
+}
+
+static double unevenness_of(const uint32_t *born, const struct cohorts *cohorts, unsigned width)
+{
+    double total = 0;
+    unsigned pairs = 0;
+    for (unsigned i = cohorts->onset; i + 2 * width <= cohorts->end; i += width) {
+        double here = (double)sum(born, i, i + width), next = (double)sum(born, i + width, i + 2 * width);
+        if (here + next <= 0)
+            continue;
+        total += (here - next) * (here - next) / (here + next);
+        pairs++;
+    }
+    return pairs ? total / pairs : 1;
+}
+
+double cohorts_unevenness(const uint32_t *born, const struct cohorts *cohorts)
+{
+    double most = 1;
+    for (unsigned width = 1; width <= WIDEST_LUMP; width *= 2)
+        most = fmax(most, unevenness_of(born, cohorts, width));
+    return most;
 }
 
 /* ---- the tail ---- */

@@ -156,6 +156,9 @@ static void follow(const struct heap_figures *figures, double age, struct heap_j
     judgement->follow_up = age;
     judgement->cohorts =
         cohorts_of(figures->by_work, cohorts_until(figures->window_end, figures->tc - age), figures->lead);
+    /* On the axis of allocations work comes in lumps, of which nobody knows how they lay. */
+    if (!figures->work_is_load)
+        judgement->cohorts.order_sd *= sqrt(cohorts_unevenness(figures->by_work, &judgement->cohorts));
     judgement->hazard = survival_hazard(&figures->ages, age, figures->tc);
 }
 

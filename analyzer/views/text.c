@@ -680,7 +680,7 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "limit", "opened",
+    line(page, NULL, "CONNECTIONS %-26s %5s %5s %5s %6s %6s %9s %10s", "peer", "open", "peak", "limit", "opened",
          "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
@@ -691,7 +691,7 @@ static void connections(const struct page *page)
         snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 15 : 26),
                  peer->server ? " (accepted)" : "");
         line(page, NULL,
-             "             %-26s %5" PRIu64 " %5" PRIu64 " %5s %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
+             "            %-26s %5" PRIu64 " %5" PRIu64 " %5s %6" PRIu64 " %6" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
              name, peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);

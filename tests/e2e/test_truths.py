@@ -3,6 +3,7 @@
 import http.server
 import signal
 import socket
+import socketserver
 import subprocess
 import threading
 
@@ -64,6 +65,7 @@ def check_healthy(report):
     ("list", "heap", "leaked", None),
     ("thread_caches", "heap", "leaked", None),
     ("watches", "file", "leaked", 40),
+    ("error_path", "heap", "leaked", 10000),
 ])
 def test_c_leaks(stray, target, mode, resource, verdict, count):
     report = stray.run([target("target_truths"), mode]).ok().report()
@@ -71,7 +73,7 @@ def test_c_leaks(stray, target, mode, resource, verdict, count):
 
 
 @pytest.mark.parametrize("end", [[], ["by_itself"]], ids=["stopped", "by_itself"])
-@pytest.mark.parametrize("mode", ["labels", "cache", "tasks", "memo", "cycles", "closures", "thread_local"])
+@pytest.mark.parametrize("mode", ["labels", "cache", "tasks", "memo", "cycles", "closures", "thread_local", "errors"])
 def test_memory_leaks(stray, mode, end):
     report = stray.run([PYTHON, MEMORY, mode, *end]).ok().report()
     check_leak(report, MEMORY, mode, "heap", "leaked")
@@ -115,6 +117,16 @@ def test_children_left_as_zombies(handles):
 
 def test_connections_of_tenants(handles, postgres):
     handles("tenants", "connection", "leaked", 40, postgres.env)
+
+
+def test_what_connections_hold_follows_from_them(stray, postgres, tmp_path):
+    report = stray.run([PYTHON, HANDLES, "cursors", tmp_path], env=postgres.env).ok().report()
+    check_leak(report, HANDLES, "cursors", "connection", "leaked", 60)
+    cause = report.finding("cursors", "connection", "leaked")["id"]
+    for resource in ("pgconn", "pgresult", "heap"):
+        held = report.find(resource=resource)
+        assert held and all(each["caused_by"] == cause for each in held), tell(held)
+    assert sum(each["bytes"] for each in report.find(resource="heap")) > 60 * 40 * 5000
 
 
 def test_clients_of_sessions(handles, redis):
@@ -180,18 +192,37 @@ def test_ended_at_exit_is_missed(stray, tmp_path, mode, resource):
 
 # ---- those that do not ----
 
-@pytest.mark.parametrize("mode", ["arenas", "arena_kept", "lru", "tables", "batch", "vector_kept"])
+@pytest.mark.parametrize("mode", ["arenas", "arena_kept", "lru", "tables", "batch", "vector_kept", "finite_table"])
 def test_c_healthy(stray, target, mode):
     check_healthy(stray.run([target("target_truths"), mode]).ok().report())
 
 
-@pytest.mark.parametrize("mode", ["lru", "tables", "batch", "job", "ttl", "rotating", "tenant_logs", "temporary", "commands", "executors"])
+@pytest.mark.parametrize("mode", ["lru", "tables", "batch", "job", "ttl", "rotating", "tenant_logs", "temporary", "commands", "executors",
+                                  "late_imports", "sorted_lists", "weak_cache"])
 def test_python_healthy(stray, tmp_path, mode):
     check_healthy(stray.run([PYTHON, HEALTHY, mode, tmp_path]).ok().report())
 
 
 def test_pool_is_healthy(stray, tmp_path, postgres):
     check_healthy(stray.run([PYTHON, HEALTHY, "pool", tmp_path], env=postgres.env).ok().report())
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(100):
+            self.request.sendall(data)
+
+
+class EchoServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def test_elastic_pool_is_healthy(stray):
+    with EchoServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        check_healthy(stray.run([PYTHON, HEALTHY, "elastic", server.server_address[1]]).ok().report())
+        server.shutdown()
 
 
 def test_daemon_is_healthy(stray, tmp_path):

@@ -65,6 +65,22 @@ Test(cohorts, order_is_measured_from_where_growth_began)
     cr_expect_float_eq(cohorts_of(born, 64, 8).order, 1, 1e-6, "a line does not");
 }
 
+Test(cohorts, unevenness)
+{
+    struct cohorts all = {.onset = 0, .end = COHORT_WINDOWS};
+    grow(linear);
+    cr_expect_eq(cohorts_unevenness(born, &all), 1);
+    grow(flat);
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i % 4 ? 0 : 40;
+    cr_expect_float_eq(cohorts_unevenness(born, &all), 40, 1);
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i / 8 % 2 ? 0 : 40;
+    cr_expect_float_eq(cohorts_unevenness(born, &all), 320, 1);
+    all.end = 0;
+    cr_expect_eq(cohorts_unevenness(born, &all), 1);
+}
+
 Test(cohorts, onset)
 {
     for (int i = 40; i < COHORT_WINDOWS; i++)

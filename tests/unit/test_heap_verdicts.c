@@ -117,6 +117,17 @@ Test(heap_verdicts, on_the_weak_axis_too)
     expect(VERDICT_LEAKED);
 }
 
+/* The work of a short run is known only in lumps: what seems to slow down may be a lump. */
+Test(heap_verdicts, in_lumps_on_the_weak_axis)
+{
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        for (int k = 0; k < (i % 4 == 3 ? 0 : i < 24 ? 16 : 11); k++)
+            block(window_end[i] - 1, 0, 1000);
+    expect(VERDICT_CREEP);
+    figures.work_is_load = false;
+    expect(VERDICT_LEAKED);
+}
+
 /* Another process had the processor for half of the time. */
 Test(heap_verdicts, a_pause_in_less_than_a_second)
 {

@@ -139,6 +139,25 @@ def closures(operations):
         subscribe(changes, n)
 
 
+failures = []
+
+
+def check(n):
+    body = bytearray(900 + n % 70)  # leaks: errors
+    if n % 5 == 0:
+        raise ValueError(len(body))  # with it: errors
+
+
+def errors(operations):
+    """Each error is kept to be told later, and with it its traceback, the frames and what they hold."""
+    for n in range(2 * operations):
+        parse(n)
+        try:
+            check(n)
+        except ValueError as error:  # with it: errors
+            failures.append(error)
+
+
 own = threading.local()
 served = threading.Barrier(5)
 
