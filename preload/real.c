@@ -136,6 +136,10 @@ static void fill_library(struct libpq *libpq, const struct link_map *object)
     *(void **)&libpq->PQdb = find_from(object, "PQdb");
     *(void **)&libpq->PQuser = find_from(object, "PQuser");
     *(void **)&libpq->PQresultMemorySize = find_from(object, "PQresultMemorySize");
+    *(void **)&libpq->PQresultStatus = find_from(object, "PQresultStatus");
+    *(void **)&libpq->PQntuples = find_from(object, "PQntuples");
+    *(void **)&libpq->PQcmdTuples = find_from(object, "PQcmdTuples");
+    *(void **)&libpq->PQresultErrorField = find_from(object, "PQresultErrorField");
 }
 
 const struct libpq *real_library_of(const void *function)

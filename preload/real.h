@@ -39,6 +39,10 @@ struct libpq {
     char *(*PQdb)(const PGconn *);
     char *(*PQuser)(const PGconn *);
     size_t (*PQresultMemorySize)(const PGresult *);
+    int (*PQresultStatus)(const PGresult *);
+    int (*PQntuples)(const PGresult *);
+    char *(*PQcmdTuples)(PGresult *);
+    char *(*PQresultErrorField)(const PGresult *, int field);
 };
 
 struct libpq_call {

@@ -104,12 +104,22 @@ static void parse_depth(const char *value)
     settings.depth = depth < 1 ? DEPTH_DEFAULT : depth > DEPTH_MAX ? DEPTH_MAX : (uint32_t)depth;
 }
 
+/* Sets `choice` to the number of the word that `value` is; one of `count`. */
+static void parse_choice(const char *value, const char *const *words, uint32_t count, uint32_t *choice)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (string_equal(value, words[i]))
+            *choice = i;
+}
+
 static void parse_python_memory(const char *value)
 {
-    static const char *const words[] = {"off", "sampled", "exact"};
-    for (uint32_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        if (string_length(value) == string_length(words[i]) && string_begins(value, words[i]))
-            settings.python_memory = i;
+    parse_choice(value, (const char *const[]){"off", "sampled", "exact"}, 3, &settings.python_memory);
+}
+
+static void parse_sql(const char *value)
+{
+    parse_choice(value, (const char *const[]){"normalised", "text", "off"}, 3, &settings.sql);
 }
 
 static const char *value_of(const char *variable, const char *name)
@@ -134,6 +144,8 @@ static void parse_variable(const char *variable)
         settings.heap = *value != '0';
     else if ((value = value_of(variable, "STRAY_PYTHON_MEMORY=")))
         parse_python_memory(value);
+    else if ((value = value_of(variable, "STRAY_SQL=")))
+        parse_sql(value);
     else if ((value = value_of(variable, "STRAY_FULL=")))
         settings.full = *value != '0' && *value;
     else if ((value = value_of(variable, "STRAY_FOLLOW=")))

@@ -12,6 +12,7 @@
 
 #include "sys.h"
 
+enum sql_texts { SQL_NORMALISED, SQL_TEXT, SQL_OFF };
 enum python_memory { PYTHON_MEMORY_OFF, PYTHON_MEMORY_SAMPLED, PYTHON_MEMORY_EXACT };
 
 struct settings {
@@ -23,6 +24,7 @@ struct settings {
     uint64_t only;          /* bit per enum stray_resource; all ones: everything */
     bool heap, follow;
     uint32_t python_memory; /* enum python_memory */
+    uint32_t sql;           /* enum sql_texts: what is kept of statements */
     bool full; /* no short life is told in sum only */
     uint8_t previous_id[16]; /* trace that executed this program; zero: none */
     uint64_t previous_pid;   /* of the process that executed or spawned it; 0: none */

@@ -29,7 +29,7 @@ import os, re, sys
 # Folders from the lowest up; those on one line do not know each other's order.
 layers = {
     "analyzer": [["read"], ["names"], ["lives"], ["verdicts"], ["views"], ["commands"]],
-    "preload": [["record", "stack"], ["state"], ["hooks"]],
+    "preload": [["record", "stack"], ["sql"], ["state"], ["hooks"]],
 }
 def layer(path):
     top, *rest = path.split("/")

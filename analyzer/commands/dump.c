@@ -14,7 +14,7 @@ static const char usage[] =
     "Writes every event as a line, in the order of time. The columns of text are: seconds since the process\n"
     "started, thread, action, resource, hook, handle, value, stack (0: none taken), and where the value is "
     "a\n"
-    "definition, the endpoint's text. Several traces each begin with a line '# PATH'.\n"
+    "definition, its text: an endpoint or a statement. Several traces each begin with a line '# PATH'.\n"
     "JSON: one object a line.\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
@@ -65,6 +65,13 @@ static const char *endpoint_of(const struct event_line *line)
     return id ? trace_endpoint(line->trace, id) : NULL;
 }
 
+/* NULL: none. */
+static const struct statement_text *statement_of(const struct event_line *line)
+{
+    bool has_one = line->event->action == STRAY_STATEMENT;
+    return has_one ? trace_statement(line->trace, (uint32_t)line->event->value) : NULL;
+}
+
 static void print_text(const struct event_line *line)
 {
     const struct stray_event *event = line->event;
@@ -73,10 +80,11 @@ static void print_text(const struct event_line *line)
            words.resource, words.hook);
     printf(handle_is_address(event) ? "0x%" PRIx64 : "%" PRIu64, event->handle);
     printf(" %" PRIu64 " %" PRIu32, event->value, event->stack);
-    const char *endpoint = endpoint_of(line);
-    if (endpoint) {
+    const struct statement_text *statement = statement_of(line);
+    const char *text = statement ? statement->text : endpoint_of(line);
+    if (text) {
         putchar(' ');
-        print_safe(stdout, endpoint);
+        print_safe(stdout, text);
     }
     putchar('\n');
 }
@@ -91,6 +99,7 @@ static bool print_json(const struct event_line *line)
     const struct stray_event *event = line->event;
     struct words words = words_of(event);
     const char *endpoint = endpoint_of(line);
+    const struct statement_text *statement = statement_of(line);
     json_t *handle =
         handle_is_address(event) ? json_sprintf("0x%" PRIx64, event->handle) : json_number(event->handle);
     json_t *object = json_pack("{s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "pid",
@@ -101,6 +110,8 @@ static bool print_json(const struct event_line *line)
                                json_number(event->value), "stack", (json_int_t)event->stack);
     if (object && endpoint)
         json_object_set_new(object, "endpoint", json_safe(endpoint));
+    if (object && statement)
+        json_object_set_new(object, "statement", json_safe(statement->text));
     return json_print(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
 }
 

@@ -36,7 +36,8 @@ static const char usage[] =
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"
     "  --no-follow          leave child processes out (--follow: trace them, the default)\n"
     "  --spool DIR          folder for what is not yet in the trace\n"
-    "  --sql off            nothing of statements is stored (nor is it with \"normalised\", so far)\n"
+    "  --sql MODE           what is stored of SQL statements: normalised (without literals, the default),\n"
+    "                       text (an example as it was sent, with its literals) or off (hashes only)\n"
     "\n"
     "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
     "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
@@ -151,12 +152,9 @@ static int set_only(const char *list)
 
 static int set_sql(const char *mode)
 {
-    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0)
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0 || strcmp(mode, "text") == 0)
         return set("STRAY_SQL", mode);
-    if (strcmp(mode, "text") != 0)
-        return fail("--sql %s: must be normalised, text or off", mode);
-    fail("--sql text: not available yet");
-    return STATUS_REFUSED;
+    return fail("--sql %s: must be normalised, text or off", mode);
 }
 
 static int set_python_memory(const char *mode)
@@ -363,6 +361,21 @@ static int preload_shim(void)
     return status;
 }
 
+/* The shim writes over it what a program begun by libc itself must know, so it has room for a spool's path. */
+static int leave_room(const char *folder)
+{
+    const char *spool = getenv("STRAY_SPOOL");
+    size_t size = strlen(folder) + (spool ? strlen(spool) : 0) + NAME_MAX;
+    char *zeros = malloc(size + 1);
+    if (!zeros)
+        return refuse("STRAY_PREVIOUS", error_reason(-ENOMEM));
+    memset(zeros, '0', size);
+    zeros[size] = 0;
+    int status = set("STRAY_PREVIOUS", zeros);
+    free(zeros);
+    return status;
+}
+
 static int prepare_environment(const struct options *options, const char *command, bool preload)
 {
     char *folder = NULL;
@@ -373,7 +386,7 @@ static int prepare_environment(const struct options *options, const char *comman
         return status;
     status = set("STRAY_OUTPUT", folder);
     if (status == STATUS_DONE && preload)
-        status = set("STRAY_PREVIOUS", ""); /* the shim keeps it up to date, where it is */
+        status = leave_room(folder);
     free(folder);
     return status == STATUS_DONE ? status : STATUS_REFUSED;
 }

@@ -39,7 +39,12 @@ bool is_statement(unsigned hook)
     case STRAY_HOOK_PQping:
     case STRAY_HOOK_PQpingParams:
     case STRAY_HOOK_PQpipelineSync:
+    case STRAY_HOOK_PQsendPipelineSync:
     case STRAY_HOOK_PQsendFlushRequest:
+    case STRAY_HOOK_PQenterPipelineMode:
+    case STRAY_HOOK_PQexitPipelineMode:
+    case STRAY_HOOK_PQsetSingleRowMode:
+    case STRAY_HOOK_PQsetChunkedRowsMode:
         return false;
     default:
         return true;

@@ -649,6 +649,14 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     advance(lives, event);
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
+    bool of_statements = event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED;
+    if ((of_statements || event->resource == STRAY_PGCONN) && !lives->ended) {
+        int result = statements_feed(&lives->statements, event, thread);
+        if (result < 0)
+            return result;
+    }
+    if (of_statements)
+        return 0;
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
         event->action > STRAY_USED || event->action < STRAY_OPEN) {
         lives->strange++;
@@ -675,6 +683,8 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
         free(lives);
         return -ENOMEM;
     }
+    struct statements_source statements = {source->data, source->statement, source->span};
+    statements_open(&statements, &lives->statements);
     *ret_lives = lives;
     return 0;
 }
@@ -699,6 +709,7 @@ void lives_close(struct lives *lives)
     free(lives->lives);
     free(lives->peers);
     mappings_end(lives);
+    statements_close(&lives->statements);
     free(lives->forks);
     free(lives->moving);
     free(lives->node_sites);
@@ -767,6 +778,8 @@ int lives_finish(struct lives *lives)
     if (lives->deadly &&
         lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
         lives->deadly = 0; /* another thread had it blocked */
+    if (result == 0)
+        result = statements_finish(&lives->statements, lives->tc);
     if (result == 0)
         result = lives_close_up(lives);
     if (result < 0)

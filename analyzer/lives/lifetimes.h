@@ -32,6 +32,7 @@
 #include "lives/mappings.h"
 #include "lives/marks.h"
 #include "lives/resident.h"
+#include "lives/statements.h"
 #include "lives/tally.h"
 #include "lives/windows.h"
 #include "names/stacks.h"
@@ -41,13 +42,14 @@
 #define LIVES_NONE  UINT32_MAX
 #define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
 
-/* What the pass must ask of others. All callbacks are required. */
+/* What the pass must ask of others. */
 struct lives_source {
     void *data;
     const char *(*endpoint)(void *data, uint64_t id); /* NULL: unknown */
     enum closer (*closer)(void *data, uint32_t node);
     double (*seconds)(void *data, uint64_t time); /* since the process began */
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
+    const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
 };
 
@@ -204,6 +206,7 @@ struct lives {
     size_t fork_count;
     struct marks marks;
     struct memory memory;
+    struct statements statements;
     struct residents residents;
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */

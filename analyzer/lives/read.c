@@ -22,6 +22,12 @@ static enum closer driver_closer(void *data, uint32_t node)
     return node ? names_closer(((struct driver *)data)->names, node) : CLOSER_UNKNOWN;
 }
 
+static const char *driver_statement(void *data, uint64_t id)
+{
+    const struct statement_text *statement = trace_statement(((struct driver *)data)->trace, id);
+    return statement ? statement->text : NULL;
+}
+
 static double driver_seconds(void *data, uint64_t time)
 {
     return trace_seconds(((struct driver *)data)->trace, time);
@@ -58,6 +64,7 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .closer = driver_closer,
                                   .seconds = driver_seconds,
                                   .span = driver_span,
+                                  .statement = driver_statement,
                                   .end = trace_last_time(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)

@@ -133,6 +133,22 @@ static int parse_endpoint(struct defs *defs, const struct record *record)
     return 0;
 }
 
+static int parse_statement(struct defs *defs, const struct record *record)
+{
+    const struct stray_def_statement *fixed = (const void *)record->payload;
+    size_t offset = sizeof(*fixed);
+    const char *text = record->size > offset ? take_string(record, &offset) : NULL;
+    if (!text)
+        return 0;
+    struct statement_text *grown =
+        array_grow(defs->statements, &defs->statement_room, defs->statement_count, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    defs->statements = grown;
+    grown[defs->statement_count++] = (struct statement_text){record->id, fixed->hash, fixed->flags, text};
+    return 0;
+}
+
 static int parse_record(struct defs *defs, uint16_t type, const struct record *record)
 {
     switch (type) {
@@ -146,6 +162,8 @@ static int parse_record(struct defs *defs, uint16_t type, const struct record *r
     case STRAY_DEF_DATABASE:
     case STRAY_DEF_PATH:
         return parse_endpoint(defs, record);
+    case STRAY_DEF_STATEMENT:
+        return parse_statement(defs, record);
     case STRAY_DEF_NOTE:
         return parse_text(&defs->notes, record);
     case STRAY_DEF_OPTION:
@@ -208,6 +226,7 @@ void defs_free(struct defs *defs)
 {
     free(defs->codes);
     free(defs->endpoints);
+    free(defs->statements);
     free(defs->modules);
     free(defs->notes.list);
     free(defs->options.list);

@@ -27,6 +27,8 @@ struct defs {
     size_t code_count, code_room;
     struct endpoint *endpoints; /* ascending by id */
     size_t endpoint_count, endpoint_room;
+    struct statement_text *statements; /* ascending by id */
+    size_t statement_count, statement_room;
     struct module *modules;
     size_t module_count, module_room;
     struct texts notes, options, command;

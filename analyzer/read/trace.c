@@ -320,10 +320,19 @@ const struct code *trace_code(const struct trace *trace, uint32_t id)
                             : NULL;
 }
 
-static int compare_endpoint(const void *key, const void *element)
+/* Of structures whose first member is their id. */
+static int compare_id(const void *key, const void *element)
 {
-    uint64_t id = *(const uint64_t *)key, other = ((const struct endpoint *)element)->id;
+    uint64_t id = *(const uint64_t *)key, other = *(const uint64_t *)element;
     return id < other ? -1 : id > other;
+}
+
+const struct statement_text *trace_statement(const struct trace *trace, uint64_t id)
+{
+    const struct defs *defs = &trace->defs;
+    return defs->statement_count
+               ? bsearch(&id, defs->statements, defs->statement_count, sizeof(*defs->statements), compare_id)
+               : NULL;
 }
 
 const char *trace_endpoint(const struct trace *trace, uint64_t id)
@@ -331,7 +340,7 @@ const char *trace_endpoint(const struct trace *trace, uint64_t id)
     const struct defs *defs = &trace->defs;
     const struct endpoint *found = NULL;
     if (defs->endpoint_count)
-        found = bsearch(&id, defs->endpoints, defs->endpoint_count, sizeof(*found), compare_endpoint);
+        found = bsearch(&id, defs->endpoints, defs->endpoint_count, sizeof(*found), compare_id);
     return found ? found->text : NULL;
 }
 

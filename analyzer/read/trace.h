@@ -35,6 +35,14 @@ struct code {
 };
 
 /* What the trace says of its process. Unknown: 0 or NULL. */
+/* A DEF_STATEMENT. */
+struct statement_text {
+    uint64_t id;
+    uint64_t hash;    /* of the normalised text; the same in every process */
+    uint32_t flags;   /* enum stray_statement_flag */
+    const char *text; /* normalised, but for STRAY_STATEMENT_RAW */
+};
+
 struct process {
     uint32_t pid, parent_pid;
     const char *exe;
@@ -88,6 +96,7 @@ uint32_t trace_node_count(const struct trace *trace); /* largest id */
 
 /* Definitions by id; NULL if there is none of that kind. */
 const struct code *trace_code(const struct trace *trace, uint32_t id);
+const struct statement_text *trace_statement(const struct trace *trace, uint64_t id);
 const char *trace_endpoint(const struct trace *trace, uint64_t id); /* ENDPOINT, DATABASE or PATH text */
 
 /* All module records in the order they were made. */

@@ -109,6 +109,15 @@ enum stray_action {
     STRAY_USED = 23,      /* descriptor `handle` has been used value>>40 times, last (value & (2^40-1)) microseconds before
                              `time` */
 
+    STRAY_STATEMENT = 30, /* PGconn `handle`: the call `hook` begins, and sends this statement; value: its definition (0: not known) |
+                             its length in bytes << 32. What follows it up to USE has the same hook */
+    STRAY_NAMED = 31,     /* ... value: hash of the name of the prepared statement or portal that it is about */
+    STRAY_MEMBERS = 32,   /* ... value: members of its longest list, where they are many */
+    STRAY_KEY = 33,       /* ... value: keyed hash of what its last WHERE clause asks to be equal */
+    STRAY_RESULT = 34,    /* PGconn `handle`: a result has come: see STRAY_RESULT_ below */
+    STRAY_WAITED = 35,    /* this thread has waited for events in `hook`; value: how often since it last said so */
+    STRAY_BLOCKED = 36,   /* ... and was kept by the call `hook` for `value` ticks; handle: descriptor, UINT64_MAX: none; stack */
+
     STRAY_OWNER = 64,     /* this lane now belongs to thread id `handle` */
     STRAY_CLOCK_PAIR = 65,/* handle: CLOCK_MONOTONIC ns, value: CLOCK_REALTIME ns, both at `time` */
     STRAY_MEMORY = 66,    /* handle: resident bytes, value: bytes the tracer maps */
@@ -124,6 +133,16 @@ enum stray_action {
                              stand between one of PART_BEGIN and one of PART_END, by one thread */
     STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
 };
+
+/* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,
+ * five digits of base 36. Memory of the result, in units. Transaction status. Status of the result. Numbers that do not fit
+ * are as large as can be. */
+#define STRAY_RESULT_ROWS_BITS   30
+#define STRAY_RESULT_BYTES_BITS  26
+#define STRAY_RESULT_BYTES_UNIT  64u
+#define STRAY_RESULT_TRANSACTION 56 /* shift of 4 bits: PGTransactionStatusType */
+#define STRAY_RESULT_STATUS      60 /* shift of 4 bits: ExecStatusType; 15: none came, the command is over */
+#define STRAY_RESULT_NONE        15u
 
 /* What a map is, as far as the process can tell from the list of its maps. */
 enum stray_part {
@@ -195,6 +214,7 @@ enum stray_def_type {
     STRAY_DEF_NOTE = 6,     /* a sentence for the report: something could not be seen; NUL */
     STRAY_DEF_OPTION = 7,   /* "NAME=value" of one STRAY_ setting in force; NUL */
     STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
+    STRAY_DEF_STATEMENT = 12, /* struct stray_def_statement, text, NUL */
 };
 
 struct stray_def_process {
@@ -228,6 +248,19 @@ struct stray_def_code {
     uint32_t name_size;    /* bytes of qualified name, without the NUL */
 };
 _Static_assert(sizeof(struct stray_def_code) == 16, "stray_def_code");
+
+struct stray_def_statement {
+    uint64_t hash;  /* of the normalised text, which may be cut; the same in every process */
+    uint32_t flags; /* enum stray_statement_flag */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct stray_def_statement) == 16, "stray_def_statement");
+
+enum stray_statement_flag {
+    STRAY_STATEMENT_RAW = 1,    /* the text is one example as it was sent, literals and all */
+    STRAY_STATEMENT_HIDDEN = 2, /* there is no text: the user wanted none */
+    STRAY_STATEMENT_CUT = 4,    /* the text is the beginning only */
+};
 
 /* The spool: a file mapped by the traced process, holding what is not yet in the trace. */
 struct stray_spool_header {

@@ -8,6 +8,7 @@
 #include "record/young.h"
 #include "text.h"
 
+#define TRANSACTION_NONE 0 /* of PGTransactionStatusType */
 #define CONNECTION_OK 0 /* of ConnStatusType */
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
@@ -111,12 +112,34 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
     large_objects_settle(span->libpq, conn, span->hook);
 }
 
+/* Taken once a call. */
+static uint32_t stack_of(struct libpq_span *span)
+{
+    if (span->stack == 0)
+        span->stack = capture_stack(span->caller);
+    return span->stack;
+}
+
+void libpq_sends(struct libpq_span *span, const PGconn *conn, const char *text, const char *name, struct sql_parameters parameters)
+{
+    int kept = errno;
+    if (span->recorded && conn && (text || name)) {
+        int status = span->libpq->PQtransactionStatus ? span->libpq->PQtransactionStatus(conn) : TRANSACTION_NONE;
+        struct sql_call call = {text, name, parameters, handle_of(conn), stack_of(span), span->hook, status != TRANSACTION_NONE};
+        statements_sent(&call, span->begin);
+        span->begin = clock_before();
+    }
+    errno = kept;
+}
+
 void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
 {
     int kept = errno;
     if (span->recorded) {
-        uint32_t stack = capture_stack(span->caller);
+        uint32_t stack = stack_of(span);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
+        if (conn)
+            statements_result(span->libpq, span->hook, conn, result);
         emit_use(span, conn, stack);
         struct stray_event made = {clock_after(), handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
@@ -130,7 +153,7 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
 {
     int kept = errno;
     if (span->recorded)
-        emit_use(span, conn, capture_stack(span->caller));
+        emit_use(span, conn, stack_of(span));
     libpq_leave();
     errno = kept;
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the libpq hooks have in common. libpq calls itself through its exported functions, so hooks nest: only the
- * outermost call of a thread is an event. Never are connection strings, statements, parameters or error texts read.
+ * outermost call of a thread is an event. Connection strings and error texts are never read, and of statements no literal and
+ * no parameter is kept (hooks/statements.h).
  */
 #ifndef STRAY_PRELOAD_HOOKS_LIBPQ_H
 #define STRAY_PRELOAD_HOOKS_LIBPQ_H
 
+#include "hooks/statements.h"
 #include "hooks/wrap.h"
 
 struct libpq_span {
     const struct libpq *libpq;
     const void *caller;
     uint64_t begin;
+    uint32_t stack; /* 0: not yet taken */
     uint16_t hook;
     bool recorded; /* outermost, and the gate is open */
 };
@@ -26,6 +29,8 @@ int libpq_personality(int version, int actions, uint64_t class, void *exception,
 
 /* Before the real call; one of the functions below must follow it. */
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller);
+/* Before a call on `conn` that sends the statement `text` (NULL: that of `name`). */
+void libpq_sends(struct libpq_span *span, const PGconn *conn, const char *text, const char *name, struct sql_parameters parameters);
 /* After a call that made `conn` (NULL: out of memory). */
 void libpq_connected(struct libpq_span *span, PGconn *conn);
 /* After a call on `conn` that returned `result`. */

@@ -7,10 +7,12 @@
 #define STRAY_PRELOAD_PROTOTYPES_H
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <threads.h>
@@ -18,6 +20,8 @@
 
 #include "stray/hooks.h"
 
+struct addrinfo;
+struct epoll_event;
 struct rusage;
 struct termios;
 struct winsize;

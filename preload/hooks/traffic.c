@@ -109,8 +109,10 @@ static void look_for_descriptors(uint16_t hook, struct msghdr *message, const vo
 
 ssize_t stray_hook_recvmsg(int fd, struct msghdr *message, int flags)
 {
+    uint64_t begin = waiting_begin();
     ssize_t moved = REAL(recvmsg)(fd, message, flags);
     traffic_moved(fd, moved);
+    traffic_kept(STRAY_HOOK_recvmsg, fd, begin, CALLER());
     if (moved >= 0)
         look_for_descriptors(STRAY_HOOK_recvmsg, message, CALLER());
     return moved;

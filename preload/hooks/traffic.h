@@ -9,6 +9,7 @@
 #ifndef STRAY_PRELOAD_HOOKS_TRAFFIC_H
 #define STRAY_PRELOAD_HOOKS_TRAFFIC_H
 
+#include "hooks/waiting.h"
 #include "hooks/wrap.h"
 #include "state/descriptors.h"
 
@@ -23,6 +24,13 @@ static inline void traffic_moved(int fd, ssize_t result)
     struct descriptor *descriptor = descriptors_tracked(fd);
     if (UNLIKELY(descriptor != NULL))
         traffic_note(descriptor);
+}
+
+/* After a call on `fd` that began at `begin`: where it kept an event loop, and `fd` is a socket. */
+static inline void traffic_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+{
+    if (UNLIKELY(begin != 0) && descriptors_tracked(fd))
+        waiting_kept(hook, fd, begin, caller);
 }
 
 #endif

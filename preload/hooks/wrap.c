@@ -6,7 +6,9 @@
 
 #include "hooks/libpq.h"
 #include "hooks/python_memory.h"
+#include "hooks/statements.h"
 #include "hooks/traffic.h"
+#include "hooks/waiting.h"
 #include "record/young.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
@@ -87,7 +89,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     }
 
 /* Timed libpq calls; only the outermost of nested ones is an event. */
-#define BODY_TIMED(name, type, args, params, none, finish)                                                             \
+#define BODY_TIMED(name, type, args, params, none, start, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
@@ -95,25 +97,33 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
         struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, CALLER());                                      \
+        start;                                                                                                         \
         type ret = ((type(*) params)call.function)args;                                                                \
         finish;                                                                                                        \
         return ret;                                                                                                    \
     }
 #define BODY_PGCONN(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
-    BODY_TIMED(name, type, args, params, NULL, libpq_connected(&span, ret))
+    BODY_TIMED(name, type, args, params, NULL, (void)0, libpq_connected(&span, ret))
 #define BODY_PGEXEC(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
-    BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, conn, ret))
+    BODY_TIMED(name, type, args, params, NULL, (void)0, libpq_executed(&span, conn, ret))
 #define BODY_PGUSE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
-    BODY_TIMED(name, type, args, params, 0, libpq_used(&span, conn))
+    BODY_TIMED(name, type, args, params, 0, (void)0, libpq_used(&span, conn))
+
+/* Those that send a statement. */
+#define BODY_PGSQL(name, RESOURCE, ACTION, LIBRARY, type, params, args, text, label, given)                            \
+    BODY_TIMED(name, type, args, params, NULL, libpq_sends(&span, conn, text, label, given),                           \
+               libpq_executed(&span, conn, ret))
+#define BODY_PGSEND(name, RESOURCE, ACTION, LIBRARY, type, params, args, text, label, given)                           \
+    BODY_TIMED(name, type, args, params, 0, libpq_sends(&span, conn, text, label, given), libpq_used(&span, conn))
 
 #define BODY_PGMAKE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
-    BODY_TIMED(name, type, args, params, NULL, libpq_executed(&span, NULL, ret))
+    BODY_TIMED(name, type, args, params, NULL, (void)0, libpq_executed(&span, NULL, ret))
 
 #define BODY_PGNEW(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
-    BODY_TIMED(name, type, args, params, NULL, libpq_made(&span, STRAY_##RESOURCE, ret))
+    BODY_TIMED(name, type, args, params, NULL, (void)0, libpq_made(&span, STRAY_##RESOURCE, ret))
 
 #define BODY_PGTIME(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
-    BODY_TIMED(name, type, args, params, 0, libpq_timed(&span, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle)))
+    BODY_TIMED(name, type, args, params, 0, (void)0, libpq_timed(&span, STRAY_##RESOURCE, (uint64_t)(uintptr_t)(handle)))
 
 #define BODY_PGFREE(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
     type stray_hook_##name params                                                                                      \
@@ -126,12 +136,22 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         libpq_leave();                                                                                                 \
     }
 
-/* Calls that move data on a socket: no event, only a note in the descriptor's row. */
+/* Calls that move data on a socket: no event, only a note in the descriptor's row; unless they keep an event loop. */
 #define BODY_MOVES(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        uint64_t begin = waiting_begin();                                                                              \
         type ret = REAL(name) args;                                                                                    \
         traffic_moved(fd, ret);                                                                                        \
+        traffic_kept(STRAY_HOOK_##name, fd, begin, CALLER());                                                          \
+        return ret;                                                                                                    \
+    }
+
+#define BODY_WAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        type ret = REAL(name) args;                                                                                    \
+        waiting_note(STRAY_HOOK_##name);                                                                               \
         return ret;                                                                                                    \
     }
 

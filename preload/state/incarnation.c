@@ -177,40 +177,68 @@ static void remove_previous_spool(void)
 }
 
 #define PREVIOUS "STRAY_PREVIOUS="
+#define SPARE    64u /* for a successor whose spool's name is longer */
 
-size_t incarnation_description_room(void)
+static size_t digits_of(uint64_t number)
 {
-    return sizeof(PREVIOUS "::") + 2 * sizeof(process.id) + 20 + string_length(spool_path());
+    size_t count = 1;
+    while ((number /= 10) > 0)
+        count++;
+    return count;
 }
 
-bool incarnation_describe(struct text *variable)
+static size_t description_size(void)
 {
-    if (!process.traced)
-        return false;
+    return sizeof(PREVIOUS "::") - 1 + 2 * sizeof(process.id) + digits_of((uint64_t)process.pid) + string_length(spool_path());
+}
+
+/* With zeros before the pid: room for another description in its place. */
+static void describe(struct text *variable, size_t zeros)
+{
     text_string(variable, PREVIOUS);
     for (unsigned i = 0; i < sizeof(process.id); i++) {
         text_byte(variable, "0123456789abcdef"[process.id[i] >> 4]);
         text_byte(variable, "0123456789abcdef"[process.id[i] & 15]);
     }
     text_byte(variable, ':');
+    while (zeros-- > 0)
+        text_byte(variable, '0');
     text_number(variable, (uint64_t)process.pid);
     text_byte(variable, ':');
     text_string(variable, spool_path());
-    return true;
+}
+
+size_t incarnation_description_room(void)
+{
+    return description_size() + SPARE + 1;
+}
+
+bool incarnation_describe(struct text *variable)
+{
+    if (process.traced)
+        describe(variable, SPARE);
+    return process.traced;
+}
+
+/* `entry` is memory of the program's, which it may free: it is written over, byte for byte. What does not fit is nobody's:
+ * a description without an id. */
+static void overwrite(char *entry)
+{
+    size_t room = string_length(entry), size = description_size();
+    struct text text = {.at = entry, .size = room + 1};
+    if (room >= size)
+        describe(&text, room - size);
+    else
+        __builtin_memset(entry + sizeof(PREVIOUS) - 1, '0', room - (sizeof(PREVIOUS) - 1));
 }
 
 /* In the environment that libc hands on by itself: to what system() and popen() begin. Only an entry that is there is
- * replaced; `stray run` leaves one. */
+ * overwritten; `stray run` leaves one, with room. */
 static void tell_successors(void)
 {
-    static char variable[PATH_MAX + 128];
-    struct text text = TEXT(variable);
-    text.used = 0;
-    if (!incarnation_describe(&text) || text.cut)
-        return;
     for (char **entry = environ; entry && *entry; entry++)
         if (string_begins(*entry, PREVIOUS))
-            *entry = variable;
+            overwrite(*entry);
 }
 
 /* Begins this process's own trace. The gate stays shut until all is in place. */

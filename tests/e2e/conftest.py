@@ -4,10 +4,12 @@
 Run by scripts/test.sh, or by hand:  /usr/bin/python3 -m pytest tests/e2e
 STRAY_BUILD names another build folder. What is missing is an error, never a skip.
 """
+import copy
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -240,6 +242,13 @@ class Stray:
             assert product.exists(), f"{product.name}: not built"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stray-e2e-"))
         self.count = 0
+
+    def copied_to(self, folder):
+        """The tool where another user may run it: the build may stand in a folder that is nobody else's."""
+        folder.mkdir()
+        there = copy.copy(self)
+        there.path, there.shim = (pathlib.Path(shutil.copy(product, folder)) for product in (self.path, self.shim))
+        return there
 
     def new_folder(self):
         self.count += 1

@@ -158,6 +158,12 @@ def test_lineage(stray):
         child, inner, inner + (("true", START),), python + (("true", START),)])
 
 
+def test_shells_free_their_environment(stray):
+    """A shell copies its environment and frees it in its children: it must find there what it has put there."""
+    result = stray.run(["bash", "-c", "(/bin/echo one); echo $(/bin/echo two); /bin/echo three | cat; (/bin/echo four)"]).ok()
+    assert (result.stdout, result.stderr) == ("one\ntwo\nthree\nfour\n", "")
+
+
 DAEMON = """
 import os, sys
 if os.fork():

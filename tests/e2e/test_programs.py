@@ -86,6 +86,7 @@ def run_postgres(stray, place, traced):
     if traced:
         (place / "trace").mkdir()
         shell('[ "$(id -u)" != 0 ] || chown postgres: "$1"', place / "trace")
+        stray = stray.copied_to(place / "tool")
     with Server(stray, place, command, traced, user) as server:
         server.wait_for(lambda: pg("psql", "-Atc", "SELECT 1"))
         pg("pgbench", "-i", "-s", "1", "-q")

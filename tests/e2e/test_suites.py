@@ -28,7 +28,7 @@ class Suite:
         self.output = output
         self.ran = sum(map(int, re.findall(r"^Ran (\d+) tests? in", output, re.M)))
         self.skipped = sum(map(int, re.findall(r"skipped=(\d+)", output)))
-        self.failed = set(re.findall(r"^(?:FAIL|ERROR): (\w+)", output, re.M))
+        self.failed = set(re.findall(r"^(?:FAIL|ERROR): (test\w+)", output, re.M))
 
 
 @pytest.mark.parametrize("module", PARTS)

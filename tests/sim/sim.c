@@ -217,7 +217,7 @@ static double seconds(void *data, uint64_t time)
     return (double)time / SECOND;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, 0};
 
 static const struct frame *blame(void *data, uint32_t node)
 {

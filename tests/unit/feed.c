@@ -36,7 +36,19 @@ static double seconds(void *data, uint64_t time)
     return (double)time / 1e9;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, 0};
+static const char *statement(void *data, uint64_t id)
+{
+    static const char *const texts[] = {
+        [FEED_BEGIN] = "BEGIN",
+        [FEED_READ] = "SELECT n FROM accounts WHERE id = $?",
+        [FEED_READ_LOCKED] = "SELECT n FROM accounts WHERE id = $? FOR UPDATE",
+        [FEED_WRITE] = "UPDATE accounts SET n = $? WHERE id = $?",
+        [FEED_ADD] = "UPDATE accounts SET n = n + $? WHERE id = $?",
+    };
+    return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
+}
+
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, statement, 0};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {

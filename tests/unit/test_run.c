@@ -68,7 +68,6 @@ Test(run, what_is_not_there_yet)
 {
     REFUSED(125, "not available yet", "--sample", "1M", "--", "true");
     REFUSED(125, "not available yet", "--pair", "a=ret!0:b=a0", "--", "true");
-    REFUSED(125, "not available yet", "--sql", "text", "--", "true");
 }
 
 Test(run, commands_that_are_not_there)

@@ -13,6 +13,34 @@ static PGresult *run(PGconn *conn, const char *format, const char *first, const 
     return length > 0 && (size_t)length < sizeof(statement) ? PQexec(conn, statement) : NULL;
 }
 
+static int send(PGconn *conn, const char *format, const char *name)
+{
+    char statement[512];
+    int length = snprintf(statement, sizeof(statement), format, name);
+    return length > 0 && (size_t)length < sizeof(statement) ? PQsendQuery(conn, statement) : 0;
+}
+
+EXPORT int PQsendClosePrepared(PGconn *conn, const char *name)
+{
+    return send(conn, "DEALLOCATE \"%s\"", name);
+}
+
+EXPORT int PQsendClosePortal(PGconn *conn, const char *name)
+{
+    return send(conn, "CLOSE \"%s\"", name);
+}
+
+EXPORT int PQsendPipelineSync(PGconn *conn)
+{
+    return PQpipelineSync(conn);
+}
+
+/* One row is a chunk, too. */
+EXPORT int PQsetChunkedRowsMode(PGconn *conn, int size)
+{
+    return size > 0 ? PQsetSingleRowMode(conn) : 0;
+}
+
 EXPORT PGresult *PQclosePrepared(PGconn *conn, const char *name)
 {
     return run(conn, "DEALLOCATE \"%s\"%s", name, "");
@@ -38,6 +66,16 @@ EXPORT int PQcancelBlocking(PGcancelConn *cancel)
 {
     char error[256];
     return PQcancel((PGcancel *)cancel, error, sizeof(error));
+}
+
+EXPORT int PQcancelStart(PGcancelConn *cancel)
+{
+    return PQcancelBlocking(cancel);
+}
+
+EXPORT PostgresPollingStatusType PQcancelPoll(PGcancelConn *cancel)
+{
+    return cancel ? PGRES_POLLING_OK : PGRES_POLLING_FAILED;
 }
 
 EXPORT void PQcancelFinish(PGcancelConn *cancel)

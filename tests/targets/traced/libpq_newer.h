@@ -15,6 +15,13 @@ PGresult *PQchangePassword(PGconn *conn, const char *user, const char *secret);
 typedef struct pg_cancel_conn PGcancelConn;
 PGcancelConn *PQcancelCreate(PGconn *conn);
 int PQcancelBlocking(PGcancelConn *cancel);
+int PQcancelStart(PGcancelConn *cancel);
+PostgresPollingStatusType PQcancelPoll(PGcancelConn *cancel);
 void PQcancelFinish(PGcancelConn *cancel);
+
+int PQsendClosePrepared(PGconn *conn, const char *name);
+int PQsendClosePortal(PGconn *conn, const char *name);
+int PQsendPipelineSync(PGconn *conn);
+int PQsetChunkedRowsMode(PGconn *conn, int size);
 
 #endif

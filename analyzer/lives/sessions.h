@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What must be known of a connection while its events come by: what was sent and not yet answered, the transaction, and what was
+ * sent lately. For statements.c only.
+ */
+#ifndef STRAY_LIVES_SESSIONS_H
+#define STRAY_LIVES_SESSIONS_H
+
+#include "lives/statements.h"
+
+#define SESSION_PENDING 64u /* statements sent ahead, as in a pipeline; those beyond are not timed */
+#define SESSION_SEEN    16u /* different statements of a run that are told apart */
+#define SESSION_READS   16u /* rows read that are remembered */
+
+/* A statement of the run under way: of a transaction, or of a second. */
+struct session_seen {
+    uint32_t use, calls;
+    uint32_t first, last; /* positions in the run */
+    uint64_t begin, end, ticks;
+};
+
+struct session_run {
+    uint64_t begin; /* 0: none */
+    bool in_transaction;
+    uint32_t position;
+    uint32_t count;
+    struct session_seen seen[SESSION_SEEN];
+};
+
+struct session_pending {
+    uint32_t use; /* STATEMENTS_NONE: it is not counted (PQprepare ...) */
+    uint64_t sent;
+};
+
+struct session_read {
+    uint64_t key, table;
+    uint32_t use;
+};
+
+/* The statement that is being told: it is complete once another event of the connection comes. */
+struct session_telling {
+    bool under_way;
+    uint64_t time, definition, length, members, key, name;
+    uint32_t stack;
+    uint16_t hook;
+};
+
+struct session {
+    struct session_telling telling;
+    struct session_pending pending[SESSION_PENDING];
+    uint32_t pending_first, pending_count;
+    uint32_t open_stack; /* of the call that connected */
+    uint64_t last_end;   /* of a call; 0: none */
+    uint64_t begun;      /* the transaction under way; 0: none */
+    uint32_t begun_stack;
+    struct session_run run;
+    struct session_read reads[SESSION_READS];
+    uint32_t read_count;
+    uint32_t next_free; /* the next one that is to be used again, and one; 0: none */
+};
+
+/* ---- runs (loops.c) ---- */
+
+/* One more call of `use` in the session, from `begin` to `end`, which took `ticks`. */
+void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks);
+/* The run is over: what it came to is added to the uses. */
+void session_end_run(struct statements *statements, struct session *session);
+
+#endif

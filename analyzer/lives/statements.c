@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lives/statements.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "lives/internal.h"
+#include "lives/sessions.h"
+
+#define IDLE_SECONDS    1.0
+#define BLOCKED_SECONDS 0.05
+#define LOOP_WAITS      3u
+#define BUCKET_FIRST    1e-6
+
+/* Of libpq's enumerations. */
+enum { TRANSACTION_IDLE = 0, TRANSACTION_ACTIVE = 1, TRANSACTION_OPEN = 2, TRANSACTION_FAILED = 3 };
+enum { RESULT_FATAL = 7, RESULT_PIPELINE_SYNC = 10, RESULT_PIPELINE_ABORTED = 11 };
+
+double duration_of_bucket(unsigned bucket)
+{
+    return bucket == 0 ? 0 : BUCKET_FIRST * exp2((bucket - 1) / 4.0);
+}
+
+static unsigned bucket_of_duration(double seconds)
+{
+    if (seconds < BUCKET_FIRST)
+        return 0;
+    unsigned bucket = 1 + (unsigned)(4 * log2(seconds / BUCKET_FIRST));
+    return bucket < DURATION_BUCKETS ? bucket : DURATION_BUCKETS - 1;
+}
+
+/* The middle of the bucket that holds it. */
+double statement_quantile(const struct statement_use *use, double share)
+{
+    uint64_t total = 0, sum = 0;
+    for (unsigned i = 0; i < DURATION_BUCKETS; i++)
+        total += use->durations[i];
+    for (unsigned i = 0; i < DURATION_BUCKETS && total > 0; i++) {
+        sum += use->durations[i];
+        if ((double)sum >= share * (double)total)
+            return duration_of_bucket(i) * exp2(0.125);
+    }
+    return 0;
+}
+
+static double span_of(const struct statements *statements, uint64_t ticks)
+{
+    return statements->source.span(statements->source.data, ticks);
+}
+
+static uint64_t key_of(uint64_t a, uint64_t b)
+{
+    uint64_t both[] = {a, b};
+    return hash_bytes(HASH_BEGIN, both, sizeof(both));
+}
+
+/* The row of `key` in an array with its map; made, zeroed, if new. */
+static int row_of(struct map *map, uint64_t key, void *array, size_t *room, size_t *count, size_t size, uint32_t *ret_row,
+                  bool *ret_new)
+{
+    *ret_new = false;
+    if (map_get(map, key, ret_row))
+        return 0;
+    int result = room_for(array, room, *count + 1, size);
+    if (result == 0)
+        result = map_put(map, key, (uint32_t)*count);
+    if (result == 0) {
+        *ret_row = (uint32_t)(*count)++;
+        *ret_new = true;
+    }
+    return result;
+}
+
+/* ---- connections ---- */
+
+static int session_take(struct statements *statements, uint32_t *ret_session)
+{
+    if (statements->free_session) {
+        *ret_session = statements->free_session - 1;
+        statements->free_session = statements->sessions[*ret_session].next_free;
+    } else {
+        int result = room_for(&statements->sessions, &statements->session_room, statements->session_count + 1,
+                              sizeof(*statements->sessions));
+        if (result < 0)
+            return result;
+        *ret_session = (uint32_t)statements->session_count++;
+    }
+    statements->sessions[*ret_session] = (struct session){0};
+    return 0;
+}
+
+static void session_give_back(struct statements *statements, struct statement_conn *conn)
+{
+    statements->sessions[conn->session].next_free = statements->free_session;
+    statements->free_session = conn->session + 1;
+    conn->session = STATEMENTS_NONE;
+}
+
+static int conn_add(struct statements *statements, uint64_t handle, uint32_t *ret_row)
+{
+    uint32_t session = STATEMENTS_NONE;
+    int result = room_for(&statements->conns, &statements->conn_room, statements->conn_count + 1, sizeof(*statements->conns));
+    if (result == 0)
+        result = session_take(statements, &session);
+    if (result < 0)
+        return result;
+    statements->conns[statements->conn_count] =
+        (struct statement_conn){.handle = handle, .last_use = STATEMENTS_NONE, .session = session};
+    *ret_row = (uint32_t)statements->conn_count++;
+    return map_put(&statements->conn_map, handle, *ret_row);
+}
+
+static int conn_of(struct statements *statements, uint64_t handle, uint32_t *ret_row)
+{
+    if (map_get(&statements->conn_map, handle, ret_row) && !statements->conns[*ret_row].closed)
+        return 0;
+    return conn_add(statements, handle, ret_row);
+}
+
+static struct session *session_of(const struct statements *statements, uint32_t conn)
+{
+    return &statements->sessions[statements->conns[conn].session];
+}
+
+/* ---- silences in transactions ---- */
+
+static int idle_row(struct statements *statements, uint32_t stack, struct statement_idle **ret_idle)
+{
+    uint32_t row;
+    bool new;
+    int result = row_of(&statements->idle_map, stack, &statements->idles, &statements->idle_room, &statements->idle_count,
+                        sizeof(*statements->idles), &row, &new);
+    if (result < 0)
+        return result;
+    *ret_idle = &statements->idles[row];
+    if (new)
+        **ret_idle = (struct statement_idle){.stack = stack, .last_use = STATEMENTS_NONE};
+    return 0;
+}
+
+/* The connection was silent from the end of its last call to `time`; `left`: and nothing came after. */
+static int silent_until(struct statements *statements, uint32_t conn, uint64_t time, bool left)
+{
+    const struct session *session = session_of(statements, conn);
+    if (session->begun == 0 || session->last_end == 0 || time <= session->last_end ||
+        span_of(statements, time - session->last_end) < IDLE_SECONDS)
+        return 0;
+    struct statement_idle *idle;
+    int result = idle_row(statements, session->begun_stack, &idle);
+    if (result < 0)
+        return result;
+    uint64_t ticks = time - session->last_end;
+    if (idle->times++ == 0)
+        idle->first = session->last_end;
+    idle->last = session->last_end;
+    idle->ticks += ticks;
+    idle->connections += left;
+    if (ticks > idle->longest) {
+        idle->longest = ticks;
+        idle->last_use = statements->conns[conn].last_use;
+        idle->failed = statements->conns[conn].status == TRANSACTION_FAILED;
+    }
+    return 0;
+}
+
+/* What a call left the connection in. */
+static void transaction_seen(struct statements *statements, uint32_t conn, uint8_t status, uint64_t sent, uint32_t stack, uint64_t time)
+{
+    struct session *session = session_of(statements, conn);
+    struct statement_conn *about = &statements->conns[conn];
+    if (status == TRANSACTION_ACTIVE)
+        return;
+    bool inside = status == TRANSACTION_OPEN || status == TRANSACTION_FAILED;
+    about->status = status;
+    if (inside && session->begun == 0) {
+        session_end_run(statements, session);
+        session->begun = sent;
+        session->begun_stack = stack;
+    } else if (!inside && session->begun != 0) {
+        session_end_run(statements, session);
+        about->in_transaction += time - session->begun;
+        session->begun = 0;
+        session->read_count = 0;
+    }
+}
+
+/* ---- statements ---- */
+
+static int use_row(struct statements *statements, const struct session_telling *telling, uint32_t *ret_row)
+{
+    bool new;
+    int result = row_of(&statements->use_map, key_of(telling->definition, telling->stack), &statements->uses,
+                        &statements->use_room, &statements->use_count, sizeof(*statements->uses), ret_row, &new);
+    if (result < 0 || !new)
+        return result;
+    struct statement_use *use = &statements->uses[*ret_row];
+    *use = (struct statement_use){.definition = telling->definition, .stack = telling->stack, .hook = telling->hook,
+                                  .first = telling->time, .overwrites_of = STATEMENTS_NONE};
+    const char *(*text)(void *, uint64_t) = statements->source.text;
+    sql_words_read(text ? text(statements->source.data, telling->definition) : NULL, &use->words);
+    return 0;
+}
+
+/* Which are about a prepared statement, and execute nothing. */
+static bool executes(uint16_t hook)
+{
+    switch (hook) {
+    case STRAY_HOOK_PQprepare:
+    case STRAY_HOOK_PQsendPrepare:
+    case STRAY_HOOK_PQdescribePrepared:
+    case STRAY_HOOK_PQdescribePortal:
+    case STRAY_HOOK_PQsendDescribePrepared:
+    case STRAY_HOOK_PQsendDescribePortal:
+    case STRAY_HOOK_PQclosePrepared:
+    case STRAY_HOOK_PQclosePortal:
+    case STRAY_HOOK_PQsendClosePrepared:
+    case STRAY_HOOK_PQsendClosePortal:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Whoever sends does not wait: the answer comes by PQgetResult. */
+static bool waits(uint16_t hook)
+{
+    switch (hook) {
+    case STRAY_HOOK_PQexec:
+    case STRAY_HOOK_PQexecParams:
+    case STRAY_HOOK_PQexecPrepared:
+    case STRAY_HOOK_PQprepare:
+    case STRAY_HOOK_PQdescribePrepared:
+    case STRAY_HOOK_PQdescribePortal:
+    case STRAY_HOOK_PQclosePrepared:
+    case STRAY_HOOK_PQclosePortal:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void remember_read(struct session *session, const struct session_telling *telling, const struct sql_words *words, uint32_t use)
+{
+    if (session->read_count == SESSION_READS)
+        memmove(session->reads, session->reads + 1, --session->read_count * sizeof(*session->reads));
+    session->reads[session->read_count++] = (struct session_read){telling->key, words->table, use};
+}
+
+static void look_for_read(const struct session *session, const struct session_telling *telling, struct statement_use *use)
+{
+    for (uint32_t i = 0; i < session->read_count; i++) {
+        const struct session_read *read = &session->reads[i];
+        if (read->key != telling->key || read->table != use->words.table)
+            continue;
+        use->overwrites++;
+        use->overwrites_of = read->use;
+        return;
+    }
+}
+
+/* Reading a row and writing it again, with a value that was made of what was read, loses what others wrote meanwhile. */
+static void follow_keys(struct statements *statements, struct session *session, const struct session_telling *telling, uint32_t row)
+{
+    struct statement_use *use = &statements->uses[row];
+    if (telling->key == 0 || use->words.table == 0)
+        return;
+    if (use->words.selects && !use->words.locks)
+        remember_read(session, telling, &use->words, row);
+    else if (use->words.updates && use->words.constants)
+        look_for_read(session, telling, use);
+}
+
+static int count_connection(struct statements *statements, uint32_t row, uint32_t conn)
+{
+    uint64_t key = key_of(row, conn);
+    uint32_t known;
+    if (map_get(&statements->pair_map, key, &known))
+        return 0;
+    statements->uses[row].connections++;
+    return map_put(&statements->pair_map, key, 1);
+}
+
+static int count_call(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t *ret_row)
+{
+    int result = use_row(statements, telling, ret_row);
+    if (result < 0)
+        return result;
+    struct statement_use *use = &statements->uses[*ret_row];
+    use->calls++;
+    use->last = telling->time;
+    if (telling->length > use->length_most)
+        use->length_most = telling->length;
+    if (telling->members > use->members_most)
+        use->members_most = telling->members;
+    if (!use->words.control) {
+        statements->conns[conn].last_use = *ret_row;
+        statements->conns[conn].statements++;
+    }
+    follow_keys(statements, session_of(statements, conn), telling, *ret_row);
+    return count_connection(statements, *ret_row, conn);
+}
+
+static void push_pending(struct session *session, uint32_t use, uint64_t sent)
+{
+    if (session->pending_count < SESSION_PENDING)
+        session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING] =
+            (struct session_pending){use, sent};
+}
+
+/* All that is told of a statement has been told. */
+static int tell_end(struct statements *statements, uint32_t conn)
+{
+    struct session *session = session_of(statements, conn);
+    struct session_telling telling = session->telling;
+    if (!telling.under_way)
+        return 0;
+    session->telling.under_way = false;
+    uint64_t name = key_of(statements->conns[conn].handle, telling.name);
+    uint32_t definition, row = STATEMENTS_NONE;
+    if (telling.definition == 0 && telling.name && map_get(&statements->name_map, name, &definition))
+        telling.definition = definition;
+    int result = 0;
+    if (telling.definition && telling.name)
+        result = map_put(&statements->name_map, name, (uint32_t)telling.definition);
+    if (result == 0 && executes(telling.hook))
+        result = count_call(statements, conn, &telling, &row);
+    if (result == 0)
+        push_pending(session_of(statements, conn), row, telling.time);
+    return result;
+}
+
+static int tell(struct statements *statements, uint32_t conn, const struct stray_event *event)
+{
+    struct session_telling *telling = &session_of(statements, conn)->telling;
+    switch (event->action) {
+    case STRAY_NAMED:
+        telling->name = event->value;
+        return 0;
+    case STRAY_MEMBERS:
+        telling->members = event->value;
+        return 0;
+    case STRAY_KEY:
+        telling->key = event->value;
+        return 0;
+    default:
+        break;
+    }
+    int result = tell_end(statements, conn);
+    if (result == 0)
+        result = silent_until(statements, conn, event->time, false);
+    telling = &session_of(statements, conn)->telling;
+    *telling = (struct session_telling){.under_way = true, .time = event->time, .definition = (uint32_t)event->value,
+                                        .length = event->value >> 32, .stack = event->stack, .hook = event->hook};
+    return result;
+}
+
+/* ---- answers ---- */
+
+static void timed(struct statements *statements, uint32_t conn, const struct session_pending *pending, uint64_t end, uint64_t ticks)
+{
+    statements->conns[conn].busy += ticks;
+    if (pending->use == STATEMENTS_NONE)
+        return;
+    struct statement_use *use = &statements->uses[pending->use];
+    use->ticks += ticks;
+    use->durations[bucket_of_duration(span_of(statements, ticks))]++;
+    if (ticks > use->longest)
+        use->longest = ticks;
+    if (!use->words.control)
+        session_called(statements, session_of(statements, conn), pending->use, pending->sent, end, ticks);
+}
+
+static bool pop_pending(struct session *session, struct session_pending *ret_pending)
+{
+    if (session->pending_count == 0)
+        return false;
+    *ret_pending = session->pending[session->pending_first];
+    session->pending_first = (session->pending_first + 1) % SESSION_PENDING;
+    session->pending_count--;
+    return true;
+}
+
+static void count_result(struct statement_use *use, uint64_t value)
+{
+    unsigned status = (unsigned)(value >> STRAY_RESULT_STATUS);
+    uint64_t rows = value & ((UINT64_C(1) << STRAY_RESULT_ROWS_BITS) - 1);
+    uint64_t bytes = (value >> STRAY_RESULT_ROWS_BITS & ((UINT64_C(1) << STRAY_RESULT_BYTES_BITS) - 1)) * STRAY_RESULT_BYTES_UNIT;
+    use->results++;
+    use->bytes += bytes;
+    if (bytes > use->bytes_most)
+        use->bytes_most = bytes;
+    if (status == RESULT_FATAL || status == RESULT_PIPELINE_ABORTED) {
+        use->errors++;
+        return;
+    }
+    use->rows += rows;
+    if (rows > use->rows_most)
+        use->rows_most = rows;
+}
+
+static int answered(struct statements *statements, uint32_t conn, const struct stray_event *event)
+{
+    int result = tell_end(statements, conn);
+    struct session *session = session_of(statements, conn);
+    struct session_pending head = {STATEMENTS_NONE, event->time};
+    bool pending = session->pending_count > 0, over = event->value >> STRAY_RESULT_STATUS == STRAY_RESULT_NONE;
+    if (pending)
+        head = session->pending[session->pending_first];
+    uint32_t stack = head.use == STATEMENTS_NONE ? 0 : statements->uses[head.use].stack;
+    if (!over && head.use != STATEMENTS_NONE && event->value >> STRAY_RESULT_STATUS != RESULT_PIPELINE_SYNC)
+        count_result(&statements->uses[head.use], event->value);
+    if (over && pop_pending(session, &head))
+        timed(statements, conn, &head, event->time, event->time - head.sent);
+    transaction_seen(statements, conn, event->value >> STRAY_RESULT_TRANSACTION & 15, head.sent, stack, event->time);
+    return result;
+}
+
+static int called(struct statements *statements, uint32_t conn, const struct stray_event *event)
+{
+    int result = tell_end(statements, conn);
+    struct session *session = session_of(statements, conn);
+    struct session_pending head;
+    if (waits(event->hook) && pop_pending(session, &head))
+        timed(statements, conn, &head, event->time, event->value);
+    session->last_end = event->time;
+    return result;
+}
+
+static int conn_ended(struct statements *statements, uint32_t conn, uint64_t time)
+{
+    int result = tell_end(statements, conn);
+    if (result == 0)
+        result = silent_until(statements, conn, time, true);
+    struct session *session = session_of(statements, conn);
+    session_end_run(statements, session);
+    if (session->begun != 0 && time > session->begun)
+        statements->conns[conn].in_transaction += time - session->begun;
+    session_give_back(statements, &statements->conns[conn]);
+    return result;
+}
+
+/* ---- event loops ---- */
+
+static int waited(struct statements *statements, const struct stray_event *event, uint32_t thread)
+{
+    uint32_t before = 0;
+    map_get(&statements->loop_map, thread, &before);
+    uint64_t sum = before + event->value;
+    return map_put(&statements->loop_map, thread, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+}
+
+static bool is_loop(const struct statements *statements, uint32_t thread)
+{
+    uint32_t waits_seen = 0;
+    return map_get(&statements->loop_map, thread, &waits_seen) && waits_seen >= LOOP_WAITS;
+}
+
+static int kept(struct statements *statements, uint16_t hook, uint32_t stack, uint64_t time, uint64_t ticks)
+{
+    uint32_t row;
+    bool new;
+    if (span_of(statements, ticks) < BLOCKED_SECONDS)
+        return 0;
+    int result = row_of(&statements->blocked_map, key_of(stack, hook), &statements->blocked, &statements->blocked_room,
+                        &statements->blocked_count, sizeof(*statements->blocked), &row, &new);
+    if (result < 0)
+        return result;
+    struct statement_blocked *blocked = &statements->blocked[row];
+    if (new)
+        *blocked = (struct statement_blocked){.stack = stack, .hook = hook, .first = time};
+    blocked->calls++;
+    blocked->ticks += ticks;
+    blocked->last = time;
+    if (ticks > blocked->longest)
+        blocked->longest = ticks;
+    return 0;
+}
+
+/* ---- the pass ---- */
+
+static int pgconn_fed(struct statements *statements, const struct stray_event *event, uint32_t thread)
+{
+    uint32_t conn;
+    int result = event->action == STRAY_OPEN ? conn_add(statements, event->handle, &conn)
+                                             : conn_of(statements, event->handle, &conn);
+    if (result < 0)
+        return result;
+    switch (event->action) {
+    case STRAY_OPEN:
+        statements->conns[conn].birth = event->time;
+        session_of(statements, conn)->open_stack = event->stack;
+        return 0;
+    case STRAY_STATEMENT:
+    case STRAY_NAMED:
+    case STRAY_MEMBERS:
+    case STRAY_KEY:
+        return tell(statements, conn, event);
+    case STRAY_RESULT:
+        return answered(statements, conn, event);
+    case STRAY_DURATION:
+        return is_loop(statements, thread)
+                   ? kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
+                   : 0;
+    case STRAY_USE:
+        result = called(statements, conn, event);
+        if (result == 0 && is_loop(statements, thread))
+            result = kept(statements, event->hook, event->stack, event->time, event->value);
+        return result;
+    case STRAY_CLOSE:
+        result = conn_ended(statements, conn, event->time);
+        statements->conns[conn].closed = true;
+        return result;
+    default:
+        return 0;
+    }
+}
+
+void statements_open(const struct statements_source *source, struct statements *ret_statements)
+{
+    *ret_statements = (struct statements){.source = *source};
+}
+
+int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread)
+{
+    if (event->action == STRAY_WAITED)
+        return waited(statements, event, thread);
+    if (event->action == STRAY_BLOCKED)
+        return kept(statements, event->hook, event->stack, event->time, event->value);
+    return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;
+}
+
+int statements_finish(struct statements *statements, uint64_t tc)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < statements->conn_count && result == 0; i++)
+        if (!statements->conns[i].closed)
+            result = conn_ended(statements, i, tc);
+    return result;
+}
+
+void statements_close(struct statements *statements)
+{
+    free(statements->uses);
+    free(statements->idles);
+    free(statements->blocked);
+    free(statements->conns);
+    free(statements->sessions);
+    map_clear(&statements->use_map);
+    map_clear(&statements->idle_map);
+    map_clear(&statements->blocked_map);
+    map_clear(&statements->conn_map);
+    map_clear(&statements->name_map);
+    map_clear(&statements->pair_map);
+    map_clear(&statements->loop_map);
+    *statements = (struct statements){0};
+}

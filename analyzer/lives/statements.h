@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the events of libpq's calls, in the order of time, to figures: per statement and the place that sends it; per
+ * transaction's place; per connection; and what keeps event loops. One pass; memory grows with places, with prepared
+ * statements and with connections, never with calls.
+ *
+ * A statement's time is that of the call where the call waits for the answer, else from sending it to the end of its last result.
+ *
+ * Ownership: a struct statements owns everything reachable from it. Not thread safe.
+ */
+#ifndef STRAY_LIVES_STATEMENTS_H
+#define STRAY_LIVES_STATEMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lives/map.h"
+#include "lives/sql_words.h"
+#include "stray/format.h"
+#include "stray/hooks.h"
+
+#define STATEMENTS_NONE  UINT32_MAX
+#define DURATION_BUCKETS 128u /* four an octave from a microsecond */
+
+/* What the pass must ask of others. */
+struct statements_source {
+    void *data;
+    const char *(*text)(void *data, uint64_t definition); /* normalised; NULL: not known */
+    double (*span)(void *data, uint64_t ticks);           /* seconds */
+};
+
+/* The same statement again and again on one connection: within one transaction, or else within a second, with few others
+ * between. */
+struct statement_loops {
+    uint64_t runs, calls; /* of at least 5; of the calls in them */
+    uint64_t ticks;       /* that these calls took */
+    uint32_t longest;     /* calls of the longest run */
+    uint64_t longest_ticks; /* from its first to its last call's end */
+    bool in_transaction;  /* the longest one was */
+};
+
+/* A statement sent from one place. */
+struct statement_use {
+    uint64_t definition; /* of its text; 0: not known */
+    uint32_t stack;
+    uint16_t hook;
+    struct sql_words words;
+    uint64_t calls, errors;
+    uint64_t ticks, longest;                /* all calls; the longest one */
+    uint32_t durations[DURATION_BUCKETS];   /* calls by time */
+    uint64_t results, rows, rows_most;      /* rows returned, or touched by what returns none */
+    uint64_t bytes, bytes_most;             /* memory of results */
+    uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
+    uint64_t connections;                   /* that it was sent on */
+    uint64_t first, last;                   /* event times */
+    struct statement_loops loops;
+    uint64_t overwrites;   /* UPDATE: of what had been read on the same connection, in the same transaction, with no lock */
+    uint32_t overwrites_of; /* ... by this one, the last time; STATEMENTS_NONE: never */
+};
+
+/* Where transactions begin that were then left idle for a second or more. */
+struct statement_idle {
+    uint32_t stack;      /* of the statement that began them */
+    uint64_t times, ticks, longest; /* silences of a second and more */
+    uint32_t last_use;   /* the statement before the longest one; STATEMENTS_NONE: not known */
+    uint64_t connections; /* left so at the end, or at their close */
+    bool failed;         /* the longest one was of a transaction with an error */
+    uint64_t first, last; /* when silences began */
+};
+
+/* A call that kept a thread from waiting for events. */
+struct statement_blocked {
+    uint32_t stack;
+    uint16_t hook;
+    uint64_t calls, ticks, longest; /* of at least 50 ms */
+    uint64_t first, last;
+};
+
+/* What one PGconn did. */
+struct statement_conn {
+    uint64_t handle, birth; /* birth: time of its OPEN; 0: it was not seen */
+    uint64_t statements;
+    uint64_t busy, in_transaction; /* ticks */
+    uint32_t last_use;             /* STATEMENTS_NONE: none */
+    uint8_t status;                /* PGTransactionStatusType, last seen */
+    bool closed;
+    uint32_t session; /* private; STATEMENTS_NONE: it is over */
+};
+
+struct statements {
+    struct statement_use *uses;
+    size_t use_count;
+    struct statement_idle *idles;
+    size_t idle_count;
+    struct statement_blocked *blocked;
+    size_t blocked_count;
+    struct statement_conn *conns; /* in the order in which they were first seen */
+    size_t conn_count;
+
+    /* private */
+    struct statements_source source;
+    struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
+    struct map loop_map; /* by thread: how often it has waited for events */
+    struct session *sessions; /* of open connections */
+    uint32_t free_session;    /* the first one that is to be used again, and one; 0: none */
+    size_t use_room, idle_room, blocked_room, conn_room, session_room, session_count;
+};
+
+/* `source` is copied; what its data points to must outlive the statements. */
+void statements_open(const struct statements_source *source, struct statements *ret_statements);
+void statements_close(struct statements *statements);
+/* The next event in time order, of whatever kind. -ENOMEM only. */
+int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread);
+/* At the end: `tc` is the time up to which silences count. */
+int statements_finish(struct statements *statements, uint64_t tc);
+
+/* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of calls did not exceed. */
+double duration_of_bucket(unsigned bucket);
+double statement_quantile(const struct statement_use *use, double share);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/waiting.h"
+
+#include <errno.h>
+#include <netdb.h>
+
+#define KEPT_MIN(ticks_per_second) ((ticks_per_second) / 100)
+
+struct waiting waiting_threads[SPOOL_LANES_MAX];
+
+/* Threads without a lane have done nothing that could be told. */
+static struct waiting *row_of_this_thread(void)
+{
+    struct stray_lane *lane = thread_self.lane;
+    if (!lane || lane->number >= SPOOL_LANES_MAX)
+        return NULL;
+    struct waiting *row = &waiting_threads[lane->number];
+    if (row->owner != lane->owner)
+        *row = (struct waiting){.owner = lane->owner};
+    return row;
+}
+
+void waiting_note(uint16_t hook)
+{
+    if (!gate_open(GATE_TRACED) || thread_self.flags != 0 || thread_self.libpq_depth != 0)
+        return;
+    struct waiting *row = row_of_this_thread();
+    if (!row)
+        return;
+    uint64_t now = clock_before();
+    row->since++;
+    row->count += row->count < WAITING_OFTEN;
+    if (row->told != 0 && now - row->told < clock_ticks_per_second)
+        return;
+    row->told = now;
+    emit_at(now, STRAY_WAITED, STRAY_RESOURCE_NONE, hook, 0, row->since, 0);
+    row->since = 0;
+}
+
+void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+{
+    if (LIKELY(begin == 0) || !gate_open(GATE_TRACED))
+        return;
+    uint64_t now = clock_before();
+    if (now - begin < KEPT_MIN(clock_ticks_per_second))
+        return;
+    int kept = errno;
+    emit_at(now, STRAY_BLOCKED, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));
+    errno = kept;
+}
+
+int stray_hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    uint64_t begin = waiting_begin();
+    int status = REAL(getaddrinfo)(node, service, hints, result);
+    waiting_kept(STRAY_HOOK_getaddrinfo, -1, begin, CALLER());
+    return status;
+}

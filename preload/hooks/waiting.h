@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Threads that wait for events, as event loops do: noted, so that calls that keep them from it can be told. The rules of
+ * wrap.h hold.
+ */
+#ifndef STRAY_PRELOAD_HOOKS_WAITING_H
+#define STRAY_PRELOAD_HOOKS_WAITING_H
+
+#include "hooks/wrap.h"
+#include "record/spool.h"
+
+#define WAITING_OFTEN 3u
+
+struct waiting {
+    uint64_t told; /* event time */
+    uint32_t owner;
+    uint32_t since; /* waits since it was told */
+    uint32_t count; /* waits of this owner, up to WAITING_OFTEN */
+};
+
+extern struct waiting waiting_threads[SPOOL_LANES_MAX]; /* by lane number; written by the lane's owner */
+
+/* After this thread has waited in `hook`. Leaves errno alone. */
+void waiting_note(uint16_t hook);
+/* After a call on `fd` (-1: none) that began at `begin`, that of waiting_begin(). Leaves errno alone. */
+void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller);
+
+/* Whether this thread has waited often, and is not inside libpq, whose calls are timed as such. A lane may have had another
+ * owner. */
+static inline bool waiting_often(void)
+{
+    const struct stray_lane *lane = thread_self.lane;
+    if (!lane || lane->number >= SPOOL_LANES_MAX || thread_self.libpq_depth != 0)
+        return false;
+    const struct waiting *row = &waiting_threads[lane->number];
+    return UNLIKELY(row->count >= WAITING_OFTEN) && row->owner == lane->owner;
+}
+
+/* Before a call that may keep an event loop; 0: this thread is none. */
+static inline uint64_t waiting_begin(void)
+{
+    return waiting_often() ? clock_before() : 0;
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <criterion/criterion.h>
+
+#include "feed.h"
+
+#define CONN 0x1000
+#define IDLE UINT64_C(0)
+#define OPEN UINT64_C(2)
+#define TUPLES UINT64_C(2)
+#define FATAL  UINT64_C(7)
+
+static struct feed feed;
+
+static const struct statements *statements(void)
+{
+    return &feed.lives->statements;
+}
+
+static uint64_t result_of(uint64_t status, uint64_t transaction, uint64_t bytes, uint64_t rows)
+{
+    return status << STRAY_RESULT_STATUS | transaction << STRAY_RESULT_TRANSACTION |
+           bytes / STRAY_RESULT_BYTES_UNIT << STRAY_RESULT_ROWS_BITS | rows;
+}
+
+static void begin(void)
+{
+    feed_open(&feed);
+    feed_pg_connect(&feed, CONN, 5, 1);
+}
+
+static void end(void)
+{
+    feed_exit(&feed);
+    feed_finish(&feed);
+}
+
+static void on_conn(unsigned hook, unsigned action, uint64_t value, uint32_t stack)
+{
+    feed_hook(&feed, hook, action, STRAY_PGCONN, CONN, value, stack);
+}
+
+/* PQexec of a statement that takes `ticks`. */
+static void execute(uint64_t definition, uint64_t key, uint64_t transaction, uint64_t ticks, uint32_t stack)
+{
+    on_conn(STRAY_HOOK_PQexec, STRAY_STATEMENT, definition | UINT64_C(50) << 32, stack);
+    if (key)
+        on_conn(STRAY_HOOK_PQexec, STRAY_KEY, key, 0);
+    feed_wait(&feed, ticks);
+    on_conn(STRAY_HOOK_PQexec, STRAY_RESULT, result_of(TUPLES, transaction, 640, 3), 0);
+    on_conn(STRAY_HOOK_PQexec, STRAY_USE, ticks, stack);
+}
+
+static const struct statement_use *use_at(uint64_t definition, uint32_t stack)
+{
+    for (size_t i = 0; i < statements()->use_count; i++)
+        if (statements()->uses[i].definition == definition && statements()->uses[i].stack == stack)
+            return &statements()->uses[i];
+    cr_assert_fail("no use of %lu at %u", (unsigned long)definition, stack);
+    return NULL;
+}
+
+Test(statements, calls_are_counted_by_text_and_place)
+{
+    begin();
+    for (int i = 0; i < 3; i++)
+        execute(FEED_READ, 0, IDLE, 10 * MS, 7);
+    execute(FEED_READ, 0, IDLE, 30 * MS, 8);
+    end();
+    const struct statement_use *use = use_at(FEED_READ, 7);
+    cr_expect_eq(use->calls, 3);
+    cr_expect_eq(use->rows, 9);
+    cr_expect_eq(use->bytes, 3 * 640);
+    cr_expect_eq(use->ticks, 30 * MS);
+    cr_expect_eq(use->connections, 1);
+    cr_expect_eq(use->length_most, 50);
+    cr_expect(statement_quantile(use, 0.5) > 0.008 && statement_quantile(use, 0.5) < 0.012);
+    cr_expect_eq(use_at(FEED_READ, 8)->longest, 30 * MS);
+    cr_expect_eq(statements()->conns[0].statements, 4);
+    feed_close_all(&feed);
+}
+
+Test(statements, errors_have_no_rows)
+{
+    begin();
+    on_conn(STRAY_HOOK_PQexec, STRAY_STATEMENT, FEED_READ, 7);
+    on_conn(STRAY_HOOK_PQexec, STRAY_RESULT, result_of(FATAL, IDLE, 64, 12345), 0);
+    on_conn(STRAY_HOOK_PQexec, STRAY_USE, MS, 7);
+    end();
+    cr_expect_eq(use_at(FEED_READ, 7)->errors, 1);
+    cr_expect_eq(use_at(FEED_READ, 7)->rows, 0);
+    feed_close_all(&feed);
+}
+
+Test(statements, prepared_ones_are_known_by_their_names)
+{
+    begin();
+    on_conn(STRAY_HOOK_PQprepare, STRAY_STATEMENT, FEED_READ, 6);
+    on_conn(STRAY_HOOK_PQprepare, STRAY_NAMED, 99, 0);
+    on_conn(STRAY_HOOK_PQprepare, STRAY_USE, MS, 6);
+    for (int i = 0; i < 2; i++) {
+        on_conn(STRAY_HOOK_PQexecPrepared, STRAY_STATEMENT, 0, 7);
+        on_conn(STRAY_HOOK_PQexecPrepared, STRAY_NAMED, 99, 0);
+        on_conn(STRAY_HOOK_PQexecPrepared, STRAY_USE, MS, 7);
+    }
+    end();
+    cr_expect_eq(statements()->use_count, 1, "making one is not executing it");
+    cr_expect_eq(use_at(FEED_READ, 7)->calls, 2);
+    feed_close_all(&feed);
+}
+
+/* Two sent ahead; each answer goes on until a call returns none. */
+Test(statements, answers_belong_to_what_was_sent_first)
+{
+    begin();
+    on_conn(STRAY_HOOK_PQsendQuery, STRAY_STATEMENT, FEED_READ, 7);
+    on_conn(STRAY_HOOK_PQsendQuery, STRAY_USE, 0, 7);
+    on_conn(STRAY_HOOK_PQsendQuery, STRAY_STATEMENT, FEED_WRITE, 8);
+    on_conn(STRAY_HOOK_PQsendQuery, STRAY_USE, 0, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        feed_wait(&feed, 20 * MS);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(TUPLES, 1, 0, i + 1), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 9);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(STRAY_RESULT_NONE, IDLE, 0, 0), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 9);
+    }
+    end();
+    cr_expect_eq(use_at(FEED_READ, 7)->rows, 1);
+    cr_expect_eq(use_at(FEED_WRITE, 8)->rows, 2);
+    cr_expect(use_at(FEED_READ, 7)->ticks >= 20 * MS && use_at(FEED_READ, 7)->ticks < 21 * MS);
+    cr_expect(use_at(FEED_WRITE, 8)->ticks >= 40 * MS);
+    feed_close_all(&feed);
+}
+
+Test(statements, silences_in_transactions_belong_to_what_began_them)
+{
+    begin();
+    execute(FEED_BEGIN, 0, OPEN, MS, 7);
+    feed_wait(&feed, 900 * MS);
+    execute(FEED_READ, 0, OPEN, MS, 8);
+    feed_wait(&feed, 3000 * MS);
+    execute(FEED_READ, 0, IDLE, MS, 9);
+    feed_wait(&feed, 9000 * MS); /* idle, and in no transaction */
+    execute(FEED_BEGIN, 0, OPEN, MS, 10);
+    feed_wait(&feed, 2000 * MS);
+    end();
+    cr_assert_eq(statements()->idle_count, 2);
+    const struct statement_idle *idle = statements()->idles;
+    cr_expect_eq(idle[0].stack, 7);
+    cr_expect_eq(idle[0].times, 1);
+    cr_expect(idle[0].longest >= 3000 * MS && idle[0].longest < 3001 * MS);
+    cr_expect_eq(idle[0].connections, 0);
+    cr_expect_eq(statements()->uses[idle[0].last_use].stack, 8);
+    cr_expect_eq(idle[1].stack, 10);
+    cr_expect_eq(idle[1].connections, 1, "it was left so");
+    feed_close_all(&feed);
+}
+
+static void run_of(unsigned count, unsigned others, uint64_t transaction)
+{
+    begin();
+    if (transaction)
+        execute(FEED_BEGIN, 0, OPEN, MS, 6);
+    for (unsigned i = 0; i < count; i++) {
+        execute(FEED_READ, 0, transaction, MS, 7);
+        feed_wait(&feed, transaction ? 2000 * MS : MS);
+        for (unsigned k = 0; k < (i % 2 ? others : 0); k++)
+            execute(FEED_ADD, 0, transaction, MS, 8);
+    }
+    end();
+}
+
+Test(statements, loops_are_runs_on_one_connection)
+{
+    run_of(12, 0, IDLE);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.longest, 12);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.runs, 1);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.calls, 12);
+    cr_expect_not(use_at(FEED_READ, 7)->loops.in_transaction);
+    feed_close_all(&feed);
+    run_of(10, 0, OPEN);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.longest, 10, "a transaction may take its time");
+    cr_expect(use_at(FEED_READ, 7)->loops.in_transaction);
+    feed_close_all(&feed);
+    run_of(4, 0, IDLE);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.runs, 0, "too few");
+    feed_close_all(&feed);
+    run_of(20, 1, IDLE);
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.runs, 0, "too many others between");
+    feed_close_all(&feed);
+}
+
+Test(statements, what_is_spread_over_seconds_is_no_loop)
+{
+    begin();
+    for (unsigned i = 0; i < 30; i++) {
+        execute(FEED_READ, 0, IDLE, MS, 7);
+        feed_wait(&feed, 400 * MS);
+    }
+    end();
+    cr_expect_eq(use_at(FEED_READ, 7)->loops.runs, 0);
+    feed_close_all(&feed);
+}
+
+static uint64_t overwrites(uint64_t read, uint64_t write, uint64_t written_key)
+{
+    begin();
+    execute(FEED_BEGIN, 0, OPEN, MS, 6);
+    execute(read, 42, OPEN, MS, 7);
+    execute(write, written_key, OPEN, MS, 8);
+    end();
+    uint64_t count = use_at(write, 8)->overwrites;
+    feed_close_all(&feed);
+    return count;
+}
+
+Test(statements, what_was_read_and_is_written_again)
+{
+    cr_expect_eq(overwrites(FEED_READ, FEED_WRITE, 42), 1);
+    cr_expect_eq(overwrites(FEED_READ, FEED_WRITE, 43), 0, "another row");
+    cr_expect_eq(overwrites(FEED_READ_LOCKED, FEED_WRITE, 42), 0, "it was locked");
+    cr_expect_eq(overwrites(FEED_READ, FEED_ADD, 42), 0, "the server adds");
+}
+
+Test(statements, reads_of_another_transaction_do_not_count)
+{
+    begin();
+    execute(FEED_BEGIN, 0, OPEN, MS, 6);
+    execute(FEED_READ, 42, IDLE, MS, 7);
+    execute(FEED_BEGIN, 0, OPEN, MS, 6);
+    execute(FEED_WRITE, 42, IDLE, MS, 8);
+    end();
+    cr_expect_eq(use_at(FEED_WRITE, 8)->overwrites, 0);
+    feed_close_all(&feed);
+}
+
+Test(statements, loops_that_wait_for_events_are_kept_by_long_calls)
+{
+    begin();
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7);
+    feed_hook(&feed, STRAY_HOOK_epoll_wait, STRAY_WAITED, STRAY_RESOURCE_NONE, 0, 1, 0);
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7);
+    feed_hook(&feed, STRAY_HOOK_epoll_wait, STRAY_WAITED, STRAY_RESOURCE_NONE, 0, 2, 0);
+    cr_expect_eq(statements()->blocked_count, 0, "no loop so far");
+    execute(FEED_READ, 0, IDLE, 40 * MS, 7);
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7);
+    execute(FEED_READ, 0, IDLE, 120 * MS, 7);
+    feed_hook(&feed, STRAY_HOOK_getaddrinfo, STRAY_BLOCKED, STRAY_RESOURCE_NONE, UINT64_MAX, 80 * MS, 9);
+    end();
+    cr_assert_eq(statements()->blocked_count, 2);
+    cr_expect_eq(statements()->blocked[0].calls, 2);
+    cr_expect_eq(statements()->blocked[0].longest, 120 * MS);
+    cr_expect_eq(statements()->blocked[1].stack, 9);
+    feed_close_all(&feed);
+}
+
+/* Rows are used again for other connections; what was counted stays. */
+Test(statements, many_connections_one_after_the_other)
+{
+    feed_open(&feed);
+    for (int i = 0; i < 1000; i++) {
+        feed_pg_connect(&feed, CONN, 5, 1);
+        execute(FEED_READ, 0, OPEN, MS, 7);
+        feed_pg_close(&feed, CONN, 5, BY_CLOSE);
+    }
+    end();
+    cr_expect_eq(statements()->conn_count, 1000);
+    cr_expect_eq(statements()->session_count, 1);
+    cr_expect_eq(use_at(FEED_READ, 7)->connections, 1000);
+    feed_close_all(&feed);
+}
