@@ -27,7 +27,6 @@
 #define CHURN_PEAK        0.2
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
-#define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
 #define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
 #define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
 #define SPREAD            0.5 /* of the groups of time that hold a survivor */
@@ -190,7 +189,7 @@ static bool began_late(const struct heap_figures *figures, const struct cohorts 
     double place = (double)cohorts->onset / COHORT_WINDOWS;
     if (figures->work_is_load)
         place = figures->from + place * (1 - figures->from);
-    return place > LATE_ONSET;
+    return place > HEAP_LATE_ONSET;
 }
 
 /* A table that was filled at the same place must not hide a leak: then only the windows after that count. */

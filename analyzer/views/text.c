@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "read/words.h"
+#include "verdicts/heap.h"
 #include "views/numbers.h"
 
 #define FRAMES_SHOWN    4
@@ -369,6 +370,13 @@ static void rate_part(const struct report_finding *finding, char *text, size_t s
              words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
 }
 
+/* So much longer, and growth that goes on will not have begun late. */
+static double wanted_s(const struct report_finding *finding)
+{
+    double onset = report_fact(finding, "onset_s"), observed = report_fact(finding, "observed_s");
+    return fmax(onset / HEAP_LATE_ONSET - observed, observed / 10);
+}
+
 /* What is known of growth that is no certain leak. */
 static void creep_part(const struct report_finding *finding, char *text, size_t size)
 {
@@ -378,7 +386,8 @@ static void creep_part(const struct report_finding *finding, char *text, size_t 
         snprintf(text, size, "not more of them, but ever bigger: %s added by realloc",
                  words_bytes(&words, grown));
     else if (report_fact(finding, "too_early_to_tell") > 0)
-        snprintf(text, size, "growing for too short a time to tell");
+        snprintf(text, size, "growing for too short a time to tell: record %s more",
+                 words_duration(&words, wanted_s(finding)));
     else
         snprintf(text, size, "growing ever more slowly (order %.2f)", report_fact(finding, "growth_order"));
 }
