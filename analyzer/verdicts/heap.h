@@ -17,6 +17,8 @@
 #include "verdicts/survival.h"
 #include "verdicts/verdict.h"
 
+#define HEAP_LATE_ONSET 0.6 /* growth that began after so much of the axis is too young to call */
+
 /* How much was open, window by window, from the site's first birth and from the end of the warm-up on. */
 struct levels {
     const double *low, *low_bytes; /* smallest number, smallest sum of sizes */

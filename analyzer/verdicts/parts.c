@@ -6,6 +6,7 @@
 
 #define RETAINED_SHARE 0.3
 #define RETAINED_MIN   8388608.0
+#define RETAINED_MUCH  (INT64_C(64) << 20)
 #define NORMAL_95      1.96
 
 /* What the allocator's resident memory consists of, at one moment. */
@@ -78,8 +79,17 @@ double parts_uncertain(double first_variance, double last_variance)
     return NORMAL_95 * sqrt(fmax(0, first_variance) + fmax(0, last_variance));
 }
 
-bool parts_retained(const struct parts *parts, int64_t growth)
+/* Most of it was free already when memory was told the time before: not just freed, to be used again or left at the end. */
+static bool persists(const struct parts *parts, const struct residents *residents)
+{
+    const struct resident *before = &residents->before;
+    return residents->moments > 2 && 2 * difference(before->peak_held, before->held) >= parts->retained;
+}
+
+enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents)
 {
     double sure = (double)parts->retained - parts->uncertain;
-    return sure >= RETAINED_MIN && sure >= RETAINED_SHARE * (double)growth;
+    if (sure < RETAINED_MIN || sure < RETAINED_SHARE * (double)growth)
+        return SEVERITY_NONE;
+    return sure >= (double)RETAINED_MUCH && persists(parts, residents) ? SEVERITY_WARNING : SEVERITY_NOTE;
 }

@@ -7,6 +7,7 @@
 #define STRAY_VERDICTS_PARTS_H
 
 #include "lives/resident.h"
+#include "verdicts/verdict.h"
 
 struct parts_figures {
     int64_t growth;              /* of resident memory */
@@ -25,8 +26,9 @@ struct parts {
 };
 
 struct parts parts_of(const struct parts_figures *figures);
-/* Whether the allocator holds so much free memory that it has to be said. */
-bool parts_retained(const struct parts *parts, int64_t growth);
+/* How much it matters what the allocator holds free. A warning only if it is much and has been so for a while: at the moment
+ * before the last one, too. SEVERITY_NONE: it need not be said. */
+enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents);
 /* How far a difference of two estimates may be off, from their variances; 95 %. */
 double parts_uncertain(double first_variance, double last_variance);
 

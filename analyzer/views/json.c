@@ -104,6 +104,7 @@ static json_t *trace(const struct report *report)
     json_object_set_new(object, "lost_events", whole(report->lost_events));
     json_object_set_new(object, "duration_s", real(report->duration_s));
     json_object_set_new(object, "work_axis", json_string(axes[report->axis]));
+    json_object_set_new(object, "too_short", json_boolean(report_too_short(report)));
     json_object_set_new(object, "work", whole(report->axis == AXIS_TIME ? 0 : report->work));
     json_t *notes = json_array();
     for (size_t i = 0; i < report->note_count; i++)

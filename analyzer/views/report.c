@@ -31,6 +31,23 @@ int report_begin(const char *given, struct report **ret_report)
     return 0;
 }
 
+/* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
+static bool is_judgement(enum verdict verdict)
+{
+    return verdict != VERDICT_FEW && verdict != VERDICT_OPEN_AT_EXIT;
+}
+
+bool report_too_short(const struct report *report)
+{
+    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        if (is_judgement(verdict) && report->quiet[verdict] > 0)
+            return false;
+    for (size_t i = 0; i < report->finding_count; i++)
+        if (is_judgement(report->findings[i].verdict))
+            return false;
+    return true;
+}
+
 void report_free(struct report *report)
 {
     if (!report)

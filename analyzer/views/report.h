@@ -192,6 +192,8 @@ struct report_options {
     size_t limit_count;
 };
 
+/* No place acquired often enough to be judged, so that nothing was found out. Of a report with all its processes. */
+bool report_too_short(const struct report *report);
 /* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
 int report_build(char *const *paths, size_t count, const char *given, const struct report_options *options,
                  struct report **ret_report, struct error *error);

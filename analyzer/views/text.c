@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "read/words.h"
+#include "verdicts/heap.h"
 #include "views/numbers.h"
 #include "views/sites.h"
 
@@ -240,6 +241,10 @@ static void answer(const struct page *page)
     struct words words;
     struct row row;
     row_begin(&row, page, "", "");
+    if (report_too_short(page->report)) {
+        put(page, BOLD, "Too short to tell: no place acquired often enough to be judged");
+        return;
+    }
     if (leaks > 0 && symptoms > 0)
         snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, leaks, "leak"), symptoms,
                  symptoms == 1 ? "" : "s");
@@ -379,6 +384,13 @@ static void rate_part(const struct report_finding *finding, char *text, size_t s
              words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
 }
 
+/* So much longer, and growth that goes on will not have begun late. */
+static double wanted_s(const struct report_finding *finding)
+{
+    double onset = report_fact(finding, "onset_s"), observed = report_fact(finding, "observed_s");
+    return fmax(onset / HEAP_LATE_ONSET - observed, observed / 10);
+}
+
 /* What is known of growth that is no certain leak. */
 static void creep_part(const struct report_finding *finding, char *text, size_t size)
 {
@@ -388,7 +400,8 @@ static void creep_part(const struct report_finding *finding, char *text, size_t 
         snprintf(text, size, "not more of them, but ever bigger: %s added by realloc",
                  words_bytes(&words, grown));
     else if (report_fact(finding, "too_early_to_tell") > 0)
-        snprintf(text, size, "growing for too short a time to tell");
+        snprintf(text, size, "growing for too short a time to tell: record %s more",
+                 words_duration(&words, wanted_s(finding)));
     else
         snprintf(text, size, "growing ever more slowly (order %.2f)", report_fact(finding, "growth_order"));
 }
@@ -726,7 +739,7 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "limit", "opened",
+    line(page, NULL, "CONNECTIONS %-26s %5s %5s %5s %6s %6s %9s %10s", "peer", "open", "peak", "limit", "opened",
          "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
@@ -737,7 +750,7 @@ static void connections(const struct page *page)
         snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 15 : 26),
                  peer->server ? " (accepted)" : "");
         line(page, NULL,
-             "             %-26s %5" PRIu64 " %5" PRIu64 " %5s %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
+             "            %-26s %5" PRIu64 " %5" PRIu64 " %5s %6" PRIu64 " %6" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
              name, peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);
@@ -761,20 +774,26 @@ static void sites(const struct page *page)
     }
 }
 
+static void quiet_part(struct row *row, const char *separator, uint64_t count, const char *word)
+{
+    char part[64];
+    struct words words;
+    snprintf(part, sizeof(part), "%s %s", words_count(&words, count), word);
+    row_add(row, separator, part);
+}
+
+/* What was not judged is no leak that was ruled out. */
 static void not_leaks(const struct page *page)
 {
+    const uint64_t *quiet = page->report->quiet;
     struct row row;
     size_t count = 0;
-    row_begin(&row, page, "NOT LEAKS  ", "");
-    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++) {
-        char part[64];
-        struct words words;
-        if (page->report->quiet[verdict] == 0)
-            continue;
-        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]),
-                 verdict_name(verdict));
-        row_add(&row, count++ ? ", " : "", part);
-    }
+    row_begin(&row, page, report_too_short(page->report) ? "NOT JUDGED  " : "NOT LEAKS  ", "");
+    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++)
+        if (quiet[verdict] > 0 && verdict != VERDICT_FEW)
+            quiet_part(&row, count++ ? ", " : "", quiet[verdict], verdict_name(verdict));
+    if (quiet[VERDICT_FEW] > 0)
+        quiet_part(&row, count++ ? "; " : "", quiet[VERDICT_FEW], "too few to tell");
     if (count > 0 && !page->options->sites)
         row_add(&row, " ", "(--all)");
     row_end(&row);

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where resident memory went, to the part; what the allocator keeps; and when limits will be reached."""
 import json
+import pathlib
 
 import pytest
 
-from conftest import PYTHON, SOURCES
+from conftest import PYTHON, SOURCES, bare
 
 MIB = 1 << 20
 SLACK = 3 * MIB  # arenas are made in steps, libraries are touched as they are used
@@ -132,6 +133,43 @@ def test_memory_runs_out(results):
     assert forecast["limit"] == 1 << 30 and forecast["now"] == report.json["memory"]["rss_end"]
     evidence = report.finding("makes_small", "heap", "leaked")["evidence"]
     assert forecast["rate_per_hour"]["estimate"] == pytest.approx(evidence["bytes_per_hour"], rel=1e-6)
+
+
+def group_file(line):
+    """Where the kernel shows the limit of a line of /proc/self/cgroup; None: that hierarchy knows no memory."""
+    _, controllers, group = line.split(":", 2)
+    group = group.strip().rstrip("/")
+    if controllers == "":
+        return f"/sys/fs/cgroup{group}/memory.max"
+    return f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes" if controllers == "memory" else None
+
+
+def limits_of_control_groups(stray, target, own_mounts, above):
+    """The files stand where the kernel would have them for this very process, in a namespace of its own: to make a real group the
+    machine's would have to be changed. What is asked is whether they are found and read, from the group upwards."""
+    trace = stray.new_folder()
+    lines = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+    file = next(path for path in map(group_file, lines) if path)
+    own, name = pathlib.Path(file).parent, pathlib.Path(file).name
+    roots = ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+    parent = own.parent if above and str(own) not in roots else own
+    script = """mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p "$1" "$2" && echo max > "$1/$3" && echo 1073741824 > "$2/$3" || exit 99
+                shift 3; exec "$@" """
+    done = bare([*own_mounts, "sh", "-c", script, "sh", own, parent, name,
+                 *stray.command(trace, [target("target_resident"), "leaks"])])
+    assert done.returncode == 0, done.stderr
+    forecast = only(stray.report(trace), "memory")
+    assert forecast["limit"] == 1 << 30
+    assert "memory runs out in about" in stray.call("report", trace).stdout.splitlines()[2]
+
+
+# Plain containers allow neither way to mount.
+for own_mounts in (["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mount"]):
+    if bare([*own_mounts, "mount", "-t", "tmpfs", "tmpfs", "/sys/fs/cgroup"]).returncode == 0:
+        @pytest.mark.parametrize("above", [False, True], ids=["own", "above"])
+        def test_memory_runs_out_by_a_control_group(stray, target, above, own_mounts=own_mounts):
+            limits_of_control_groups(stray, target, own_mounts, above)
+        break
 
 
 def test_nothing_is_foretold_of_what_does_not_leak(results):

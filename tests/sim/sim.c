@@ -277,6 +277,12 @@ static double time_of_work(enum load load, double work)
         return work + 0.9 * sin(day * work) / day;
     case LOAD_BURSTS:
         return (floor(work * bursts) + 0.2 * (work * bursts - floor(work * bursts))) / bursts;
+    case LOAD_FALLING:
+        return work * work;
+    case LOAD_NIGHTS: /* three days, with nothing to do for half of each */
+        return (floor(3 * work) + 0.25 + 0.5 * (3 * work - floor(3 * work))) / 3;
+    case LOAD_PEAK: /* half of the work in a tenth of the time */
+        return work < 0.25 ? work * 1.8 : work < 0.75 ? 0.45 + (work - 0.25) * 0.2 : 0.55 + (work - 0.75) * 1.8;
     default:
         return work;
     }
