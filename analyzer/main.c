@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
 #include "commands/verbs.h"
@@ -18,5 +19,6 @@ int main(int argc, char **argv)
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)
         return fail("%s: no such verb (see stray help)", argv[1]);
+    bar_show();
     return verb->run(argc - 1, argv + 1);
 }

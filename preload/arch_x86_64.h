@@ -7,6 +7,6 @@
 #define GIVEN_STUB_SIZE    16
 #define GIVEN_SHIFT        5  /* log2(sizeof(struct given)) */
 #define GIVEN_CALL         8  /* offsetof(struct given, call) */
-#define THREAD_LIBPQ_GIVEN 40 /* offsetof(struct thread, libpq_given) */
+#define THREAD_LIBPQ_GIVEN 56 /* offsetof(struct thread, libpq_given) */
 
 #endif

@@ -5,7 +5,7 @@
  * The gate word lies on a page that the kernel wipes in a forked child, so that a child finds 0 there without a
  * system call, whichever way it was made. 0 also means "not initialised yet": both lead to gate_open_slow().
  *
- * Thread and signal safe. The thread's words are two: the lane, and flags.
+ * Thread and signal safe.
  */
 #ifndef STRAY_PRELOAD_GATE_H
 #define STRAY_PRELOAD_GATE_H
@@ -21,6 +21,9 @@ enum gate_bits {
     GATE_TRACED = 2, /* hooks record */
     GATE_HEAP = 4,   /* heap hooks record, too */
     GATE_LATE = 8,   /* the trace was closed: what still happens is written through */
+    GATE_SAMPLED = 16, /* instead of GATE_HEAP: heap hooks record samples */
+    GATE_WHOLE = 32, /* no pairs are elided any more (record/young.h) */
+    GATE_CALL = 64,  /* the time is not read from the processor's counter */
 };
 
 enum thread_flags {
@@ -36,6 +39,8 @@ struct thread {
     uint32_t flags;
     uint32_t libpq_depth; /* > 0 inside a libpq call: inner ones are its own business */
     uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
+    struct young *young;  /* of the lane; NULL: not asked for yet, or none (record/young.h) */
+    struct familiar *familiar; /* ... the same (stack/familiar.h) */
     uintptr_t libpq_frame; /* ... of the outermost libpq call */
     uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
     const void *libpq_given; /* the real call behind the hook that is being entered by its address (hooks/given.h) */
@@ -44,8 +49,8 @@ struct thread {
     uint32_t fate;        /* ... enum thread_fate */
 };
 
-extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
-extern uint32_t *gate_word;
+extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;
+extern uint32_t *gate_word ARCH_NEAR;
 
 /* Initialises the process or the forked child; returns the gate's bits. Defined in state/incarnation.c.
  * A program is begun by who asks for GATE_HEAP only, once the allocator has returned: other hooks may be called from inside an
@@ -80,7 +85,7 @@ static inline void gate_leave(uint32_t flags)
 static inline void gate_jump(uintptr_t target)
 {
     if (thread_self.flags != 0 && target > thread_self.frame)
-        thread_self.flags = 0;
+        thread_self.flags &= THREAD_VFORKED; /* a vfork child stays one */
     if (thread_self.libpq_depth != 0 && target > thread_self.libpq_frame)
         thread_self.libpq_depth = 0;
 }

@@ -10,24 +10,18 @@
 #include "sys.h"
 #include "text.h"
 
-#define BOOT_SIZE   (16u << 10)
 #define CALL_SITES  1024u /* a power of two */
 #define LIBRARIES   8
 
 struct real real;
 
-static _Alignas(16) char boot[BOOT_SIZE];
+_Alignas(16) char real_boot[REAL_BOOT_SIZE];
 static size_t boot_used;
 
 void *real_boot_memory(size_t size)
 {
     size_t at = __atomic_fetch_add(&boot_used, (size + 31) & ~(size_t)15, __ATOMIC_RELAXED);
-    return at + size <= BOOT_SIZE ? boot + at : NULL;
-}
-
-bool real_is_boot_memory(const void *block)
-{
-    return (const char *)block >= boot && (const char *)block < boot + BOOT_SIZE;
+    return at + size <= REAL_BOOT_SIZE ? real_boot + at : NULL;
 }
 
 #define FIND_LIBC(name)  *(void **)&real.name = real.dlsym(RTLD_NEXT, #name);

@@ -8,7 +8,9 @@
 #define STRAY_PRELOAD_REAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "arch.h"
 #include "hooks/prototypes.h"
 
 struct real {
@@ -17,14 +19,19 @@ struct real {
 #undef HOOK
 };
 
-extern struct real real;
+extern struct real real ARCH_NEAR;
 
 /* Fills `real` for libc's functions. May be called again; not signal safe before it has succeeded once. */
 void real_init(void);
 
 /* While real_init() is at work, the dynamic linker may allocate: from here. The blocks are never returned. */
+#define REAL_BOOT_SIZE (16u << 10)
+extern char real_boot[REAL_BOOT_SIZE] ARCH_NEAR;
 void *real_boot_memory(size_t size);
-bool real_is_boot_memory(const void *block);
+static inline bool real_is_boot_memory(const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)real_boot < REAL_BOOT_SIZE;
+}
 
 /* libc's `name`, also before real_init(). */
 #define REAL(name) (__builtin_expect(real.name != NULL, 1) ? real.name : (real_init(), real.name))

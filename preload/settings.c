@@ -7,6 +7,7 @@
 #define VARIABLES_MAX 32
 #define DEPTH_DEFAULT 64
 #define DEPTH_MAX     200
+#define SAMPLE_MAX    (UINT64_C(1) << 30)
 
 struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,
                             .python_memory = PYTHON_MEMORY_SAMPLED};
@@ -90,6 +91,13 @@ static uint64_t parse_size(const char *value)
     return parse_scaled(value, "kmg", factors, 1);
 }
 
+/* What `stray run` would refuse counts as not given. */
+static void parse_sample(const char *value)
+{
+    uint64_t size = parse_size(value);
+    settings.sample = size <= SAMPLE_MAX ? size : 0;
+}
+
 static void parse_interval(const char *value)
 {
     static const uint64_t factors[] = {1000000000u, 60000000000u, 3600000000000u, 86400000000000u};
@@ -144,6 +152,8 @@ static void parse_variable(const char *variable)
         settings.heap = *value != '0';
     else if ((value = value_of(variable, "STRAY_PYTHON_MEMORY=")))
         parse_python_memory(value);
+    else if ((value = value_of(variable, "STRAY_SAMPLE=")))
+        parse_sample(value);
     else if ((value = value_of(variable, "STRAY_SQL=")))
         parse_sql(value);
     else if ((value = value_of(variable, "STRAY_FULL=")))
@@ -204,6 +214,8 @@ bool settings_read(char *const *environment)
         settings.python_memory = PYTHON_MEMORY_OFF;
     if (!(settings.only & (uint64_t)1 << STRAY_HEAP))
         settings.heap = false;
+    if (!settings.heap)
+        settings.sample = 0;
     return settings.follow || !root || string_number(root) == (uint64_t)sys_getpid();
 }
 

@@ -23,6 +23,7 @@ struct settings {
     uint32_t depth;         /* native frames of a stack */
     uint64_t only;          /* bit per enum stray_resource; all ones: everything */
     bool heap, follow;
+    uint64_t sample; /* bytes between two samples of the heap, in the mean; 0: all blocks are recorded, or none */
     uint32_t python_memory; /* enum python_memory */
     uint32_t sql;           /* enum sql_texts: what is kept of statements */
     bool full; /* no short life is told in sum only */

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Shared by the scripts of this folder and by tests/e2e/conftest.py: sourced, never run. It puts the system's
-# programs before any other build of them on PATH, and starts private PostgreSQL and Redis servers: on loopback
-# ports free at that moment, in a folder of their own, with generated passwords, stopped by their pid.
+# Shared by the scripts of this folder, by tests/e2e/conftest.py and by tests/bench: sourced, never run. It puts the system's
+# programs before any other build of them on PATH, installs Debian packages, and starts private PostgreSQL and Redis
+# servers: on loopback ports free at that moment, in a folder of their own, with generated passwords, stopped by their pid.
 
 export PATH="/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 STRAY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,6 +11,47 @@ PYTHON=/usr/bin/python3
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+package_is_there() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null || true)" = installed ]
+}
+
+# While packages are installed, no service may be started: the servers of the tests are private. Runs in a shell of its own.
+apt_install() (
+    export DEBIAN_FRONTEND=noninteractive
+    command -v apt-get > /dev/null || { printf 'apt-get: not found (Debian 12 is needed)\n' >&2; exit 1; }
+    root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo > /dev/null || { printf 'packages are missing: run as root, or install sudo\n' >&2; exit 1; }
+        root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
+    fi
+    policy=/usr/sbin/policy-rc.d
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$log"; "${root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" > /dev/null
+        "${root[@]}" chmod 755 "$policy"
+    fi
+    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y --no-install-recommends install "$@"; } > "$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        exit 1
+    fi
+)
+
+# install_packages NAME...: those that are missing, as root or through sudo. Asks nothing, starts no system service.
+install_packages() {
+    local package missing=()
+    for package; do
+        package_is_there "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        say "all packages are there"
+        return 0
+    fi
+    say "installing ${missing[*]}"
+    apt_install "${missing[@]}" || { printf 'apt-get failed\n' >&2; return 1; }
+}
 
 # A loopback TCP port that nobody listens on now.
 free_port() {

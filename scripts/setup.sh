@@ -7,7 +7,6 @@
 #     scripts/setup.sh [--no-build]
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-export DEBIAN_FRONTEND=noninteractive
 
 build=yes
 case ${1-} in
@@ -28,42 +27,9 @@ packages=(
     # to test: programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
     libpython3.11 php8.2-cli php8.2-pgsql
-    # to measure
-    heaptrack
 )
 
-missing=()
-for package in "${packages[@]}"; do
-    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)" != installed ]; then
-        missing+=("$package")
-    fi
-done
-
-if [ ${#missing[@]} -gt 0 ]; then
-    say "installing ${missing[*]}"
-    command -v apt-get > /dev/null || fail "apt-get: not found (Debian 12 is needed)"
-    root=()
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo > /dev/null || fail "packages are missing: run as root, or install sudo"
-        root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
-    fi
-    # While packages are installed, no service may be started: the servers of the tests are private.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        trap '"${root[@]}" rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" > /dev/null
-        "${root[@]}" chmod 755 "$policy"
-    fi
-    log=$(mktemp)
-    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y --no-install-recommends install "${missing[@]}"; } > "$log" 2>&1; then
-        tail -n 40 "$log" >&2
-        rm -f "$log"
-        fail "apt-get failed"
-    fi
-    rm -f "$log"
-else
-    say "all packages are there"
-fi
+install_packages "${packages[@]}" || fail "packages are missing"
 
 [ "$build" = yes ] || exit 0
 

@@ -100,7 +100,7 @@ part_fuzz() {
     found=$(make_folder)
     seeds=$(make_folder)
     logged fuzz build-fuzz/tests/fuzz/seeds "$seeds" || broken fuzz "no seeds"
-    for name in reader events wire; do
+    for name in reader events columns wire; do
         mkdir -p "$found/$name" "$seeds/$name"
         if logged "fuzz-$name" "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=2048 -timeout=20 \
             -artifact_prefix="$logs/$name-" "$found/$name" "tests/fuzz/corpus/$name" "$seeds/$name"; then

@@ -115,18 +115,16 @@ static int set_fail_on(struct check_rules *rules, const char *list)
     }
 }
 
-static int add_limit(struct options *options, const char *text)
+/* The peer is the argument's. */
+static int add_limit(struct options *options, char *text)
 {
-    const char *equals = strrchr(text, '=');
-    if (!equals || equals == text)
+    const char *value = option_value(text);
+    if (!value)
         return fail("--max-open %s: must be like db:5432=20", text);
     if (options->rules.limit_count == LIMITS_MAX)
         return fail("--max-open %s: more than %d", text, LIMITS_MAX);
-    struct check_limit limit = {.peer = strndup(text, (size_t)(equals - text))};
-    if (!limit.peer)
-        return fail("%s", error_reason(-ENOMEM));
-    options->limits[options->rules.limit_count++] = limit;
-    return option_count("--max-open", equals + 1, &options->limits[options->rules.limit_count - 1].most);
+    options->limits[options->rules.limit_count++] = (struct check_limit){.peer = text};
+    return option_count("--max-open", value, &options->limits[options->rules.limit_count - 1].most);
 }
 
 static int set_growth(struct check_rules *rules, const char *text)
@@ -289,8 +287,6 @@ int command_check(int argc, char **argv)
 {
     struct options options = {0};
     int status = inputs_use(parse(argc, argv, &options), argc, argv, usage, check_inputs, &options);
-    for (size_t i = 0; i < options.rules.limit_count; i++)
-        free(options.limits[i].peer);
     suppressions_clear(&options.suppressions);
     return status;
 }

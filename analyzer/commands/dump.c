@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
 #include "read/merge.h"
@@ -164,6 +165,7 @@ int command_dump(int argc, char **argv)
     int status;
     if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
         return status;
+    bar_yield();
     for (size_t i = 0; i < inputs.count && !ferror(stdout); i++)
         if (dump_file(inputs.paths[i], options.json, inputs.count > 1 && !options.json) != STATUS_DONE)
             status = STATUS_UNREADABLE;

@@ -184,6 +184,8 @@ static void print_text(const struct summary *summary)
     print_counts(summary);
     printf("%-10s %" PRIu32 " nodes, %zu modules\n", "stacks", trace_node_count(summary->trace),
            trace_modules(summary->trace, &modules));
+    if (trace_sampled(summary->trace))
+        printf("%-10s the heap, a block every %" PRIu64 " bytes\n", "sampled", trace_sampled(summary->trace));
     size_t count = trace_options(summary->trace, &texts);
     print_texts("option", texts, count);
     count = trace_notes(summary->trace, &texts);
@@ -258,7 +260,7 @@ static json_t *summary_json(const struct summary *summary)
     const struct module *modules;
     size_t option_count = trace_options(summary->trace, &options);
     size_t note_count = trace_notes(summary->trace, &notes);
-    return json_pack(
+    json_t *object = json_pack(
         "{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "path",
         json_safe(trace_path(summary->trace)), "complete", damage->complete, "process", process_json(summary),
         "events", json_number(summary->events), "lost_events", json_number(damage->lost_events),
@@ -266,6 +268,9 @@ static json_t *summary_json(const struct summary *summary)
         (json_int_t)trace_node_count(summary->trace), "modules",
         json_number(trace_modules(summary->trace, &modules)), "options", texts_json(options, option_count),
         "notes", texts_json(notes, note_count), "damage", damage_json(damage));
+    if (object && trace_sampled(summary->trace))
+        json_object_set_new(object, "heap_sampled_bytes", json_number(trace_sampled(summary->trace)));
+    return object;
 }
 
 /* As JSON the summary is added to `list`, else printed. That the list is not whole is said when it is printed. */

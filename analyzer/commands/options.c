@@ -54,6 +54,15 @@ unsigned resource_parse(const char *word, size_t length)
     return STRAY_RESOURCE_NONE;
 }
 
+char *option_value(char *text)
+{
+    char *equals = strrchr(text, '=');
+    if (!equals || equals == text)
+        return NULL;
+    *equals = '\0';
+    return equals + 1;
+}
+
 int option_count(const char *option, const char *text, uint64_t *ret_count)
 {
     const char *end;

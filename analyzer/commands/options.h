@@ -28,6 +28,9 @@ bool size_parse(const char *text, uint64_t *ret_size);
 /* STRAY_RESOURCE_NONE: no resource is called so. */
 unsigned resource_parse(const char *word, size_t length);
 
+/* What stands behind the last "=" of NAME=VALUE, for a peer may hold one, which is cut there. NULL, and nothing is cut: there
+ * is no value, or no name. */
+char *option_value(char *text);
 /* `option` is what the text was given to, for the message. */
 int option_count(const char *option, const char *text, uint64_t *ret_count);
 int option_size(const char *option, const char *text, uint64_t *ret_size);

@@ -83,17 +83,16 @@ static int set_color(struct options *options, const char *when)
     return STATUS_DONE;
 }
 
-/* The name is the argument's, which is cut at the last "=": a peer may hold one. */
+/* The name is the argument's. */
 static int add_limit(struct options *options, char *limit)
 {
-    char *value = strrchr(limit, '=');
+    const char *value = option_value(limit);
     uint64_t number;
-    if (!value || value == limit)
+    if (!value)
         return fail("--limit %s: must be NAME=N, as memory=2G or db:5432=97", limit);
     if (options->limit_count == LIMITS_MAX)
         return fail("--limit %s: more than %d limits", limit, LIMITS_MAX);
-    *value = '\0';
-    int status = option_size("--limit", value + 1, &number);
+    int status = option_size("--limit", value, &number);
     if (status == STATUS_DONE && number == 0)
         return fail("--limit %s: must be above 0", limit);
     options->limits[options->limit_count++] = (struct report_limit){limit, number};

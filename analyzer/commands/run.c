@@ -17,6 +17,7 @@
 
 #define SHIM "libstray.so"
 #define DEPTH_MAX 200 /* the shim keeps no more */
+#define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
 
 enum { STATUS_REFUSED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
@@ -29,6 +30,8 @@ static const char usage[] =
     "  --force              also into a folder that holds traces, and for commands that cannot be traced\n"
     "  --full               record every block, however short its life\n"
     "  --depth N            frames of a stack that are kept, 1 to 200\n"
+    "  --sample SIZE        record samples of the heap only, one about every SIZE bytes asked for (K, M; at most 1G);\n"
+    "                       512K makes tracing cheap enough to leave on. Everything else stays exact\n"
     "  --no-heap            leave memory out\n"
     "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"
     "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
@@ -123,6 +126,14 @@ static int set_size(const char *text)
     return set_number("STRAY_MAX_SIZE", size);
 }
 
+static int set_sample(const char *text)
+{
+    uint64_t size;
+    if (!size_parse(text, &size) || size == 0 || size > SAMPLE_MAX)
+        return fail("--sample %s: must be a size like 512K, from 1 to 1G", text);
+    return set_number("STRAY_SAMPLE", size);
+}
+
 static int set_interval(const char *text)
 {
     const char *end, *unit;
@@ -206,7 +217,7 @@ static int set_tracing(int code)
     case OPTION_SQL:
         return set_sql(optarg);
     case OPTION_SAMPLE:
-        return refuse_option("--sample");
+        return set_sample(optarg);
     case OPTION_PYTHON:
         return set_python_memory(optarg);
     default:
@@ -233,6 +244,32 @@ static int set_option(void *data, int code, char **argv)
     default:
         return set_tracing(code);
     }
+}
+
+static bool lists_heap(const char *list)
+{
+    for (const char *word = list; word;) {
+        size_t length = strcspn(word, ",");
+        if (resource_parse(word, length) == STRAY_HEAP)
+            return true;
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return false;
+}
+
+/* What says that the heap is sampled, and how it is not. */
+static int check_sample(void)
+{
+    const char *heap = getenv("STRAY_HEAP"), *only = getenv("STRAY_ONLY"), *full = getenv("STRAY_FULL");
+    if (!getenv("STRAY_SAMPLE"))
+        return STATUS_DONE;
+    if (heap && *heap == '0')
+        return fail("--sample: with --no-heap there is nothing to sample");
+    if (only && !lists_heap(only))
+        return fail("--sample: --only %s leaves out the heap, and there is nothing else to sample", only);
+    if (full && *full && *full != '0')
+        return fail("--sample: with --full every block is recorded");
+    return STATUS_DONE;
 }
 
 /* ---- the folder ---- */
@@ -440,6 +477,8 @@ int command_run(int argc, char **argv)
     int status = options_parse(argc, argv, "+:o:", long_options, set_option, &options);
     if (status == STATUS_HELP)
         return usage_print(usage);
+    if (status == STATUS_DONE)
+        status = check_sample();
     if (status != STATUS_DONE)
         return status;
     if (optind >= argc)

@@ -25,6 +25,12 @@ struct block *blocks_find(const struct blocks *blocks, uint64_t handle)
     return block->handle ? block : NULL;
 }
 
+void blocks_expect(const struct blocks *blocks, uint64_t handle)
+{
+    if (blocks->count > 0)
+        __builtin_prefetch(&blocks->slots[home_of(blocks, handle)], 1);
+}
+
 static int grow(struct blocks *blocks)
 {
     struct blocks bigger = {.count = blocks->count, .shift = blocks->capacity ? blocks->shift - 1 : 54};

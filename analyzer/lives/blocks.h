@@ -28,6 +28,8 @@ struct blocks {
 
 /* NULL if `handle` is not open. The pointer holds until the next insertion or removal. */
 struct block *blocks_find(const struct blocks *blocks, uint64_t handle);
+/* Has the processor fetch where `handle` stands, for a call that comes soon. */
+void blocks_expect(const struct blocks *blocks, uint64_t handle);
 /* Adds `block`, whose handle is neither 0 nor in the table. -ENOMEM leaves the table as it was. */
 int blocks_insert(struct blocks *blocks, struct block block);
 /* Removes a block that blocks_find() returned. */

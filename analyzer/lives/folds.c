@@ -113,7 +113,7 @@ static void add_estimates(struct fold *fold, const struct site *site)
     if (site->open)
         tally_join(&fold->living, &site->living);
     fold->opened += opened;
-    fold->closed += opened - open;
+    fold->closed += opened > open ? opened - open : 0;
     fold->open += open;
     fold->alive += tally_whole(&site->at_end);
 }

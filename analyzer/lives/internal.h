@@ -36,12 +36,33 @@ int lives_close_up(struct lives *lives);
 /* Whether a USE by this hook sends a statement (a connect or a poll does not). */
 bool is_statement(unsigned hook);
 
-/* The bytes of an open block; 0 for kinds that have none. A sample's are those of all that it stands for. */
-static inline uint64_t bytes_of(unsigned resource, const struct block *block)
+/* What a block stands for, by the value of its event: more than itself, if it is a sample. */
+static inline double weight_of(const struct lives *lives, unsigned resource, uint64_t value)
 {
+    if (resource == STRAY_HEAP && lives->source.heap_mean > 0)
+        return tally_weight_of(value, lives->source.heap_mean);
+    return resource == STRAY_PYOBJECT ? tally_weight(value) : 1;
+}
+
+/* The bytes of all that an open block stands for; 0 for kinds that have none. */
+static inline uint64_t bytes_of(const struct lives *lives, unsigned resource, uint64_t value)
+{
+    if (resource == STRAY_HEAP && lives->source.heap_mean > 0)
+        return tally_times(value, weight_of(lives, resource, value));
     if (resource == STRAY_PYOBJECT)
-        return (uint64_t)((double)(block->size & UINT32_MAX) * tally_weight(block->size) + 0.5);
-    return resource == STRAY_HEAP || resource == STRAY_MMAP ? block->size : 0;
+        return tally_times(value & UINT32_MAX, tally_weight(value));
+    return resource == STRAY_HEAP || resource == STRAY_MMAP ? value : 0;
+}
+
+/* Whether sites tell what blocks of a kind stand for. */
+static inline bool is_weighed(const struct lives *lives, unsigned resource)
+{
+    return resource == STRAY_PYOBJECT || (resource == STRAY_HEAP && lives->source.heap_mean > 0);
+}
+
+static inline struct tally tally_of_block(const struct lives *lives, unsigned resource, uint64_t value)
+{
+    return tally_of(weight_of(lives, resource, value), (double)bytes_of(lives, resource, value));
 }
 
 /* Mappings (mapping_events.c). */
@@ -53,6 +74,8 @@ void mappings_end(struct lives *lives);
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */
 void survivors_left(struct lives *lives);
+/* Where growth_release() counts, to be fetched beforehand. */
+const void *growth_released(const struct lives *lives, const struct growth *growth, uint32_t mark, uint64_t time);
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
 
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */

@@ -102,7 +102,8 @@ static bool is_memory(unsigned resource)
     return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
 }
 
-/* What counts as work on the axis of allocations. Samples do not: of most of them sums alone tell, which tell no time. */
+/* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
+ * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
 static bool is_allocation(const struct stray_event *event)
 {
     return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
@@ -132,15 +133,6 @@ static void growth_after(struct lives *lives, struct site *site)
         windows_change(&site->growth->windows, site->open, site->bytes_open);
 }
 
-static void hold(struct lives *lives, unsigned resource, uint64_t more, uint64_t less)
-{
-    if (resource != STRAY_HEAP)
-        return;
-    lives->held += more - less;
-    if (lives->held > lives->peak_held)
-        lives->peak_held = lives->held;
-}
-
 void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
 {
     struct site *site = &lives->sites[index];
@@ -161,7 +153,6 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
-    hold(lives, site->resource, resident_held(size), 0);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -180,7 +171,6 @@ void count_close(struct lives *lives, uint32_t index, uint64_t size)
     site->open--;
     site->bytes_open -= size;
     growth_after(lives, site);
-    hold(lives, site->resource, 0, resident_held(size));
     book->closed++;
     book->open--;
     book->bytes_open -= size;
@@ -212,7 +202,6 @@ void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64
     growth_after(lives, site);
     if (site->growth && new_size > old_size && !lives->ended)
         site->growth->resized += new_size - old_size;
-    hold(lives, site->resource, resident_held(new_size), resident_held(old_size));
     book->bytes_open += new_size - old_size;
     if (book->bytes_open > book->peak_bytes)
         book->peak_bytes = book->bytes_open;
@@ -226,19 +215,64 @@ static uint64_t key_of(const struct stray_event *event)
     return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
 }
 
-static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+/* What libc's allocator takes for all that a block of the heap stands for. */
+static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t size)
 {
-    tally_take(&site->living, tally_weight(value));
-    tally_take(&lives->books[site->resource].living, tally_weight(value));
+    if (resource != STRAY_HEAP)
+        return 0;
+    uint64_t held = resident_held(size);
+    return lives->source.heap_mean > 0 ? tally_times(held, weight_of(lives, resource, size)) : held;
 }
 
-static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time)
+static void hold(struct lives *lives, uint64_t more, uint64_t less)
+{
+    lives->held += more - less;
+    if (lives->held > lives->peak_held)
+        lives->peak_held = lives->held;
+}
+
+static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct book *book = &lives->books[site->resource];
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    if (site->resource == STRAY_HEAP || value >> 32)
+        site->estimated = book->estimated = true;
+    tally_join(&site->born, &tally);
+    tally_join(&site->living, &tally);
+    tally_join(&book->born, &tally);
+    tally_join(&book->living, &tally);
+    if (book->living.count > book->most.count)
+        book->most = book->living;
+}
+
+static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    tally_take(&site->living, &tally);
+    tally_take(&lives->books[site->resource].living, &tally);
+}
+
+/* As if it had never been: it counts where, and as what, it is drawn next. */
+static void weigh_left(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    weigh_close(lives, site, value);
+    tally_take(&site->born, &tally);
+    tally_take(&lives->books[site->resource].born, &tally);
+}
+
+static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time, bool left)
 {
     struct site *site = &lives->sites[block->site];
     if (site->growth && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    count_close(lives, block->site, bytes_of(site->resource, block));
-    if (site->resource == STRAY_PYOBJECT)
+    if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
+        site->waited = block->mark + 1;
+    count_close(lives, block->site, bytes_of(lives, site->resource, block->size));
+    hold(lives, 0, held_of(lives, site->resource, block->size));
+    if (left)
+        weigh_left(lives, site, block->size);
+    else if (is_weighed(lives, site->resource))
         weigh_close(lives, site, block->size);
     blocks_remove(blocks, block);
 }
@@ -248,36 +282,31 @@ static bool has_value(unsigned resource)
     return is_memory(resource) || resource == STRAY_TEMPFILE;
 }
 
-static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
-{
-    struct book *book = &lives->books[site->resource];
-    double weight = tally_weight(value);
-    if (value >> 32)
-        site->estimated = book->estimated = true;
-    tally_add(&site->born, weight);
-    tally_add(&site->living, weight);
-    tally_add(&book->born, weight);
-    tally_add(&book->living, weight);
-    if (book->living.count > book->most.count)
-        book->most = book->living;
-}
-
 static int block_open(struct lives *lives, const struct stray_event *event)
 {
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, key_of(event));
     if (old)
-        block_end(lives, blocks, old, event->time);
+        block_end(lives, blocks, old, event->time, false);
     struct block block = {.handle = key_of(event), .mark = lives->marks.current};
     block.size = has_value(event->resource) ? event->value : 0;
     int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
     if (result == 0)
         result = blocks_insert(blocks, block);
     if (result == 0)
-        count_open(lives, block.site, bytes_of(event->resource, &block), event->time);
-    if (result == 0 && event->resource == STRAY_PYOBJECT)
+        count_open(lives, block.site, bytes_of(lives, event->resource, block.size), event->time);
+    if (result == 0)
+        hold(lives, held_of(lives, event->resource, block.size), 0);
+    if (result == 0 && is_weighed(lives, event->resource))
         weigh_open(lives, &lives->sites[block.site], block.size);
     return result;
+}
+
+/* Where blocks are samples, a release may be that of a block that was none. */
+static void count_unknown(struct lives *lives, unsigned resource)
+{
+    struct book *book = &lives->books[resource];
+    book->unknown += !book->estimated;
 }
 
 /* free() is what PQfreemem() calls, and many programs call it themselves. */
@@ -286,7 +315,7 @@ static void string_freed(struct lives *lives, const struct stray_event *event)
     struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
     struct block *string = blocks_find(strings, event->handle);
     if (string)
-        block_end(lives, strings, string, event->time);
+        block_end(lives, strings, string, event->time, false);
 }
 
 static void block_close(struct lives *lives, const struct stray_event *event)
@@ -296,15 +325,21 @@ static void block_close(struct lives *lives, const struct stray_event *event)
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *block = blocks_find(blocks, key_of(event));
     if (block)
-        block_end(lives, blocks, block, event->time);
+        block_end(lives, blocks, block, event->time, false);
     else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
 }
 
 /* What popen() begins is known by its stream, and not by a pid. */
 static bool is_death(const struct stray_event *event)
 {
-    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose;
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose &&
+           event->handle <= UINT32_MAX;
+}
+
+static bool is_at_exit(const struct lives *lives, const struct stray_event *event)
+{
+    return lives->source.closer(lives->source.data, event->stack) == CLOSER_EXIT;
 }
 
 static int death_add(struct lives *lives, const struct stray_event *event)
@@ -350,9 +385,22 @@ static int block_move_from(struct lives *lives, const struct stray_event *event,
         moving->block = *block;
         blocks_remove(blocks, block);
     } else {
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
     }
     return 0;
+}
+
+/* A sample stands for as many as its size says now: they take the place of those that it stood for. */
+static void block_change(struct lives *lives, const struct block *block, uint64_t value)
+{
+    struct site *site = &lives->sites[block->site];
+    unsigned resource = site->resource;
+    count_resize(lives, block->site, bytes_of(lives, resource, block->size), bytes_of(lives, resource, value));
+    hold(lives, held_of(lives, resource, value), held_of(lives, resource, block->size));
+    if (!is_weighed(lives, resource))
+        return;
+    weigh_left(lives, site, block->size);
+    weigh_open(lives, site, value);
 }
 
 static int block_move_to(struct lives *lives, const struct stray_event *event, uint32_t lane)
@@ -366,9 +414,9 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
-        block_end(lives, blocks, old, event->time);
+        block_end(lives, blocks, old, event->time, false);
     if (event->resource != STRAY_TEMPFILE)
-        count_resize(lives, block.site, block.size, event->value);
+        block_change(lives, &block, event->value);
     block.handle = event->handle;
     if (event->resource != STRAY_TEMPFILE || event->value != 0)
         block.size = event->value;
@@ -380,11 +428,19 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
 {
     struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
     if (!block) {
-        lives->books[event->resource].unknown++;
+        count_unknown(lives, event->resource);
         return;
     }
-    count_resize(lives, block->site, block->size, event->value);
+    block_change(lives, block, event->value);
     block->size = event->value;
+}
+
+static void block_left(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = is_weighed(lives, event->resource) ? blocks_find(blocks, event->handle) : NULL;
+    if (block)
+        block_end(lives, blocks, block, event->time, true);
 }
 
 /* Sums of one batch lie close to one another, if not at one time. */
@@ -410,13 +466,14 @@ static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
     return site->from;
 }
 
-/* The value holds the sums of the weights and of the sizes; of the squares of the weights only the mean can tell. */
+/* The value holds the sums of the weights and of the sizes; of their squares only the means can tell. */
 static void weigh_elided(struct lives *lives, struct site *site, const struct stray_event *event, uint64_t count)
 {
     if (site->resource != STRAY_PYOBJECT || event->value >> 32 == 0)
         return;
-    double sum = (double)(event->value >> 32) / TALLY_UNIT;
-    struct tally born = {sum, sum * sum / (double)count};
+    double sum = (double)(event->value >> 32) / TALLY_UNIT, size = (double)(event->value & UINT32_MAX) / (double)count;
+    struct tally each = tally_of(sum / (double)count, size * sum / (double)count);
+    struct tally born = {sum, each.variance * (double)count, each.bytes_variance * (double)count};
     site->estimated = lives->books[site->resource].estimated = true;
     tally_join(&site->born, &born);
     tally_join(&lives->books[site->resource].born, &born);
@@ -455,6 +512,30 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     return 0;
 }
 
+/* Threads that end while they are waited for may have been done with for long: an interpreter first tells its pools to end,
+ * and waits for them. They count as open until something else begins; if nothing does, that was the end of the program. */
+static int thread_leaves(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->leaving, &lives->leaving_room, lives->leaving_count + 1, sizeof(*lives->leaving));
+    if (result == 0)
+        lives->leaving[lives->leaving_count++] = *event;
+    return result;
+}
+
+static void threads_left(struct lives *lives)
+{
+    for (size_t i = 0; i < lives->leaving_count; i++)
+        block_close(lives, &lives->leaving[i]);
+    lives->leaving_count = 0;
+}
+
+/* Something begins that is no memory, nor the exit's own doing. */
+static bool is_new_work(const struct lives *lives, const struct stray_event *event)
+{
+    return event->action == STRAY_OPEN && !is_memory(event->resource) && event->resource != STRAY_MMAP &&
+           !is_at_exit(lives, event);
+}
+
 /* Only temporary files are told more of. */
 static void block_named(struct lives *lives, const struct stray_event *event)
 {
@@ -471,6 +552,8 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_CLOSE:
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
+        if (event->resource == STRAY_THREAD && lives->awaited && !lives->ended)
+            return thread_leaves(lives, event);
         block_close(lives, event);
         return is_death(event) ? death_add(lives, event) : 0;
     case STRAY_MOVE_FROM:
@@ -491,6 +574,9 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
     case STRAY_ENDPOINT:
         block_named(lives, event);
         return 0;
+    case STRAY_LEFT:
+        block_left(lives, event);
+        return 0;
     default:
         return 0;
     }
@@ -503,10 +589,12 @@ static int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool 
     if (lives->ended)
         return 0;
     lives->ended = true;
-    lives->tc = time;
+    lives->tc = lives->leaving_count > 0 ? lives->leaving[0].time : time;
     lives->tc_thread = thread;
     lives->voluntary = voluntary;
-    return survivors_note(lives);
+    int result = survivors_note(lives);
+    threads_left(lives);
+    return result;
 }
 
 /* What is resident once the exit has given back what the service held says nothing of the service. */
@@ -516,14 +604,17 @@ static void memory_sample(struct lives *lives, const struct stray_event *event)
         return;
     struct memory *memory = &lives->memory;
     uint64_t heap = lives->books[STRAY_HEAP].bytes_open;
+    double variance = lives->books[STRAY_HEAP].living.bytes_variance;
     if (memory->samples++ == 0) {
         memory->first_rss = event->handle;
         memory->first_tracer = event->value;
         memory->first_heap = heap;
+        memory->first_variance = variance;
     }
     memory->last_rss = event->handle;
     memory->last_tracer = event->value;
     memory->last_heap = heap;
+    memory->last_variance = variance;
 }
 
 static int ended(struct lives *lives, const struct stray_event *event, uint32_t thread)
@@ -565,6 +656,13 @@ static int signal_seen(struct lives *lives, const struct stray_event *event, uin
     lives->deadly = event->handle == STRAY_SIGNAL_DEADLY ? (uint32_t)event->value : 0;
     lives->deadly_time = event->time;
     return 0;
+}
+
+/* Exit handlers are called before an interpreter says that it is finalizing. */
+static bool closes_at_exit(const struct lives *lives, const struct stray_event *event)
+{
+    return event->action == STRAY_CLOSE && event->stack != 0 && !lives->ended && is_at_exit(lives, event) &&
+           was_obeyed(lives, event->time);
 }
 
 static int fork_add(struct lives *lives, const struct stray_event *event)
@@ -613,8 +711,11 @@ static int process_event(struct lives *lives, const struct stray_event *event, u
     case STRAY_LOST:
         lives->lost += event->value;
         return 0;
+    case STRAY_END_AWAITED:
+        lives->awaited = true;
+        return 0;
     default:
-        lives->strange += event->action > STRAY_LIMIT || event->action < STRAY_OWNER;
+        lives->strange += event->action > STRAY_END_AWAITED || event->action < STRAY_OWNER;
         return 0;
     }
 }
@@ -647,6 +748,10 @@ static void advance(struct lives *lives, const struct stray_event *event)
 int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
 {
     advance(lives, event);
+    if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
+        return -ENOMEM;
+    if (lives->leaving_count > 0 && is_new_work(lives, event))
+        threads_left(lives);
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
     bool of_statements = event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED;
@@ -658,7 +763,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     if (of_statements)
         return 0;
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
-        event->action > STRAY_USED || event->action < STRAY_OPEN) {
+        event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }
@@ -677,8 +782,10 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
     if (!lives)
         return -ENOMEM;
     lives->source = *source;
+    lives->books[STRAY_HEAP].estimated = source->heap_mean > 0;
     double second = 1e9 / source->span(source->data, 1000000000);
     lives->mark_ticks = second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
+    age_table_fill(&lives->ages, source->span, source->data);
     if (marks_open(&lives->marks) < 0) {
         free(lives);
         return -ENOMEM;
@@ -715,6 +822,7 @@ void lives_close(struct lives *lives)
     free(lives->node_sites);
     free(lives->fds);
     free(lives->deaths);
+    free(lives->leaving);
     free(lives->owned);
     free(lives);
 }
@@ -764,7 +872,7 @@ static void settle_estimates(struct lives *lives)
             continue;
         book->opened = tally_whole(&book->born);
         book->open = book->open ? tally_whole(&book->living) : 0;
-        book->closed = book->opened - book->open;
+        book->closed = book->opened > book->open ? book->opened - book->open : 0;
         book->peak = tally_whole(&book->most);
     }
 }

@@ -13,8 +13,9 @@
  *    of an open one, or a descriptor at the number of an open one, ends the old one (implicitly).
  *  - A mapping counts once a call and is open until its last page is unmapped; its bytes are those still mapped.
  *  - A socket that connects is taken back as a socket and counted as a connection, at the connecting frame.
- *  - Python's small objects may be samples. Sites count the samples, which is what statistics need, and say what they stand
- *    for; books say that only.
+ *  - Blocks of the heap and Python's small objects may be samples. Sites count the samples, which is what statistics need, and
+ *    say what they stand for; books say that only. A sampled block that is resized is drawn again: it counts once, with the
+ *    weight of its last size, at the place where it was last drawn after it had been none.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
  *
@@ -27,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lives/ages.h"
 #include "lives/blocks.h"
 #include "lives/map.h"
 #include "lives/mappings.h"
@@ -39,8 +41,7 @@
 #include "stray/format.h"
 #include "stray/hooks.h"
 
-#define LIVES_NONE  UINT32_MAX
-#define AGE_BUCKETS 144 /* four an octave from 100 microseconds: to 80 days */
+#define LIVES_NONE UINT32_MAX
 
 /* What the pass must ask of others. */
 struct lives_source {
@@ -51,6 +52,7 @@ struct lives_source {
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
+    double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
 };
 
 struct book {
@@ -110,15 +112,15 @@ struct life {
 /* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
  * many births. */
 struct growth {
+    uint32_t run;     /* length of the run of releases under way */
+    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between */
+    uint64_t resized; /* bytes by which resizing made its resources grow, all added up */
     struct windows windows;
     uint32_t released[AGE_BUCKETS];  /* ages at release */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
     uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
                                         lives_growth_from() to Tc */
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
-    uint64_t in_runs;                /* releases in runs of at least 32 without an acquire between */
-    uint64_t resized;                /* bytes by which resizing made its resources grow, all added up */
-    uint32_t run;                    /* length of the run under way */
 };
 
 /* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
@@ -139,26 +141,30 @@ struct gone {
 
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
 struct site {
-    uint8_t resource;
-    uint32_t stack;
-    uint32_t peer; /* index, or LIVES_NONE */
-    uint32_t first_mark;
-    struct batch told; /* sums of short lives */
+    /* What every event touches stands together. */
+    struct growth *growth; /* NULL: never grew so far */
     uint64_t opened, closed, open, peak;
     uint64_t bytes_open, peak_bytes;
-    uint64_t first, last;        /* times of the first and last birth */
-    uint64_t alive, alive_bytes; /* open at Tc */
+    uint64_t last; /* time of the last birth */
     uint64_t opened_by_tc;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint8_t resource;
+    uint64_t first; /* time of the first birth */
+    uint32_t stack;
+    uint32_t first_mark;
+    struct batch told;           /* sums of short lives */
+    uint64_t alive, alive_bytes; /* open at Tc */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
     uint64_t overtaken;    /* ... of these: another was made here later */
+    uint64_t in_turn;      /* ... of these: none that was made here later was waited for, though others were */
+    uint32_t waited;       /* children waited for: the latest birth, as a mark and one; 0: none */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct gone gone;
     uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
     uint64_t left;         /* TEMPFILE: open after the last event */
     uint64_t left_path;    /* ... the definition of the oldest one's path; 0: none */
-    struct growth *growth; /* NULL: never grew so far */
     struct resident_site resident; /* MMAP */
 };
 
@@ -188,6 +194,7 @@ struct memory {
     uint64_t samples;
     uint64_t first_rss, last_rss, first_tracer, last_tracer;
     uint64_t first_heap, last_heap; /* bytes open when the sample was taken */
+    double first_variance, last_variance; /* ... of these, where they are estimates */
 };
 
 struct lives {
@@ -230,6 +237,7 @@ struct lives {
     struct mark now;     /* how far each axis has come */
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
+    struct age_table ages;
     struct blocks blocks[STRAY_RESOURCE_END];
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
@@ -243,7 +251,10 @@ struct lives {
     size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
     size_t site_room, life_room, peer_room, death_room, fork_room;
-    bool ended; /* Tc was reached */
+    bool ended;   /* Tc was reached */
+    bool awaited; /* the program's first thread waits for the others to end */
+    struct stray_event *leaving; /* ends of threads since then, and since anything else began */
+    size_t leaving_count, leaving_room;
     bool exec_pending;
     uint64_t exec_time;
 };
@@ -268,9 +279,6 @@ int lives_read(struct trace *trace, struct names *names, lives_observer *observe
 
 /* Open when the end began: what verdicts are about. */
 bool life_open_at_tc(const struct life *life);
-/* Lower bound of an age bucket, in seconds, and the bucket of an age. */
-double age_of_bucket(unsigned bucket);
-unsigned bucket_of_age(double seconds);
 /* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
  * no earlier than the warm-up ends. */
 double lives_growth_from(const struct lives *lives, const struct site *site);

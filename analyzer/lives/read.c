@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lives/foresight.h"
 #include "lives/lifetimes.h"
 #include "read/merge.h"
 
@@ -38,19 +39,34 @@ static double driver_span(void *data, uint64_t ticks)
     return trace_span_seconds(((struct driver *)data)->trace, ticks);
 }
 
-static int drive(struct lives *lives, struct merge *merge, lives_observer *observer, void *data)
+static int feed_batch(struct lives *lives, const struct merged *batch, size_t count, lives_observer *observer, void *data)
 {
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0) {
-        result = lives_feed(lives, &event, lane, thread);
+    struct foresight foresight;
+    bool ahead = foresight_pays(lives);
+    if (ahead)
+        foresight_begin(&foresight, lives, batch, count);
+    for (size_t i = 0; i < count; i++) {
+        if (ahead)
+            foresight_at(&foresight, i);
+        int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread);
         if (result == 0 && observer)
-            result = observer(data, lives, &event);
+            result = observer(data, lives, &batch[i].event);
         if (result < 0)
             return result;
     }
-    return result < 0 ? result : lives_finish(lives);
+    return 0;
+}
+
+static int drive(struct lives *lives, struct merge *merge, lives_observer *observer, void *data)
+{
+    const struct merged *batch;
+    int count;
+    while ((count = merge_batch(merge, &batch)) > 0) {
+        int result = feed_batch(lives, batch, (size_t)count, observer, data);
+        if (result < 0)
+            return result;
+    }
+    return count < 0 ? count : lives_finish(lives);
 }
 
 static int open_lives(struct trace *trace, struct names *names, struct lives **ret_lives)
@@ -65,7 +81,8 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .seconds = driver_seconds,
                                   .span = driver_span,
                                   .statement = driver_statement,
-                                  .end = trace_last_time(trace)};
+                                  .end = trace_last_time(trace),
+                                  .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
         free(driver);

@@ -44,9 +44,11 @@ static void end(struct lives *lives)
     struct residents *residents = &lives->residents;
     struct resident *now = &residents->now;
     now->live = lives->books[STRAY_HEAP].bytes_open;
+    now->live_variance = lives->books[STRAY_HEAP].living.bytes_variance;
     now->held = lives->held;
     now->peak_held = lives->peak_held;
     now->heap_mapped = heap_is_mapped(lives);
+    residents->before = residents->last;
     residents->last = *now;
     if (residents->moments++ == 0)
         residents->first = *now;
@@ -58,6 +60,8 @@ static void end(struct lives *lives)
     }
     residents->telling = false;
     residents->over = lives->ended;
+    if (residents->over && lives->memory.samples > 0)
+        lives->memory.last_rss = now->total; /* the sample before may be a second old */
 }
 
 /* Pages of one map, and how many of them somebody was seen to map. */
@@ -103,6 +107,7 @@ static void add_map(struct lives *lives, unsigned part, uint64_t start, uint64_t
     if (start > 0 && bytes > 0 && bytes <= UINT64_MAX - start)
         mappings_visit(&lives->mappings, start, start + bytes, give, &sharing);
     add(&lives->residents.now, part, resident - sharing.mapped);
+    lives->residents.now.total += resident;
 }
 
 void resident_part(struct lives *lives, const struct stray_event *event)

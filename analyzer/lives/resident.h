@@ -17,14 +17,17 @@ struct stray_event;
 struct resident {
     uint64_t allocator; /* brk, and unnamed memory that nobody was seen to map */
     uint64_t stacks, files, tracer, other;
+    uint64_t total;                 /* of all maps */
     uint64_t live, held, peak_held; /* as in struct lives, of then */
+    double live_variance;           /* of `live`, where that is an estimate */
     bool heap_mapped;               /* live blocks lie in what hooked calls mapped: an allocator of the program's own */
 };
 
 struct residents {
     unsigned moments; /* that were told to their end */
     struct resident first, last;
-    struct resident now; /* being told */
+    struct resident before; /* the one before the last */
+    struct resident now;    /* being told */
     bool telling;
     bool over; /* the moment when the end began was told: what is resident after it says nothing of the service */
 };

@@ -7,28 +7,21 @@
 #define ENOUGH_WORK 30 /* fewer requests (or statements) are no axis */
 #define RUN_LENGTH  32
 #define WARM_UP     0.1
-#define YOUNGEST_S  100e-6
-
-double age_of_bucket(unsigned bucket)
-{
-    return YOUNGEST_S * exp2(bucket / 4.0);
-}
-
-unsigned bucket_of_age(double seconds)
-{
-    double bucket = seconds > YOUNGEST_S ? 4 * log2(seconds / YOUNGEST_S) : 0;
-    return bucket < AGE_BUCKETS - 1 ? (unsigned)bucket : AGE_BUCKETS - 1;
-}
 
 static unsigned bucket_of(const struct lives *lives, uint32_t mark, uint64_t time)
 {
     uint64_t birth = marks_at(&lives->marks, mark)->at[AXIS_TIME];
-    return bucket_of_age(lives->source.span(lives->source.data, time > birth ? time - birth : 0));
+    return bucket_of_ticks(&lives->ages, time > birth ? time - birth : 0);
 }
 
 static void add(uint32_t *counter, uint64_t count)
 {
     *counter = count < UINT32_MAX - *counter ? *counter + (uint32_t)count : UINT32_MAX;
+}
+
+const void *growth_released(const struct lives *lives, const struct growth *growth, uint32_t mark, uint64_t time)
+{
+    return &growth->released[bucket_of(lives, mark, time)];
 }
 
 void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time)
@@ -44,7 +37,7 @@ void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint6
 void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
 {
     uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
-    add(&site->growth->released[bucket_of_age(lives->source.span(lives->source.data, middle))], count);
+    add(&site->growth->released[bucket_of_ticks(&lives->ages, middle)], count);
 }
 
 static enum axis work_axis(const struct lives *lives)
@@ -90,6 +83,7 @@ static void note_ended(struct site *site, const struct block *block)
         return;
     site->ended++;
     site->overtaken += block->ended < site->last;
+    site->in_turn += site->waited > 0 && block->mark + 1 >= site->waited;
 }
 
 static void note(struct lives *lives, const struct block *block)
@@ -97,9 +91,11 @@ static void note(struct lives *lives, const struct block *block)
     struct site *site = &lives->sites[block->site];
     const struct mark *birth = marks_at(&lives->marks, block->mark);
     site->alive++;
-    site->alive_bytes += bytes_of(site->resource, block);
-    if (site->resource == STRAY_PYOBJECT)
-        tally_add(&site->at_end, tally_weight(block->size));
+    site->alive_bytes += bytes_of(lives, site->resource, block->size);
+    if (is_weighed(lives, site->resource)) {
+        struct tally tally = tally_of_block(lives, site->resource, block->size);
+        tally_join(&site->at_end, &tally);
+    }
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     note_ended(site, block);
     if (!site->growth)
@@ -118,8 +114,10 @@ int survivors_note(struct lives *lives)
     lives->axis = work_axis(lives);
     for (size_t i = 0; i < lives->site_count; i++) {
         struct site *site = &lives->sites[i];
-        if (site->growth)
-            windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+        if (!site->growth)
+            continue;
+        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+        windows_settle(&site->growth->windows);
     }
     for (unsigned resource = 0; resource < STRAY_RESOURCE_END; resource++) {
         const struct blocks *blocks = &lives->blocks[resource];

@@ -27,8 +27,15 @@ static void merge_neighbours(struct windows *windows)
     windows->shift++;
 }
 
-void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
+void windows_settle(struct windows *windows)
 {
+    windows->low[windows->current] = windows->least;
+    windows->low_bytes[windows->current] = windows->least_bytes;
+}
+
+void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
+{
+    windows_settle(windows);
     while (mark >> windows->shift >= LIVES_WINDOWS)
         merge_neighbours(windows);
     while (windows->current < mark >> windows->shift) {
@@ -36,14 +43,8 @@ void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint
         windows->low[windows->current] = saturated(open);
         windows->low_bytes[windows->current] = (float)bytes;
     }
-}
-
-void windows_change(struct windows *windows, uint64_t open, uint64_t bytes)
-{
-    if (open < windows->low[windows->current])
-        windows->low[windows->current] = (uint32_t)open;
-    if ((float)bytes < windows->low_bytes[windows->current])
-        windows->low_bytes[windows->current] = (float)bytes;
+    windows->least = windows->low[windows->current];
+    windows->least_bytes = windows->low_bytes[windows->current];
 }
 
 uint32_t windows_mark(const struct windows *windows, uint32_t index)

@@ -14,16 +14,36 @@
 #define LIVES_WINDOWS 64
 
 struct windows {
+    /* Of the latest window, whose place in the arrays is filled when it is left or settled. */
+    uint32_t current; /* its index */
+    uint32_t shift;   /* a mark's number, shifted right by this, is its window's index */
+    uint32_t least;   /* smallest number open in it so far */
+    float least_bytes;
     uint32_t low[LIVES_WINDOWS];    /* smallest number open */
     float low_bytes[LIVES_WINDOWS]; /* smallest sum of sizes open */
-    uint32_t current;               /* index of the latest window */
-    uint32_t shift;                 /* a mark's number, shifted right by this, is its window's index */
 };
 
+/* private to windows_advance() */
+void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes);
+
 /* Comes to `mark`, up to which `open` and `bytes` did not change. To be called before they do, too. */
-void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes);
+static inline void windows_advance(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
+{
+    if (mark >> windows->shift > windows->current)
+        windows_move(windows, mark, open, bytes);
+}
+
 /* The site's state within the latest window changed to this. */
-void windows_change(struct windows *windows, uint64_t open, uint64_t bytes);
+static inline void windows_change(struct windows *windows, uint64_t open, uint64_t bytes)
+{
+    if (open < windows->least)
+        windows->least = (uint32_t)open;
+    if ((float)bytes < windows->least_bytes)
+        windows->least_bytes = (float)bytes;
+}
+
+/* Fills in the latest window: to be called before the arrays are looked at. */
+void windows_settle(struct windows *windows);
 /* First mark of window `index`. */
 uint32_t windows_mark(const struct windows *windows, uint32_t index);
 

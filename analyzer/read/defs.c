@@ -10,7 +10,8 @@
 #include "stray/format.h"
 #include "stray/wire.h"
 
-#define ALIGNMENT 16u
+#define ALIGNMENT   16u
+#define SAMPLED_MAX (UINT64_C(1) << 40)
 
 /* One whole record. */
 struct record {
@@ -133,6 +134,16 @@ static int parse_endpoint(struct defs *defs, const struct record *record)
     return 0;
 }
 
+static void parse_sampled(struct defs *defs, const struct record *record)
+{
+    size_t offset = 0;
+    const char *text = take_string(record, &offset);
+    char *end;
+    uint64_t mean = text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+    if (mean > 0 && mean <= SAMPLED_MAX && *end == '\0')
+        defs->sampled = mean;
+}
+
 static int parse_statement(struct defs *defs, const struct record *record)
 {
     const struct stray_def_statement *fixed = (const void *)record->payload;
@@ -168,6 +179,9 @@ static int parse_record(struct defs *defs, uint16_t type, const struct record *r
         return parse_text(&defs->notes, record);
     case STRAY_DEF_OPTION:
         return parse_text(&defs->options, record);
+    case STRAY_DEF_SAMPLED:
+        parse_sampled(defs, record);
+        return 0;
     default:
         return 0;
     }

@@ -32,6 +32,7 @@ struct defs {
     struct module *modules;
     size_t module_count, module_room;
     struct texts notes, options, command;
+    uint64_t sampled; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
     const struct stray_def_process *identity; /* of the first PROCESS record; NULL: there is none */
     const char *exe;
 };

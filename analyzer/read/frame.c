@@ -13,6 +13,10 @@
 #define EVENT_BYTES_LEAST 7u                           /* one byte in each column */
 #define EVENT_BYTES_MOST  (2u + 5u * STRAY_VARINT_MAX) /* action and resource are bytes */
 
+#define GROUPED_BYTES_LEAST 5u  /* one byte in each column */
+#define GROUPED_BYTES_MOST  64u /* with a kind of its own, and a share of the head */
+#define NODE_BYTES_LEAST 3u
+
 enum verdict { FRAME_SOUND, FRAME_WRONG, FRAME_CUT /* the file ends inside it */ };
 
 void scan_begin(struct scan *scan, const struct source *source, uint64_t offset, struct damage *damage)
@@ -42,6 +46,12 @@ bool frame_sensible(const struct stray_frame_header *header)
     case STRAY_FRAME_EVENTS:
         return count <= STRAY_FRAME_EVENTS_MAX && plain >= count * EVENT_BYTES_LEAST &&
                plain <= count * EVENT_BYTES_MOST && header->first_time <= header->last_time;
+    case STRAY_FRAME_GROUPED:
+        return count <= STRAY_FRAME_EVENTS_MAX && plain >= count * GROUPED_BYTES_LEAST &&
+               plain <= count * GROUPED_BYTES_MOST && header->first_time <= header->last_time;
+    case STRAY_FRAME_INDEXED:
+        return count <= STRAY_FRAME_PLAIN / sizeof(struct stray_node) && plain >= count * NODE_BYTES_LEAST &&
+               header->first >= 1 && header->first <= UINT32_MAX - count;
     case STRAY_FRAME_NODES:
         return plain == count * sizeof(struct stray_node) && header->first >= 1 &&
                header->first <= UINT32_MAX - count;

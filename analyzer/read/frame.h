@@ -37,6 +37,12 @@ void scan_end(struct scan *scan);
  * the end; -ENOMEM. */
 int scan_next(struct scan *scan, struct stray_frame_header *ret_header, uint64_t *ret_payload);
 
+/* Whether frames of this type hold events. */
+static inline bool frame_holds_events(uint16_t type)
+{
+    return type == STRAY_FRAME_EVENTS || type == STRAY_FRAME_GROUPED;
+}
+
 /* True if the fields of a sound frame make sense together (also where a checksum says that they were meant
  * so). */
 bool frame_sensible(const struct stray_frame_header *header);

@@ -7,24 +7,21 @@
 
 #include "read/defs.h"
 #include "read/extents.h"
+#include "read/index.h"
 #include "read/source.h"
 #include "read/spool.h"
 #include "read/trace.h"
 
-/* One EVENTS frame, or one buffer of the spool that takes the place of a frame. */
-struct frame_info {
-    uint64_t payload;                  /* where it begins in the trace; unused with `spooled` */
-    const struct stray_event *spooled; /* NULL: in the trace */
-    uint64_t sequence, first_time, last_time;
-    uint32_t lane, count, stored_size, plain_size;
-    uint8_t codec;
-    bool counted; /* what decoding shows of it is in the trace's damage */
-    bool damaged; /* its content belies its checksum */
-};
-
 struct clock_pair {
     uint64_t time, monotonic_ns;
     bool known;
+};
+
+/* What unpacking one payload after the other needs. A zeroed one is ready; one thread may use it at a time. */
+struct unpacker {
+    struct ZSTD_DCtx_s *zstd;
+    uint8_t *stored, *plain; /* `plain`: the payload unpacked last */
+    size_t stored_room, plain_room;
 };
 
 struct trace {
@@ -32,8 +29,7 @@ struct trace {
     struct source source;
     struct stray_file_header header;
     struct spool *spool;       /* NULL: none, or not of this trace */
-    struct frame_info *frames; /* ascending by first time, lane, sequence once open */
-    size_t frame_count, frame_room;
+    struct index index;
     struct extents nodes, area;
     struct defs defs;
     struct process process;
@@ -43,21 +39,28 @@ struct trace {
     uint64_t lost_in_events; /* sum of the LOST events decoded */
     uint64_t verdict_time;   /* of the latest END or EXEC_FAILED decoded */
     bool ended;              /* it was an END or an EXEC */
-    struct ZSTD_DCtx_s *zstd;
-    uint8_t *stored, *plain; /* scratch for one payload */
-    size_t stored_room, plain_room;
+    struct unpacker unpacker;
 };
 
-/* Decodes and sorts a frame: 0, and *ret_events to be freed by the caller. -EBADMSG if its content is wrong
- * (it is then counted as damaged, once), -ENOMEM. */
-int trace_load(struct trace *trace, size_t frame, struct stray_event **ret_events, size_t *ret_count);
+/* Decodes a frame into `events`, which has room for as many as the frame counts, and sorts them. -EBADMSG or -ENOTSUP if
+ * its content is wrong, -ENOMEM. May be called by several threads, each with an unpacker of its own. */
+int frame_decode(const struct trace *trace, const struct frame_info *frame, struct unpacker *unpacker,
+                 struct stray_event *events);
 
-/* Reads a payload of the trace and unpacks it into trace->plain. -EBADMSG, -ENOTSUP, -ENOMEM. */
-int trace_unpack(struct trace *trace, uint64_t payload, uint8_t codec, uint32_t stored_size,
-                 uint32_t plain_size);
+/* Notes what frame_decode() made of a frame (`result`): what the trace as a whole wants to know of its events, or
+ * that it is damaged; once a frame. Returns 0, -EBADMSG for any damage, or -ENOMEM. */
+int trace_note(struct trace *trace, const struct frame_info *frame, int result, const struct stray_event *events);
 
-/* Drops frames that others supersede, counts gaps, sorts what is left by time. */
-void frames_settle(struct trace *trace);
+/* Both; *ret_events is to be freed by the caller. */
+int trace_load(struct trace *trace, const struct frame_info *frame, struct stray_event **ret_events);
+
+/* Reads a payload and unpacks it into unpacker->plain. -EBADMSG, -ENOTSUP, -ENOMEM. */
+int unpack(struct unpacker *unpacker, const struct source *source, uint64_t payload, uint8_t codec,
+           uint32_t stored_size, uint32_t plain_size);
+void unpacker_clear(struct unpacker *unpacker);
+
+/* Settles the index, and counts what is missing between its frames. -ENOMEM. */
+int frames_settle(struct trace *trace);
 
 /* Decides damage.lost_events, damage.truncated and damage.complete anew. */
 void trace_assess(struct trace *trace);

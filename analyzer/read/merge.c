@@ -4,16 +4,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "read/ahead.h"
 #include "read/array.h"
 #include "read/inside.h"
+#include "read/progress.h"
+#include "read/stream.h"
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
     uint64_t time; /* of the next event: kept here, as the heap looks at little else */
     const struct stray_event *next, *end;
     struct stray_event *events;
-    const struct frame_info *frame;
     struct lane *lane;
+    uint64_t sequence;
+    uint32_t count;
 };
 
 struct lane {
@@ -22,11 +26,18 @@ struct lane {
 
 struct merge {
     struct trace *trace;
-    size_t next;         /* first frame not yet loaded; frames ascend by first time */
+    struct ahead *ahead; /* NULL: frames are decoded when their time comes */
+    struct stream stream; /* ... unused with `ahead` */
+    struct frame_info upcoming; /* the first one not yet loaded, by time */
+    bool peeked, ended;         /* `upcoming` is known; there is none */
+    uint64_t loaded;            /* frames */
     struct cursor *heap; /* the cursor whose event comes first is the root */
     size_t heap_count, heap_room;
     struct lane *lanes; /* ascending */
     size_t lane_count;
+    int failure; /* that ended the pass */
+    size_t batch_count, handed;
+    struct merged batch[MERGE_BATCH];
 };
 
 static int compare_lane(const void *left, const void *right)
@@ -37,16 +48,14 @@ static int compare_lane(const void *left, const void *right)
 
 static int collect_lanes(struct merge *merge)
 {
-    const struct trace *trace = merge->trace;
-    merge->lanes = calloc(trace->frame_count + 1, sizeof(*merge->lanes));
+    const struct numbers *numbers = &merge->trace->index.numbers;
+    merge->lanes = calloc(numbers->lane_count + 1, sizeof(*merge->lanes));
     if (!merge->lanes)
         return -ENOMEM;
-    for (size_t i = 0; i < trace->frame_count; i++)
-        merge->lanes[i].number = trace->frames[i].lane;
-    qsort(merge->lanes, trace->frame_count, sizeof(*merge->lanes), compare_lane);
-    for (size_t i = 0; i < trace->frame_count; i++)
-        if (i == 0 || merge->lanes[i].number != merge->lanes[merge->lane_count - 1].number)
-            merge->lanes[merge->lane_count++] = merge->lanes[i];
+    for (size_t i = 0; i < numbers->lane_count; i++)
+        merge->lanes[i].number = numbers->lanes[i].lane;
+    merge->lane_count = numbers->lane_count;
+    qsort(merge->lanes, merge->lane_count, sizeof(*merge->lanes), compare_lane);
     return 0;
 }
 
@@ -56,14 +65,32 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
     int result = -ENOMEM;
     if (merge) {
         merge->trace = trace;
+        stream_open(&merge->stream, trace);
         result = collect_lanes(merge);
     }
     if (result < 0) {
         merge_close(merge);
         return error_set(error, result, "%s: out of memory", trace_path(trace));
     }
+    merge->ahead = ahead_open(trace);
     *ret_merge = merge;
     return 0;
+}
+
+static int load(struct merge *merge, struct stray_event **ret_events)
+{
+    if (!merge->ahead)
+        return trace_load(merge->trace, &merge->upcoming, ret_events);
+    int result = ahead_take(merge->ahead, ret_events);
+    return trace_note(merge->trace, &merge->upcoming, result, *ret_events);
+}
+
+static void unload(struct merge *merge, const struct cursor *cursor)
+{
+    if (merge->ahead)
+        ahead_give_back(merge->ahead, cursor->count, cursor->events);
+    else
+        free(cursor->events);
 }
 
 void merge_close(struct merge *merge)
@@ -71,7 +98,10 @@ void merge_close(struct merge *merge)
     if (!merge)
         return;
     for (size_t i = 0; i < merge->heap_count; i++)
-        free(merge->heap[i].events);
+        unload(merge, &merge->heap[i]);
+    ahead_close(merge->ahead);
+    stream_close(&merge->stream);
+    progress_end();
     free(merge->heap);
     free(merge->lanes);
     free(merge);
@@ -81,9 +111,9 @@ static bool comes_before(const struct cursor *a, const struct cursor *b)
 {
     if (a->time != b->time)
         return a->time < b->time;
-    if (a->frame->lane != b->frame->lane)
-        return a->frame->lane < b->frame->lane;
-    return a->frame->sequence < b->frame->sequence;
+    if (a->lane != b->lane)
+        return a->lane->number < b->lane->number;
+    return a->sequence < b->sequence;
 }
 
 /* The child of `at` that comes first; heap_count if there is none. */
@@ -126,6 +156,17 @@ static struct lane *find_lane(const struct merge *merge, uint32_t number)
     return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
 }
 
+/* Knows the next frame, or that there is none: 1, 0, or -ENOMEM. */
+static int peek(struct merge *merge)
+{
+    if (merge->peeked || merge->ended)
+        return merge->peeked;
+    int result = merge->ahead ? ahead_peek(merge->ahead, &merge->upcoming) : stream_next(&merge->stream, &merge->upcoming);
+    merge->peeked = result > 0;
+    merge->ended = result == 0;
+    return result;
+}
+
 /* Brings the next frame into the heap. A damaged one is left out. */
 static int load_next(struct merge *merge)
 {
@@ -133,15 +174,17 @@ static int load_next(struct merge *merge)
     if (!grown)
         return -ENOMEM;
     merge->heap = grown;
-    struct cursor cursor = {.frame = &merge->trace->frames[merge->next]};
-    size_t count;
-    int result = trace_load(merge->trace, merge->next++, &cursor.events, &count);
+    const struct frame_info *frame = &merge->upcoming;
+    struct cursor cursor = {.sequence = frame->sequence, .count = frame->count};
+    progress_tell("reading", merge->loaded++, merge->trace->index.ordinals);
+    merge->peeked = false;
+    int result = load(merge, &cursor.events);
     if (result < 0)
         return result == -ENOMEM ? result : 0;
     cursor.next = cursor.events;
-    cursor.end = cursor.events + count;
+    cursor.end = cursor.events + frame->count;
     cursor.time = cursor.next->time;
-    cursor.lane = find_lane(merge, cursor.frame->lane);
+    cursor.lane = find_lane(merge, frame->lane);
     merge->heap[merge->heap_count] = cursor;
     rise(merge, merge->heap_count++);
     return 0;
@@ -150,62 +193,110 @@ static int load_next(struct merge *merge)
 /* Loads all frames that may hold an event that comes before the heap's first. */
 static int load_due(struct merge *merge)
 {
-    const struct trace *trace = merge->trace;
-    while (merge->next < trace->frame_count) {
-        if (merge->heap_count > 0 && trace->frames[merge->next].first_time > merge->heap->time)
+    int result;
+    while ((result = peek(merge)) > 0) {
+        if (merge->heap_count > 0 && merge->upcoming.first_time > merge->heap->time)
             break;
-        int result = load_next(merge);
+        result = load_next(merge);
         if (result < 0)
-            return result;
+            break;
     }
-    return 0;
+    return result < 0 ? result : 0;
 }
 
-/* Moves the root past its event. */
-static void advance(struct merge *merge)
+/* The last time up to which the root's events come before all others. Frames that are not loaded yet begin later than the
+ * root's first event: load_due() has seen to that. */
+static uint64_t root_leads_until(const struct merge *merge)
+{
+    size_t second = first_child(merge, 0);
+    uint64_t until = UINT64_MAX;
+    if (second < merge->heap_count) {
+        struct cursor at_once = merge->heap[0];
+        at_once.time = merge->heap[second].time;
+        until = at_once.time - !comes_before(&at_once, &merge->heap[second]);
+    }
+    if (merge->peeked && merge->upcoming.first_time - 1 < until)
+        until = merge->upcoming.first_time - 1;
+    return until;
+}
+
+/* Hands out events of the root as long as they come first. An event whose action is 0 does not exist. */
+static void take_run(struct merge *merge)
 {
     struct cursor *root = merge->heap;
-    if (++root->next < root->end) {
+    struct lane *lane = root->lane;
+    uint64_t until = root_leads_until(merge);
+    const struct stray_event *event = root->next, *end = root->end;
+    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH];
+    for (; event < end && event->time <= until && to < full; event++) {
+        if (event->action == 0)
+            continue;
+        if (event->action == STRAY_OWNER)
+            lane->thread = (uint32_t)event->handle;
+        *to++ = (struct merged){*event, lane->number, lane->thread};
+    }
+    merge->batch_count = (size_t)(to - merge->batch);
+    root->next = event;
+}
+
+/* Puts the root, whose events were taken, in its new place. */
+static void settle_root(struct merge *merge)
+{
+    struct cursor *root = merge->heap;
+    if (root->next < root->end) {
         root->time = root->next->time;
     } else {
-        free(root->events);
+        unload(merge, root);
         *root = merge->heap[--merge->heap_count];
     }
     sink_root(merge);
 }
 
+/* False at the end of the trace, or with merge->failure set. */
+static bool take_more(struct merge *merge)
+{
+    merge->failure = load_due(merge);
+    if (merge->failure < 0 || merge->heap_count == 0)
+        return false;
+    take_run(merge);
+    settle_root(merge);
+    return true;
+}
+
+int merge_batch(struct merge *merge, const struct merged **ret_batch)
+{
+    merge->batch_count = merge->handed = 0;
+    while (merge->batch_count < MERGE_BATCH && merge->failure == 0 && take_more(merge))
+        ;
+    *ret_batch = merge->batch;
+    return merge->batch_count > 0 ? (int)merge->batch_count : merge->failure;
+}
+
 int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread)
 {
-    for (;;) {
-        int result = load_due(merge);
-        if (result < 0)
+    if (merge->handed == merge->batch_count) {
+        const struct merged *batch;
+        int result = merge_batch(merge, &batch);
+        if (result <= 0)
             return result;
-        if (merge->heap_count == 0)
-            return 0;
-        const struct stray_event event = *merge->heap->next;
-        struct lane *lane = merge->heap->lane;
-        advance(merge);
-        if (event.action == 0) /* unwritten: does not exist */
-            continue;
-        if (event.action == STRAY_OWNER)
-            lane->thread = (uint32_t)event.handle;
-        *ret_event = event;
-        *ret_lane = lane->number;
-        *ret_thread = lane->thread;
-        return 1;
     }
+    const struct merged *next = &merge->batch[merge->handed++];
+    *ret_event = next->event;
+    *ret_lane = next->lane;
+    *ret_thread = next->thread;
+    return 1;
 }
 
 int merge_each(struct trace *trace, merge_visit *visit, void *data)
 {
     struct merge *merge;
-    struct stray_event event;
-    uint32_t lane, thread;
-    int result = merge_open(trace, &merge, NULL);
-    if (result < 0)
-        return result;
-    while ((result = merge_next(merge, &event, &lane, &thread)) > 0)
-        visit(data, &event);
+    const struct merged *batch;
+    int count = merge_open(trace, &merge, NULL);
+    if (count < 0)
+        return count;
+    while ((count = merge_batch(merge, &batch)) > 0)
+        for (int i = 0; i < count; i++)
+            visit(data, &batch[i].event);
     merge_close(merge);
-    return result;
+    return count;
 }

@@ -14,8 +14,20 @@ struct merge;
 int merge_open(struct trace *trace, struct merge **ret_merge, struct error *error);
 void merge_close(struct merge *merge);
 
-/* The next event: 1 and *ret_event, *ret_lane, *ret_thread (the thread id by the lane's OWNER events, 0: unknown);
- * 0 at the end; negative errno. A frame that turns out damaged is skipped and counted in trace_damage(). */
+/* An event, the lane it stands in, and the thread that made it (by the lane's OWNER events, 0: unknown). */
+struct merged {
+    struct stray_event event;
+    uint32_t lane, thread;
+};
+
+#define MERGE_BATCH 512
+
+/* The next events: their number, at most MERGE_BATCH, and *ret_batch, which holds until the next call; 0 at the end;
+ * negative errno, once all events before it have been handed out. A frame that turns out damaged is skipped and counted
+ * in trace_damage(). */
+int merge_batch(struct merge *merge, const struct merged **ret_batch);
+
+/* The next event: 1 and *ret_event, *ret_lane, *ret_thread; 0 at the end; negative errno. */
 int merge_next(struct merge *merge, struct stray_event *ret_event, uint32_t *ret_lane, uint32_t *ret_thread);
 
 /* Opens, hands every event to `visit`, and closes. The error of the trace, or -ENOMEM. */

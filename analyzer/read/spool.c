@@ -10,6 +10,7 @@
 
 #define LANES_MAX 65536u /* far above the threads of any real process; bounds the time for a crafted file */
 #define BLOCK     65536u
+#define MOVES_TRIES 16u /* to copy lanes while no sums move; they move for a small part of the time */
 
 /* Copies of one lane, see copy_lane(). */
 struct lane_copy {
@@ -181,7 +182,7 @@ static int copy_lane(struct spool *spool, const struct source *source, uint64_t 
     return result < 0 ? result : add_lane(spool, copy);
 }
 
-static int copy_lanes(struct spool *spool, const struct source *source)
+static int copy_lanes_once(struct spool *spool, const struct source *source)
 {
     const struct stray_spool_header *header = &spool->header;
     uint64_t size = area_size(spool, source, header->lanes_offset, header->lanes_capacity, header->lane_count,
@@ -198,6 +199,36 @@ static int copy_lanes(struct spool *spool, const struct source *source)
     for (uint64_t i = 0; i < lanes && result == 0; i++)
         result = copy_lane(spool, source, header->lanes_offset + i * sizeof(struct stray_lane), copy);
     free(copy);
+    return result;
+}
+
+static void forget_lanes(struct spool *spool)
+{
+    for (size_t i = 0; i < spool->buffer_count; i++)
+        free(spool->buffers[i].events);
+    spool->buffer_count = spool->lane_count = 0;
+}
+
+/* Where the sums that move between buffers have come to; the same before and after: none has moved. */
+static uint64_t moves_now(const struct source *source)
+{
+    uint64_t moves = 0;
+    return source_read(source, offsetof(struct stray_spool_header, moves), &moves, sizeof(moves)) < 0 ? 0
+                                                                                                       : moves;
+}
+
+/* A sum that moves meanwhile may be copied twice or not at all. */
+static int copy_lanes(struct spool *spool, const struct source *source)
+{
+    int result = 0;
+    uint64_t before, after = moves_now(source);
+    unsigned tries = 0;
+    do {
+        before = after;
+        forget_lanes(spool);
+        result = copy_lanes_once(spool, source);
+        after = moves_now(source);
+    } while (result == 0 && before != after && ++tries < MOVES_TRIES);
     return result;
 }
 

@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
-#include "read/array.h"
+#include "read/columns.h"
 #include "read/frame.h"
 #include "read/inside.h"
+#include "read/progress.h"
+#include "read/stream.h"
 #include "stray/wire.h"
 
 #define HEADER_SIZE_MAX (1u << 20)
@@ -41,48 +42,41 @@ static int header_read(struct trace *trace, struct error *error)
         trace->damage.header_damaged = true; /* the frames have checksums of their own */
         header = (struct stray_file_header){.header_size = sizeof(header)};
     }
-    if (header.incompat_flags)
+    if (header.incompat_flags & ~(uint32_t)STRAY_INCOMPAT_GROUPED)
         return error_set(error, -ENOTSUP, "%s: made by a newer version of stray (format flags 0x%x)", path,
                          header.incompat_flags);
     trace->header = header;
     return 0;
 }
 
-static int add_frame(struct trace *trace, const struct frame_info *frame)
-{
-    struct frame_info *grown =
-        array_grow(trace->frames, &trace->frame_room, trace->frame_count, sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    trace->frames = grown;
-    grown[trace->frame_count++] = *frame;
-    return 0;
-}
-
 static int take_events(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
 {
-    struct frame_info frame = {
-        .payload = payload,
-        .sequence = header->first,
-        .first_time = header->first_time,
-        .last_time = header->last_time,
-        .lane = header->lane,
-        .count = header->count,
-        .stored_size = header->stored_size,
-        .plain_size = header->plain_size,
-        .codec = header->codec,
-    };
-    return add_frame(trace, &frame);
+    return index_add(&trace->index, frame_of(header, payload));
+}
+
+static int take_indexed(struct trace *trace, const struct stray_frame_header *header)
+{
+    struct stray_node *nodes = malloc((header->count + (size_t)1) * sizeof(*nodes));
+    if (!nodes)
+        return -ENOMEM;
+    int result = indexed_decode(trace->unpacker.plain, header->plain_size, header->count, header->first, nodes);
+    if (result == 0)
+        result = extents_add(&trace->nodes, header->first, nodes, header->count);
+    free(nodes);
+    return result;
 }
 
 static int take_area(struct trace *trace, const struct stray_frame_header *header, uint64_t payload)
 {
-    int result = trace_unpack(trace, payload, header->codec, header->stored_size, header->plain_size);
+    int result = unpack(&trace->unpacker, &trace->source, payload, header->codec, header->stored_size,
+                        header->plain_size);
     if (result < 0)
         return result;
+    if (header->type == STRAY_FRAME_INDEXED)
+        return take_indexed(trace, header);
     if (header->type == STRAY_FRAME_NODES)
-        return extents_add(&trace->nodes, header->first, trace->plain, header->count);
-    return extents_add(&trace->area, header->first, trace->plain, header->plain_size);
+        return extents_add(&trace->nodes, header->first, trace->unpacker.plain, header->count);
+    return extents_add(&trace->area, header->first, trace->unpacker.plain, header->plain_size);
 }
 
 /* Takes a sound frame in. One that makes no sense is counted and passed over. */
@@ -91,9 +85,10 @@ static int take_frame(struct trace *trace, const struct stray_frame_header *head
     int result = 0;
     if (!frame_sensible(header))
         result = -EBADMSG;
-    else if (header->type == STRAY_FRAME_EVENTS)
+    else if (frame_holds_events(header->type))
         result = take_events(trace, header, payload);
-    else if (header->type == STRAY_FRAME_NODES || header->type == STRAY_FRAME_DEFS)
+    else if (header->type == STRAY_FRAME_NODES || header->type == STRAY_FRAME_INDEXED ||
+             header->type == STRAY_FRAME_DEFS)
         result = take_area(trace, header, payload);
     if (result == 0 || result == -ENOMEM)
         return result;
@@ -107,12 +102,30 @@ static int scan_frames(struct trace *trace)
     struct stray_frame_header header;
     uint64_t payload;
     int result;
+    trace->index.begin = trace->index.end = trace->header.header_size;
     scan_begin(&scan, &trace->source, trace->header.header_size, &trace->damage);
-    while ((result = scan_next(&scan, &header, &payload)) > 0)
-        if ((result = take_frame(trace, &header, payload)) < 0)
+    while ((result = scan_next(&scan, &header, &payload)) > 0) {
+        progress_tell("checking", payload, trace->source.size);
+        result = index_pass(&trace->index, payload - sizeof(header), payload + header.stored_size);
+        if (result == 0)
+            result = take_frame(trace, &header, payload);
+        if (result < 0)
             break;
+    }
     scan_end(&scan);
+    progress_end();
     return result;
+}
+
+/* Sums alone are told at one time, in frames and here: they lasted from those before to the latest of them. */
+static void tell_at_once(const struct spool_buffer *buffer, struct frame_info *frame)
+{
+    for (uint32_t i = 0; i < buffer->count; i++)
+        if (buffer->events[i].action != STRAY_ELIDED)
+            return;
+    for (uint32_t i = 0; i < buffer->count; i++)
+        buffer->events[i].time = frame->last_time;
+    frame->first_time = frame->last_time;
 }
 
 static int take_buffer(struct trace *trace, const struct spool_buffer *buffer)
@@ -130,7 +143,8 @@ static int take_buffer(struct trace *trace, const struct spool_buffer *buffer)
         if (buffer->events[i].time > frame.last_time)
             frame.last_time = buffer->events[i].time;
     }
-    return add_frame(trace, &frame);
+    tell_at_once(buffer, &frame);
+    return index_add_spooled(&trace->index, frame);
 }
 
 static int take_spool(struct trace *trace)
@@ -195,6 +209,19 @@ static void nodes_validate(struct extents *nodes)
     }
 }
 
+/* Where no record tells, the process began with its first event. */
+static int begin_with_events(struct trace *trace)
+{
+    struct stream stream;
+    struct frame_info first;
+    stream_open(&stream, trace);
+    int result = stream_next(&stream, &first);
+    if (result > 0)
+        trace->process.start_time = first.first_time;
+    stream_close(&stream);
+    return result < 0 ? result : 0;
+}
+
 static int trace_settle(struct trace *trace)
 {
     int result = extents_seal(&trace->nodes);
@@ -206,10 +233,11 @@ static int trace_settle(struct trace *trace)
         return result;
     nodes_validate(&trace->nodes);
     process_settle(trace);
-    frames_settle(trace);
-    if (!trace->defs.identity && trace->frame_count > 0)
-        trace->process.start_time = trace->frames[0].first_time;
-    result = trace_calibrate(trace);
+    result = frames_settle(trace);
+    if (result == 0 && !trace->defs.identity)
+        result = begin_with_events(trace);
+    if (result == 0)
+        result = trace_calibrate(trace);
     if (result == 0)
         result = trace_find_end(trace);
     trace_assess(trace);
@@ -267,10 +295,8 @@ void trace_close(struct trace *trace)
     defs_free(&trace->defs);
     extents_free(&trace->nodes);
     extents_free(&trace->area);
-    ZSTD_freeDCtx(trace->zstd);
-    free(trace->stored);
-    free(trace->plain);
-    free(trace->frames);
+    unpacker_clear(&trace->unpacker);
+    index_free(&trace->index);
     free(trace->path);
     free(trace);
 }
@@ -360,4 +386,9 @@ size_t trace_options(const struct trace *trace, const char *const **ret_options)
 {
     *ret_options = trace->defs.options.list;
     return trace->defs.options.count;
+}
+
+uint64_t trace_sampled(const struct trace *trace)
+{
+    return trace->defs.sampled;
 }

@@ -104,6 +104,8 @@ size_t trace_modules(const struct trace *trace, const struct module **ret_module
 /* NOTE and OPTION texts. */
 size_t trace_notes(const struct trace *trace, const char *const **ret_notes);
 size_t trace_options(const struct trace *trace, const char *const **ret_options);
+/* Bytes between two samples of the heap, in the mean; 0: its blocks are no samples. */
+uint64_t trace_sampled(const struct trace *trace);
 
 /* The trace files below `path`: itself if it is a file, else the *.stray files in the folder, sorted by name.
  * *ret_paths and the strings are freed by paths_free(). -ENOENT also for a folder without traces. */

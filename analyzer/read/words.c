@@ -25,6 +25,7 @@ static const char *const actions[] = {
     [STRAY_ELIDED] = "elided",
     [STRAY_EXITED] = "exited",
     [STRAY_USED] = "used",
+    [STRAY_LEFT] = "left",
     [STRAY_STATEMENT] = "statement",
     [STRAY_NAMED] = "named",
     [STRAY_MEMBERS] = "members",
@@ -44,6 +45,7 @@ static const char *const actions[] = {
     [STRAY_SIGNAL] = "signal",
     [STRAY_PART] = "part",
     [STRAY_LIMIT] = "limit",
+    [STRAY_END_AWAITED] = "end-awaited",
 };
 
 struct resource {

@@ -12,6 +12,12 @@
 #define LONGER      1.5
 #define PROMPT      4 /* windows: an onset so soon is no onset, it had begun before */
 #define MOST_ORDER  8.0
+#define WIDEST_LUMP 8 /* windows */
+#define TAIL_WINDOWS 16
+#define TAIL_LEAST   30 /* survivors in a tail */
+#define TAIL_PACE    0.7 /* of the last half of a tail, to the half before */
+#define UNLIKE       2   /* times the scatter in the tail: no power of the work looks like this */
+#define ONE_SIDED_95 1.645
 
 static uint64_t sum(const uint32_t *counts, unsigned from, unsigned to)
 {
@@ -134,6 +140,83 @@ struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead)
     return cohorts;
 }
 
+static double unevenness_of(const uint32_t *born, const struct cohorts *cohorts, unsigned width)
+{
+    double total = 0;
+    unsigned pairs = 0;
+    for (unsigned i = cohorts->onset; i + 2 * width <= cohorts->end; i += width) {
+        double here = (double)sum(born, i, i + width), next = (double)sum(born, i + width, i + 2 * width);
+        if (here + next <= 0)
+            continue;
+        total += (here - next) * (here - next) / (here + next);
+        pairs++;
+    }
+    return pairs ? total / pairs : 1;
+}
+
+double cohorts_unevenness(const uint32_t *born, const struct cohorts *cohorts)
+{
+    double most = 1;
+    for (unsigned width = 1; width <= WIDEST_LUMP; width *= 2)
+        most = fmax(most, unevenness_of(born, cohorts, width));
+    return most;
+}
+
+/* ---- the tail ---- */
+
+/* By how much counts scatter about what is expected of them, by what chance alone would do: 1. */
+static double scatter(const uint32_t *born, unsigned from, unsigned to, const double *expected)
+{
+    double sum_of = 0;
+    for (unsigned i = from; i < to; i++)
+        sum_of += (born[i] - expected[i]) * (born[i] - expected[i]) / fmax(expected[i], 0.5);
+    return sum_of / fmax(1, to - from - 1);
+}
+
+static double scatter_if_even(const uint32_t *born, unsigned from, unsigned to)
+{
+    double expected[COHORT_WINDOWS], each = (double)sum(born, from, to) / (to - from);
+    for (unsigned i = from; i < to; i++)
+        expected[i] = each;
+    return scatter(born, from, to, expected);
+}
+
+static double scatter_if_power(const uint32_t *born, const struct cohorts *cohorts, double lead)
+{
+    double expected[COHORT_WINDOWS], base = lead + cohorts->onset;
+    double order = fmax(0.01, cohorts->order), all = (double)(cohorts->end - cohorts->onset);
+    double whole = pow(base + all, order) - pow(base, order);
+    for (unsigned i = cohorts->onset; i < cohorts->end; i++) {
+        double from = base + (i - cohorts->onset);
+        expected[i] = (double)cohorts->survivors * (pow(from + 1, order) - pow(from, order)) / whole;
+    }
+    return scatter(born, cohorts->onset, cohorts->end, expected);
+}
+
+static bool keeps_pace(const uint32_t *born, unsigned from, unsigned to, double spread)
+{
+    unsigned middle = from + (to - from) / 2;
+    double first = (double)sum(born, from, middle) / (middle - from);
+    double second = (double)sum(born, middle, to) / (to - middle);
+    double doubt = sqrt(spread * (first / (middle - from) + second / (to - middle)));
+    return second >= TAIL_PACE * first && first - second <= ONE_SIDED_95 * doubt;
+}
+
+bool cohorts_go_on(const uint32_t *born, const struct cohorts *cohorts, double lead, struct cohorts *ret_tail)
+{
+    unsigned windows = cohorts->end - cohorts->onset;
+    struct cohorts tail = {.onset = cohorts->onset + windows / 2, .end = cohorts->end, .order = 1};
+    tail.survivors = sum(born, tail.onset, tail.end);
+    if (windows < TAIL_WINDOWS || tail.survivors < TAIL_LEAST)
+        return false;
+    double spread = fmax(1, scatter_if_even(born, tail.onset, tail.end));
+    if (!keeps_pace(born, tail.onset, tail.end, spread) || scatter_if_power(born, cohorts, lead) < UNLIKE * spread)
+        return false;
+    share_out(born, &tail);
+    *ret_tail = tail;
+    return true;
+}
+
 unsigned cohorts_until(const double *window_end, double time)
 {
     unsigned end = 0;
@@ -142,7 +225,7 @@ unsigned cohorts_until(const double *window_end, double time)
     return end;
 }
 
-bool cohorts_ceased(const uint32_t *born)
+bool cohorts_ceased(const uint32_t *born, unsigned least)
 {
     unsigned first = COHORT_WINDOWS, last = 0, longest = 0;
     for (unsigned i = 0; i < COHORT_WINDOWS; i++) {
@@ -158,5 +241,5 @@ bool cohorts_ceased(const uint32_t *born)
         return true;
     unsigned silence = COHORT_WINDOWS - 1 - last;
     double rate = (double)sum(born, first, last + 1) / (last + 1 - first);
-    return silence > LONGER * longest && silence > 1 && rate * silence >= DUE;
+    return silence > LONGER * longest && silence >= least && rate * silence >= DUE;
 }

@@ -26,11 +26,19 @@ struct cohorts {
  * many windows the site had been at it before the first. */
 struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead);
 
+/* How many times more the births of one stretch of windows differ from those of the next than chance alone would make them, for
+ * the width of stretch where it is most: at least 1. */
+double cohorts_unevenness(const uint32_t *born, const struct cohorts *cohorts);
+
+/* Whether growth that was faster at first goes on at an even pace, unlike what slows down for ever: the place filled a table
+ * or a cache, and leaks besides. *ret_tail: the later half of the windows, in which it does. */
+bool cohorts_go_on(const uint32_t *born, const struct cohorts *cohorts, double lead, struct cohorts *ret_tail);
+
 /* Windows that ended by `time`, given when each ended. */
 unsigned cohorts_until(const double *window_end, double time);
 
-/* Whether survivors have ceased to be born: a silence to the end, longer than any before, during which
- * several were due. */
-bool cohorts_ceased(const uint32_t *born);
+/* Whether survivors have ceased to be born: a silence to the end of `least` windows and more, longer than any before, during
+ * which several were due. */
+bool cohorts_ceased(const uint32_t *born, unsigned least);
 
 #endif

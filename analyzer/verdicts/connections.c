@@ -11,6 +11,7 @@
 #define CERTAIN            10  /* from so many on, a place that opens one by one and never closes leaks */
 #define START_UP           0.1 /* share of time and work that counts as start-up */
 #define AT_ONCE            0.001 /* share of time in which a server makes the pipes of its threads */
+#define LAST_MOMENTS       0.02 /* share of a place's time */
 #define BRIEF_S            1.0 /* shares of a shorter time say more of the scheduler than of the program */
 #define IDLE_SHARE         0.5 /* an abandoned one was idle for at least this share of its life */
 #define LONGER             2.0 /* times the usual life that make a life long */
@@ -18,6 +19,7 @@
 #define KNOWN_IDLE         3.0 /* ... at a place that is known to leak */
 #define IN_USE_SHARE       0.2 /* of the open ones may be in use before the place is taken for a pool */
 #define POOL_USES          10
+#define BUSY_SHARE         0.1 /* of open files that are used far more than the others make the place a cache */
 #define WORKS_TIMES        3  /* times the others' uses that make one of them the one that works */
 #define ALONE_TIMES        10 /* ... where its being used is the only sign */
 #define JITTER_S           0.001
@@ -242,6 +244,29 @@ static bool works_among_leaked(const struct usage_figures *figures, const struct
            2 * (usage->last_use - usage->birth) >= span;
 }
 
+/* Whether the same thread has used it after it opened another. */
+static bool used_on(const struct usage_figures *figures, size_t index)
+{
+    const struct usage *usage = &figures->usage[index];
+    for (size_t i = index + 1; i < figures->count; i++) {
+        if (figures->usage[i].thread == usage->thread)
+            return usage->last_use > figures->usage[i].birth;
+    }
+    return false;
+}
+
+/* Files that are kept open because some will be wanted again, nobody knows which: a few then do far more than the others. Of
+ * connections to one peer all are alike, and to forget one is dearer. */
+static bool is_cache(const struct usage_figures *figures, const struct habits *habits)
+{
+    size_t busy = 0;
+    for (size_t i = 0; i < figures->count; i++) {
+        const struct usage *usage = &figures->usage[i];
+        busy += usage->open && stands_out(habits, usage, ALONE_TIMES) && used_on(figures, i);
+    }
+    return busy > 0 && (double)busy >= BUSY_SHARE * (double)habits->open;
+}
+
 /* At a place that never closes all open ones go together, those last opened included. */
 static size_t mark_never_closed(const struct usage_figures *figures, const struct habits *habits, bool *marks)
 {
@@ -356,6 +381,14 @@ static bool start_up(const struct usage_figures *figures, const struct usage_jud
     return !one_by_one(figures, marks, count) || (!used && (count < CERTAIN || early_work));
 }
 
+/* Files that a place which has been at it for long has left behind in its last moments only: what the end itself needed. */
+static bool too_late(const struct usage_figures *figures, const struct usage_judgement *judgement)
+{
+    double first = first_birth(figures);
+    return !figures->connection && !is_brief(figures) && judgement->count > 0 &&
+           figures->tc - judgement->first < LAST_MOMENTS * (figures->tc - first);
+}
+
 static bool enough(const struct habits *habits, size_t count)
 {
     if (habits->closed >= USUALLY_CLOSED_MIN && habits->closed >= habits->open / 4)
@@ -450,6 +483,8 @@ static size_t mark_leaked(const struct usage_figures *figures, const struct habi
 {
     if (figures->usage[0].server)
         return mark_hung_up(figures, habits, marks);
+    if (!figures->connection && is_cache(figures, habits))
+        return 0;
     if (habits->closed == 0)
         return mark_never_closed(figures, habits, marks);
     size_t count = mark_left_behind(figures, habits, marks);
@@ -476,7 +511,8 @@ int usage_judge_open(const struct usage_figures *figures, struct usage_judgement
     measure(figures, marks, &judgement);
     if (failed < FAILED_MIN && judgement.count > 0)
         early = start_up(figures, &judgement, &habits, marks, judgement.count);
-    if (failed >= FAILED_MIN || (!early && enough(&habits, judgement.count)))
+    bool leaks = !early && !too_late(figures, &judgement) && enough(&habits, judgement.count);
+    if (failed >= FAILED_MIN || leaks)
         result = say_leaked(figures, &habits, marks, &judgement);
     else
         result = say_harmless(figures, &habits, early, marks, &judgement);

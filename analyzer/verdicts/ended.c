@@ -8,7 +8,7 @@
  * after others have ended, those were done with. */
 static struct ended_judgement judge_threads(const struct ended_figures *figures)
 {
-    struct ended_judgement judgement = {VERDICT_STEADY, SEVERITY_NONE, CONFIDENCE_MEDIUM};
+    struct ended_judgement judgement = {VERDICT_STEADY, SEVERITY_NONE, CONFIDENCE_MEDIUM, figures->ended};
     if (figures->ended < THREADS_MIN || 2 * figures->overtaken < figures->ended)
         return judgement;
     judgement.verdict = VERDICT_LEAKED;
@@ -17,15 +17,20 @@ static struct ended_judgement judge_threads(const struct ended_figures *figures)
     return judgement;
 }
 
-struct ended_judgement ended_judge(const struct ended_figures *figures)
+/* Where others are waited for, the youngest may have been next. So many are not, as if nobody did so any more. */
+static struct ended_judgement judge_children(const struct ended_figures *figures)
 {
-    struct ended_judgement judgement = {VERDICT_STEADY, SEVERITY_NONE, CONFIDENCE_MEDIUM};
-    if (!figures->child)
-        return judge_threads(figures);
-    if (figures->ended == 0)
+    struct ended_judgement judgement = {VERDICT_STEADY, SEVERITY_NONE, CONFIDENCE_HIGH, figures->ended};
+    if (figures->in_turn < CERTAIN)
+        judgement.count -= figures->in_turn;
+    if (judgement.count == 0)
         return judgement;
     judgement.verdict = VERDICT_UNREAPED;
-    judgement.severity = figures->ended >= CERTAIN ? SEVERITY_ERROR : SEVERITY_WARNING;
-    judgement.confidence = CONFIDENCE_HIGH;
+    judgement.severity = judgement.count >= CERTAIN ? SEVERITY_ERROR : SEVERITY_WARNING;
     return judgement;
+}
+
+struct ended_judgement ended_judge(const struct ended_figures *figures)
+{
+    return figures->child ? judge_children(figures) : judge_threads(figures);
 }

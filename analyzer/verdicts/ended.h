@@ -14,6 +14,7 @@
 struct ended_figures {
     uint64_t ended;     /* before Tc, and not joined or waited for by then */
     uint64_t overtaken; /* of these: another was made at the place after it had ended */
+    uint64_t in_turn;   /* children, of these: younger than any that was waited for, where some were */
     bool child;         /* else a thread */
 };
 
@@ -21,6 +22,7 @@ struct ended_judgement {
     enum verdict verdict; /* VERDICT_STEADY: nothing to say */
     enum severity severity;
     enum confidence confidence;
+    uint64_t count; /* that the verdict is about */
 };
 
 struct ended_judgement ended_judge(const struct ended_figures *figures);

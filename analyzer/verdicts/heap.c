@@ -27,10 +27,16 @@
 #define CHURN_PEAK        0.2
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
 #define FLAT              0.25
-#define LATE_ONSET        0.6 /* growth that began after so much of the axis is too young to call */
+#define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
+#define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
+#define SPREAD            0.5 /* of the groups of time that hold a survivor */
+#define SPREAD_BRIEFLY    0.25
+#define BRIEF_S           1.0 /* shares of a shorter time say more of the scheduler than of the program */
+#define SILENT_S          0.1 /* ... and no less than this: the scheduler may take some, too */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
+#define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 #define CONTAINER_GROWN   3
 #define CONTAINER_STEPS   3
@@ -41,10 +47,16 @@
 #define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
 
+/* Tasks are no load, and in less than a second the scheduler makes the shares of the time: the work decides alone. */
+static bool work_decides(const struct heap_figures *figures)
+{
+    return figures->work_is_load || (figures->task && figures->tc - figures->first < BRIEF_S);
+}
+
 /* Share of the run during which the site was at it: a load at the very end is no growth. */
 static double presence(const struct heap_figures *figures)
 {
-    return figures->work_is_load ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
+    return work_decides(figures) ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
 }
 
 static double span_of(const struct heap_figures *figures)
@@ -58,15 +70,22 @@ static double follow_up(const struct heap_figures *figures)
     return fmin(fmax(age, FOLLOW_UP_LEAST * span_of(figures)), FOLLOW_UP_MOST * span_of(figures));
 }
 
+static unsigned silent_windows(const struct heap_figures *figures)
+{
+    double span = span_of(figures), wanted = span > 0 ? ceil(SILENT_S * COHORT_WINDOWS / span) : 0;
+    return (unsigned)fmin(COHORT_WINDOWS, fmax(SILENT_TIME, wanted));
+}
+
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
 {
-    if (figures->work_is_load)
+    if (work_decides(figures))
         return true;
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
-    return cohorts.generations >= 0.5 && cohorts.onset < COHORT_WINDOWS / 2 &&
-           !cohorts_ceased(figures->by_time);
+    double least = span_of(figures) < BRIEF_S ? SPREAD_BRIEFLY : SPREAD;
+    return cohorts.generations >= least && cohorts.onset < COHORT_WINDOWS / 2 &&
+           !cohorts_ceased(figures->by_time, silent_windows(figures));
 }
 
 /* ---- what was open, over the work ---- */
@@ -134,7 +153,8 @@ static bool survives(const struct heap_figures *figures, const struct heap_judge
     const struct cohorts *cohorts = &judgement->cohorts;
     return cohorts->end - cohorts->onset >= MIN_WINDOWS && cohorts->generations >= MIN_GENERATIONS &&
            cohorts->survivors >= MIN_SURVIVORS && judgement->hazard < MAX_HAZARD &&
-           (judgement->z > RISING || (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak);
+           (judgement->z > RISING || (cohorts->survivors >= SURE_SURVIVORS &&
+                                      (double)cohorts->survivors >= SURVIVOR_SHARE * (double)figures->peak));
 }
 
 static void follow(const struct heap_figures *figures, double age, struct heap_judgement *judgement)
@@ -142,6 +162,9 @@ static void follow(const struct heap_figures *figures, double age, struct heap_j
     judgement->follow_up = age;
     judgement->cohorts =
         cohorts_of(figures->by_work, cohorts_until(figures->window_end, figures->tc - age), figures->lead);
+    /* On the axis of allocations work comes in lumps, of which nobody knows how they lay. */
+    if (!figures->work_is_load)
+        judgement->cohorts.order_sd *= sqrt(cohorts_unevenness(figures->by_work, &judgement->cohorts));
     judgement->hazard = survival_hazard(&figures->ages, age, figures->tc);
 }
 
@@ -173,15 +196,29 @@ static bool began_late(const struct heap_figures *figures, const struct cohorts 
     double place = (double)cohorts->onset / COHORT_WINDOWS;
     if (figures->work_is_load)
         place = figures->from + place * (1 - figures->from);
-    return place > LATE_ONSET;
+    return place > HEAP_LATE_ONSET;
+}
+
+/* A table that was filled at the same place must not hide a leak: then only the windows after that count. */
+static bool goes_on(const struct heap_figures *figures, struct heap_judgement *judgement)
+{
+    struct cohorts tail;
+    if (!figures->work_is_load || !cohorts_go_on(figures->by_work, &judgement->cohorts, figures->lead, &tail) ||
+        tail.groups < SURE_GROUPS || tail.generations < SURE_GENERATIONS)
+        return false;
+    judgement->cohorts = tail;
+    return true;
 }
 
 static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
-    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)) || cohorts_ceased(figures->by_work) ||
-        !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+    if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+        return VERDICT_PLATEAU;
+    if (high < LINEAR && goes_on(figures, judgement))
+        return VERDICT_LEAKED;
+    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)))
         return VERDICT_PLATEAU;
     judgement->young = high >= LINEAR && began_late(figures, cohorts);
     return high < LINEAR || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;

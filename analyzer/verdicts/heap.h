@@ -17,6 +17,8 @@
 #include "verdicts/survival.h"
 #include "verdicts/verdict.h"
 
+#define HEAP_LATE_ONSET 0.6 /* growth that began after so much of the axis is too young to call */
+
 /* How much was open, window by window, from the site's first birth and from the end of the warm-up on. */
 struct levels {
     const double *low, *low_bytes; /* smallest number, smallest sum of sizes */
@@ -32,6 +34,7 @@ struct heap_figures {
     uint64_t resized;              /* bytes that resizing added */
     unsigned few;                  /* fewer acquires than this are too few to judge */
     double first, tc;              /* where by_work begins, and Tc: seconds since the process began */
+    bool task;                     /* threads and children, not memory */
     bool work_is_load;             /* the axis is requests or statements; else allocations: a weak one */
     double lead;                   /* windows of by_work's width between the first birth and `from` */
     double from;                   /* share of the process's work at which by_work begins */

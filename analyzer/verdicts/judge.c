@@ -387,6 +387,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .alive_bytes = site->alive_bytes,
         .warm = site->warm,
         .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
+        .task = site->resource == STRAY_THREAD || site->resource == STRAY_CHILD,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
         .work_is_load = is_load(lives),
@@ -405,7 +406,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         figures.lead = (from - lives_work(lives, site->first_mark)) / figures.window_work;
     figures.ages = ages_of(court, growth, figures.closed);
     figures.levels = levels_of(court, &growth->windows, false, from, &space);
-    if (site->estimated && !figures.work_is_load)
+    if (site->resource == STRAY_PYOBJECT && site->estimated && !figures.work_is_load)
         judge_by_time(court, site, &figures, &space);
     return heap_judge(&figures);
 }
@@ -554,12 +555,12 @@ static struct ended_figures ended_of(const struct court *court, const struct fol
     for (size_t i = 0; i < fold->site_count; i++) {
         figures.ended += court->lives->sites[fold->sites[i]].ended;
         figures.overtaken += court->lives->sites[fold->sites[i]].overtaken;
+        figures.in_turn += court->lives->sites[fold->sites[i]].in_turn;
     }
     return figures;
 }
 
-static int say_ended(struct court *court, uint32_t which, const struct ended_figures *figures,
-                     const struct ended_judgement *judgement)
+static int say_ended(struct court *court, uint32_t which, const struct ended_judgement *judgement)
 {
     const struct fold *fold = &court->folds->items[which];
     struct finding *finding = finding_add(court, which);
@@ -569,16 +570,16 @@ static int say_ended(struct court *court, uint32_t which, const struct ended_fig
     finding->verdict = judgement->verdict;
     finding->severity = judgement->severity;
     finding->confidence = judgement->confidence;
-    finding->count = figures->ended;
+    finding->count = judgement->count;
     finding->first_s = seconds(court, fold->first);
     finding->last_s = fmin(seconds(court, fold->last), court->tc);
     finding->rated = court->tc > 0;
     if (finding->rated)
-        finding->rate_per_hour = stats_rate(figures->ended, court->tc / HOUR_S);
+        finding->rate_per_hour = stats_rate(judgement->count, court->tc / HOUR_S);
     fact_add(finding, "opened", (double)fold->opened, true);
     fact_add(finding, "closed", (double)fold->closed, true);
     fact_add(finding, "open_at_end", (double)fold->alive, true);
-    fact_add(finding, "ended", (double)figures->ended, true);
+    fact_add(finding, "ended", (double)judgement->count, true);
     fact_add(finding, "observed_s", court->tc, false);
     return 0;
 }
@@ -600,7 +601,7 @@ static int judge_blocks(struct court *court, uint32_t which)
     struct ended_figures ended = ended_of(court, fold);
     struct ended_judgement unasked = ended_judge(&ended);
     if (unasked.severity != SEVERITY_NONE)
-        return say_ended(court, which, &ended, &unasked);
+        return say_ended(court, which, &unasked);
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);

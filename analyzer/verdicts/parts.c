@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verdicts/parts.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #define RETAINED_SHARE 0.3
-#define RETAINED_MIN   (INT64_C(8) << 20)
+#define RETAINED_MIN   8388608.0
+#define RETAINED_MUCH  (INT64_C(64) << 20)
+#define NORMAL_95      1.96
 
 /* What the allocator's resident memory consists of, at one moment. */
 struct pool {
@@ -56,6 +59,7 @@ struct parts parts_of(const struct parts_figures *figures)
         .stacks = difference(last->stacks, first->stacks),
         .files = difference(last->files, first->files),
         .tracer = difference(last->tracer, first->tracer),
+        .uncertain = parts_uncertain(first->live_variance, last->live_variance),
     };
     if (figures->heap_known) {
         parts.mapped = 0;
@@ -70,7 +74,22 @@ struct parts parts_of(const struct parts_figures *figures)
     return parts;
 }
 
-bool parts_retained(const struct parts *parts, int64_t growth)
+double parts_uncertain(double first_variance, double last_variance)
 {
-    return parts->retained >= RETAINED_MIN && (double)parts->retained >= RETAINED_SHARE * (double)growth;
+    return NORMAL_95 * sqrt(fmax(0, first_variance) + fmax(0, last_variance));
+}
+
+/* Most of it was free already when memory was told the time before: not just freed, to be used again or left at the end. */
+static bool persists(const struct parts *parts, const struct residents *residents)
+{
+    const struct resident *before = &residents->before;
+    return residents->moments > 2 && 2 * difference(before->peak_held, before->held) >= parts->retained;
+}
+
+enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents)
+{
+    double sure = (double)parts->retained - parts->uncertain;
+    if (sure < RETAINED_MIN || sure < RETAINED_SHARE * (double)growth)
+        return SEVERITY_NONE;
+    return sure >= (double)RETAINED_MUCH && persists(parts, residents) ? SEVERITY_WARNING : SEVERITY_NOTE;
 }

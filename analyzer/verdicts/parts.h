@@ -7,6 +7,7 @@
 #define STRAY_VERDICTS_PARTS_H
 
 #include "lives/resident.h"
+#include "verdicts/verdict.h"
 
 struct parts_figures {
     int64_t growth;              /* of resident memory */
@@ -21,10 +22,14 @@ struct parts {
     int64_t overhead; /* the allocator's, of live blocks */
     int64_t retained; /* free, and kept by the allocator */
     int64_t arenas, mapped, stacks, files, tracer, unexplained;
+    double uncertain; /* bytes by which live_heap, an estimate, may be wrong, and with it what is reckoned from it; 95 % */
 };
 
 struct parts parts_of(const struct parts_figures *figures);
-/* Whether the allocator holds so much free memory that it has to be said. */
-bool parts_retained(const struct parts *parts, int64_t growth);
+/* How much it matters what the allocator holds free. A warning only if it is much and has been so for a while: at the moment
+ * before the last one, too. SEVERITY_NONE: it need not be said. */
+enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents);
+/* How far a difference of two estimates may be off, from their variances; 95 %. */
+double parts_uncertain(double first_variance, double last_variance);
 
 #endif

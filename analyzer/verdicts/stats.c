@@ -6,6 +6,7 @@
 
 #define Z95         1.959963984540054 /* normal quantile of 0.975 */
 #define EXACT_LIMIT 100
+#define CERTAIN     1e-12 /* what is left of variances that were added up and taken away again */
 
 struct interval stats_share(uint64_t successes, uint64_t n)
 {
@@ -66,13 +67,21 @@ struct interval stats_rate(uint64_t n, double span)
     return (struct interval){(double)n / span, low / span, high / span};
 }
 
-struct interval stats_weighted(double sum, double squares)
+struct interval stats_weighted(double sum, double variance)
 {
-    if (sum <= 0 || squares <= 0)
+    if (sum <= 0)
         return (struct interval){0};
-    double n = sum * sum / squares, each = sum / n;
+    if (variance <= CERTAIN * sum * sum)
+        return (struct interval){sum, sum, sum};
+    double n = sum * sum / variance, each = sum / n;
     double low = fmax(0, wilson_hilferty(n, -Z95)), high = wilson_hilferty(n + 1, Z95);
     return (struct interval){sum, fmin(sum, low * each), fmax(sum, high * each)};
+}
+
+/* So many that all of them are missed in one of forty cases: each is with the probability 1 - 1 / weight. */
+struct interval stats_unmet(double weight)
+{
+    return (struct interval){0, 0, weight > 1 ? log(0.025) / log1p(-1 / weight) : 0};
 }
 
 static int ascending(const void *a, const void *b)

@@ -17,9 +17,11 @@ struct interval stats_share(uint64_t successes, uint64_t n);
  * approximation of it). span must be above 0. */
 struct interval stats_rate(uint64_t n, double span);
 
-/* A number of things estimated by the sum of weights of those that were met, one by one at random; `squares`: the sum of the
- * squares of the weights. As uncertain as sum * sum / squares things of one weight. */
-struct interval stats_weighted(double sum, double squares);
+/* A number estimated by the sum of the weights of what was met at random, with the estimated variance of that sum. As uncertain
+ * as sum * sum / variance things of one weight; certain where there is no variance. */
+struct interval stats_weighted(double sum, double variance);
+/* The same where none was met, and each stands for `weight` (at least 1) where it is. */
+struct interval stats_unmet(double weight);
 
 /* The q-quantile, interpolated between order statistics. Sorts `values`. count 0: 0. */
 double stats_quantile(double *values, size_t count, double q);

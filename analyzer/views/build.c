@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "names/packed.h"
+#include "views/numbers.h"
 #include "views/report.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
@@ -63,26 +64,42 @@ static const struct stack *stack_of(void *names, uint32_t node)
     return names_stack(names, node);
 }
 
+static int add_note(struct report *report, const char *note)
+{
+    for (size_t i = 0; i < report->note_count; i++)
+        if (strcmp(report->notes[i], note) == 0)
+            return 0;
+    const char **moved = reallocarray(report->notes, report->note_count + 1, sizeof(*moved));
+    if (!moved)
+        return -ENOMEM;
+    report->notes = moved;
+    report->notes[report->note_count] = report_keep(report, note);
+    if (!report->notes[report->note_count])
+        return -ENOMEM;
+    report->note_count++;
+    return 0;
+}
+
+static int note_samples(struct report *report, uint64_t mean)
+{
+    char note[128];
+    struct words size;
+    if (mean == 0)
+        return 0;
+    if (mean > report->heap_sampled)
+        report->heap_sampled = mean;
+    snprintf(note, sizeof(note), "the heap was sampled every %s: figures with ~ are estimates", words_bytes(&size, (double)mean));
+    return add_note(report, note);
+}
+
 static int add_notes(struct report *report, const struct trace *trace)
 {
     const char *const *notes;
     size_t count = trace_notes(trace, &notes);
-    for (size_t i = 0; i < count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < report->note_count; k++)
-            known |= strcmp(report->notes[k], notes[i]) == 0;
-        if (known)
-            continue;
-        const char **moved = reallocarray(report->notes, report->note_count + 1, sizeof(*moved));
-        if (!moved)
-            return -ENOMEM;
-        report->notes = moved;
-        report->notes[report->note_count] = report_keep(report, notes[i]);
-        if (!report->notes[report->note_count])
-            return -ENOMEM;
-        report->note_count++;
-    }
-    return 0;
+    int result = note_samples(report, trace_sampled(trace));
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = add_note(report, notes[i]);
+    return result;
 }
 
 static int add_trace(struct report *report, struct trace *trace, struct symbols *symbols,

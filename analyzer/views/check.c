@@ -143,24 +143,6 @@ static void check_growth(struct check *check)
 
 /* ---- enough to say? ---- */
 
-/* A place with too few acquires is not judged, and "open at the exit" is said of one alone. Where there are no other words,
- * nothing was found out. */
-static bool is_judgement(enum verdict verdict)
-{
-    return verdict != VERDICT_FEW && verdict != VERDICT_OPEN_AT_EXIT;
-}
-
-static bool anything_judged(const struct report *report)
-{
-    for (size_t i = 0; i < report->site_count; i++)
-        if (is_judgement(report->sites[i].verdict))
-            return true;
-    for (size_t i = 0; i < report->finding_count; i++)
-        if (is_judgement(report->findings[i].verdict))
-            return true;
-    return false;
-}
-
 static bool losses_matter(const struct report *report)
 {
     return (double)report->lost_events > LOST_SHARE * (double)(report->events + report->lost_events);
@@ -174,7 +156,7 @@ static void say_doubts(struct check *check)
         snprintf(check->why, sizeof(check->why), "too short: %s, less than %s",
                  words_duration(&duration, report->duration_s),
                  words_duration(&wanted, check->rules->min_duration_s));
-    else if (!anything_judged(report))
+    else if (report_too_short(report))
         snprintf(check->why, sizeof(check->why), "too short: no place acquired often enough to be judged");
     else if (!report->complete)
         snprintf(check->why, sizeof(check->why), "the trace is not complete (see stray verify)");

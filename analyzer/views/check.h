@@ -18,7 +18,7 @@ enum check_result { CHECK_CLEAN = 0, CHECK_FAILED = 1, CHECK_INCONCLUSIVE = 3 };
 
 /* No more than `most` connections to peers that match, at any time. */
 struct check_limit {
-    char *peer; /* exact, or a glob */
+    const char *peer; /* exact, or a glob */
     uint64_t most;
 };
 

@@ -65,6 +65,8 @@ struct place {
     uint32_t stack;                   /* of the place that holds most */
     uint64_t most;
     uint64_t opened, alive, alive_bytes;
+    bool estimated;
+    double alive_variance;
     bool judged;
     bool matched;
 };
@@ -138,6 +140,8 @@ static int add_places(struct side *side)
         place->opened += from->opened_by_end;
         place->alive += from->alive;
         place->alive_bytes += from->alive_bytes;
+        place->estimated |= from->estimated;
+        place->alive_variance += from->alive_variance;
     }
     return 0;
 }
@@ -194,14 +198,22 @@ static bool is_accusation(const struct report_finding *finding)
     return finding->severity == SEVERITY_ERROR || finding->severity == SEVERITY_WARNING;
 }
 
+/* A number that leaks is uncertain by itself, as that of any events is; that only samples were seen comes on top. */
+static double each_of(uint64_t count, double variance)
+{
+    return count > 0 ? 1 + fmax(0, variance) / (double)count : 1;
+}
+
 static struct diff_side side_of(const struct side *side, const struct diff_row *row,
                                 const struct place *place)
 {
     const struct report *report = side->ledger->report;
-    struct diff_side made = {.verdict = VERDICT_FEW, .there = place != NULL};
+    struct diff_side made = {.verdict = VERDICT_FEW, .there = place != NULL, .each = 1};
+    double variance = 0;
     if (!place)
         return made;
     made.opened = place->opened;
+    made.estimated = place->estimated;
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
         if (!is_accusation(finding) || finding->resource != place->resource ||
@@ -211,12 +223,48 @@ static struct diff_side side_of(const struct side *side, const struct diff_row *
         made.verdict = finding->verdict < made.verdict ? finding->verdict : made.verdict;
         made.count += finding->count;
         made.bytes += finding->bytes;
+        variance += finding->tally.variance;
     }
     if (!made.accused && row->kind == VERDICT_LEAKED && !place->judged) {
         made.count = place->alive;
         made.bytes = place->alive_bytes;
+        variance = place->alive_variance;
     }
+    made.each = each_of(made.count, variance);
     return made;
+}
+
+/* Where samples of the heap show nothing: how many of those that the other side has could have been missed for each that would
+ * have been met. */
+static void weigh_nothing(struct diff_side *nothing, const struct diff_side *other, uint64_t mean)
+{
+    if (nothing->count == 0 && other->count > 0 && mean > 0)
+        nothing->each = tally_weight_of(other->bytes / other->count, (double)mean);
+}
+
+/* So many, had they been counted, would weigh as much. */
+static uint64_t evidence_count(const struct diff_side *side)
+{
+    return side->count > 0 ? (uint64_t)fmax(1, (double)side->count / side->each + 0.5) : 0;
+}
+
+/* ... and at the same rate had taken so much work. */
+static double evidence_work(const struct diff_side *side, double work)
+{
+    return side->count > 0 ? work * (double)evidence_count(side) / (double)side->count : work / side->each;
+}
+
+static void judge_row(const struct diff *diff, struct diff_row *row)
+{
+    if (row->resource == STRAY_HEAP) {
+        weigh_nothing(&row->base, &row->fresh, diff->base->report->heap_sampled);
+        weigh_nothing(&row->fresh, &row->base, diff->fresh->report->heap_sampled);
+    }
+    double base_work = evidence_work(&row->base, diff->base_work), fresh_work = evidence_work(&row->fresh, diff->fresh_work);
+    uint64_t base = evidence_count(&row->base), fresh = evidence_count(&row->fresh);
+    row->ratio = diff_ratio(base, base_work, fresh, fresh_work);
+    row->word = diff_judge(base, base_work, fresh, fresh_work, &row->needed);
+    row->needed *= row->base.count ? row->fresh.each : row->base.each;
 }
 
 static bool has_row(const struct diff *diff, unsigned resource, enum verdict kind,
@@ -248,8 +296,7 @@ static int add_row(struct drawing *drawing, enum verdict kind, struct place *bas
         fresh->matched = true;
     if (row.base.count == 0 && row.fresh.count == 0)
         return 0;
-    row.ratio = diff_ratio(row.base.count, diff->base_work, row.fresh.count, diff->fresh_work);
-    row.word = diff_judge(row.base.count, diff->base_work, row.fresh.count, diff->fresh_work, &row.needed);
+    judge_row(diff, &row);
     struct diff_row *grown = array_grow(diff->rows, &drawing->room, diff->count, sizeof(*grown));
     if (!grown)
         return -ENOMEM;

@@ -36,6 +36,8 @@ struct diff_side {
         bytes;       /* what the finding is about; without one, survivors where they could not be judged */
     uint64_t opened; /* when the end began */
     double rate;     /* count per unit of work */
+    bool estimated;  /* count, bytes and opened are, of samples */
+    double each;     /* how many of them weigh as much as one that was counted: 1 unless they are estimates */
 };
 
 struct diff_row {

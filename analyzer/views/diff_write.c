@@ -30,6 +30,14 @@ static void show_run(const struct diff *diff, const char *title, const struct le
     fputc('\n', out);
 }
 
+static void show_samples(const char *title, const struct report *report, FILE *out)
+{
+    struct words size;
+    if (report->heap_sampled)
+        fprintf(out, "  ! the heap of the %s trace was sampled every %s: its figures are estimates (~)\n", title,
+                words_bytes(&size, (double)report->heap_sampled));
+}
+
 static void show_warnings(const struct diff *diff, FILE *out)
 {
     struct words base, fresh;
@@ -37,6 +45,8 @@ static void show_warnings(const struct diff *diff, FILE *out)
         fprintf(out, "  ! the load differs: %s %s a second, then %s; rates may not be comparable\n",
                 words_number(&base, diff->base_load), axes[diff->axis],
                 words_number(&fresh, diff->fresh_load));
+    show_samples("base", diff->base->report, out);
+    show_samples("new", diff->fresh->report, out);
     if (diff->base->report->lost_events || !diff->base->report->complete)
         fputs("  ! the base trace is not complete\n", out);
     if (diff->fresh->report->lost_events || !diff->fresh->report->complete)
@@ -78,9 +88,10 @@ static void show_side(const struct diff *diff, const char *title, const struct d
         return;
     }
     rate_words(diff, side->rate, rate, sizeof(rate));
-    fprintf(out, "%s of %s", words_count(&count, side->count), words_count(&opened, side->opened));
+    const char *mark = side->estimated ? "~" : "";
+    fprintf(out, "%s%s of %s%s", mark, words_count(&count, side->count), mark, words_count(&opened, side->opened));
     if (side->bytes)
-        fprintf(out, ", %s", words_bytes(&bytes, (double)side->bytes));
+        fprintf(out, ", %s%s", mark, words_bytes(&bytes, (double)side->bytes));
     fprintf(out, ", %s%s%s\n", side->count ? rate : "none", side->accused ? "   " : "",
             side->accused ? verdict_name(side->verdict) : "");
 }
@@ -145,10 +156,13 @@ static json_t *number(double value)
 
 static json_t *side_json(const struct diff_side *side)
 {
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "there", side->there, "verdict",
+    json_t *object = json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "there", side->there, "verdict",
                      side->accused ? json_string(verdict_name(side->verdict)) : json_null(), "count",
                      (json_int_t)side->count, "bytes", (json_int_t)side->bytes, "opened",
                      (json_int_t)side->opened, "rate", number(side->rate));
+    if (object && side->estimated)
+        json_object_set_new(object, "estimated", json_true());
+    return object;
 }
 
 static json_t *row_json(const struct diff_row *row)

@@ -123,7 +123,7 @@ static char *site_labels(const struct report_site *site)
     return LABELS({"resource", resource_label(site->resource)},
                   {"function", frame->function ? frame->function : name}, {"file", frame->file},
                   {"line", line}, {"module", frame->module}, {"peer", site->peer},
-                  {"verdict", verdict_name(site->verdict)});
+                  {"verdict", verdict_name(site->verdict)}, {"estimated", site->estimated ? "true" : "false"});
 }
 
 static int put_sites(const struct ledger *ledger, const struct export_options *options, FILE *out)

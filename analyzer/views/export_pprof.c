@@ -23,6 +23,7 @@ enum {
     PROFILE_STRING,
     PROFILE_TIME = 9,
     PROFILE_DURATION,
+    PROFILE_COMMENT = 13,
     PROFILE_DEFAULT_TYPE = 14
 };
 enum { VALUE_TYPE = 1, VALUE_UNIT };
@@ -213,6 +214,8 @@ static void put_profile(struct profile *profile, const struct export_options *op
     put_number(&profile->out, PROFILE_TIME,
                ledger->process_count ? ledger->processes[0].start_realtime_ns : 0);
     put_number(&profile->out, PROFILE_DURATION, (uint64_t)(ledger->report->duration_s * 1e9));
+    for (size_t i = 0; i < ledger->report->note_count; i++)
+        put_number(&profile->out, PROFILE_COMMENT, string_index(profile, ledger->report->notes[i]));
     put_number(&profile->out, PROFILE_DEFAULT_TYPE,
                string_index(profile, export_weight_word(options->weight)));
     append(&profile->out, &profile->mappings);

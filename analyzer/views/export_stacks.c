@@ -121,12 +121,14 @@ static json_t *profile(const struct ledger *ledger, unsigned resource, enum expo
 {
     json_t *samples = json_array(), *weights = json_array();
     uint64_t total = 0;
+    bool estimated = false;
     for (size_t i = 0; i < ledger->place_count; i++) {
         const struct ledger_place *place = &ledger->places[i];
         uint64_t value = export_value(place, weight);
         if (place->resource != resource || value == 0)
             continue;
         total += value;
+        estimated |= place->estimated;
         json_array_append_new(samples, sample(&ledger->stacks[place->stack]));
         json_array_append_new(weights, json_integer((json_int_t)value));
     }
@@ -136,7 +138,9 @@ static json_t *profile(const struct ledger *ledger, unsigned resource, enum expo
         return NULL;
     }
     return json_pack("{s:s, s:o, s:s, s:i, s:I, s:o, s:o}", "type", "sampled", "name",
-                     json_sprintf("%s: %s", resource_label(resource), export_weight_word(weight)), "unit",
+                     json_sprintf("%s: %s%s", resource_label(resource), export_weight_word(weight),
+                                  estimated ? " (estimated)" : ""),
+                     "unit",
                      weight == WEIGHT_BYTES ? "bytes" : "none", "startValue", 0, "endValue",
                      (json_int_t)total, "samples", samples, "weights", weights);
 }

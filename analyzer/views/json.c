@@ -104,11 +104,14 @@ static json_t *trace(const struct report *report)
     json_object_set_new(object, "lost_events", whole(report->lost_events));
     json_object_set_new(object, "duration_s", real(report->duration_s));
     json_object_set_new(object, "work_axis", json_string(axes[report->axis]));
+    json_object_set_new(object, "too_short", json_boolean(report_too_short(report)));
     json_object_set_new(object, "work", whole(report->axis == AXIS_TIME ? 0 : report->work));
     json_t *notes = json_array();
     for (size_t i = 0; i < report->note_count; i++)
         json_array_append_new(notes, text(report->notes[i]));
     json_object_set_new(object, "notes", notes);
+    if (report->heap_sampled)
+        json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
     return object;
 }
 
@@ -121,27 +124,40 @@ static json_t *interval(const struct interval *from)
     return object;
 }
 
-/* Adds to `object` that its figures are estimates, and two intervals: of counts, or of a count and of its bytes. */
-static void estimated(json_t *object, const char *first, struct interval a, const char *second, struct interval b)
+static void set_interval(json_t *intervals, const char *name, double estimate, double variance)
+{
+    struct interval of = stats_weighted(estimate, variance);
+    json_object_set_new(intervals, name, interval(&of));
+}
+
+/* Adds to `object` that its figures are estimates, and the intervals of a number and of bytes, to which others may be added. */
+static json_t *estimated(json_t *object, const char *number, const char *bytes, const struct tally *tally, uint64_t size)
 {
     json_t *intervals = json_object();
-    json_object_set_new(intervals, first, interval(&a));
-    json_object_set_new(intervals, second, interval(&b));
+    set_interval(intervals, number, tally->count, tally->variance);
+    set_interval(intervals, bytes, (double)size, tally->bytes_variance);
     json_object_set_new(object, "estimated", json_true());
     json_object_set_new(object, "intervals", intervals);
+    return intervals;
 }
 
-static struct interval interval_of(const struct tally *tally)
+/* None of the samples is open: but of those that were acquired some that were missed may be. The variance of bytes is that of the
+ * number, times the square of the size. */
+static void set_unmet(json_t *intervals, const struct tally *born)
 {
-    return stats_weighted(tally->count, tally->square);
+    struct interval count = stats_unmet(1 + born->variance / born->count), bytes = count;
+    bytes.high *= born->variance > 0 ? sqrt(born->bytes_variance / born->variance) : 0;
+    json_object_set_new(intervals, "open", interval(&count));
+    json_object_set_new(intervals, "bytes_open", interval(&bytes));
 }
 
-/* `bytes` is as uncertain as their number. */
-static struct interval bytes_interval(const struct tally *tally, uint64_t bytes)
+/* Of what was acquired and of what of it is open. */
+static void estimated_both(json_t *object, const struct tally *born, const struct tally *living, uint64_t open, uint64_t bytes_open)
 {
-    struct interval count = interval_of(tally);
-    double each = count.estimate > 0 ? (double)bytes / count.estimate : 0;
-    return (struct interval){(double)bytes, count.low * each, count.high * each};
+    json_t *intervals = estimated(object, "open", "bytes_open", living, bytes_open);
+    set_interval(intervals, "opened", born->count, born->variance);
+    if (open == 0 && born->count > 0)
+        set_unmet(intervals, born);
 }
 
 static json_t *book(const struct book *from)
@@ -156,8 +172,7 @@ static json_t *book(const struct book *from)
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
     if (from->estimated)
-        estimated(object, "opened", interval_of(&from->born), "open",
-                  from->open ? interval_of(&from->living) : (struct interval){0});
+        estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     return object;
 }
 
@@ -221,7 +236,7 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "count", whole(from->count));
     json_object_set_new(object, "bytes", whole(from->bytes));
     if (from->estimated)
-        estimated(object, "count", interval_of(&from->tally), "bytes", bytes_interval(&from->tally, from->bytes));
+        estimated(object, "count", "bytes", &from->tally, from->bytes);
     if (from->peer)
         json_object_set_new(object, "peer", text(from->peer));
     if (from->statement)
@@ -250,7 +265,7 @@ static json_t *site(const struct report_site *from)
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     if (from->estimated)
-        estimated(object, "opened", interval_of(&from->born), "open", interval_of(&from->living));
+        estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
@@ -304,6 +319,14 @@ static json_t *memory(const struct report_memory *from)
     json_object_set_new(parts, "tracer", part(from->known, of->tracer));
     json_object_set_new(parts, "unexplained", part(from->known, of->unexplained));
     json_object_set_new(object, "parts", parts);
+    if (heap && of->uncertain > 0) {
+        json_t *intervals = json_object();
+        double live = (double)of->live_heap;
+        struct interval of_heap = {live, live - of->uncertain, live + of->uncertain};
+        json_object_set_new(intervals, "live_heap", interval(&of_heap));
+        json_object_set_new(object, "estimated", json_true());
+        json_object_set_new(object, "intervals", intervals);
+    }
     return object;
 }
 

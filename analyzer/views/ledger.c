@@ -199,6 +199,12 @@ static void thin_points(struct ledger *ledger)
     pass->interval *= 2;
 }
 
+/* In the middle of the pass: books of samples count these, and say what they stand for. */
+static uint64_t open_now(const struct book *book)
+{
+    return !book->estimated ? book->open : book->open ? tally_whole(&book->living) : 0;
+}
+
 static int add_point(struct ledger *ledger, const struct lives *lives, double time)
 {
     struct ledger_pass *pass = ledger->pass;
@@ -214,7 +220,7 @@ static int add_point(struct ledger *ledger, const struct lives *lives, double ti
     point->tracer = pass->tracer;
     point->heap_bytes = lives->books[STRAY_HEAP].bytes_open;
     for (unsigned i = 0; i < STRAY_RESOURCE_END; i++)
-        point->open[i] = lives->books[i].open;
+        point->open[i] = open_now(&lives->books[i]);
     pass->next = time + pass->interval;
     return 0;
 }
@@ -316,6 +322,8 @@ static void estimate(struct ledger_place *place, const struct site *site)
     place->alive = site->alive ? tally_whole(&site->at_end) : 0;
     place->peak = (uint64_t)((double)site->peak * each + 0.5);
     place->opened_by_end = (uint64_t)((double)site->opened_by_tc * each + 0.5);
+    place->estimated = true;
+    place->alive_variance = site->at_end.variance;
 }
 
 static struct ledger_place place_of(const struct ledger *ledger, const struct lives *lives,

@@ -42,6 +42,8 @@ struct ledger_place {
     uint64_t opened, closed, open, bytes_open, peak;
     uint64_t opened_by_end, alive, alive_bytes; /* opened, and open, when the end began */
     double first_s, last_s;                     /* acquires, since the process began */
+    bool estimated;                             /* all these are, of samples */
+    double alive_variance;                      /* ... of the estimate */
 };
 
 enum ledger_closed {

@@ -29,7 +29,8 @@ static int64_t growth_of(const struct memory *memory)
 static struct parts rough_parts(const struct memory *memory)
 {
     struct parts parts = {.live_heap = (int64_t)(memory->last_heap - memory->first_heap),
-                          .tracer = (int64_t)(memory->last_tracer - memory->first_tracer)};
+                          .tracer = (int64_t)(memory->last_tracer - memory->first_tracer),
+                          .uncertain = parts_uncertain(memory->first_variance, memory->last_variance)};
     parts.unexplained = (int64_t)((uint64_t)growth_of(memory) - (uint64_t)parts.live_heap - (uint64_t)parts.tracer);
     return parts;
 }
@@ -76,7 +77,7 @@ static const struct fold *freed_most(const struct lives *lives, const struct fol
 }
 
 static int say_retained(struct report *report, const struct lives *lives, const struct folds *folds,
-                        const struct report_stacks *stacks, const struct parts *parts, uint32_t pid)
+                        const struct report_stacks *stacks, const struct parts *parts, enum severity severity, uint32_t pid)
 {
     struct report_finding finding = {.resource = STRAY_HEAP, .cause = REPORT_NONE};
     const struct fold *fold = freed_most(lives, folds, parts->retained);
@@ -86,7 +87,7 @@ static int say_retained(struct report *report, const struct lives *lives, const 
     if (result < 0)
         return result;
     finding.verdict = VERDICT_RETENTION;
-    finding.severity = SEVERITY_WARNING;
+    finding.severity = severity;
     finding.confidence = CONFIDENCE_MEDIUM;
     finding.bytes = (uint64_t)parts->retained;
     finding.facts[finding.fact_count++] = (struct fact){"rss_growth_bytes", (double)growth, false, true};
@@ -117,7 +118,8 @@ int report_add_memory(struct report *report, const struct lives *lives, const st
         return 0;
     struct parts parts = parts_in(lives, stacks);
     keep(report, lives, &parts, process->duration_s);
-    if (!is_told_apart(lives) || !parts_retained(&parts, growth_of(&lives->memory)))
+    if (!is_told_apart(lives))
         return 0;
-    return say_retained(report, lives, folds, stacks, &parts, process->pid);
+    enum severity severity = parts_retained(&parts, growth_of(&lives->memory), &lives->residents);
+    return severity == SEVERITY_NONE ? 0 : say_retained(report, lives, folds, stacks, &parts, severity, process->pid);
 }

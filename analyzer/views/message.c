@@ -64,17 +64,17 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
                         : report_fact(finding, "grown_by_realloc_bytes") > 0 ? "made ever bigger"
                         : report_fact(finding, "too_early_to_tell") > 0      ? "still kept; too early to tell"
                                                                         : "still kept, and still growing";
+    const char *about = finding->estimated ? "about " : "", *estimated = finding->estimated ? ", estimated" : "";
     if (finding->resource == STRAY_MMAP) /* address space: whether memory stands behind it is not known */
         snprintf(text, size, "%s (%s of address space) made by %s %s %s, of %s made", things.text, bytes.text,
                  where, finding->count == 1 ? "was" : "were",
                  finding->verdict == VERDICT_CREEP ? never : "never unmapped", opened.text);
     else if (finding->resource == STRAY_PYOBJECT)
-        snprintf(text, size, "%s%s (%s%s) made by %s %s %s, of %s made", finding->estimated ? "about " : "", things.text,
-                 bytes.text, finding->estimated ? ", estimated" : "", where, finding->count == 1 ? "was" : "were", never,
-                 opened.text);
-    else if (finding->bytes > 0)
-        snprintf(text, size, "%s (%s) acquired by %s %s %s, of %s acquired", things.text, bytes.text, where,
+        snprintf(text, size, "%s%s (%s%s) made by %s %s %s, of %s made", about, things.text, bytes.text, estimated, where,
                  finding->count == 1 ? "was" : "were", never, opened.text);
+    else if (finding->bytes > 0)
+        snprintf(text, size, "%s%s (%s%s) acquired by %s %s %s, of %s acquired", about, things.text, bytes.text, estimated,
+                 where, finding->count == 1 ? "was" : "were", never, opened.text);
     else
         snprintf(text, size, "%s%s %s by %s %s never closed, of %s %s", things.text, peer, verb, where,
                  finding->count == 1 ? "was" : "were", opened.text, verb);

@@ -11,6 +11,7 @@
 #include "read/merge.h"
 #include "read/pack.h"
 #include "safe.h"
+#include "stray/hooks.h"
 
 #define PIECE     65536
 #define OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* eleven digits */
@@ -30,7 +31,7 @@ static void ask_stack(void *data, const struct stray_event *event)
     if (event->stack == 0)
         return;
     names_stack(names, event->stack);
-    if (event->action == STRAY_CLOSE)
+    if (event->action == STRAY_CLOSE || (event->action == STRAY_OPEN && event->resource != STRAY_HEAP))
         names_closer(names, event->stack);
 }
 

@@ -31,6 +31,23 @@ int report_begin(const char *given, struct report **ret_report)
     return 0;
 }
 
+/* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
+static bool is_judgement(enum verdict verdict)
+{
+    return verdict != VERDICT_FEW && verdict != VERDICT_OPEN_AT_EXIT;
+}
+
+bool report_too_short(const struct report *report)
+{
+    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        if (is_judgement(verdict) && report->quiet[verdict] > 0)
+            return false;
+    for (size_t i = 0; i < report->finding_count; i++)
+        if (is_judgement(report->findings[i].verdict))
+            return false;
+    return true;
+}
+
 void report_free(struct report *report)
 {
     if (!report)
@@ -488,6 +505,13 @@ static int add_deaths(struct report *report, const struct report_process *proces
     return 0;
 }
 
+/* The work that can be told and compared: samples of the heap are no number of allocations. */
+static enum axis axis_told(const struct lives *lives)
+{
+    bool samples = lives->axis == AXIS_ALLOCATIONS && lives->source.heap_mean > 0;
+    return samples ? AXIS_TIME : lives->axis;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = report_append(&report->processes, &report->process_count, sizeof(*process));
@@ -504,12 +528,13 @@ static int add_process(struct report *report, const struct report_process *from,
     report->complete &= from->complete;
     report->events += from->events;
     report->lost_events += from->lost_events;
-    if (lives->axis < report->axis) {
-        report->axis = lives->axis;
+    enum axis axis = axis_told(lives);
+    if (axis < report->axis) {
+        report->axis = axis;
         report->work = 0;
     }
-    if (lives->axis == report->axis)
-        report->work += lives->at_tc.at[lives->axis];
+    if (axis == report->axis)
+        report->work += lives->at_tc.at[axis];
     return 0;
 }
 

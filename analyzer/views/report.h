@@ -190,6 +190,7 @@ struct report {
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
+    uint64_t heap_sampled; /* the heap's figures are estimates: bytes between two samples, the most of all traces; 0: they are not */
     struct arena arena; /* of all strings and small arrays */
 };
 
@@ -217,6 +218,8 @@ struct report_options {
     size_t limit_count;
 };
 
+/* No place acquired often enough to be judged, so that nothing was found out. Of a report with all its processes. */
+bool report_too_short(const struct report *report);
 /* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
 int report_build(char *const *paths, size_t count, const char *given, const struct report_options *options,
                  struct report **ret_report, struct error *error);

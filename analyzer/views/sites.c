@@ -80,6 +80,16 @@ int sites_select(struct report *report, const struct listing_filter *filter)
     return 0;
 }
 
+void site_words(struct site_words *words, const struct report_site *site)
+{
+    const char *mark = site->estimated ? "~" : "";
+    struct words bytes;
+    snprintf(words->opened, sizeof(words->opened), "%s%" PRIu64, mark, site->opened);
+    snprintf(words->closed, sizeof(words->closed), "%s%" PRIu64, mark, site->closed);
+    snprintf(words->open, sizeof(words->open), "%s%" PRIu64, mark, site->open);
+    snprintf(words->bytes, sizeof(words->bytes), "%s%s", mark, words_bytes(&bytes, (double)site->bytes_open));
+}
+
 int sites_write_text(const struct report *report, FILE *out)
 {
     static const struct grid_column columns[] = {
@@ -88,14 +98,15 @@ int sites_write_text(const struct report *report, FILE *out)
     struct grid grid = {.columns = columns, .column_count = sizeof(columns) / sizeof(*columns)};
     for (size_t i = 0; i < report->site_count; i++) {
         const struct report_site *site = &report->sites[i];
-        struct words bytes;
+        struct site_words words;
         char place[1024];
+        site_words(&words, site);
         listing_frame(site->known ? &site->site : NULL, place, sizeof(place));
         grid_add(&grid, "%s", resource_label(site->resource));
-        grid_add(&grid, "%" PRIu64, site->opened);
-        grid_add(&grid, "%" PRIu64, site->closed);
-        grid_add(&grid, "%" PRIu64, site->open);
-        grid_add(&grid, "%s", site->bytes_open ? words_bytes(&bytes, (double)site->bytes_open) : "-");
+        grid_add(&grid, "%s", words.opened);
+        grid_add(&grid, "%s", words.closed);
+        grid_add(&grid, "%s", words.open);
+        grid_add(&grid, "%s", site->bytes_open ? words.bytes : "-");
         grid_add(&grid, "%s", verdict_name(site->verdict));
         grid_add(&grid, "%s", site->peer ? site->peer : "-");
         grid_add(&grid, "%s", place);

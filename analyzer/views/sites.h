@@ -8,6 +8,12 @@
 /* Names of columns, as in --sort; NULL-ended. */
 extern const char *const sites_columns[];
 
+/* Its figures; "~41823" where they are estimates. */
+struct site_words {
+    char opened[24], closed[24], open[24], bytes[72];
+};
+void site_words(struct site_words *words, const struct report_site *site);
+
 /* Leaves in the report those of its sites that `filter` wants, in its order. -ENOMEM. */
 int sites_select(struct report *report, const struct listing_filter *filter);
 /* One line a site. -ENOMEM, -EIO. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the statements of one process came to, added to the rows of their fingerprints. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "views/report.h"

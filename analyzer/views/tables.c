@@ -74,7 +74,8 @@ static int trace_rows(const struct ledger *ledger, const struct export_options *
                                  whole(report->lost_events),
                                  real(report->duration_s),
                                  text(axes[report->axis]),
-                                 whole(report->axis == AXIS_TIME ? 0 : report->work)};
+                                 whole(report->axis == AXIS_TIME ? 0 : report->work),
+                                 report->heap_sampled ? whole(report->heap_sampled) : (struct cell){0}};
     int result = path ? sink->row(sink->data, cells) : -ENOMEM;
     free(path);
     return result;
@@ -183,7 +184,8 @@ static int place_rows(const struct ledger *ledger, const struct export_options *
                                      whole(place->alive),
                                      whole(place->alive_bytes),
                                      real(place->first_s),
-                                     real(place->last_s)};
+                                     real(place->last_s),
+                                     truth(place->estimated)};
         result = sink->row(sink->data, cells);
     }
     return result;
@@ -275,7 +277,8 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
                                      whole(site->bytes_open),
                                      text(verdict_name(site->verdict)),
                                      real(site->first_s),
-                                     real(site->last_s)};
+                                     real(site->last_s),
+                                     truth(site->estimated)};
         result = frame.failed ? -ENOMEM : sink->row(sink->data, cells);
         clean_texts_free(&frame);
     }
@@ -307,7 +310,8 @@ static int finding_row(const struct report *report, const struct report_finding 
         finding->rated ? real(rate->high) : none,
         real(finding->first_s),
         real(finding->last_s),
-        text(finding->cause == REPORT_NONE ? NULL : report->findings[finding->cause].id)};
+        text(finding->cause == REPORT_NONE ? NULL : report->findings[finding->cause].id),
+        truth(finding->estimated)};
     int result = message && !frame.failed ? sink->row(sink->data, cells) : -ENOMEM;
     clean_texts_free(&frame);
     free(message);
@@ -398,7 +402,7 @@ const struct table tables[] = {
     {"trace",
      false,
      {TEXT("path"), TRUTH("complete"), WHOLE("events"), WHOLE("lost_events"), REAL("duration_s"),
-      TEXT("work_axis"), WHOLE("work")},
+      TEXT("work_axis"), WHOLE("work"), WHOLE_OR_NOT("heap_sampled_bytes")},
      trace_rows},
     {"process",
      true,
@@ -419,7 +423,8 @@ const struct table tables[] = {
      true,
      {WHOLE("id"), WHOLE("process"), TEXT("resource"), WHOLE_OR_NOT("stack"), TEXT_OR_NOT("peer"),
       TEXT("kind"), WHOLE("opened"), WHOLE("closed"), WHOLE("open"), WHOLE("bytes_open"), WHOLE("peak"),
-      WHOLE("opened_by_end"), WHOLE("alive"), WHOLE("alive_bytes"), REAL("first_s"), REAL("last_s")},
+      WHOLE("opened_by_end"), WHOLE("alive"), WHOLE("alive_bytes"), REAL("first_s"), REAL("last_s"),
+      TRUTH("estimated")},
      place_rows},
     {"life",
      true,
@@ -432,14 +437,14 @@ const struct table tables[] = {
      true,
      {WHOLE("id"), TEXT("resource"), TEXT_OR_NOT("function"), TEXT_OR_NOT("file"), WHOLE_OR_NOT("line"),
       TEXT_OR_NOT("module"), TEXT("language"), TEXT_OR_NOT("peer"), WHOLE("opened"), WHOLE("closed"),
-      WHOLE("open"), WHOLE("bytes_open"), TEXT("verdict"), REAL("first_s"), REAL("last_s")},
+      WHOLE("open"), WHOLE("bytes_open"), TEXT("verdict"), REAL("first_s"), REAL("last_s"), TRUTH("estimated")},
      site_rows},
     {"finding",
      true,
      {TEXT("id"), TEXT("verdict"), TEXT("resource"), TEXT("severity"), TEXT("confidence"), TEXT("message"),
       TEXT_OR_NOT("function"), TEXT_OR_NOT("file"), WHOLE_OR_NOT("line"), TEXT_OR_NOT("peer"), WHOLE("count"),
       WHOLE("bytes"), REAL("rate_per_hour"), REAL("rate_low"), REAL("rate_high"), REAL("first_s"),
-      REAL("last_s"), TEXT_OR_NOT("caused_by")},
+      REAL("last_s"), TEXT_OR_NOT("caused_by"), TRUTH("estimated")},
      finding_rows},
     {"counter", false, {WHOLE("process"), REAL("time_s"), TEXT("name"), WHOLE("value")}, counter_rows},
     {0},

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "read/words.h"
+#include "verdicts/heap.h"
 #include "views/numbers.h"
+#include "views/sites.h"
 
 #define FRAMES_SHOWN    4
 #define DAMAGED_SHOWN   3
@@ -239,6 +241,10 @@ static void answer(const struct page *page)
     struct words words;
     struct row row;
     row_begin(&row, page, "", "");
+    if (report_too_short(page->report)) {
+        put(page, BOLD, "Too short to tell: no place acquired often enough to be judged");
+        return;
+    }
     if (leaks > 0 && symptoms > 0)
         snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, leaks, "leak"), symptoms,
                  symptoms == 1 ? "" : "s");
@@ -275,11 +281,19 @@ static const char *color_of(enum severity severity)
     return severity == SEVERITY_ERROR ? BOLD_RED : severity == SEVERITY_WARNING ? BOLD_YELLOW : BOLD;
 }
 
+/* Before a figure that was made of samples. */
+static const char *mark_of(bool estimated)
+{
+    return estimated ? "~" : "";
+}
+
 static const char *blocks_word(const struct report_finding *finding)
 {
     if (finding->resource == STRAY_MMAP)
         return "mappings";
-    return finding->resource != STRAY_PYOBJECT ? "blocks" : finding->estimated ? "objects (estimated)" : "objects";
+    if (finding->resource != STRAY_PYOBJECT)
+        return finding->estimated ? "blocks (estimated)" : "blocks";
+    return finding->estimated ? "objects (estimated)" : "objects";
 }
 
 static bool is_about_calls(const struct report_finding *finding)
@@ -299,7 +313,7 @@ static void title(const struct page *page, size_t index)
     if (finding->verdict == VERDICT_RETENTION)
         words_bytes(&words, (double)finding->bytes);
     else if (finding->bytes > 0 && !is_about_calls(finding))
-        snprintf(bytes, sizeof(bytes), " %s, %s", blocks_word(finding),
+        snprintf(bytes, sizeof(bytes), " %s, %s%s", blocks_word(finding), mark_of(finding->estimated),
                  words_bytes(&size, (double)finding->bytes));
     if (finding->cause != REPORT_NONE)
         snprintf(rest, sizeof(rest),
@@ -308,8 +322,8 @@ static void title(const struct page *page, size_t index)
                  finding->cause + 1);
     else
         snprintf(rest, sizeof(rest), "   confidence %s", confidence_name(finding->confidence));
-    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%.60s%s", number, verdict,
-         resource_label(finding->resource), words.text, bytes,
+    line(page, color_of(finding->severity), "%s %s  %s  %s%s%s%s%.60s%s", number, verdict,
+         resource_label(finding->resource), mark_of(finding->estimated), words.text, bytes,
          finding->peer ? finding->server ? "  accepted at  " : "  ->  " : "", finding->peer ? finding->peer : "", rest);
 }
 
@@ -370,6 +384,13 @@ static void rate_part(const struct report_finding *finding, char *text, size_t s
              words_number(&low, rate->low / unit), words_number(&high, rate->high / unit));
 }
 
+/* So much longer, and growth that goes on will not have begun late. */
+static double wanted_s(const struct report_finding *finding)
+{
+    double onset = report_fact(finding, "onset_s"), observed = report_fact(finding, "observed_s");
+    return fmax(onset / HEAP_LATE_ONSET - observed, observed / 10);
+}
+
 /* What is known of growth that is no certain leak. */
 static void creep_part(const struct report_finding *finding, char *text, size_t size)
 {
@@ -379,7 +400,8 @@ static void creep_part(const struct report_finding *finding, char *text, size_t 
         snprintf(text, size, "not more of them, but ever bigger: %s added by realloc",
                  words_bytes(&words, grown));
     else if (report_fact(finding, "too_early_to_tell") > 0)
-        snprintf(text, size, "growing for too short a time to tell");
+        snprintf(text, size, "growing for too short a time to tell: record %s more",
+                 words_duration(&words, wanted_s(finding)));
     else
         snprintf(text, size, "growing ever more slowly (order %.2f)", report_fact(finding, "growth_order"));
 }
@@ -390,6 +412,15 @@ static void bytes_part(const struct report_finding *finding, char *text, size_t 
     snprintf(text, size, "%s/h (%s-%s)", words_bytes(&estimate, report_fact(finding, "bytes_per_hour")),
              words_bytes(&low, report_fact(finding, "bytes_per_hour_low")),
              words_bytes(&high, report_fact(finding, "bytes_per_hour_high")));
+}
+
+static void estimate_part(const struct report_finding *finding, char *text, size_t size)
+{
+    struct interval count = stats_weighted(finding->tally.count, finding->tally.variance);
+    struct interval bytes = stats_weighted((double)finding->bytes, finding->tally.bytes_variance);
+    struct words low, high, least, most;
+    snprintf(text, size, "about %s-%s of them, %s-%s (95 %%)", words_count(&low, (uint64_t)count.low),
+             words_count(&high, (uint64_t)ceil(count.high)), words_bytes(&least, bytes.low), words_bytes(&most, bytes.high));
 }
 
 /* How many there were, and what became of them while the process had not begun to end. */
@@ -409,7 +440,8 @@ static void counts_part(const struct report_finding *finding, char *text, size_t
                  finding->resource == STRAY_CHILD ? "waited for" : "joined", closed.text, when,
                  words_count(&left, finding->count));
     else
-        snprintf(text, size, "opened %s, closed %s%s", opened.text, closed.text, when);
+        snprintf(text, size, "opened %s%s, closed %s%s%s", mark_of(finding->estimated), opened.text, mark_of(finding->estimated),
+                 closed.text, when);
 }
 
 static void figures(const struct page *page, const struct report_finding *finding)
@@ -420,6 +452,10 @@ static void figures(const struct page *page, const struct report_finding *findin
     row_begin(&row, page, "    ", "");
     counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
+    if (finding->estimated) {
+        estimate_part(finding, part, sizeof(part));
+        row_add(&row, "   ", part);
+    }
     if (report_fact(finding, "median_idle_s") > 0) {
         snprintf(part, sizeof(part), "idle since last use (median %s)",
                  words_duration(&idle, report_fact(finding, "median_idle_s")));
@@ -594,9 +630,10 @@ static void show_process(const struct page *page, const struct report_process *p
 {
     const struct book *connections = &process->books[STRAY_CONNECTION], *heap = &process->books[STRAY_HEAP];
     struct words events, bytes;
+    char open[80];
+    snprintf(open, sizeof(open), "%s%s", mark_of(heap->estimated), words_bytes(&bytes, (double)heap->bytes_open));
     line(page, NULL, "          %8u %8u  %-8s %11s %17" PRIu64 " %11s  %s", process->pid, process->parent_pid,
-         process->end, words_count(&events, process->events), connections->open,
-         words_bytes(&bytes, (double)heap->bytes_open), base_name(process->exe));
+         process->end, words_count(&events, process->events), connections->open, open, base_name(process->exe));
 }
 
 /* How many processes recorded more events than this one: the busiest are shown. */
@@ -674,7 +711,7 @@ static void memory(const struct page *page)
              words_bytes(&end, (double)memory->rss_end));
     row_begin(&row, page, "                ", "");
     snprintf(row.text, sizeof(row.text), "WHERE RSS WENT  %s", rss);
-    memory_part(&row, "", "live heap", of->live_heap);
+    memory_part(&row, "", page->report->heap_sampled ? "live heap about" : "live heap", of->live_heap);
     for (size_t i = 0; memory->told_apart && i < sizeof(parts) / sizeof(*parts); i++) {
         if (llabs(parts[i].bytes) >= PART_SHOWN)
             memory_part(&row, " | ", parts[i].name, parts[i].bytes);
@@ -702,7 +739,7 @@ static void connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    line(page, NULL, "CONNECTIONS  %-26s %5s %5s %5s %7s %7s %9s %10s", "peer", "open", "peak", "limit", "opened",
+    line(page, NULL, "CONNECTIONS %-26s %5s %5s %5s %6s %6s %9s %10s", "peer", "open", "peak", "limit", "opened",
          "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
@@ -713,7 +750,7 @@ static void connections(const struct page *page)
         snprintf(name, sizeof(name), "%s%s", tail(peer->text, peer->server ? 15 : 26),
                  peer->server ? " (accepted)" : "");
         line(page, NULL,
-             "             %-26s %5" PRIu64 " %5" PRIu64 " %5s %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64
+             "            %-26s %5" PRIu64 " %5" PRIu64 " %5s %6" PRIu64 " %6" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
              name, peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);
@@ -727,30 +764,36 @@ static void sites(const struct page *page)
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
         char place[400] = "(no stack)";
-        struct words bytes;
+        struct site_words words;
+        site_words(&words, site);
         if (site->known)
             frame_part(&site->site, place, sizeof(place));
-        line(page, NULL, "       %-10s %-12s %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %10s  %s%s%s",
-             resource_label(site->resource), verdict_name(site->verdict), site->opened, site->closed,
-             site->open, words_bytes(&bytes, (double)site->bytes_open), place, site->peer ? " -> " : "",
-             site->peer ? site->peer : "");
+        line(page, NULL, "       %-10s %-12s %9s %9s %7s %10s  %s%s%s", resource_label(site->resource),
+             verdict_name(site->verdict), words.opened, words.closed, words.open, words.bytes, place,
+             site->peer ? " -> " : "", site->peer ? site->peer : "");
     }
 }
 
+static void quiet_part(struct row *row, const char *separator, uint64_t count, const char *word)
+{
+    char part[64];
+    struct words words;
+    snprintf(part, sizeof(part), "%s %s", words_count(&words, count), word);
+    row_add(row, separator, part);
+}
+
+/* What was not judged is no leak that was ruled out. */
 static void not_leaks(const struct page *page)
 {
+    const uint64_t *quiet = page->report->quiet;
     struct row row;
     size_t count = 0;
-    row_begin(&row, page, "NOT LEAKS  ", "");
-    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++) {
-        char part[64];
-        struct words words;
-        if (page->report->quiet[verdict] == 0)
-            continue;
-        snprintf(part, sizeof(part), "%s %s", words_count(&words, page->report->quiet[verdict]),
-                 verdict_name(verdict));
-        row_add(&row, count++ ? ", " : "", part);
-    }
+    row_begin(&row, page, report_too_short(page->report) ? "NOT JUDGED  " : "NOT LEAKS  ", "");
+    for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++)
+        if (quiet[verdict] > 0 && verdict != VERDICT_FEW)
+            quiet_part(&row, count++ ? ", " : "", quiet[verdict], verdict_name(verdict));
+    if (quiet[VERDICT_FEW] > 0)
+        quiet_part(&row, count++ ? "; " : "", quiet[VERDICT_FEW], "too few to tell");
     if (count > 0 && !page->options->sites)
         row_add(&row, " ", "(--all)");
     row_end(&row);

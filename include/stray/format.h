@@ -43,8 +43,16 @@ _Static_assert(sizeof(struct stray_file_header) == 80, "stray_file_header");
 enum stray_origin { STRAY_ORIGIN_START = 0, STRAY_ORIGIN_FORK = 1, STRAY_ORIGIN_EXEC = 2, STRAY_ORIGIN_ATTACH = 3 };
 enum stray_clock { STRAY_CLOCK_NS = 0 /* CLOCK_MONOTONIC ns */, STRAY_CLOCK_TSC = 1 /* invariant TSC ticks */ };
 
-enum stray_frame_type { STRAY_FRAME_EVENTS = 1, STRAY_FRAME_NODES = 2, STRAY_FRAME_DEFS = 3 };
+enum stray_frame_type {
+    STRAY_FRAME_EVENTS = 1, /* as early versions wrote them; read, and no longer written */
+    STRAY_FRAME_NODES = 2,  /* the same */
+    STRAY_FRAME_DEFS = 3,
+    STRAY_FRAME_GROUPED = 4, /* events by kind */
+    STRAY_FRAME_INDEXED = 5, /* nodes, by the place of their values among those of the frame */
+};
 enum stray_codec { STRAY_CODEC_RAW = 0, STRAY_CODEC_ZSTD = 1 };
+
+enum stray_incompat { STRAY_INCOMPAT_GROUPED = 1 /* has frames of types 4 and 5 */ };
 
 /* Precedes every frame's payload. Unknown types are skipped by stored_size. */
 struct stray_frame_header {
@@ -108,6 +116,7 @@ enum stray_action {
     STRAY_EXITED = 22,    /* THREAD or CHILD `handle` has ended, and waits to be joined or waited for */
     STRAY_USED = 23,      /* descriptor `handle` has been used value>>40 times, last (value & (2^40-1)) microseconds before
                              `time` */
+    STRAY_LEFT = 24,      /* HEAP: a sampled block was resized, time from before, and is no sample any more; it lives on */
 
     STRAY_STATEMENT = 30, /* PGconn `handle`: the call `hook` begins, and sends this statement; value: its definition (0: not known) |
                              its length in bytes << 32. What follows it up to USE has the same hook */
@@ -132,6 +141,8 @@ enum stray_action {
                              them that are resident; address 0: the maps not told one by one, resident pages only. Such events
                              stand between one of PART_BEGIN and one of PART_END, by one thread */
     STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
+    STRAY_END_AWAITED = 76, /* the thread that began the program has come to its end, and waits for the others to end: value:
+                             enum stray_ending of what follows then */
 };
 
 /* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,
@@ -214,6 +225,7 @@ enum stray_def_type {
     STRAY_DEF_NOTE = 6,     /* a sentence for the report: something could not be seen; NUL */
     STRAY_DEF_OPTION = 7,   /* "NAME=value" of one STRAY_ setting in force; NUL */
     STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
+    STRAY_DEF_SAMPLED = 9,  /* the heap's blocks are samples: bytes between two of them in the mean, decimal; NUL */
     STRAY_DEF_STATEMENT = 12, /* struct stray_def_statement, text, NUL */
 };
 
@@ -275,7 +287,8 @@ struct stray_spool_header {
     uint64_t defs_used;    /* bytes handed out; holes are possible after a kill */
     uint64_t lane_count;   /* lanes ever used */
     uint64_t lost_events;  /* not recorded for want of space or because the disk was full */
-    uint64_t reserved[2];
+    uint64_t moves;        /* odd while sums move from one buffer to another; else it has changed if they did */
+    uint64_t reserved[1];
 };
 _Static_assert(sizeof(struct stray_spool_header) == 128, "stray_spool_header");
 

@@ -14,6 +14,7 @@
 #include "hooks/children.h"
 #include "hooks/descriptors.h"
 #include "hooks/environment.h"
+#include "stack/python.h"
 #include "state/children.h"
 #include "state/incarnation.h"
 #include "sys.h"
@@ -119,6 +120,8 @@ int stray_hook_clone(int (*function)(void *), void *stack, int flags, void *argu
     uint64_t time = before_birth();
     struct clone_start start = {function, argument};
     bool shares = flags & CLONE_VM || !function;
+    if (shares && !(flags & CLONE_THREAD))
+        incarnation_shares_memory();
     int pid = REAL(clone)(shares ? function : run_clone, stack, flags, shares ? argument : &start, parent_tid, tls, child_tid);
     if (!(flags & (CLONE_THREAD | CLONE_PARENT)))
         child_made(STRAY_HOOK_clone, pid, time, CALLER());
@@ -157,7 +160,15 @@ void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *c
 {
     int kept = errno;
     if (stream && may_record())
-        emit_at(time, STRAY_OPEN, STRAY_CHILD, hook, handle_of(stream), 0, capture_stack(caller));
+        children_piped(hook, stream, time, capture_stack(caller));
+    errno = kept;
+}
+
+void child_unpiping(const FILE *stream)
+{
+    int kept = errno;
+    if (stream && may_record())
+        children_unpiping(stream);
     errno = kept;
 }
 
@@ -223,11 +234,17 @@ static void before_wait(void)
     errno = kept;
 }
 
-static pid_t reaped(uint16_t hook, pid_t pid, int status)
+/* Before it is finalizing it calls what was registered for the exit: that is to be seen in the stack. */
+static uint32_t waiter(const void *caller)
+{
+    return python_active() ? capture_stack(caller) : 0;
+}
+
+static pid_t reaped(uint16_t hook, pid_t pid, int status, const void *caller)
 {
     int kept = errno;
     if (pid > 0 && (WIFEXITED(status) || WIFSIGNALED(status)) && may_record())
-        children_reaped(hook, pid, status);
+        children_reaped(hook, pid, status, waiter(caller));
     errno = kept;
     return pid;
 }
@@ -238,7 +255,7 @@ pid_t stray_hook_wait(int *status)
     int *place = status ? status : &own;
     before_wait();
     pid_t pid = REAL(wait)(place);
-    return reaped(STRAY_HOOK_wait, pid, pid > 0 ? *place : 0);
+    return reaped(STRAY_HOOK_wait, pid, pid > 0 ? *place : 0, CALLER());
 }
 
 pid_t stray_hook_waitpid(pid_t which, int *status, int options)
@@ -247,7 +264,7 @@ pid_t stray_hook_waitpid(pid_t which, int *status, int options)
     int *place = status ? status : &own;
     before_wait();
     pid_t pid = REAL(waitpid)(which, place, options);
-    return reaped(STRAY_HOOK_waitpid, pid, pid > 0 ? *place : 0);
+    return reaped(STRAY_HOOK_waitpid, pid, pid > 0 ? *place : 0, CALLER());
 }
 
 pid_t stray_hook_wait3(int *status, int options, struct rusage *usage)
@@ -256,7 +273,7 @@ pid_t stray_hook_wait3(int *status, int options, struct rusage *usage)
     int *place = status ? status : &own;
     before_wait();
     pid_t pid = REAL(wait3)(place, options, usage);
-    return reaped(STRAY_HOOK_wait3, pid, pid > 0 ? *place : 0);
+    return reaped(STRAY_HOOK_wait3, pid, pid > 0 ? *place : 0, CALLER());
 }
 
 pid_t stray_hook_wait4(pid_t which, int *status, int options, struct rusage *usage)
@@ -265,7 +282,7 @@ pid_t stray_hook_wait4(pid_t which, int *status, int options, struct rusage *usa
     int *place = status ? status : &own;
     before_wait();
     pid_t pid = REAL(wait4)(which, place, options, usage);
-    return reaped(STRAY_HOOK_wait4, pid, pid > 0 ? *place : 0);
+    return reaped(STRAY_HOOK_wait4, pid, pid > 0 ? *place : 0, CALLER());
 }
 
 /* The wait status that waitpid() would have told. For a child that has not ended: one that says stopped. */
@@ -290,6 +307,6 @@ int stray_hook_waitid(unsigned type, id_t id, siginfo_t *info, int options)
     before_wait();
     int result = REAL(waitid)(type, id, place, options);
     if (result == 0 && place->si_pid > 0 && !(options & WNOWAIT))
-        reaped(STRAY_HOOK_waitid, place->si_pid, status_of(place));
+        reaped(STRAY_HOOK_waitid, place->si_pid, status_of(place), CALLER());
     return result;
 }

@@ -5,11 +5,11 @@
 
 #include "hooks/wrap.h"
 
-/* libc does not tell the pid of a child that popen() begins, and waits for it by itself: the address of the stream stands
- * for it. `time` is from before_birth(), before the call. */
+/* libc waits by itself for a child that popen() begins: the address of the stream stands for it. `time` is from before_birth(), before the call. */
 uint64_t before_birth(void);
 void child_piped(uint16_t hook, uint64_t time, const FILE *stream, const void *caller);
-/* `stream` was closed; `status` is what pclose() said. */
+/* Around the closing of `stream`; `status` is what pclose() said. */
+void child_unpiping(const FILE *stream);
 void child_unpiped(uint16_t hook, uint64_t time, const FILE *stream, int status);
 
 #endif

@@ -12,23 +12,23 @@
 
 bool may_record(void)
 {
-    return gate_open(GATE_TRACED) && incarnation_is_self();
+    return gate_open(GATE_TRACED) && incarnation_seems_self();
 }
 
-void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *caller)
+void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *frame)
 {
     if (fd < 0 || !may_record())
         return;
     int kept = errno;
     if (descriptors_opened(fd, resource, PHASE_PLAIN, 0))
-        emit_now(STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_stack(caller));
+        emit_now(STRAY_OPEN, resource, hook, handle_of_descriptor(fd), 0, capture_caller(frame));
     errno = kept;
 }
 
 int stray_hook_socket(int domain, int type, int protocol)
 {
     int fd = REAL(socket)(domain, type, protocol);
-    descriptor_made(STRAY_HOOK_socket, STRAY_SOCKET, fd, CALLER());
+    descriptor_made(STRAY_HOOK_socket, STRAY_SOCKET, fd, FRAME());
     return fd;
 }
 
@@ -36,13 +36,13 @@ int stray_hook_socketpair(int domain, int type, int protocol, int pair[2])
 {
     int result = REAL(socketpair)(domain, type, protocol, pair);
     if (result == 0) {
-        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[0], CALLER());
-        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[1], CALLER());
+        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[0], FRAME());
+        descriptor_made(STRAY_HOOK_socketpair, STRAY_SOCKET, pair[1], FRAME());
     }
     return result;
 }
 
-static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, const void *caller)
+static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, const void *frame)
 {
     struct descriptor *descriptor = descriptors_tracked(fd);
     if (!descriptor && !descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint))
@@ -52,29 +52,29 @@ static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, c
         descriptor->phase = PHASE_CONNECTED;
         descriptor->endpoint = endpoint;
     }
-    emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+    emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_caller(frame));
     emit_at(now + 1, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
 }
 
 /* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */
-static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *caller)
+static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *frame)
 {
     if (!descriptors_tracked(fd) && !descriptors_opened(fd, STRAY_SOCKET, PHASE_PLAIN, 0))
         return;
     struct descriptor *descriptor = descriptors_at(fd);
     descriptor->phase = PHASE_CONNECTING;
     descriptor->endpoint = endpoint;
-    emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+    emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_caller(frame));
 }
 
 static void record_connect(int fd, const struct sockaddr *address, socklen_t length, int result, int error, uint64_t begin,
-                           const void *caller)
+                           const void *frame)
 {
     uint64_t now = clock_after();
     if (result == 0)
-        connected(fd, descriptors_endpoint(address, length), begin, now, caller);
+        connected(fd, descriptors_endpoint(address, length), begin, now, frame);
     else if (error == EINPROGRESS || error == EINTR)
-        connecting(fd, descriptors_endpoint(address, length), now, caller);
+        connecting(fd, descriptors_endpoint(address, length), now, frame);
     else if (error == EISCONN || error == EALREADY)
         descriptors_settle(fd);
     else if (descriptors_tracked(fd))
@@ -97,7 +97,7 @@ int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
     /* A pending connect that ended well answers a second call with 0. */
     if (address && length >= sizeof(address->sa_family) && may_record()) {
         if (address->sa_family != AF_UNSPEC)
-            record_connect(fd, address, length, result, error, begin, CALLER());
+            record_connect(fd, address, length, result, error, begin, FRAME());
         else if (result == 0)
             disconnected(fd);
     }
@@ -105,7 +105,7 @@ int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
     return result;
 }
 
-void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller)
+void descriptor_accepted(uint16_t hook, int listener, int fd, const void *frame)
 {
     if (fd < 0 || !may_record())
         return;
@@ -118,7 +118,7 @@ void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller
         server->endpoint = endpoint;
     if (descriptors_opened(fd, STRAY_CONNECTION, PHASE_CONNECTED, endpoint)) {
         descriptors_at(fd)->accepted = true;
-        emit_now(STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_stack(caller));
+        emit_now(STRAY_OPEN, STRAY_CONNECTION, hook, handle_of_descriptor(fd), endpoint, capture_caller(frame));
     }
     errno = kept;
 }
@@ -126,14 +126,14 @@ void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller
 int stray_hook_accept(int fd, struct sockaddr *address, socklen_t *length)
 {
     int result = REAL(accept)(fd, address, length);
-    descriptor_accepted(STRAY_HOOK_accept, fd, result, CALLER());
+    descriptor_accepted(STRAY_HOOK_accept, fd, result, FRAME());
     return result;
 }
 
 int stray_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
     int result = REAL(accept4)(fd, address, length, flags);
-    descriptor_accepted(STRAY_HOOK_accept4, fd, result, CALLER());
+    descriptor_accepted(STRAY_HOOK_accept4, fd, result, FRAME());
     return result;
 }
 
@@ -146,19 +146,19 @@ struct closing before_close(int fd)
     note_finalizing();
     descriptors_settle(fd);
     if (descriptor->resource != STRAY_FILE) /* of one that is closed nobody asks how it was used */
-        descriptors_report(fd);
+        descriptors_closing(fd, descriptor);
     closing.row = *descriptor;
     closing.time = clock_before();
     __atomic_store_n(&descriptor->resource, 0, __ATOMIC_RELEASE);
     return closing;
 }
 
-void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller)
+void after_close(const struct closing *closing, uint16_t hook, int result, const void *frame)
 {
     if (closing->row.resource == 0 || (result != 0 && errno == EBADF))
         return;
     int kept = errno;
-    emit_at(closing->time, STRAY_CLOSE, closing->row.resource, hook, handle_of_descriptor(closing->fd), 0, capture_stack(caller));
+    emit_at(closing->time, STRAY_CLOSE, closing->row.resource, hook, handle_of_descriptor(closing->fd), 0, capture_caller(frame));
     errno = kept;
 }
 
@@ -179,7 +179,7 @@ int stray_hook_close(int fd)
         return refuse_hidden();
     struct closing closing = before_close(fd);
     int result = REAL(close)(fd);
-    after_close(&closing, STRAY_HOOK_close, result, CALLER());
+    after_close(&closing, STRAY_HOOK_close, result, FRAME());
     return result;
 }
 
@@ -187,12 +187,13 @@ int stray_hook_close(int fd)
 static struct descriptor kind_of(int fd, int copy)
 {
     struct descriptor *tracked = descriptors_tracked(fd);
-    uint8_t unseen = descriptors_is_socket(copy) ? STRAY_RESOURCE_NONE : STRAY_FILE;
-    return tracked ? *tracked : (struct descriptor){.resource = unseen};
+    if (tracked)
+        return *tracked;
+    return (struct descriptor){.resource = descriptors_is_socket(copy) ? STRAY_RESOURCE_NONE : STRAY_FILE};
 }
 
 /* A copy is an open of its own, of its original's kind. */
-void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
+void descriptor_copied(uint16_t hook, int from, int to, const void *frame)
 {
     if (to < 0 || !may_record())
         return;
@@ -202,7 +203,7 @@ void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
     if (resource != STRAY_RESOURCE_NONE && descriptors_opened(to, resource, original.phase, original.endpoint)) {
         descriptors_at(to)->accepted = original.accepted;
         descriptors_at(to)->shut = original.shut;
-        emit_now(STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_stack(caller));
+        emit_now(STRAY_DUP, resource, hook, handle_of_descriptor(to), handle_of_descriptor(from), capture_caller(frame));
     }
     errno = kept;
 }
@@ -210,7 +211,7 @@ void descriptor_copied(uint16_t hook, int from, int to, const void *caller)
 int stray_hook_dup(int fd)
 {
     int copy = REAL(dup)(fd);
-    descriptor_copied(STRAY_HOOK_dup, fd, copy, CALLER());
+    descriptor_copied(STRAY_HOOK_dup, fd, copy, FRAME());
     return copy;
 }
 
@@ -233,18 +234,18 @@ void implicitly_closed(const struct closing *closing, uint16_t hook, bool succee
     errno = kept;
 }
 
-void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *caller)
+void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *frame)
 {
     implicitly_closed(closing, hook, result >= 0);
     if (result >= 0 && fd != target)
-        descriptor_copied(hook, fd, target, caller);
+        descriptor_copied(hook, fd, target, frame);
 }
 
 int stray_hook_dup2(int fd, int target)
 {
     struct closing closing = before_replace(fd, target);
     int result = REAL(dup2)(fd, target);
-    after_replace(&closing, STRAY_HOOK_dup2, fd, target, result, CALLER());
+    after_replace(&closing, STRAY_HOOK_dup2, fd, target, result, FRAME());
     return result;
 }
 
@@ -252,7 +253,7 @@ int stray_hook_dup3(int fd, int target, int flags)
 {
     struct closing closing = before_replace(fd, target);
     int result = REAL(dup3)(fd, target, flags);
-    after_replace(&closing, STRAY_HOOK_dup3, fd, target, result, CALLER());
+    after_replace(&closing, STRAY_HOOK_dup3, fd, target, result, FRAME());
     return result;
 }
 
@@ -265,7 +266,7 @@ int stray_hook_fcntl(int fd, int command, ...)
     va_end(arguments);
     int result = REAL(fcntl)(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        descriptor_copied(STRAY_HOOK_fcntl, fd, result, CALLER());
+        descriptor_copied(STRAY_HOOK_fcntl, fd, result, FRAME());
     return result;
 }
 
@@ -277,7 +278,7 @@ int stray_hook_fcntl64(int fd, int command, ...)
     va_end(arguments);
     int result = REAL(fcntl64)(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        descriptor_copied(STRAY_HOOK_fcntl64, fd, result, CALLER());
+        descriptor_copied(STRAY_HOOK_fcntl64, fd, result, FRAME());
     return result;
 }
 
@@ -315,7 +316,7 @@ int stray_hook_getsockopt(int fd, int level, int name, void *value, socklen_t *l
 }
 
 /* The tracked ones of a range that was closed at one stroke. */
-static void record_range(uint16_t hook, unsigned first, unsigned last, uint64_t time, const void *caller)
+static void record_range(uint16_t hook, unsigned first, unsigned last, uint64_t time, const void *frame)
 {
     uint32_t stack = 0;
     if (!may_record())
@@ -326,7 +327,7 @@ static void record_range(uint16_t hook, unsigned first, unsigned last, uint64_t 
             continue;
         uint8_t resource = descriptor->resource;
         descriptor->resource = 0;
-        stack = stack ? stack : capture_stack(caller);
+        stack = stack ? stack : capture_caller(frame);
         emit_at(time, STRAY_CLOSE, resource, hook, fd, 0, stack);
     }
 }
@@ -342,20 +343,22 @@ static int close_range_around(unsigned first, unsigned last, int flags)
     return below != 0 ? below : above;
 }
 
-int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *caller)
+int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *frame)
 {
     uint64_t time = clock_before();
     int result = close_range_around(first, last, flags);
     int kept = errno;
     if (result == 0 && !(flags & CLOSE_RANGE_CLOEXEC))
-        record_range(hook, first, last, time, caller);
+        record_range(hook, first, last, time, frame);
     errno = kept;
     return result;
 }
 
 int stray_hook_close_range(unsigned int first, unsigned int last, int flags)
 {
-    return descriptors_range_closed(STRAY_HOOK_close_range, first, last, flags, CALLER());
+    int result = descriptors_range_closed(STRAY_HOOK_close_range, first, last, flags, FRAME());
+    STAY();
+    return result;
 }
 
 /* closefrom() never fails: where the system call is missing, libc closes one by one. */
@@ -367,6 +370,6 @@ void stray_hook_closefrom(int first)
     if (own < first || close_range_around(begin, ~0u, 0) != 0)
         REAL(closefrom)(first);
     int kept = errno;
-    record_range(STRAY_HOOK_closefrom, begin, ~0u, time, CALLER());
+    record_range(STRAY_HOOK_closefrom, begin, ~0u, time, FRAME());
     errno = kept;
 }

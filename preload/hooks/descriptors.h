@@ -14,8 +14,10 @@ static inline uint64_t handle_of_descriptor(int fd)
     return (uint64_t)(uint32_t)fd;
 }
 
-/* Records `fd`, made just now by `hook`, called from `caller`; nothing for one below 0. Keeps errno. */
-void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *caller);
+/* `frame` is that of the hook, which is still there. */
+
+/* Records `fd`, made just now by `hook`; nothing for one below 0. Keeps errno. */
+void descriptor_made(uint16_t hook, uint8_t resource, int fd, const void *frame);
 
 /* A close in three steps, because the number may be another thread's the moment the real call has made it free: take the row
  * away, close, record. */
@@ -27,23 +29,23 @@ struct closing {
 
 struct closing before_close(int fd);
 /* Only EBADF leaves a descriptor as it was; after EINTR and EIO it is gone. */
-void after_close(const struct closing *closing, uint16_t hook, int result, const void *caller);
+void after_close(const struct closing *closing, uint16_t hook, int result, const void *frame);
 
 /* dup2() and the like: `target` is closed by the way, unless the call fails or both are one. */
 struct closing before_replace(int fd, int target);
-void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *caller);
+void after_replace(const struct closing *closing, uint16_t hook, int fd, int target, int result, const void *frame);
 /* A descriptor that some call has closed by the way; one that did not `succeed` may have left it open. Keeps errno. */
 void implicitly_closed(const struct closing *closing, uint16_t hook, bool succeeded);
 
 /* `to` is a new copy of `from`; `fd` was accepted from `listener`. Nothing for results below 0. Keep errno. */
-void descriptor_copied(uint16_t hook, int from, int to, const void *caller);
-void descriptor_accepted(uint16_t hook, int listener, int fd, const void *caller);
+void descriptor_copied(uint16_t hook, int from, int to, const void *frame);
+void descriptor_accepted(uint16_t hook, int listener, int fd, const void *frame);
 
 /* Our own descriptor is not there, as far as the program is concerned: EBADF. */
 bool descriptor_is_hidden(int fd);
 int refuse_hidden(void);
 
 /* close_range(), around our own descriptor, recorded. */
-int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *caller);
+int descriptors_range_closed(uint16_t hook, unsigned first, unsigned last, int flags, const void *frame);
 
 #endif

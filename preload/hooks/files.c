@@ -22,11 +22,11 @@ static bool has_mode(int flags)
         va_end(arguments);                                                                                             \
     }
 
-static void opened(uint16_t hook, int folder, const char *path, int flags, int fd, const void *caller)
+static void opened(uint16_t hook, int folder, const char *path, int flags, int fd, const void *frame)
 {
-    descriptor_made(hook, STRAY_FILE, fd, caller);
+    descriptor_made(hook, STRAY_FILE, fd, frame);
     if (fd >= 0 && is_exclusive(flags))
-        name_made(hook, folder, path, caller);
+        name_made(hook, folder, path, caller_of(frame));
 }
 
 #define OPEN(name)                                                                                                     \
@@ -34,7 +34,7 @@ static void opened(uint16_t hook, int folder, const char *path, int flags, int f
     {                                                                                                                  \
         MODE(flags, flags)                                                                                             \
         int fd = REAL(name)(path, flags, mode);                                                                        \
-        opened(STRAY_HOOK_##name, AT_FDCWD, path, flags, fd, CALLER());                                                \
+        opened(STRAY_HOOK_##name, AT_FDCWD, path, flags, fd, FRAME());                                                \
         return fd;                                                                                                     \
     }
 OPEN(open)
@@ -45,7 +45,7 @@ OPEN(open64)
     {                                                                                                                  \
         MODE(flags, flags)                                                                                             \
         int fd = REAL(name)(folder, path, flags, mode);                                                                \
-        opened(STRAY_HOOK_##name, folder, path, flags, fd, CALLER());                                                  \
+        opened(STRAY_HOOK_##name, folder, path, flags, fd, FRAME());                                                  \
         return fd;                                                                                                     \
     }
 OPENAT(openat)
@@ -56,7 +56,7 @@ OPENAT(openat64)
     int stray_hook_##name params                                                                                       \
     {                                                                                                                  \
         int fd = REAL(name) args;                                                                                      \
-        descriptor_made(STRAY_HOOK_##name, STRAY_FILE, fd, CALLER());                                                  \
+        descriptor_made(STRAY_HOOK_##name, STRAY_FILE, fd, FRAME());                                                  \
         return fd;                                                                                                     \
     }
 /* What open() becomes with _FORTIFY_SOURCE where the compiler cannot see the flags. They never create. */
@@ -82,7 +82,7 @@ MAKER(shm_open, (const char *name, int flags, mode_t mode), (name, flags, mode))
     int stray_hook_##name params                                                                                       \
     {                                                                                                                  \
         int fd = REAL(name) args;                                                                                      \
-        opened(STRAY_HOOK_##name, AT_FDCWD, path, O_CREAT | O_EXCL, fd, CALLER());                                     \
+        opened(STRAY_HOOK_##name, AT_FDCWD, path, O_CREAT | O_EXCL, fd, FRAME());                                     \
         return fd;                                                                                                     \
     }
 TEMPORARY(mkstemp, (char *path), (path))
@@ -99,25 +99,28 @@ int stray_hook_signalfd(int fd, const sigset_t *signals, int flags)
 {
     int result = REAL(signalfd)(fd, signals, flags);
     if (fd == -1)
-        descriptor_made(STRAY_HOOK_signalfd, STRAY_FILE, result, CALLER());
+        descriptor_made(STRAY_HOOK_signalfd, STRAY_FILE, result, FRAME());
     return result;
 }
 
-static int piped(uint16_t hook, const int ends[2], int result, const void *caller)
+static void piped(uint16_t hook, const int ends[2], int result, const void *frame)
 {
-    if (result == 0) {
-        descriptor_made(hook, STRAY_FILE, ends[0], caller);
-        descriptor_made(hook, STRAY_FILE, ends[1], caller);
-    }
-    return result;
+    if (result != 0)
+        return;
+    descriptor_made(hook, STRAY_FILE, ends[0], frame);
+    descriptor_made(hook, STRAY_FILE, ends[1], frame);
 }
 
 int stray_hook_pipe(int ends[2])
 {
-    return piped(STRAY_HOOK_pipe, ends, REAL(pipe)(ends), CALLER());
+    int result = REAL(pipe)(ends);
+    piped(STRAY_HOOK_pipe, ends, result, FRAME());
+    return result;
 }
 
 int stray_hook_pipe2(int ends[2], int flags)
 {
-    return piped(STRAY_HOOK_pipe2, ends, REAL(pipe2)(ends, flags), CALLER());
+    int result = REAL(pipe2)(ends, flags);
+    piped(STRAY_HOOK_pipe2, ends, result, FRAME());
+    return result;
 }

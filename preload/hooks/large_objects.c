@@ -76,12 +76,12 @@ int stray_hook_lo_open(PGconn *conn, unsigned int object, int mode)
     struct libpq_call call = real_libpq(STRAY_HOOK_lo_open, "lo_open", CALLER());
     if (UNLIKELY(!call.function))
         return -1;
-    struct libpq_span span = libpq_enter(STRAY_HOOK_lo_open, &call, CALLER());
+    struct libpq_span span = libpq_enter(STRAY_HOOK_lo_open, &call, FRAME());
     int fd = ((int (*)(PGconn *, unsigned int, int))call.function)(conn, object, mode);
     int kept = errno;
     uint64_t handle = handle_of_object(handle_of(conn), fd);
     if (span.recorded && fd >= 0 && fd < DESCRIPTORS && remember(handle))
-        emit_now(STRAY_OPEN, STRAY_LARGE_OBJECT, span.hook, handle, 0, capture_stack(span.caller));
+        emit_now(STRAY_OPEN, STRAY_LARGE_OBJECT, span.hook, handle, 0, capture_caller(span.frame));
     libpq_used(&span, conn);
     errno = kept;
     return fd;
@@ -94,7 +94,7 @@ int stray_hook_lo_close(PGconn *conn, int fd)
     struct libpq_call call = real_libpq(STRAY_HOOK_lo_close, "lo_close", CALLER());
     if (UNLIKELY(!call.function))
         return -1;
-    struct libpq_span span = libpq_enter(STRAY_HOOK_lo_close, &call, CALLER());
+    struct libpq_span span = libpq_enter(STRAY_HOOK_lo_close, &call, FRAME());
     int result = ((int (*)(PGconn *, int))call.function)(conn, fd);
     int kept = errno;
     uint64_t handle = handle_of_object(handle_of(conn), fd);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "hooks/large_objects.h"
+#include "hooks/sampled_heap.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
@@ -21,11 +22,12 @@ static bool is_outermost(const struct libpq_call *call)
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
-struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller)
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *frame)
 {
-    struct libpq_span span = {.libpq = call->libpq, .caller = caller, .hook = hook};
+    struct libpq_span span = {.libpq = call->libpq, .frame = frame, .hook = hook};
     span.recorded = is_outermost(call);
-    span.begin = clock_before();
+    if (span.recorded)
+        span.begin = clock_before();
     return span;
 }
 
@@ -92,7 +94,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
-        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_stack(span->caller));
+        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
             emit_link(span->libpq, conn);
@@ -103,9 +105,8 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     errno = kept;
 }
 
-static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack)
+static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack, uint64_t now)
 {
-    uint64_t now = clock_after();
     if (!conn)
         return;
     emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
@@ -116,7 +117,7 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 static uint32_t stack_of(struct libpq_span *span)
 {
     if (span->stack == 0)
-        span->stack = capture_stack(span->caller);
+        span->stack = capture_caller(span->frame);
     return span->stack;
 }
 
@@ -136,12 +137,13 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
 {
     int kept = errno;
     if (span->recorded) {
+        uint64_t now = clock_after();
         uint32_t stack = stack_of(span);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
         if (conn)
-            statements_result(span->libpq, span->hook, conn, result);
-        emit_use(span, conn, stack);
-        struct stray_event made = {clock_after(), handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
+            statements_result(span->libpq, span->hook, conn, result, now);
+        emit_use(span, conn, stack, now + 1);
+        struct stray_event made = {now + 2, handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
             emit_acquire(&made);
     }
@@ -153,7 +155,7 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
 {
     int kept = errno;
     if (span->recorded)
-        emit_use(span, conn, stack_of(span));
+        emit_use(span, conn, stack_of(span), clock_after());
     libpq_leave();
     errno = kept;
 }
@@ -162,8 +164,10 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
  * life, or nobody would learn of it. */
 static void watch_free(uint8_t resource, const void *handle)
 {
-    if (resource == STRAY_PGSTRING)
-        young_outdate(handle_of(handle), clock_after());
+    if (resource != STRAY_PGSTRING)
+        return;
+    young_outdate(handle_of(handle), clock_after());
+    sampled_heap_watch(handle);
 }
 
 void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle)
@@ -171,7 +175,7 @@ void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle)
     int kept = errno;
     if (span->recorded && handle) {
         note_finalizing();
-        emit_now(STRAY_OPEN, resource, span->hook, handle_of(handle), 0, capture_stack(span->caller));
+        emit_now(STRAY_OPEN, resource, span->hook, handle_of(handle), 0, capture_caller(span->frame));
         watch_free(resource, handle);
     }
     libpq_leave();
@@ -183,14 +187,14 @@ void libpq_timed(struct libpq_span *span, uint8_t resource, uint64_t handle)
     int kept = errno;
     if (span->recorded) {
         uint64_t now = clock_after();
-        emit_at(now, STRAY_USE, resource, span->hook, handle, now - span->begin, capture_stack(span->caller));
+        emit_at(now, STRAY_USE, resource, span->hook, handle, now - span->begin, capture_caller(span->frame));
     }
     libpq_leave();
     errno = kept;
 }
 
 /* Recorded before the call; of a connection, with who made it. */
-static void record_release(struct stray_event *event, const void *caller)
+static void record_release(struct stray_event *event, const void *frame)
 {
     note_finalizing();
     if (event->resource == STRAY_PGRESULT) {
@@ -198,19 +202,19 @@ static void record_release(struct stray_event *event, const void *caller)
         return;
     }
     if (event->resource == STRAY_PGCONN) {
-        event->stack = capture_stack(caller);
+        event->stack = capture_caller(frame);
         large_objects_end(event->handle, event->hook, event->time);
     }
     emit(event);
 }
 
-struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *caller)
+struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *frame)
 {
-    struct libpq_call call = real_libpq(hook, name, caller);
+    struct libpq_call call = real_libpq(hook, name, caller_of(frame));
     int kept = errno;
     if (is_outermost(&call) && handle) {
         struct stray_event event = {clock_before(), handle_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
-        record_release(&event, caller);
+        record_release(&event, frame);
     }
     errno = kept;
     return call;
@@ -222,24 +226,24 @@ int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
     struct libpq_call call = real_libpq(STRAY_HOOK_PQgetCopyData, "PQgetCopyData", CALLER());
     if (UNLIKELY(!call.function))
         return -2;
-    struct libpq_span span = libpq_enter(STRAY_HOOK_PQgetCopyData, &call, CALLER());
+    struct libpq_span span = libpq_enter(STRAY_HOOK_PQgetCopyData, &call, FRAME());
     int result = ((int (*)(PGconn *, char **, int))call.function)(conn, buffer, async);
     int kept = errno;
     if (span.recorded)
-        emit_use(&span, conn, capture_stack(span.caller));
+        emit_use(&span, conn, stack_of(&span), clock_after());
     libpq_made(&span, STRAY_PGSTRING, result > 0 ? *buffer : NULL);
     errno = kept;
     return result;
 }
 
 /* The socket is known, or another one, once polling says that the connection stands. */
-static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *caller)
+static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *frame)
 {
     LIBPQ_UNWINDS();
-    struct libpq_call call = real_libpq(hook, name, caller);
+    struct libpq_call call = real_libpq(hook, name, caller_of(frame));
     if (UNLIKELY(!call.function))
         return 0;
-    struct libpq_span span = libpq_enter(hook, &call, caller);
+    struct libpq_span span = libpq_enter(hook, &call, frame);
     int status = ((int (*)(PGconn *))call.function)(conn);
     int kept = errno;
     if (span.recorded && conn && (status == POLLING_OK || status == 0))
@@ -251,12 +255,16 @@ static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *
 
 int stray_hook_PQconnectPoll(PGconn *conn)
 {
-    return poll_with(STRAY_HOOK_PQconnectPoll, "PQconnectPoll", conn, CALLER());
+    int status = poll_with(STRAY_HOOK_PQconnectPoll, "PQconnectPoll", conn, FRAME());
+    STAY();
+    return status;
 }
 
 int stray_hook_PQresetPoll(PGconn *conn)
 {
-    return poll_with(STRAY_HOOK_PQresetPoll, "PQresetPoll", conn, CALLER());
+    int status = poll_with(STRAY_HOOK_PQresetPoll, "PQresetPoll", conn, FRAME());
+    STAY();
+    return status;
 }
 
 void stray_hook_PQreset(PGconn *conn)
@@ -265,11 +273,11 @@ void stray_hook_PQreset(PGconn *conn)
     struct libpq_call call = real_libpq(STRAY_HOOK_PQreset, "PQreset", CALLER());
     if (UNLIKELY(!call.function))
         return;
-    struct libpq_span span = libpq_enter(STRAY_HOOK_PQreset, &call, CALLER());
+    struct libpq_span span = libpq_enter(STRAY_HOOK_PQreset, &call, FRAME());
     ((void (*)(PGconn *))call.function)(conn);
     int kept = errno;
     if (span.recorded && conn) {
-        emit_use(&span, conn, capture_stack(span.caller));
+        emit_use(&span, conn, stack_of(&span), clock_after());
         emit_outcome(call.libpq, span.hook, conn);
     }
     libpq_leave();

@@ -12,7 +12,7 @@
 
 struct libpq_span {
     const struct libpq *libpq;
-    const void *caller;
+    const void *frame; /* of the hook */
     uint64_t begin;
     uint32_t stack; /* 0: not yet taken */
     uint16_t hook;
@@ -28,7 +28,7 @@ int libpq_personality(int version, int actions, uint64_t class, void *exception,
     __attribute__((visibility("hidden")));
 
 /* Before the real call; one of the functions below must follow it. */
-struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *caller);
+struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *frame);
 /* Before a call on `conn` that sends the statement `text` (NULL: that of `name`). */
 void libpq_sends(struct libpq_span *span, const PGconn *conn, const char *text, const char *name, struct sql_parameters parameters);
 /* After a call that made `conn` (NULL: out of memory). */
@@ -43,7 +43,7 @@ void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle);
 void libpq_timed(struct libpq_span *span, uint8_t resource, uint64_t handle);
 
 /* Before `handle` is released by the call that is returned; libpq_leave() must follow it. */
-struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *caller);
+struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resource, const void *handle, const void *frame);
 void libpq_leave(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "hooks/sampled_heap.h"
 #include "record/young.h"
 #include "state/foreign.h"
 
@@ -16,8 +17,12 @@ void *stray_hook_calloc(size_t count, size_t size)
         real_init();
     }
     void *block = real.calloc(count, size);
-    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
+    if (UNLIKELY(block == NULL) || LIKELY(record_usual_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME())))
+        return block;
+    if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
         record_block(STRAY_HOOK_calloc, handle_of(block), count * size, FRAME());
+    else
+        sampled_heap_made(STRAY_HOOK_calloc, block, count * size, FRAME());
     return block;
 }
 
@@ -25,8 +30,12 @@ void stray_hook_free(void *block)
 {
     if (UNLIKELY(real_is_boot_memory(block)))
         return;
-    if (LIKELY(block != NULL) && gate_open(BITS_OF(STRAY_HEAP)))
-        record_freed(STRAY_HOOK_free, handle_of(block));
+    if (LIKELY(block != NULL) && !LIKELY(record_usual_free(STRAY_HOOK_free, handle_of(block)))) {
+        if (LIKELY(gate_open(BITS_OF(STRAY_HEAP))))
+            record_freed(STRAY_HOOK_free, handle_of(block));
+        else
+            sampled_heap_freed(STRAY_HOOK_free, block);
+    }
     REAL(free)(block);
 }
 
@@ -35,7 +44,7 @@ static void record_resize(uint16_t hook, const void *old, uint64_t before, const
 {
     int kept = errno;
     if (!old) {
-        if (new)
+        if (new && !record_usual_block(hook, handle_of(new), size, frame))
             record_block(hook, handle_of(new), size, frame);
     } else if (!new) {
         if (size == 0) /* a release after all */
@@ -64,7 +73,10 @@ static inline __attribute__((always_inline)) void *resize(uint16_t hook, void *o
 {
     if (UNLIKELY(real_is_boot_memory(old)))
         return leave_boot_memory(old, size);
-    uint64_t before = old && gate_open(BITS_OF(STRAY_HEAP)) ? emit_before_move(handle_of(old), STRAY_HEAP) : clock_before();
+    bool all = gate_open(BITS_OF(STRAY_HEAP));
+    if (!all && heap_samples_open())
+        return sampled_heap_resize(hook, old, size, frame);
+    uint64_t before = old && all ? emit_before_move(handle_of(old), STRAY_HEAP) : clock_before();
     void *new = REAL(realloc)(old, size);
     if (gate_open(BITS_OF(STRAY_HEAP)))
         record_resize(hook, old, before, new, size, frame);

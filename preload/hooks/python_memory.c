@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "hooks/wrap.h"
-#include "record/spool.h"
 #include "record/young.h"
 #include "settings.h"
 #include "stack/python.h"
@@ -29,43 +28,27 @@ enum { PART_MALLOC, PART_CALLOC, PART_REALLOC, PART_FREE }; /* a hook, from the 
 
 static struct layer layers[LAYERS][2];
 static uint32_t layer_count;
-static uint32_t looking;      /* atomic: a thread is at it */
-static __thread int64_t left; /* bytes to the next sample; below 0 before the first, and always where all are recorded */
+static uint32_t looking; /* atomic: a thread is at it */
 
 static bool is_exact(void)
 {
     return settings.python_memory == PYTHON_MEMORY_EXACT;
 }
 
-/* Whether the block is to be recorded; and where the next sample is. */
-static bool is_hit(size_t size)
-{
-    if (is_exact())
-        return true;
-    if (!python_samples_drawn()) {
-        left = python_samples_draw() - (int64_t)size;
-        if (left >= 0)
-            return false;
-    }
-    left = python_samples_draw();
-    return true;
-}
-
 static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
 {
-    if (!is_hit(size) || !gate_open(GATE_TRACED))
+    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
+    if (!wanted || !gate_open(GATE_TRACED))
         return;
     int kept = errno;
     note_finalizing();
-    if (!is_exact() && !python_samples_add(block)) {
-        spool_count_lost(1);
-    } else {
-        struct stray_event event = {.time = young_acquired(handle_of(block)), .handle = handle_of(block), .hook = hook,
-                                    .action = STRAY_OPEN, .resource = STRAY_PYOBJECT};
-        event.value = size | (is_exact() ? 0 : python_samples_weight(size) << 32);
-        event.stack = capture_caller(frame);
-        emit_acquire(&event);
-    }
+    if (!is_exact())
+        samples_add(&python_samples, block);
+    struct stray_event event = {.time = young_acquired(handle_of(block)), .handle = handle_of(block), .hook = hook,
+                                .action = STRAY_OPEN, .resource = STRAY_PYOBJECT};
+    event.value = size | (is_exact() ? 0 : python_samples_weight(size) << 32);
+    event.stack = capture_caller(frame);
+    emit_acquire(&event);
     errno = kept;
 }
 
@@ -74,20 +57,20 @@ INLINE void made(const struct layer *layer, unsigned part, void *block, size_t s
     if (UNLIKELY(size - 1 >= layer->limit || !block))
         return;
     python_samples_mark(block);
-    if (UNLIKELY((left -= (int64_t)size) < 0))
+    if (UNLIKELY((python_samples_line.left -= (int64_t)size) < 0))
         record_made((uint16_t)(layer->hook + part), block, size, frame);
 }
 
 /* Whether the end of `block` may have to be recorded. */
 INLINE bool is_known(const struct layer *layer, const void *block)
 {
-    return layer->limit && (UNLIKELY(is_exact()) ? python_samples_marked(block) : UNLIKELY(python_samples_may_have(block)));
+    return layer->limit && (UNLIKELY(is_exact()) ? python_samples_marked(block) : samples_may_have(python_samples_counts, block));
 }
 
 /* Nobody else can get the address before who holds the interpreter's lock is back, so this may be after the release. */
 static __attribute__((noinline)) void record_gone(uint16_t hook, const void *block)
 {
-    if ((!is_exact() && !python_samples_remove(block)) || !gate_open(GATE_TRACED))
+    if ((!is_exact() && samples_remove(&python_samples, block) == SAMPLES_NONE) || !gate_open(GATE_TRACED))
         return;
     int kept = errno;
     note_finalizing();

@@ -7,6 +7,7 @@
 
 #include "hooks/descriptors.h"
 #include "hooks/sandbox.h"
+#include "state/incarnation.h"
 
 /* What a system call does with descriptors. */
 enum effect { EFFECT_NONE, EFFECT_FILE, EFFECT_SOCKET, EFFECT_PIPE, EFFECT_PAIR, EFFECT_ACCEPT, EFFECT_COPY };
@@ -55,55 +56,70 @@ static enum effect effect_of(long number, const long *a)
     }
 }
 
-static void record_pair(uint8_t resource, const int *pair, const void *caller)
+static void record_pair(uint8_t resource, const int *pair, const void *frame)
 {
-    descriptor_made(STRAY_HOOK_syscall, resource, pair[0], caller);
-    descriptor_made(STRAY_HOOK_syscall, resource, pair[1], caller);
+    descriptor_made(STRAY_HOOK_syscall, resource, pair[0], frame);
+    descriptor_made(STRAY_HOOK_syscall, resource, pair[1], frame);
 }
 
 /* A call that has succeeded. */
-static void record(enum effect effect, const long *a, int result, const void *caller)
+static void record(enum effect effect, const long *a, int result, const void *frame)
 {
     switch (effect) {
     case EFFECT_FILE:
-        descriptor_made(STRAY_HOOK_syscall, STRAY_FILE, result, caller);
+        descriptor_made(STRAY_HOOK_syscall, STRAY_FILE, result, frame);
         break;
     case EFFECT_SOCKET:
-        descriptor_made(STRAY_HOOK_syscall, STRAY_SOCKET, result, caller);
+        descriptor_made(STRAY_HOOK_syscall, STRAY_SOCKET, result, frame);
         break;
     case EFFECT_PIPE:
-        record_pair(STRAY_FILE, (const int *)a[0], caller);
+        record_pair(STRAY_FILE, (const int *)a[0], frame);
         break;
     case EFFECT_PAIR:
-        record_pair(STRAY_SOCKET, (const int *)a[3], caller);
+        record_pair(STRAY_SOCKET, (const int *)a[3], frame);
         break;
     case EFFECT_ACCEPT:
-        descriptor_accepted(STRAY_HOOK_syscall, (int)a[0], result, caller);
+        descriptor_accepted(STRAY_HOOK_syscall, (int)a[0], result, frame);
         break;
     case EFFECT_COPY:
-        descriptor_copied(STRAY_HOOK_syscall, (int)a[0], result, caller);
+        descriptor_copied(STRAY_HOOK_syscall, (int)a[0], result, frame);
         break;
     case EFFECT_NONE:
         break;
     }
 }
 
-static long closed(int fd, const void *caller)
+static long closed(int fd, const void *frame)
 {
     if (descriptor_is_hidden(fd))
         return refuse_hidden();
     struct closing closing = before_close(fd);
     long result = REAL(syscall)(SYS_close, fd);
-    after_close(&closing, STRAY_HOOK_syscall, (int)result, caller);
+    after_close(&closing, STRAY_HOOK_syscall, (int)result, frame);
     return result;
 }
 
 /* dup2() and dup3(); the latter refuses equal numbers, and dup2() then does nothing. */
-static long replaced(long number, const long *a, const void *caller)
+static long replaced(long number, const long *a, const void *frame)
 {
     struct closing closing = before_replace((int)a[0], (int)a[1]);
     long result = REAL(syscall)(number, a[0], a[1], a[2]);
-    after_replace(&closing, STRAY_HOOK_syscall, (int)a[0], (int)a[1], (int)result, caller);
+    after_replace(&closing, STRAY_HOOK_syscall, (int)a[0], (int)a[1], (int)result, frame);
+    return result;
+}
+
+static long done(long number, const long *a, const void *frame)
+{
+    if (number == SYS_close)
+        return closed((int)a[0], frame);
+    if (number == SYS_dup2 || number == SYS_dup3)
+        return replaced(number, a, frame);
+    if (number == SYS_close_range)
+        return descriptors_range_closed(STRAY_HOOK_syscall, (unsigned)a[0], (unsigned)a[1], (int)a[2], frame);
+    long result = REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    enum effect effect = result >= 0 ? effect_of(number, a) : EFFECT_NONE;
+    if (effect != EFFECT_NONE)
+        record(effect, a, (int)result, frame);
     return result;
 }
 
@@ -117,15 +133,9 @@ long stray_hook_syscall(long number, ...)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
     raw_call_begins(number, a);
-    if (number == SYS_close)
-        return closed((int)a[0], CALLER());
-    if (number == SYS_dup2 || number == SYS_dup3)
-        return replaced(number, a, CALLER());
-    if (number == SYS_close_range)
-        return descriptors_range_closed(STRAY_HOOK_syscall, (unsigned)a[0], (unsigned)a[1], (int)a[2], CALLER());
-    long result = REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    enum effect effect = result >= 0 ? effect_of(number, a) : EFFECT_NONE;
-    if (effect != EFFECT_NONE)
-        record(effect, a, (int)result, CALLER());
+    if (UNLIKELY(number == SYS_clone || number == SYS_clone3 || number == SYS_vfork))
+        incarnation_shares_memory();
+    long result = done(number, a, FRAME());
+    STAY();
     return result;
 }

@@ -9,31 +9,38 @@
 #include "hooks/children.h"
 #include "hooks/descriptors.h"
 
-static FILE *stream_made(uint16_t hook, FILE *stream, const void *caller)
+static void stream_made(uint16_t hook, FILE *stream, const void *frame)
 {
     if (stream)
-        descriptor_made(hook, STRAY_FILE, fileno_unlocked(stream), caller);
-    return stream;
+        descriptor_made(hook, STRAY_FILE, fileno_unlocked(stream), frame);
 }
 
 FILE *stray_hook_fopen(const char *path, const char *mode)
 {
-    return stream_made(STRAY_HOOK_fopen, REAL(fopen)(path, mode), CALLER());
+    FILE *stream = REAL(fopen)(path, mode);
+    stream_made(STRAY_HOOK_fopen, stream, FRAME());
+    return stream;
 }
 
 FILE *stray_hook_fopen64(const char *path, const char *mode)
 {
-    return stream_made(STRAY_HOOK_fopen64, REAL(fopen64)(path, mode), CALLER());
+    FILE *stream = REAL(fopen64)(path, mode);
+    stream_made(STRAY_HOOK_fopen64, stream, FRAME());
+    return stream;
 }
 
 FILE *stray_hook_tmpfile(void)
 {
-    return stream_made(STRAY_HOOK_tmpfile, REAL(tmpfile)(), CALLER());
+    FILE *stream = REAL(tmpfile)();
+    stream_made(STRAY_HOOK_tmpfile, stream, FRAME());
+    return stream;
 }
 
 FILE *stray_hook_tmpfile64(void)
 {
-    return stream_made(STRAY_HOOK_tmpfile64, REAL(tmpfile64)(), CALLER());
+    FILE *stream = REAL(tmpfile64)();
+    stream_made(STRAY_HOOK_tmpfile64, stream, FRAME());
+    return stream;
 }
 
 #define PIPED_MAX 256
@@ -73,7 +80,8 @@ FILE *stray_hook_popen(const char *command, const char *mode)
     FILE *stream = REAL(popen)(command, mode);
     remember_piped(stream);
     child_piped(STRAY_HOOK_popen, clock_after(), stream, CALLER());
-    return stream_made(STRAY_HOOK_popen, stream, CALLER());
+    stream_made(STRAY_HOOK_popen, stream, FRAME());
+    return stream;
 }
 
 int stray_hook_pclose(FILE *stream)
@@ -81,8 +89,9 @@ int stray_hook_pclose(FILE *stream)
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
     uint64_t time = clock_before();
     forget_piped(stream);
+    child_unpiping(stream);
     int result = REAL(pclose)(stream);
-    after_close(&closing, STRAY_HOOK_pclose, 0, CALLER());
+    after_close(&closing, STRAY_HOOK_pclose, 0, FRAME());
     child_unpiped(STRAY_HOOK_pclose, time, stream, result);
     return result;
 }
@@ -93,8 +102,10 @@ int stray_hook_fclose(FILE *stream)
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
     uint64_t time = clock_before();
     bool waits = forget_piped(stream);
+    if (waits)
+        child_unpiping(stream);
     int result = REAL(fclose)(stream);
-    after_close(&closing, STRAY_HOOK_fclose, 0, CALLER());
+    after_close(&closing, STRAY_HOOK_fclose, 0, FRAME());
     if (waits)
         child_unpiped(STRAY_HOOK_fclose, time, stream, result);
     return result;
@@ -102,29 +113,33 @@ int stray_hook_fclose(FILE *stream)
 
 /* The new descriptor may have the old one's number. Where nothing could be opened, the old one is closed all the same, most
  * often. */
-static FILE *reopened(uint16_t hook, const struct closing *closing, FILE *stream, const void *caller)
+static void reopened(uint16_t hook, const struct closing *closing, FILE *stream, const void *frame)
 {
     implicitly_closed(closing, hook, stream != NULL);
-    return stream_made(hook, stream, caller);
+    stream_made(hook, stream, frame);
 }
 
 FILE *stray_hook_freopen(const char *path, const char *mode, FILE *stream)
 {
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
-    return reopened(STRAY_HOOK_freopen, &closing, REAL(freopen)(path, mode, stream), CALLER());
+    FILE *again = REAL(freopen)(path, mode, stream);
+    reopened(STRAY_HOOK_freopen, &closing, again, FRAME());
+    return again;
 }
 
 FILE *stray_hook_freopen64(const char *path, const char *mode, FILE *stream)
 {
     struct closing closing = before_close(stream ? fileno_unlocked(stream) : -1);
-    return reopened(STRAY_HOOK_freopen64, &closing, REAL(freopen64)(path, mode, stream), CALLER());
+    FILE *again = REAL(freopen64)(path, mode, stream);
+    reopened(STRAY_HOOK_freopen64, &closing, again, FRAME());
+    return again;
 }
 
 DIR *stray_hook_opendir(const char *path)
 {
     DIR *folder = REAL(opendir)(path);
     if (folder)
-        descriptor_made(STRAY_HOOK_opendir, STRAY_FILE, dirfd(folder), CALLER());
+        descriptor_made(STRAY_HOOK_opendir, STRAY_FILE, dirfd(folder), FRAME());
     return folder;
 }
 
@@ -132,6 +147,6 @@ int stray_hook_closedir(DIR *folder)
 {
     struct closing closing = before_close(folder ? dirfd(folder) : -1);
     int result = REAL(closedir)(folder);
-    after_close(&closing, STRAY_HOOK_closedir, result, CALLER());
+    after_close(&closing, STRAY_HOOK_closedir, result, FRAME());
     return result;
 }

@@ -9,7 +9,7 @@
 /* The time first: whoever reads the new number finds it. */
 void traffic_note(struct descriptor *descriptor)
 {
-    uint64_t now = clock_after();
+    uint64_t now = clock_before(); /* a moment early does no harm, and to wait costs as much again */
     __atomic_store_n(&descriptor->last_use, now, __ATOMIC_RELAXED);
     __atomic_fetch_add(&descriptor->uses, 1, __ATOMIC_RELEASE);
     if (UNLIKELY(now >= emit_due && thread_self.flags == 0 && incarnation_is_self()))

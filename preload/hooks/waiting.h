@@ -26,11 +26,11 @@ void waiting_note(uint16_t hook);
 void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller);
 
 /* Whether this thread has waited often, and is not inside libpq, whose calls are timed as such. A lane may have had another
- * owner. */
+ * owner. In a forked child it is its parent's, and not mapped, until the child's trace begins, if it ever does. */
 static inline bool waiting_often(void)
 {
     const struct stray_lane *lane = thread_self.lane;
-    if (!lane || lane->number >= SPOOL_LANES_MAX || thread_self.libpq_depth != 0)
+    if (!lane || !(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_TRACED) || lane->number >= SPOOL_LANES_MAX || thread_self.libpq_depth != 0)
         return false;
     const struct waiting *row = &waiting_threads[lane->number];
     return UNLIKELY(row->count >= WAITING_OFTEN) && row->owner == lane->owner;

@@ -6,13 +6,22 @@
 
 #include "hooks/libpq.h"
 #include "hooks/python_memory.h"
+#include "hooks/sampled_heap.h"
 #include "hooks/statements.h"
 #include "hooks/traffic.h"
 #include "hooks/waiting.h"
-#include "record/young.h"
+#include "record/quick.h"
+#include "stack/familiar.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
 #include "state/python_samples.h"
+
+#define NOINLINE __attribute__((noinline))
+
+static bool samples_are_due(void)
+{
+    return __atomic_load_n(&python_samples_due, __ATOMIC_RELAXED);
+}
 
 void note_finalizing(void)
 {
@@ -20,7 +29,7 @@ void note_finalizing(void)
         return;
     if (UNLIKELY(python_finalizing()))
         incarnation_end_begins(STRAY_ENDING_PYTHON);
-    else if (UNLIKELY(__atomic_load_n(&python_samples_due, __ATOMIC_RELAXED)))
+    else if (UNLIKELY(samples_are_due()))
         python_memory_look();
 }
 
@@ -34,19 +43,70 @@ void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size
     errno = kept;
 }
 
-/* Nothing on its way touches errno. */
+/* Nothing on the way of heap blocks touches errno. */
 void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     uint64_t time = young_acquired(handle);
     note_finalizing();
-    emit_block(time, handle, size, capture_caller(frame), hook);
+    struct stray_event event = {time, handle, size, capture_caller(frame), hook, STRAY_OPEN, STRAY_HEAP};
+    emit_acquire(&event);
 }
 
 void record_freed(uint16_t hook, uint64_t handle)
 {
-    uint64_t time = clock_before();
+    struct stray_event event = {clock_before(), handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
     note_finalizing();
-    emit_freed(time, handle, hook);
+    emit_release(&event);
+}
+
+/* Its stack is not where it is looked for first. */
+static NOINLINE bool record_other_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    const struct familiar *familiar = thread_self.familiar;
+    struct recall_start start = familiar_start(familiar, frame, 0);
+    uint32_t stack = familiar_is_mine(familiar) ? recall_find(&familiar->recall, &start) : 0;
+    if (stack != 0)
+        quick_acquire(thread_self.young, handle, size, stack, hook);
+    else
+        quick_end();
+    return stack != 0;
+}
+
+bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    const struct familiar *familiar = thread_self.familiar;
+    if (UNLIKELY(python_possible() || !familiar))
+        return false;
+    struct young *young = quick_begin();
+    if (UNLIKELY(!young))
+        return false;
+    struct recall_start start = familiar_start(familiar, frame, 0);
+    uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_at_home(&familiar->recall, &start) : 0;
+    if (UNLIKELY(stack == 0))
+        return record_other_block(hook, handle, size, frame);
+    quick_acquire(young, handle, size, stack, hook);
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool release_quickly(uint16_t hook, uint64_t handle)
+{
+    struct young *young = quick_begin();
+    if (UNLIKELY(!young))
+        return false;
+    quick_release(young, handle, hook);
+    return true;
+}
+
+/* Where note_finalizing() has something to do, the usual is not enough. */
+static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
+{
+    bool noted = python_active() && (python_finalizing() || samples_are_due());
+    return !noted && release_quickly(hook, handle);
+}
+
+bool record_usual_free(uint16_t hook, uint64_t handle)
+{
+    return UNLIKELY(python_possible()) ? release_beside_python(hook, handle) : release_quickly(hook, handle);
 }
 
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller)
@@ -67,6 +127,12 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 #define PLAIN_RECORD(resource, hook, handle, size)                                                                     \
     ((resource) == STRAY_HEAP ? record_block(hook, handle, size, FRAME())                                              \
                               : record_open(hook, resource, handle, size, CALLER()))
+#define PLAIN_RECORD_QUICKLY(resource, hook, handle, size)                                                             \
+    ((resource) == STRAY_HEAP && LIKELY(record_usual_block(hook, handle, size, FRAME())))
+
+/* What is left to do where the gate is shut. */
+#define PLAIN_SAMPLE(resource, hook, handle, size)                                                                     \
+    ((resource) == STRAY_HEAP ? sampled_heap_made(hook, (void *)(uintptr_t)(handle), size, FRAME()) : (void)0)
 
 #define PLAIN_RECORD_END(resource, hook, handle)                                                                       \
     ((resource) == STRAY_HEAP ? record_freed(hook, handle) : record_close(hook, resource, handle, CALLER()))
@@ -75,8 +141,13 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         type ret = REAL(name) args;                                                                                    \
-        if (LIKELY(success) && gate_open(BITS_OF(STRAY_##RESOURCE)))                                                   \
+        if (UNLIKELY(!(success)) ||                                                                                    \
+            PLAIN_RECORD_QUICKLY(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle), (size)))          \
+            return ret;                                                                                                \
+        if (LIKELY(gate_open(BITS_OF(STRAY_##RESOURCE))))                                                              \
             PLAIN_RECORD(STRAY_##RESOURCE, STRAY_HOOK_##name, (uint64_t)(uintptr_t)(handle), (size));                  \
+        else                                                                                                           \
+            PLAIN_SAMPLE(STRAY_##RESOURCE, STRAY_HOOK_##name, (handle), (size));                                       \
         return ret;                                                                                                    \
     }
 
@@ -96,7 +167,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
-        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, CALLER());                                      \
+        struct libpq_span span = libpq_enter(STRAY_HOOK_##name, &call, FRAME());                                      \
         start;                                                                                                         \
         type ret = ((type(*) params)call.function)args;                                                                \
         finish;                                                                                                        \
@@ -130,7 +201,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
         struct libpq_call call =                                                                                       \
-            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, CALLER());                               \
+            libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, FRAME());                               \
         if (call.function)                                                                                             \
             ((type(*) params)call.function)args;                                                                       \
         libpq_leave();                                                                                                 \

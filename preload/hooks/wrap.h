@@ -36,6 +36,14 @@ static inline uint64_t handle_of(const void *pointer)
 #define CALLER() __builtin_return_address(0)
 /* Of a hook: where it was called from, and what its caller's frame pointer was. */
 #define FRAME() __builtin_frame_address(0)
+/* Before the return of a hook that hands its frame to what it returns the result of: that must not become a jump, which would
+ * take the frame away first. */
+#define STAY()  __asm__ volatile("" : : : "memory")
+
+static inline const void *caller_of(const void *frame)
+{
+    return ((const void *const *)frame)[1];
+}
 
 /* Marks the beginning of the end when the Python interpreter is found to be finalizing, and sees to it that its allocators
  * are hooked while it is not. Cheap; called by the hooks of
@@ -44,9 +52,11 @@ void note_finalizing(void);
 
 /* A handle acquired just now by `hook`, called from `caller`. */
 void record_open(uint16_t hook, uint8_t resource, uint64_t handle, uint64_t size, const void *caller);
-/* A heap block acquired just now by `hook`, whose frame it is: the same, made short. */
+/* The same for a heap block acquired by `hook`, whose frame it is, and one about to be released, which takes no stack with
+ * it. The first two ask the gate themselves and do what is usual; false: nothing was done. */
+bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame);
+bool record_usual_free(uint16_t hook, uint64_t handle);
 void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame);
-/* A heap block about to be released, which takes no stack with it. */
 void record_freed(uint16_t hook, uint64_t handle);
 /* Another handle about to be released. */
 void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *caller);

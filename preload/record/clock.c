@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record/clock.h"
 
+#define SHORT 10000 /* parts of a second: in so little, the first rate is wrong by a microsecond or so */
+
 bool clock_is_ticks;
 uint64_t clock_ticks_per_second = 1000000000u;
 static uint64_t first_nanoseconds, first_ticks; /* one instant */
@@ -26,9 +28,11 @@ void clock_init(void)
     first_ticks = clock_before();
 }
 
-/* By the rate since the beginning, which is the better the longer the span. */
+/* By the rate since the beginning, which is the better the longer the span; what is short need not ask the kernel for it. */
 uint64_t clock_microseconds(uint64_t ticks)
 {
+    if (ticks < clock_ticks_per_second / SHORT)
+        return (ticks * 1000000u + clock_ticks_per_second - 1) / clock_ticks_per_second;
     uint64_t nanoseconds = sys_nanoseconds(CLOCK_MONOTONIC) - first_nanoseconds, passed = clock_after() - first_ticks;
     if (passed == 0 || ticks > passed)
         return 0;

@@ -8,14 +8,14 @@
 
 #include "sys.h"
 
-extern bool clock_is_ticks; /* set once, before the first stamp */
+extern bool clock_is_ticks ARCH_NEAR; /* set once, before the first stamp */
 extern uint64_t clock_ticks_per_second;
 
 /* Chooses the counter and learns its rate (roughly: the analyzer calibrates by clock pairs). */
 void clock_init(void);
 
-/* Ticks that have just passed, at most since clock_init(), as microseconds rounded up: exact to a microsecond. One system
- * call. */
+/* Ticks that have just passed, at most since clock_init(), as microseconds rounded up: exact to a microsecond or so. One system
+ * call at most. */
 uint64_t clock_microseconds(uint64_t ticks);
 
 static inline uint64_t clock_before(void)

@@ -17,17 +17,6 @@ __thread struct thread thread_self;
 uint64_t emit_due = UINT64_MAX;
 void (*emit_when_due)(uint64_t time);
 
-/* The last 8 bytes are stored as one word, so that an event is there or is not. */
-INLINE void store(struct stray_event *slot, const struct stray_event *event)
-{
-    uint64_t commit = event->stack | (uint64_t)event->hook << 32 | (uint64_t)event->action << 48 |
-                      (uint64_t)event->resource << 56;
-    slot->time = event->time;
-    slot->handle = event->handle;
-    slot->value = event->value;
-    __atomic_store_n((uint64_t *)(void *)&slot->stack, commit, __ATOMIC_RELEASE);
-}
-
 static inline struct stray_event *slot_of(struct stray_lane *lane, unsigned which)
 {
     uint64_t slot = arch_next(&lane->buffer[which].used);
@@ -37,9 +26,9 @@ static inline struct stray_event *slot_of(struct stray_lane *lane, unsigned whic
 /* One emission: what enter() found, for leave(). */
 struct emission {
     struct stray_lane *lane; /* NULL: recorded already, or lost */
-    struct young_lane young; /* .young NULL: nested in another emission, or no pairs are elided */
-    unsigned active;         /* the buffer that takes new events; it stays so until the outermost emitter leaves */
-    uint32_t flags;          /* of the thread, before */
+    struct young *young; /* NULL: nested in another emission, or no pairs are elided */
+    unsigned active;     /* the buffer that takes new events; it stays so until the outermost emitter leaves */
+    uint32_t flags;      /* of the thread, before */
 };
 
 static inline bool is_outermost(const struct emission *emission)
@@ -74,9 +63,7 @@ INLINE struct emission enter(const struct stray_event *event)
     }
     emission.active = emission.lane->active & 1;
     if (is_outermost(&emission))
-        emission.young = (struct young_lane){young_of(emission.lane), emission.lane->events[0],
-                                             emission.lane->events[emission.active],
-                                             emission.lane->buffer[emission.active].sequence};
+        emission.young = young_mine();
     return emission;
 }
 
@@ -84,7 +71,7 @@ INLINE struct emission enter(const struct stray_event *event)
 INLINE bool is_full(const struct emission *emission)
 {
     return emission->lane->buffer[emission->active].used >= STRAY_LANE_EVENTS - LANE_RESERVE &&
-           !(emission->young.young && young_has_slot(&emission->young));
+           !(emission->young && young_has_slot(emission->young));
 }
 
 INLINE void leave(const struct emission *emission, uint64_t time)
@@ -102,11 +89,10 @@ INLINE void leave(const struct emission *emission, uint64_t time)
  * written out alone. */
 INLINE struct stray_event *put(const struct emission *emission, const struct stray_event *event)
 {
-    struct stray_event *slot = emission->young.young ? young_slot(&emission->young) : NULL;
-    if (!slot)
-        slot = slot_of(emission->lane, emission->active);
+    struct stray_event *slot =
+        emission->young ? young_slot(emission->young) : slot_of(emission->lane, emission->active);
     if (__builtin_expect(slot != NULL, 1))
-        store(slot, event);
+        young_store(slot, event);
     else
         file_write_late(event);
     return slot;
@@ -130,48 +116,25 @@ void emit(const struct stray_event *event)
     leave(&emission, event->time);
 }
 
-INLINE void acquire(const struct stray_event *event)
+void emit_acquire(const struct stray_event *event)
 {
+    if (!is_wanted(event->resource))
+        return;
     struct emission emission = enter(event);
     if (__builtin_expect(!emission.lane, 0))
         return;
     const struct stray_event *slot = put(&emission, event);
-    if (emission.young.young && __builtin_expect(slot != NULL, 1))
-        young_remember(&emission.young, event->handle, slot);
+    if (emission.young && __builtin_expect(slot != NULL, 1))
+        young_remember(emission.young, event->handle, slot);
     leave(&emission, event->time);
-}
-
-void emit_acquire(const struct stray_event *event)
-{
-    if (is_wanted(event->resource))
-        acquire(event);
-}
-
-void emit_block(uint64_t time, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook)
-{
-    struct stray_event event = {time, handle, size, stack, hook, STRAY_OPEN, STRAY_HEAP};
-    acquire(&event);
-}
-
-/* A pair for which there is no sum yet. */
-static __attribute__((noinline)) bool begin_sum(const struct emission *emission, struct stray_event *acquired, uint64_t time)
-{
-    struct stray_event sum = young_sum(acquired, time), *slot = young_slot(&emission->young);
-    if (!slot && !(slot = slot_of(emission->lane, emission->active)))
-        return false;
-    store(slot, &sum);
-    young_sum_at(&emission->young, &sum, slot);
-    young_free(&emission->young, acquired);
-    return true;
 }
 
 /* The sum is in place before the acquire goes: whenever the process is killed, nothing is missing. */
 INLINE bool elide(const struct emission *emission, const struct stray_event *event)
 {
-    struct stray_event *acquired =
-        emission->young.young ? young_take(&emission->young, event->handle, event->resource) : NULL;
-    return acquired && (young_add(&emission->young, acquired, event->time) ||
-                        begin_sum(emission, acquired, event->time));
+    struct young *young = emission->young;
+    struct stray_event *acquired = young ? young_take(young, event->handle, event->resource) : NULL;
+    return acquired && (young_add(young, acquired, event->time) || young_begin_sum(young, acquired, event->time));
 }
 
 /* What is not elided may have been acquired elsewhere: then the counter must not be read before the handle has come, nor, of
@@ -194,12 +157,6 @@ void emit_release(const struct stray_event *event)
     release(event, false);
 }
 
-void emit_freed(uint64_t time, uint64_t handle, uint16_t hook)
-{
-    struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
-    release(&event, false);
-}
-
 void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook)
 {
     struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP};
@@ -208,14 +165,15 @@ void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook)
 
 /* An acquire that is still in the lane takes the new size, and where the block moved, the new address from the time of
  * the move on: before it, that address was somebody else's. */
-static void follow(const struct young_lane *lane, struct stray_event *acquired, const struct stray_event *to)
+static void follow(struct young *young, struct stray_event *acquired, const struct stray_event *to)
 {
     acquired->value = to->value;
     if (acquired->handle != to->handle) {
+        young_moves(young, acquired, to->time);
         acquired->time = to->time;
         acquired->handle = to->handle;
     }
-    young_remember(lane, to->handle, acquired);
+    young_remember(young, to->handle, acquired);
 }
 
 void emit_ready(void)
@@ -232,8 +190,8 @@ void emit_ready(void)
 uint64_t emit_before_move(uint64_t handle, uint8_t resource)
 {
     emit_ready();
-    const struct stray_lane *lane = thread_self.lane;
-    return lane && young_has(lane, handle, resource) ? clock_before() : young_outdate(handle, clock_after());
+    uint64_t time = clock_before();
+    return thread_self.lane && young_may_follow(handle, resource, time) ? time : young_outdate(handle, clock_after());
 }
 
 /* Both halves stand in this lane, in this order, with nothing of the kind between. */
@@ -246,10 +204,9 @@ void emit_move(const struct stray_event *from, const struct stray_event *to)
             emit(to);
         return;
     }
-    struct stray_event *acquired =
-        emission.young.young ? young_take(&emission.young, from->handle, from->resource) : NULL;
+    struct stray_event *acquired = emission.young ? young_take(emission.young, from->handle, from->resource) : NULL;
     if (acquired) {
-        follow(&emission.young, acquired, to);
+        follow(emission.young, acquired, to);
     } else {
         if (moved)
             put(&emission, from);

@@ -11,7 +11,7 @@
 #include "stray/hooks.h"
 
 /* Called by the emitter of the first event at or after `emit_due`, once its event is recorded. */
-extern uint64_t emit_due; /* event time; UINT64_MAX: never */
+extern uint64_t emit_due ARCH_NEAR; /* event time; UINT64_MAX: never */
 extern void (*emit_when_due)(uint64_t time);
 
 /* Records `event`, whose action is not 0. */
@@ -19,11 +19,7 @@ void emit(const struct stray_event *event);
 /* The same for acquires and releases of kinds whose short lives are told in sum only (heap, PGresult). */
 void emit_acquire(const struct stray_event *event);
 void emit_release(const struct stray_event *event);
-/* The same for heap blocks, which the gate has found to be wanted; a block more or less costs a few nanoseconds, so what is
- * told of it stays in registers. */
-void emit_block(uint64_t time, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook);
-void emit_freed(uint64_t time, uint64_t handle, uint16_t hook);
-/* One that was released at `time`, that of emit_before_move(). */
+/* The same for a heap block that was released at `time`, that of emit_before_move(). */
 void emit_was_freed(uint64_t time, uint64_t handle, uint16_t hook);
 /* To be called before the time is taken of a first event to which a second one of this thread belongs: a lane that is taken over
  * later may hold events of its former owner in between. */

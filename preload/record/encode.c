@@ -4,23 +4,28 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
+#include "record/columns.h"
 #include "sys.h"
 #include "stray/wire.h"
 
-#define WORKSPACES   4
-#define LEVEL        (-1) /* a sixth larger than by level 1, in two thirds of the time */
-#define PLAIN_MAX    (STRAY_LANE_EVENTS * (1 + 1 + 3 + 5 + 3 * STRAY_VARINT_MAX))
-#define STORED_MAX   ZSTD_COMPRESSBOUND(PLAIN_MAX)
+#define WORKSPACES 4
+#define PLAIN_MAX  (COLUMNS_BYTES_MAX > ENCODE_TABLE_MAX ? COLUMNS_BYTES_MAX : ENCODE_TABLE_MAX)
+#define STORED_MAX ZSTD_COMPRESSBOUND(PLAIN_MAX)
+
+/* What level 1 does, with tables for payloads of some kilobytes: to clear larger ones takes longer than to compress. More
+ * would make traces 3 % smaller. */
+static const struct {
+    ZSTD_cParameter parameter;
+    unsigned value;
+} parameters[] = {
+    {ZSTD_c_compressionLevel, 1}, {ZSTD_c_strategy, ZSTD_fast}, {ZSTD_c_windowLog, 16}, {ZSTD_c_hashLog, 11},
+    {ZSTD_c_chainLog, 11},        {ZSTD_c_minMatch, 4},
+};
 
 struct workspace {
     uint32_t taken;
     ZSTD_CCtx *context; /* inside `memory`; NULL: frames stay uncompressed */
-    struct columns {
-        uint8_t actions[STRAY_LANE_EVENTS], resources[STRAY_LANE_EVENTS];
-        uint8_t hooks[STRAY_LANE_EVENTS * 3], times[STRAY_LANE_EVENTS * STRAY_VARINT_MAX],
-            stacks[STRAY_LANE_EVENTS * 5], handles[STRAY_LANE_EVENTS * STRAY_VARINT_MAX],
-            values[STRAY_LANE_EVENTS * STRAY_VARINT_MAX];
-    } columns;
+    struct columns columns;
     uint8_t plain[PLAIN_MAX];
     uint8_t stored[STORED_MAX];
     _Alignas(8) uint8_t memory[];
@@ -28,9 +33,16 @@ struct workspace {
 
 static struct workspace *workspaces[WORKSPACES];
 
+static size_t context_size(void)
+{
+    ZSTD_compressionParameters most = {.windowLog = 16, .chainLog = 11, .hashLog = 11, .searchLog = 1, .minMatch = 4,
+                                       .strategy = ZSTD_fast};
+    return ZSTD_estimateCCtxSize_usingCParams(most);
+}
+
 static size_t workspace_size(void)
 {
-    return sizeof(struct workspace) + ZSTD_estimateCCtxSize(LEVEL);
+    return sizeof(struct workspace) + context_size();
 }
 
 static struct workspace *workspace_make(void)
@@ -39,7 +51,9 @@ static struct workspace *workspace_make(void)
     if (!workspace)
         return NULL;
     workspace->taken = 1;
-    workspace->context = ZSTD_initStaticCCtx(workspace->memory, ZSTD_estimateCCtxSize(LEVEL));
+    workspace->context = ZSTD_initStaticCCtx(workspace->memory, context_size());
+    for (unsigned i = 0; workspace->context && i < sizeof(parameters) / sizeof(*parameters); i++)
+        ZSTD_CCtx_setParameter(workspace->context, parameters[i].parameter, (int)parameters[i].value);
     return workspace;
 }
 
@@ -90,7 +104,7 @@ static void finish(struct frame *frame, const uint8_t *plain, size_t size)
     struct workspace *workspace = frame->workspace;
     struct stray_frame_header *header = &frame->header;
     size_t stored = workspace->context
-                        ? ZSTD_compressCCtx(workspace->context, workspace->stored, STORED_MAX, plain, size, LEVEL)
+                        ? ZSTD_compress2(workspace->context, workspace->stored, STORED_MAX, plain, size)
                         : (size_t)-1;
     bool smaller = !ZSTD_isError(stored) && stored < size;
     header->magic = STRAY_FRAME_MAGIC;
@@ -102,89 +116,35 @@ static void finish(struct frame *frame, const uint8_t *plain, size_t size)
     header->crc = stray_crc32c(header->crc, frame->payload, header->stored_size);
 }
 
-/* Where each column ends. */
-struct ends {
-    uint8_t *hook, *time, *stack, *handle, *value;
-};
-
-static inline uint8_t *put(uint8_t *out, uint64_t value)
-{
-    *out = (uint8_t)value;
-    return __builtin_expect(value < 0x80, 1) ? out + 1 : stray_varint_put(out, value);
-}
-
-/* Fills all but the first event's time, which is told from the earliest one: returns the difference. */
-static uint64_t fill_columns(struct columns *columns, const struct stray_event *events, uint32_t capacity,
-                             struct stray_frame_header *header, struct ends *ends)
-{
-    uint64_t first = 0, time = 0, stack = 0, handle = 0, earliest = UINT64_MAX, latest = 0;
-    uint32_t count = 0;
-    for (const struct stray_event *event = events; event < events + capacity; event++) {
-        uint8_t action = __atomic_load_n(&event->action, __ATOMIC_ACQUIRE);
-        if (action == 0)
-            continue;
-        columns->actions[count] = action;
-        columns->resources[count] = event->resource;
-        ends->hook = put(ends->hook, event->hook);
-        if (count++ > 0)
-            ends->time = put(ends->time, stray_zigzag(event->time - time));
-        else
-            first = event->time;
-        ends->stack = put(ends->stack, stray_zigzag(event->stack - stack));
-        ends->handle = put(ends->handle, stray_zigzag(event->handle - handle));
-        ends->value = put(ends->value, event->value);
-        time = event->time;
-        stack = event->stack;
-        handle = event->handle;
-        earliest = time < earliest ? time : earliest;
-        latest = time > latest ? time : latest;
-    }
-    header->count = count;
-    header->first_time = count > 0 ? earliest : 0;
-    header->last_time = latest;
-    return first - earliest;
-}
-
-static uint8_t *append(uint8_t *out, const uint8_t *from, const uint8_t *end)
-{
-    __builtin_memcpy(out, from, (size_t)(end - from));
-    return out + (end - from);
-}
-
-/* Returns the end of the payload. */
-static uint8_t *put_columns(struct workspace *workspace, const struct stray_event *events, uint32_t capacity,
-                            struct stray_frame_header *header)
-{
-    struct columns *columns = &workspace->columns;
-    struct ends ends = {.hook = columns->hooks, .time = columns->times, .stack = columns->stacks,
-                        .handle = columns->handles, .value = columns->values};
-    uint64_t first = fill_columns(columns, events, capacity, header, &ends);
-    uint8_t *out = append(workspace->plain, columns->actions, columns->actions + header->count);
-    out = append(out, columns->resources, columns->resources + header->count);
-    out = append(out, columns->hooks, ends.hook);
-    out = header->count > 0 ? stray_varint_put(out, stray_zigzag(first)) : out;
-    out = append(out, columns->times, ends.time);
-    out = append(out, columns->stacks, ends.stack);
-    out = append(out, columns->handles, ends.handle);
-    return append(out, columns->values, ends.value);
-}
-
-bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity,
+bool encode_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity, unsigned shift,
                    struct frame *ret_frame)
 {
-    struct frame frame = {.header = {.type = STRAY_FRAME_EVENTS, .lane = lane, .first = sequence},
+    struct frame frame = {.header = {.type = STRAY_FRAME_GROUPED, .lane = lane, .first = sequence},
                           .workspace = workspace_take()};
     if (!frame.workspace)
         return false;
     uint8_t *plain = frame.workspace->plain;
-    finish(&frame, plain, (size_t)(put_columns(frame.workspace, events, capacity, &frame.header) - plain));
+    uint8_t *end = columns_of_events(&frame.workspace->columns, events, capacity, shift, &frame.header, plain);
+    finish(&frame, plain, (size_t)(end - plain));
     *ret_frame = frame;
     return true;
 }
 
-bool encode_table(uint16_t type, uint64_t first, uint32_t count, const void *bytes, size_t size, struct frame *ret_frame)
+bool encode_nodes(uint32_t first, uint32_t count, const struct stray_node *nodes, struct frame *ret_frame)
 {
-    struct frame frame = {.header = {.type = type, .count = count, .first = first}, .workspace = workspace_take()};
+    struct frame frame = {.header = {.type = STRAY_FRAME_INDEXED, .count = count, .first = first},
+                          .workspace = workspace_take()};
+    if (!frame.workspace)
+        return false;
+    uint8_t *plain = frame.workspace->plain, *end = columns_of_nodes(&frame.workspace->columns, nodes, count, first, plain);
+    finish(&frame, plain, (size_t)(end - plain));
+    *ret_frame = frame;
+    return true;
+}
+
+bool encode_definitions(uint64_t first, const void *bytes, size_t size, struct frame *ret_frame)
+{
+    struct frame frame = {.header = {.type = STRAY_FRAME_DEFS, .first = first}, .workspace = workspace_take()};
     if (!frame.workspace)
         return false;
     finish(&frame, bytes, size);

@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "record/clock.h"
+#include "record/columns.h"
 #include "record/encode.h"
+#include "record/lane.h"
 #include "record/spool.h"
 #include "settings.h"
 #include "sys.h"
 #include "text.h"
 
 #define TURNS 100 /* taken by other threads that are waited for */
+#define TABLES_WITHIN  1 /* seconds after which nodes and definitions are written, however few */
+#define TABLES_OVERDUE 4 /* times as long and as many if something else has been written just now */
+#define FINEST (UINT64_C(1) << 22) /* a part of a second: what times are told in where their order does not rest on it */
 #define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
 
 static struct {
@@ -21,7 +27,8 @@ static struct {
     uint64_t bytes;       /* written so far */
     uint64_t late;        /* sequence number of the next late frame */
     uint64_t nodes, defs; /* already in the file */
-    uint32_t table_turn;  /* taken by the thread that writes the tables */
+    uint64_t tables_since; /* when all of them were */
+    uint32_t table_turn;   /* taken by the thread that writes the tables */
 } file = {.fd = -1};
 
 /* Puts the descriptor where programs that close or reuse low numbers do not meet it. */
@@ -61,7 +68,7 @@ int file_open(const char *path, const struct stray_file_header *header)
     }
     file.fd = move_high(fd);
     file.bytes = sizeof(*header);
-    file.late = file.nodes = file.defs = 0;
+    file.late = file.nodes = file.defs = file.tables_since = 0;
     file.table_turn = 0;
     remember_identity();
     return 0;
@@ -140,23 +147,29 @@ static bool append(const struct frame *frame)
     return sys_writev(file.fd, parts, 2) == (ssize_t)size;
 }
 
-static void write_nodes(void)
+/* How many nodes are finished, from the first one on that is not in the file. */
+static uint32_t ready_nodes(uint64_t count)
 {
-    uint64_t count = __atomic_load_n(&spool->node_count, __ATOMIC_ACQUIRE);
-    while (file.nodes < count) {
-        const struct stray_node *nodes = spool_nodes() + file.nodes;
-        uint32_t ready = 0, most = ENCODE_TABLE_MAX / sizeof(*nodes);
-        while (ready < most && file.nodes + ready < count && __atomic_load_n(&nodes[ready].kind, __ATOMIC_ACQUIRE) != 0)
-            ready++;
-        struct frame frame;
-        if (ready == 0 || !encode_table(STRAY_FRAME_NODES, file.nodes + 1, ready, nodes, ready * sizeof(*nodes), &frame))
-            return;
-        bool written = append(&frame);
-        encode_release(&frame);
-        if (!written)
-            return;
+    const struct stray_node *nodes = spool_nodes() + file.nodes;
+    uint32_t ready = 0;
+    while (ready < COLUMNS_NODES_MAX && file.nodes + ready < count &&
+           __atomic_load_n(&nodes[ready].kind, __ATOMIC_ACQUIRE) != 0)
+        ready++;
+    return ready;
+}
+
+/* One frame; false: there was nothing to write, or it could not be. */
+static bool write_nodes(void)
+{
+    uint32_t ready = ready_nodes(__atomic_load_n(&spool->node_count, __ATOMIC_ACQUIRE));
+    struct frame frame;
+    if (ready == 0 || !encode_nodes((uint32_t)file.nodes + 1, ready, spool_nodes() + file.nodes, &frame))
+        return false;
+    bool written = append(&frame);
+    encode_release(&frame);
+    if (written)
         file.nodes += ready;
-    }
+    return written;
 }
 
 /* The end of the definitions that are complete, from `at` on. */
@@ -171,20 +184,29 @@ static uint64_t ready_defs(uint64_t at, uint64_t used)
     return at < used ? at : used;
 }
 
-static void write_defs(void)
+static bool write_defs_part(uint64_t end)
 {
-    uint64_t end = ready_defs(file.defs, __atomic_load_n(&spool->defs_used, __ATOMIC_ACQUIRE));
-    while (file.defs < end) {
-        uint64_t size = end - file.defs < ENCODE_TABLE_MAX ? end - file.defs : ENCODE_TABLE_MAX;
-        struct frame frame;
-        if (!encode_table(STRAY_FRAME_DEFS, file.defs, 0, spool_defs() + file.defs, size, &frame))
-            return;
-        bool written = append(&frame);
-        encode_release(&frame);
-        if (!written)
-            return;
+    uint64_t size = end - file.defs < ENCODE_TABLE_MAX ? end - file.defs : ENCODE_TABLE_MAX;
+    struct frame frame;
+    if (!encode_definitions(file.defs, spool_defs() + file.defs, size, &frame))
+        return false;
+    bool written = append(&frame);
+    encode_release(&frame);
+    if (written)
         file.defs += size;
-    }
+    return written;
+}
+
+/* All of them or, for all that is known, none: a part may end amid a definition. False: there was nothing to write, or it could
+ * not be. */
+static bool write_defs(void)
+{
+    uint64_t begin = file.defs, end = ready_defs(begin, __atomic_load_n(&spool->defs_used, __ATOMIC_ACQUIRE));
+    while (file.defs < end && write_defs_part(end))
+        ;
+    if (file.defs < end)
+        file.defs = begin;
+    return file.defs > begin;
 }
 
 static bool tables_written(void)
@@ -193,23 +215,60 @@ static bool tables_written(void)
            __atomic_load_n(&file.defs, __ATOMIC_RELAXED) >= spool->defs_used;
 }
 
+static bool begin_tables(void)
+{
+    return __atomic_exchange_n(&file.table_turn, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void end_tables(void)
+{
+    __atomic_store_n(&file.table_turn, 0, __ATOMIC_RELEASE);
+}
+
 static bool write_tables(void)
 {
     if (tables_written())
         return true;
-    if (__atomic_exchange_n(&file.table_turn, 1, __ATOMIC_ACQUIRE))
+    if (!begin_tables())
         return false; /* another thread is at it; the spool has them meanwhile */
-    write_defs();
-    write_nodes();
-    __atomic_store_n(&file.table_turn, 0, __ATOMIC_RELEASE);
+    while (write_defs())
+        ;
+    while (write_nodes())
+        ;
+    end_tables();
     return tables_written();
+}
+
+bool file_write_some_tables(uint64_t now, bool in_time)
+{
+    uint64_t nodes = __atomic_load_n(&spool->node_count, __ATOMIC_RELAXED) - file.nodes,
+             defs = __atomic_load_n(&spool->defs_used, __ATOMIC_RELAXED) - file.defs;
+    unsigned late = in_time ? 1 : TABLES_OVERDUE;
+    bool old = now > file.tables_since + late * TABLES_WITHIN * clock_ticks_per_second && (nodes || defs);
+    bool nodes_due = nodes >= late * COLUMNS_NODES_MAX || (old && nodes), defs_due = defs >= late * ENCODE_TABLE_MAX || (old && defs);
+    if ((!nodes_due && !defs_due) || !begin_tables())
+        return false;
+    bool written = (defs_due && write_defs()) || (nodes_due && write_nodes());
+    if (old && tables_written())
+        file.tables_since = now;
+    end_tables();
+    return written;
+}
+
+/* The order of events rests on their exact times only where several threads have lanes. Else it is that in which they stand,
+ * and between two frames of one lane there is the time it takes to change buffers. */
+static unsigned coarseness(uint32_t lane)
+{
+    unsigned shift = 0;
+    while (lane != STRAY_LANE_LATE && lane_threads() == 1 && FINEST << (shift + 1) <= clock_ticks_per_second)
+        shift++;
+    return shift;
 }
 
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity)
 {
     struct frame frame;
-    write_tables();
-    if (!encode_events(lane, sequence, events, capacity, &frame))
+    if (!encode_events(lane, sequence, events, capacity, coarseness(lane), &frame))
         return false;
     bool written = append(&frame);
     encode_release(&frame);

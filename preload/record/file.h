@@ -23,12 +23,15 @@ bool file_is_kept(int fd);
 /* Moves it away from `fd`, which the program is about to take by dup2. */
 void file_make_way(int fd);
 
-/* Appends what is committed among `capacity` events as one frame, after the definitions and nodes they may refer to.
+/* Appends what is committed among `capacity` events as one frame. The definitions and nodes they refer to may come later.
  * False: it could not be written. */
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity);
 /* Appends one event at once: after the final flush. Counted as lost where that fails. */
 void file_write_late(const struct stray_event *event);
-/* Appends new nodes and definitions, and waits a little for other threads that are at it or amid making some. False: not all
+/* Appends one frame of new nodes or definitions, if there are enough of them or they have waited for a while. `in_time` false:
+ * if there are far more, for the caller has kept the program waiting already. True: it has done so. */
+bool file_write_some_tables(uint64_t now, bool in_time);
+/* Appends all new nodes and definitions, and waits a little for other threads that are at it or amid making some. False: not all
  * of them are in the file. */
 bool file_complete_tables(void);
 

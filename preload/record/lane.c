@@ -7,6 +7,7 @@
 #include "record/emit.h"
 #include "record/file.h"
 #include "record/spool.h"
+#include "record/sums.h"
 #include "record/young.h"
 #include "sys.h"
 
@@ -37,7 +38,7 @@ static struct stray_lane *take_dead(uint32_t self)
     return NULL;
 }
 
-static struct stray_lane *take_new(uint32_t self)
+struct stray_lane *lane_new(uint32_t self)
 {
     uint64_t index = __atomic_load_n(&spool->lane_count, __ATOMIC_RELAXED);
     do
@@ -64,7 +65,7 @@ static struct stray_lane *take_any(uint32_t self)
             __atomic_store_n(&look_at, 2 * count, __ATOMIC_RELAXED);
     }
     if (!lane)
-        lane = take_new(self);
+        lane = lane_new(self);
     return lane ? lane : take_dead(self);
 }
 
@@ -116,15 +117,24 @@ static void flush_buffer(struct stray_lane *lane, unsigned which)
     clear_buffer(lane, which);
 }
 
+/* What else there is to write goes out when the buffers need not, so that no call takes much longer than the others. */
+static void write_more(uint64_t now, bool in_time)
+{
+    if (!sums_tell(now, in_time))
+        file_write_some_tables(now, in_time);
+}
+
 /* No signal handler may jump out of a flush, and leave it half done, or put its frame below ours on a small stack. */
 void lane_make_room(struct stray_lane *lane)
 {
     uint64_t mask = sys_no_signals();
     unsigned other = (lane->active & 1) ^ 1;
     thread_self.flags |= THREAD_FLUSHING;
-    if (!young_reopen(lane, other) && lane->buffer[other].used > 0)
+    bool as_it_is = young_reopen();
+    if (!as_it_is && lane->buffer[other].used > 0)
         flush_buffer(lane, other);
     __atomic_store_n(&lane->active, other, __ATOMIC_RELEASE);
+    write_more(clock_before(), as_it_is);
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
     sys_signals(mask);
 }
@@ -161,9 +171,15 @@ static bool any_is_emitting(void)
     return false;
 }
 
+uint64_t lane_threads(void)
+{
+    uint64_t shelves = sums_lane_count();
+    return __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE) - shelves;
+}
+
 bool lane_settle(void)
 {
-    if (__atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE) <= (thread_self.lane ? 1 : 0))
+    if (lane_threads() <= (thread_self.lane ? 1 : 0))
         return true;
     uint64_t begin = clock_before(), passed = 0;
     bool busy = true;

@@ -17,6 +17,12 @@ struct stray_lane *lane_take(uint64_t now);
  * Only the outermost emitter calls it. */
 void lane_make_room(struct stray_lane *lane);
 
+/* A lane for the thread `owner`, or for none (0); NULL: there is no room. */
+struct stray_lane *lane_new(uint32_t owner);
+
+/* How many lanes threads have taken so far, at least. */
+uint64_t lane_threads(void);
+
 /* Waits until no other thread is amid an emission that began before GATE_LATE was set: then the lanes stay as they are. Not
  * for ever, since a signal handler may hold one up. False: one may still come. */
 bool lane_settle(void);

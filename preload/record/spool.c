@@ -13,8 +13,7 @@
 
 #define NODES_MAX (4u << 20)
 #define DEFS_MAX  (64u << 20)
-#define CHUNK     (64u << 10)  /* populated at a time */
-#define MAPPED    (512u << 10) /* of each area at first */
+#define CHUNK     (16u << 10)  /* populated at a time */
 
 struct stray_spool_header *spool;
 
@@ -69,7 +68,7 @@ static bool populate(char *at, uint64_t offset, uint64_t size)
 
 static uint64_t level_size(enum spool_area area, unsigned level)
 {
-    uint64_t size = (uint64_t)MAPPED << level;
+    uint64_t size = SPOOL_MAPPED << level;
     return size < area_size(area) ? size : area_size(area);
 }
 
@@ -99,8 +98,11 @@ static bool map_until(enum spool_area area, uint64_t end)
         return true;
     if (level >= SPOOL_LEVELS || !map_level(area, level))
         return false;
+    unsigned old = have;
     while (have < level && !__atomic_compare_exchange_n(&spool_level[area], &have, level, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         ;
+    if (area != SPOOL_LANES) /* what was resident by the smaller mapping would be so twice */
+        sys_madvise(spool_bases[area][old], level_size(area, old), MADV_DONTNEED);
     return true;
 }
 

@@ -42,6 +42,7 @@ bool spool_reserve(enum spool_area area, uint64_t end);
 /* Where an area begins. Mappings of twice the size are added as it grows; older ones stay, for whoever uses them. So it
  * is asked for after the number that is to be looked up there is known. */
 #define SPOOL_LEVELS 16
+#define SPOOL_MAPPED (UINT64_C(512) << 10) /* of each area at first */
 extern char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
 extern uint32_t spool_level[SPOOL_AREAS]; /* the largest mapping */
 
@@ -57,9 +58,16 @@ static inline char *spool_defs(void)
 {
     return spool_at(SPOOL_DEFS);
 }
+/* Always in the smallest mapping that holds it whole: read through several, its pages would be told as resident several
+ * times. */
 static inline struct stray_lane *spool_lane(uint64_t index)
 {
-    return (struct stray_lane *)(void *)spool_at(SPOOL_LANES) + index;
+    uint64_t end = (index + 1) * sizeof(struct stray_lane);
+    unsigned level = end <= SPOOL_MAPPED ? 0 : 64 - (unsigned)__builtin_clzll((end - 1) / SPOOL_MAPPED);
+    char *base = __atomic_load_n(&spool_bases[SPOOL_LANES][level], __ATOMIC_ACQUIRE);
+    if (!base) /* whoever grew the area has gone past that size */
+        base = spool_at(SPOOL_LANES);
+    return (struct stray_lane *)(void *)base + index;
 }
 
 /* Counts events that could not be recorded. */

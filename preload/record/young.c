@@ -1,34 +1,57 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record/young.h"
 
+#include "record/sums.h"
 #include "settings.h"
 #include "sys.h"
 
 #define REOPEN (STRAY_LANE_EVENTS / 4) /* free slots that make it worth while */
+#define FREED  (STRAY_LANE_EVENTS / 2) /* by moving sums away, at a time */
 
-struct young *young_indices[SPOOL_LANES_MAX];
+#define CONTAINER       4096u /* bytes from which on a block's growth may matter */
+#define CONTAINER_SHARE 256u  /* ... and the share of the process's time, */
+#define CONTAINER_LEAST 1000u /* ... and of a second, for which it must have lived: buffers of a request do not */
+
+static struct young *indices[SPOOL_LANES_MAX]; /* by lane number: they outlive the threads */
 uint64_t young_outdated_times[YOUNG_OUTDATED];
-bool young_stopped;
+static uint64_t began; /* the time at which the first index was made */
 
-struct young *young_make(const struct stray_lane *lane)
+static void activate(struct young *young, struct stray_lane *lane, unsigned which)
 {
-    if (settings.full)
+    young->which = which;
+    young->active = lane->events[which];
+    young->used = &lane->buffer[which].used;
+}
+
+struct young *young_make(void)
+{
+    struct stray_lane *lane = thread_self.lane;
+    if (settings.full || lane->number >= SPOOL_LANES_MAX)
         return NULL;
-    return young_indices[lane->number] = sys_memory(sizeof(struct young));
+    if (began == 0)
+        began = clock_before();
+    if (!indices[lane->number])
+        indices[lane->number] = sys_memory(sizeof(struct young));
+    struct young *young = indices[lane->number];
+    if (young) {
+        young->events = lane->events[0];
+        activate(young, lane, lane->active & 1);
+    }
+    return thread_self.young = young;
 }
 
 void young_stop(void)
 {
-    __atomic_store_n(&young_stopped, true, __ATOMIC_RELAXED);
+    __atomic_fetch_or(gate_word, GATE_WHOLE, __ATOMIC_RELAXED);
 }
 
 void young_forget(void)
 {
-    young_stopped = false;
+    began = 0;
     for (unsigned i = 0; i < SPOOL_LANES_MAX; i++) {
-        if (young_indices[i])
-            sys_munmap(young_indices[i], sizeof(struct young));
-        young_indices[i] = NULL;
+        if (indices[i])
+            sys_munmap(indices[i], sizeof(struct young));
+        indices[i] = NULL;
     }
 }
 
@@ -43,17 +66,45 @@ uint64_t young_outdate(uint64_t handle, uint64_t time)
     return time;
 }
 
-bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource)
+static struct young_chain *chain_of(struct young *young, const struct stray_event *acquire)
 {
-    struct young_lane young = {.young = young_of(lane), .events = (struct stray_event *)(uintptr_t)lane->events[0]};
-    return young.young && (young_find(&young, 0, handle, resource) || young_find(&young, 1, handle, resource));
+    return &young->chains[(size_t)(acquire - young->events) % YOUNG_CHAINS];
 }
 
-static void find_free(struct young *young, const struct stray_event *events)
+static uint64_t born(struct young *young, const struct stray_event *acquire)
+{
+    const struct young_chain *chain = chain_of(young, acquire);
+    return chain->time == acquire->time ? chain->born : acquire->time;
+}
+
+void young_moves(struct young *young, const struct stray_event *acquire, uint64_t time)
+{
+    *chain_of(young, acquire) = (struct young_chain){time, born(young, acquire)};
+}
+
+static bool may_be_container(struct young *young, const struct stray_event *acquire, uint64_t time)
+{
+    uint64_t birth = born(young, acquire), age = time > birth ? time - birth : 0;
+    return acquire->value >= CONTAINER && age >= clock_ticks_per_second / CONTAINER_LEAST &&
+           age >= (time - began) / CONTAINER_SHARE;
+}
+
+bool young_may_follow(uint64_t handle, uint8_t resource, uint64_t time)
+{
+    struct young *young = young_mine();
+    if (!young)
+        return false;
+    const young_place *place = young_find(young, 0, handle, resource);
+    if (!place && !(place = young_find(young, 1, handle, resource)))
+        return false;
+    return !may_be_container(young, young_at(young, *place), time);
+}
+
+static void find_free(struct young *young)
 {
     young->free_count = 0;
     for (unsigned slot = STRAY_LANE_EVENTS - LANE_RESERVE; slot-- > 0;)
-        if (events[slot].action == 0)
+        if (young->active[slot].action == 0)
             young->free_slots[young->free_count++] = (uint16_t)slot;
 }
 
@@ -66,33 +117,43 @@ static uint64_t reserve_from(const struct stray_event *events)
     return end;
 }
 
-bool young_reopen(struct stray_lane *lane, unsigned other)
+static void forget_places(struct young *young, unsigned which)
 {
-    struct young *young = young_of(lane);
+    for (unsigned set = 0; set < YOUNG_SETS; set++)
+        __builtin_memset(young->places[set][which], 0, sizeof(young->places[set][which]));
+}
+
+bool young_reopen(void)
+{
+    struct young *young = young_mine();
     if (!young)
         return false;
+    if (young->left < REOPEN)
+        young->left += sums_take(young->events + (young->which ^ 1) * STRAY_LANE_EVENTS, FREED);
     bool reopened = young->left >= REOPEN;
     young->left = 0;
-    if (!reopened) {
-        __builtin_memset(young->places[other], 0, sizeof(young->places[other]));
-        return false;
+    activate(young, thread_self.lane, young->which ^ 1);
+    if (reopened) {
+        find_free(young);
+        *young->used = reserve_from(young->active);
+    } else {
+        young->free_count = 0;
+        forget_places(young, young->which);
     }
-    young->sequence = lane->buffer[other].sequence;
-    find_free(young, lane->events[other]);
-    lane->buffer[other].used = reserve_from(lane->events[other]);
-    return true;
+    return reopened;
 }
 
-struct stray_event young_sum(const struct stray_event *acquire, uint64_t time)
+bool young_begin_sum(struct young *young, struct stray_event *acquired, uint64_t time)
 {
-    struct stray_event sum = *acquire;
+    uint64_t age = young_age(acquired, time);
+    struct stray_event sum = *acquired, *slot = young_slot(young);
+    if (!slot)
+        return false;
     sum.time = time;
+    sum.handle = 1 | age << 56;
     sum.action = STRAY_ELIDED;
-    sum.handle = 1 | young_age(acquire, time);
-    return sum;
-}
-
-void young_sum_at(const struct young_lane *lane, const struct stray_event *sum, const struct stray_event *slot)
-{
-    *young_sum_place(lane, sum->stack, sum->handle & ~(~(uint64_t)0 >> 8)) = (uint16_t)(slot - lane->events);
+    young_store(slot, &sum);
+    *young_sum_place(young, sum.stack, age) = (uint16_t)(slot - young->events);
+    young_free(young, acquired);
+    return true;
 }

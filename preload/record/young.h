@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gate.h"
 #include "record/clock.h"
 #include "record/spool.h"
 #include "stray/format.h"
@@ -24,70 +25,100 @@
 #define YOUNG_SUMS     512u
 #define YOUNG_OUTDATED 16384u
 
+#define YOUNG_CHAINS   256u
+
+/* A block that moved, and whose acquire was given the time of the move. */
+struct young_chain {
+    uint64_t time; /* of that acquire */
+    uint64_t born; /* before any move */
+};
+
 /* Where an acquire stands: the upper half tells its handle from most others, the lower one is its slot and one; 0: none. */
 typedef uint32_t young_place;
 
+/* Of the lane of the thread that works with it. */
 struct young {
-    uint64_t sequence; /* of the buffer that the free slots belong to */
-    uint32_t free_count;
-    uint32_t left; /* acquires that have gone from the other buffer since it was active */
-    uint16_t free_slots[STRAY_LANE_EVENTS];
-    uint16_t slot_of_sum[YOUNG_SUMS];
-    _Alignas(16) young_place places[2][YOUNG_SETS][YOUNG_WAYS]; /* of the acquires of each buffer */
-};
-
-/* What every call works on. */
-struct young_lane {
-    struct young *young;
     struct stray_event *events; /* of both buffers */
     struct stray_event *active; /* of the one that takes new events */
-    uint64_t sequence;          /* of that */
+    uint64_t *used;             /* slots handed out of that */
+    uint32_t which;             /* ... its number */
+    uint32_t free_count;        /* ... slots that elided pairs have left free */
+    uint32_t left;              /* acquires that have gone from the other buffer since it was active */
+    uint16_t free_slots[STRAY_LANE_EVENTS];
+    uint16_t slot_of_sum[YOUNG_SUMS];
+    struct young_chain chains[YOUNG_CHAINS];    /* by the slot of the acquire; the latest of those with one place */
+    _Alignas(32) young_place places[YOUNG_SETS][2][YOUNG_WAYS]; /* of the acquires of each buffer */
 };
 
-extern struct young *young_indices[SPOOL_LANES_MAX]; /* by lane number */
-extern uint64_t young_outdated_times[YOUNG_OUTDATED]; /* by handle: the latest young_outdate() of any like it */
-extern bool young_stopped;
+extern uint64_t young_outdated_times[YOUNG_OUTDATED] ARCH_NEAR; /* by handle: the latest young_outdate() of any like it */
 
-struct young *young_make(const struct stray_lane *lane);
+/* For a thread that has a lane and does not know its index. */
+struct young *young_make(void);
 
-/* The index of a lane; NULL where pairs are not to be elided (--full) or there is no memory. */
-static inline struct young *young_of(const struct stray_lane *lane)
+/* The index of this thread's lane, which it has; NULL where pairs are not to be elided (--full) or there is no memory. */
+static inline struct young *young_mine(void)
 {
-    if (__builtin_expect(__atomic_load_n(&young_stopped, __ATOMIC_RELAXED) || lane->number >= SPOOL_LANES_MAX, 0))
+    if (__builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_WHOLE, 0))
         return NULL;
-    struct young *young = young_indices[lane->number];
-    return __builtin_expect(young != NULL, 1) ? young : young_make(lane);
+    return __builtin_expect(thread_self.young != NULL, 1) ? thread_self.young : young_make();
 }
 
-/* ---- slots of the active buffer that elided pairs have left free ---- */
+/* ---- slots of the active buffer ---- */
 
-static inline bool young_has_slot(const struct young_lane *lane)
+/* What the last 8 bytes of an event say. They are stored as one word, so that an event is there or is not. */
+typedef uint64_t __attribute__((may_alias)) young_commit;
+
+static inline young_commit young_commit_of(uint32_t stack, uint16_t hook, uint8_t action, uint8_t resource)
 {
-    return lane->young->free_count > 0 && lane->young->sequence == lane->sequence;
+    return stack | (uint64_t)hook << 32 | (uint64_t)action << 48 | (uint64_t)resource << 56;
+}
+static inline young_commit *young_commit_at(struct stray_event *event)
+{
+    return (young_commit *)(void *)&event->stack;
 }
 
-/* NULL: none. */
-static inline struct stray_event *young_slot(const struct young_lane *lane)
+static inline void young_store(struct stray_event *slot, const struct stray_event *event)
 {
-    struct young *young = lane->young;
-    return young_has_slot(lane) ? lane->active + young->free_slots[--young->free_count] : NULL;
+    slot->time = event->time;
+    slot->handle = event->handle;
+    slot->value = event->value;
+    __atomic_store_n(young_commit_at(slot), young_commit_of(event->stack, event->hook, event->action, event->resource),
+                     __ATOMIC_RELEASE);
 }
 
-/* Frees the slot of an acquire that is no more. Those of the other buffer are not used before it is active again. */
-static inline void young_free(const struct young_lane *lane, struct stray_event *acquire)
+static inline bool young_has_slot(const struct young *young)
 {
-    struct young *young = lane->young;
-    size_t slot = (size_t)(acquire - lane->active);
+    return young->free_count > 0;
+}
+
+/* Room is made before there is none, so that signal handlers that arrive meanwhile find some. */
+static inline bool young_is_full(const struct young *young)
+{
+    return !young_has_slot(young) && *young->used >= STRAY_LANE_EVENTS - LANE_RESERVE;
+}
+
+/* NULL: none is left, for signal handlers have used them up. */
+static inline struct stray_event *young_slot(struct young *young)
+{
+    if (young_has_slot(young))
+        return young->active + young->free_slots[--young->free_count];
+    uint64_t slot = arch_next(young->used);
+    return __builtin_expect(slot < STRAY_LANE_EVENTS, 1) ? young->active + slot : NULL;
+}
+
+/* Frees the slot of an acquire that is no more. Those of the other buffer are not used before it is active again. A handler
+ * may jump out of here: no slot is counted before its number is there. */
+static inline void young_free(struct young *young, struct stray_event *acquire)
+{
+    size_t slot = (size_t)(acquire - young->active);
     __atomic_store_n(&acquire->action, 0, __ATOMIC_RELEASE);
     if (slot >= STRAY_LANE_EVENTS) {
         young->left++;
         return;
     }
-    if (young->sequence != lane->sequence) {
-        young->sequence = lane->sequence;
-        young->free_count = 0;
-    }
-    young->free_slots[young->free_count++] = (uint16_t)slot;
+    young->free_slots[young->free_count] = (uint16_t)slot;
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    young->free_count++;
 }
 
 /* ---- where acquires stand ---- */
@@ -97,9 +128,9 @@ static inline uint64_t young_hash(uint64_t handle)
     return (handle >> 4) * 0x9e3779b97f4a7c15u;
 }
 
-static inline young_place *young_set(const struct young_lane *lane, unsigned which, uint64_t handle)
+static inline young_place *young_set(struct young *young, unsigned which, uint64_t handle)
 {
-    return lane->young->places[which][young_hash(handle) >> 54];
+    return young->places[young_hash(handle) >> 54][which];
 }
 _Static_assert(YOUNG_SETS == 1u << 10, "young_set() takes 10 bits");
 
@@ -109,25 +140,16 @@ static inline young_place young_tag(uint64_t handle)
     return (young_place)(young_hash(handle) >> 22) & 0xffff0000u;
 }
 
-static inline struct stray_event *young_at(const struct young_lane *lane, young_place place)
-{
-    return lane->events + ((place & 0xffff) - 1);
-}
-
-static inline unsigned young_buffer_of(const struct young_lane *lane, const struct stray_event *slot)
-{
-    return slot - lane->events >= STRAY_LANE_EVENTS;
-}
-
 /* Remembers where the acquire of `handle` stands. Where there is no room, another is forgotten: its release will be an
  * event. */
-static inline void young_remember(const struct young_lane *lane, uint64_t handle, const struct stray_event *slot)
+static inline void young_remember(struct young *young, uint64_t handle, const struct stray_event *slot)
 {
-    young_place *set = young_set(lane, young_buffer_of(lane, slot), handle);
+    size_t number = (size_t)(slot - young->events);
+    young_place *set = young_set(young, number >= STRAY_LANE_EVENTS, handle);
     unsigned way = 0;
     while (__builtin_expect(way < YOUNG_WAYS - 1 && set[way] != 0, 0))
         way++;
-    set[way] = young_tag(handle) | (young_place)(slot - lane->events + 1);
+    set[way] = young_tag(handle) | (young_place)(number + 1);
 }
 
 static inline uint64_t *young_outdated_at(uint64_t handle)
@@ -136,9 +158,9 @@ static inline uint64_t *young_outdated_at(uint64_t handle)
 }
 _Static_assert(YOUNG_OUTDATED == 1u << 14, "young_outdated_at() takes 14 bits");
 
-static inline bool young_is_acquire(const struct stray_event *event, uint64_t handle, uint8_t resource)
+static inline bool young_is_acquire(struct stray_event *event, uint64_t handle, uint8_t resource)
 {
-    return event->handle == handle && event->action == STRAY_OPEN && event->resource == resource;
+    return event->handle == handle && *young_commit_at(event) >> 48 == young_commit_of(0, 0, STRAY_OPEN, resource) >> 48;
 }
 
 /* Whether nothing that left an event of its own has ended the life of `handle` since. */
@@ -147,69 +169,97 @@ static inline bool young_in_force(const struct stray_event *acquire, uint64_t ha
     return acquire->time > __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
 }
 
-/* NULL: not in this buffer, or not in force any more: the address had another owner since, and an acquire of his may follow. */
-static inline young_place *young_find(const struct young_lane *lane, unsigned which, uint64_t handle, uint8_t resource)
+/* Whether `event` is the acquire of `handle`, and in force: else the address had another owner since, and an acquire of his
+ * may follow. */
+static inline bool young_stands(struct stray_event *event, uint64_t handle, uint8_t resource)
 {
-    young_place *set = young_set(lane, which, handle), tag = young_tag(handle);
-    for (unsigned way = 0; way < YOUNG_WAYS; way++) {
-        if (((set[way] ^ tag) & 0xffff0000u) != 0 || set[way] == 0)
-            continue;
-        const struct stray_event *event = young_at(lane, set[way]);
-        if (young_is_acquire(event, handle, resource) && young_in_force(event, handle))
+    return young_is_acquire(event, handle, resource) && young_in_force(event, handle);
+}
+
+static inline struct stray_event *young_at(const struct young *young, young_place place)
+{
+    return &young->events[(place & 0xffff) - 1];
+}
+
+/* Whether what stands at `place` may be the acquire of the handle of this tag. */
+static inline bool young_fits(young_place place, young_place tag)
+{
+    return place - tag - 1 < 2 * STRAY_LANE_EVENTS; /* large where the tag is another, or there is none */
+}
+
+/* NULL: not in this buffer. */
+static inline young_place *young_find(struct young *young, unsigned which, uint64_t handle, uint8_t resource)
+{
+    young_place *set = young_set(young, which, handle), tag = young_tag(handle);
+    for (unsigned way = 0; way < YOUNG_WAYS; way++)
+        if (young_fits(set[way], tag) && young_stands(young_at(young, set[way]), handle, resource))
             return &set[way];
+    return NULL;
+}
+
+/* The first place that may be that of the acquire of `handle`. NULL: it is not in the lane. */
+static inline young_place *young_like(struct young *young, uint64_t handle)
+{
+    young_place tag = young_tag(handle);
+    for (unsigned other = 0; other < 2; other++) {
+        young_place *set = young_set(young, young->which ^ other, handle);
+        for (unsigned way = 0; way < YOUNG_WAYS; way++)
+            if (young_fits(set[way], tag))
+                return &set[way];
     }
     return NULL;
 }
 
 /* The acquire of `handle`, taken out of the index, if it stands in the lane and is still in force; NULL: it does not. */
-static inline struct stray_event *young_take(const struct young_lane *lane, uint64_t handle, uint8_t resource)
+static inline struct stray_event *young_take(struct young *young, uint64_t handle, uint8_t resource)
 {
-    unsigned active = young_buffer_of(lane, lane->active);
-    young_place *place = young_find(lane, active, handle, resource);
-    if (!place && !(place = young_find(lane, active ^ 1, handle, resource)))
+    young_place *place = young_find(young, young->which, handle, resource);
+    if (!place && !(place = young_find(young, young->which ^ 1, handle, resource)))
         return NULL;
-    struct stray_event *event = young_at(lane, *place);
+    struct stray_event *event = young_at(young, *place);
     *place = 0;
     return event;
 }
 
 /* ---- sums ---- */
 
+/* The number of the octave. */
 static inline uint64_t young_age(const struct stray_event *acquire, uint64_t time)
 {
-    uint64_t age = time > acquire->time ? time - acquire->time : 0;
-    return (uint64_t)(63 - __builtin_clzll(age | 1)) << 56;
+    uint64_t age = __builtin_expect(time > acquire->time, 1) ? time - acquire->time : 0;
+    return (uint64_t)(63 - __builtin_clzll(age | 1));
 }
 
-static inline uint16_t *young_sum_place(const struct young_lane *lane, uint32_t stack, uint64_t age)
+/* The age comes last: it depends on the counter, for which all waits. */
+static inline uint16_t *young_sum_place(struct young *young, uint32_t stack, uint64_t age)
 {
-    return &lane->young->slot_of_sum[(stack ^ age >> 40) * 0x9e3779b97f4a7c15u >> 55];
+    return &young->slot_of_sum[stack * 0x9e3779b97f4a7c15u >> 55 ^ age << 3];
 }
-_Static_assert(YOUNG_SUMS == 1u << 9, "young_sum_place() takes 9 bits");
+_Static_assert(YOUNG_SUMS == 1u << 9, "young_sum_place() takes 9 bits: 6 of the age lie over the first ones");
 
 /* Adds the pair (acquire, release at `time`) to its sum, if there already is one, and frees the acquire's slot. False:
  * there is none yet, or none that has room for more. The sum's number is raised first: a kill between the two stores must not lose the pair. */
-static inline bool young_add(const struct young_lane *lane, struct stray_event *acquire, uint64_t time)
+static inline bool young_add(struct young *young, struct stray_event *acquire, uint64_t time)
 {
-    uint64_t age = young_age(acquire, time);
-    struct stray_event *sum = &lane->events[*young_sum_place(lane, acquire->stack, age)];
-    if (sum->action != STRAY_ELIDED || sum->stack != acquire->stack || sum->hook != acquire->hook ||
-        sum->handle >> 56 != age >> 56 || sum->value >> 63)
+    uint64_t age = young_age(acquire, time), commit = *young_commit_at(acquire);
+    struct stray_event *sum = &young->events[*young_sum_place(young, (uint32_t)commit, age)];
+    bool other = *young_commit_at(sum) - commit != young_commit_of(0, 0, STRAY_ELIDED - STRAY_OPEN, 0);
+    if (__builtin_expect(other || sum->handle >> 56 != age || sum->value >> 63, 0))
         return false;
     sum->handle++;
     sum->value += acquire->value;
     sum->time = time;
-    young_free(lane, acquire);
+    young_free(young, acquire);
     return true;
 }
 
-/* The first event of a sum, for the caller to store; its place is then told by young_sum_at(). */
-struct stray_event young_sum(const struct stray_event *acquire, uint64_t time);
-void young_sum_at(const struct young_lane *lane, const struct stray_event *sum, const struct stray_event *slot);
+/* The same for a pair for which there is none: begins it. False: there is no slot. */
+bool young_begin_sum(struct young *young, struct stray_event *acquired, uint64_t time);
 
-/* The lane's active buffer is full. True: so much has gone from the other one that it can become active again as it
- * is; its free slots are then known. False: it is about to be written out, and what was known of it is forgotten. */
-bool young_reopen(struct stray_lane *lane, unsigned other);
+/* The active buffer of this thread's lane is full, and the other one is about to be the active one. True: so much has gone
+ * from that that it can be so as it is; its free slots are then known. False: it must be written out before, and what was
+ * known of it is forgotten. */
+bool young_reopen(void);
 
 /* Whatever ends or changes the life of `handle` and leaves an event of its own says so, before the real call: another
  * lane's acquire from before `time` is then no longer the one that a later release belongs to. Returns the time that the
@@ -218,13 +268,20 @@ uint64_t young_outdate(uint64_t handle, uint64_t time);
 
 /* The time of an acquire that was just made: later than that of any event by which `handle` was released before. So the
  * counter need not wait for what precedes it, which would cost as much as reading it. */
-static inline uint64_t young_acquired(uint64_t handle)
+static inline uint64_t young_acquired_at(uint64_t time, uint64_t handle)
 {
-    uint64_t time = clock_before(), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
+    uint64_t released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
     return __builtin_expect(time > released, 1) ? time : released + 1;
 }
-/* Whether the acquire of `handle` stands in this lane: what becomes of it may then leave no event. */
-bool young_has(const struct stray_lane *lane, uint64_t handle, uint8_t resource);
+static inline uint64_t young_acquired(uint64_t handle)
+{
+    return young_acquired_at(clock_before(), handle);
+}
+/* Whether the acquire of `handle` stands in the lane of this thread, which has one, so that a resize at `time` may change it there
+ * and leave no event. A big block that has been resized for so long that its growth may be what the report is about may not. */
+bool young_may_follow(uint64_t handle, uint8_t resource, uint64_t time);
+/* The acquire is about to be given `time`, that of a move. */
+void young_moves(struct young *young, const struct stray_event *acquire, uint64_t time);
 
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
  * buffers are being written out while they stay in use (before an exec, which may fail). */

@@ -7,13 +7,12 @@
 #include "record/defs.h"
 #include "record/index.h"
 #include "record/nodes.h"
+#include "stack/familiar.h"
 #include "stack/merge_frames.h"
 #include "stack/modules.h"
 #include "stack/native.h"
 #include "stack/python.h"
-#include "stack/recall.h"
 #include "stack/rules.h"
-#include "stack/unwind.h"
 #include "settings.h"
 #include "sys.h"
 
@@ -31,8 +30,7 @@ struct scratch {
         uint64_t key;
         uint32_t node;
     } recent[RECENT]; /* of the index, by the low bits of the key */
-    struct recall recall;
-    struct unwinder unwinder;
+    struct familiar familiar;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
     uint64_t cfa[NATIVE_MAX];
@@ -111,7 +109,9 @@ static inline struct scratch *scratch_take(void)
         return scratch_share();
     if (__builtin_expect(!scratches[lane->number], 0))
         scratches[lane->number] = sys_memory(sizeof(struct scratch));
-    return scratches[lane->number];
+    struct scratch *scratch = scratches[lane->number];
+    thread_self.familiar = scratch ? &scratch->familiar : NULL;
+    return scratch;
 }
 
 static inline void scratch_give(struct scratch *scratch)
@@ -143,7 +143,7 @@ static void unwind(struct capture *capture, const void *caller)
     size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
     enum unwind_end end;
     capture->slow = false;
-    size_t count = unwind_frames(&capture->scratch->unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit,
+    size_t count = unwind_frames(&capture->scratch->familiar.unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit,
                                  &capture->frames, &end);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
         count = unwind_slowly(capture, limit);
@@ -311,9 +311,9 @@ static __attribute__((noinline)) uint32_t take_and_keep(struct scratch *scratch,
     struct capture capture = {.scratch = scratch, .start = {start->caller - 1, start->sp, start->bp}, .python = *python};
     bool recent = false;
     uint32_t node = take_stack(&capture, (const void *)start->caller, &recent);
-    start->window = scratch->unwinder.window.number;
-    if (recent && !capture.slow && start->generation == modules_generation())
-        recall_keep(&scratch->recall, start, capture.frames, capture.native_count, capture.whole, node);
+    start->window = scratch->familiar.unwinder.window.number;
+    if (recent && !capture.slow && start->modules == modules_now())
+        recall_keep(&scratch->familiar.recall, start, capture.frames, capture.native_count, capture.whole, node);
     return node;
 }
 
@@ -356,20 +356,12 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 
 uint32_t capture_caller(const void *frame)
 {
-    const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
     struct scratch *scratch = begin();
     if (!scratch)
-        return lone_caller((const void *)words[1]);
+        return lone_caller(((void *const *)frame)[1]);
     struct python_stack python = find_python(scratch);
-    const struct unwind_window *window = &scratch->unwinder.window;
-    struct recall_start start = {.caller = words[1],
-                                 .sp = (uint64_t)(uintptr_t)(words + 2),
-                                 .bp = words[0],
-                                 .window = window->number,
-                                 .python = python.key << 1 | python.truncated,
-                                 .generation = modules_generation()};
-    bool possible = unwind_holds(window, start.sp) && !modules_stale();
-    uint32_t node = __builtin_expect(possible, 1) ? recall_find(&scratch->recall, &start) : 0;
+    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
+    uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
     if (__builtin_expect(node == 0, 0))
         node = take_and_keep(scratch, &start, &python);
     end(scratch);

@@ -29,7 +29,7 @@ struct module {
 static struct module *modules; /* MODULES_MAX of them; a row changes only in being gone or not */
 static uint32_t module_count;  /* published after its row is complete */
 static uint32_t refreshing, refreshes;
-uint32_t modules_stale_now, modules_generation_now;
+union modules_state modules_state;
 
 /* One line of the maps file. */
 struct mapping {
@@ -275,7 +275,7 @@ static void retire_unseen(void)
             continue;
         if (!any) {
             defs_next_epoch();
-            __atomic_fetch_add(&modules_generation_now, 1, __ATOMIC_RELEASE);
+            __atomic_fetch_add(&modules_state.generation, 1, __ATOMIC_RELEASE);
         }
         any = module->gone = true;
         if (module->path_hash != 0)
@@ -288,7 +288,7 @@ enum { STALE = 1, LOOKING = 2 };
 
 static void replace_stale(uint32_t from, uint32_t to)
 {
-    __atomic_compare_exchange_n(&modules_stale_now, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&modules_state.stale, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static bool refresh_alone(void)
@@ -338,7 +338,7 @@ bool modules_know(uint64_t address)
 
 void modules_unloaded(void)
 {
-    __atomic_store_n(&modules_stale_now, STALE, __ATOMIC_RELEASE);
+    __atomic_store_n(&modules_state.stale, STALE, __ATOMIC_RELEASE);
 }
 
 static struct dl_phdr_info describe(const struct module *module)
@@ -375,5 +375,5 @@ void modules_forget(void)
 {
     refreshing = 0;
     module_count = 0;
-    modules_generation_now++; /* what has gone since the last refresh will not be missed from an empty list */
+    modules_state.generation++; /* what has gone since the last refresh will not be missed from an empty list */
 }

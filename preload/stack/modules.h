@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch.h"
+
 /* Reads the mappings again and defines what is new or gone. True if it was done. */
 bool modules_refresh(void);
 /* Whether `address` lies in a mapping known to be executable. */
@@ -19,17 +21,31 @@ bool modules_know(uint64_t address);
 bool modules_find(uint64_t address, struct dl_phdr_info *ret_object);
 /* Says that something was unloaded: the next capture of a new stack looks again. */
 void modules_unloaded(void);
+
+/* Read together by whoever has no time. */
+union modules_state {
+    struct {
+        uint32_t generation;
+        uint32_t stale; /* enum in modules.c; 0: not */
+    };
+    uint64_t both; /* the generation where nothing is stale */
+};
+extern union modules_state modules_state ARCH_NEAR; /* atomic */
+
 static inline bool modules_stale(void)
 {
-    extern uint32_t modules_stale_now;
-    return __atomic_load_n(&modules_stale_now, __ATOMIC_ACQUIRE) != 0;
+    return __atomic_load_n(&modules_state.stale, __ATOMIC_ACQUIRE) != 0;
 }
 /* Changes when what was learnt of an address may no longer hold: with the epoch, and in a forked child, where epochs begin
  * anew. Never returns to what it was. */
 static inline uint32_t modules_generation(void)
 {
-    extern uint32_t modules_generation_now;
-    return __atomic_load_n(&modules_generation_now, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&modules_state.generation, __ATOMIC_ACQUIRE);
+}
+/* Both: like no generation where something is stale. */
+static inline uint64_t modules_now(void)
+{
+    return __atomic_load_n(&modules_state.both, __ATOMIC_ACQUIRE);
 }
 /* dl_iterate_phdr() over the private list. */
 int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *data), void *data);

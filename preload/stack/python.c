@@ -13,9 +13,12 @@ uint32_t python_state_found; /* enum python_state; atomic; published after `runt
 uint32_t python_suspended;   /* atomic */
 static uint32_t detecting; /* atomic: a thread is in python_detect() */
 static const char *note;   /* atomic */
+static uint64_t first_thread; /* atomic: the state of the thread that began the program; 0: not met */
+static uint64_t first_module; /* atomic: the code object that thread's outermost frame was last seen to execute */
 static uint64_t staying;   /* the state of the interpreter that is never unloaded; 0: none */
 
-#define PROOF_FRAMES 32
+#define PROOF_FRAMES    32
+#define SHUTDOWN_FRAMES 16 /* of threading._shutdown() and what it calls */
 
 static void set_unsupported(const char *sentence)
 {
@@ -268,6 +271,8 @@ static __attribute__((noinline)) bool prove(uint64_t thread)
         set_unsupported(NOTE_FRAMES);
     else if (count > 0)
         __atomic_store_n(&python_state_found, PYTHON_STATE_PROVEN, __ATOMIC_RELEASE);
+    if (good && sys_gettid() == sys_getpid())
+        __atomic_store_n(&first_thread, thread, __ATOMIC_RELAXED);
     return good && count > 0;
 }
 
@@ -307,6 +312,33 @@ const struct python_allocators *python_allocators_held(void)
 bool python_finalizing(void)
 {
     return python_active() && finalizer() != 0;
+}
+
+/* 3.8 ends its executors by an exit handler instead. */
+static bool is_shutdown(uint64_t code)
+{
+    return python_codes_named(&runtime, code, "_shutdown", "/threading.py") ||
+           python_codes_named(&runtime, code, "_python_exit", "/concurrent/futures/thread.py");
+}
+
+/* Another thread's frames, which come and go meanwhile. What its outermost one executes hardly ever changes. */
+bool python_awaits_threads(void)
+{
+    uint64_t thread = __atomic_load_n(&first_thread, __ATOMIC_RELAXED);
+    if (python_state() != PYTHON_STATE_PROVEN || !thread || finalizer() != 0)
+        return false;
+    struct python_frame frames[SHUTDOWN_FRAMES];
+    struct walk walk = walk_begin(&runtime.layout, thread, true);
+    size_t count = walk_frames(&walk, frames, SHUTDOWN_FRAMES, true);
+    if (walk.broken || walk.frame || count == 0)
+        return false;
+    uint64_t code = frames[count - 1].code;
+    if (code == __atomic_load_n(&first_module, __ATOMIC_RELAXED))
+        return false;
+    if (is_shutdown(code))
+        return true;
+    __atomic_store_n(&first_module, code, __ATOMIC_RELAXED);
+    return false;
 }
 
 uint32_t python_code_id(uint64_t code)

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch.h"
+
 struct python_allocators;
 
 struct python_frame {
@@ -55,7 +57,7 @@ enum python_state {
 
 static inline enum python_state python_state(void)
 {
-    extern uint32_t python_state_found, python_suspended; /* atomic */
+    extern uint32_t python_state_found ARCH_NEAR, python_suspended ARCH_NEAR; /* atomic */
     if (__atomic_load_n(&python_suspended, __ATOMIC_RELAXED))
         return PYTHON_STATE_ABSENT;
     return (enum python_state)__atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE);
@@ -67,6 +69,13 @@ static inline bool python_active(void)
     return python_state() >= PYTHON_STATE_FOUND;
 }
 
+/* Whether one may be there, now or again: asked first where there is none most often. */
+static inline bool python_possible(void)
+{
+    extern uint32_t python_state_found ARCH_NEAR;
+    return __atomic_load_n(&python_state_found, __ATOMIC_ACQUIRE) >= PYTHON_STATE_FOUND;
+}
+
 /* A sentence for the report when an interpreter was found whose frames cannot be read, else NULL. Static. */
 const char *python_note(void);
 
@@ -76,6 +85,11 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
 
 /* The interpreter's functions for its allocators, if this thread holds its lock, else NULL. */
 const struct python_allocators *python_allocators_held(void);
+
+/* Whether the thread that began the program has come to its end, and waits in threading._shutdown() for the others: the
+ * interpreter does not call itself finalizing yet, nor need it be over soon. The threads are not stopped, so the answer may
+ * be a moment old, or be missed while that thread is at work. Some microseconds. */
+bool python_awaits_threads(void);
 
 /* Whether the interpreter is being finalized. May become false again when it is gone entirely. */
 bool python_finalizing(void);

@@ -317,6 +317,29 @@ uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code)
     return id;
 }
 
+/* Whether the str at `object` is `text`, or ends with it, without a fault where nothing is. */
+static bool text_ends(const struct python_runtime *runtime, uint64_t object, const char *text, bool whole)
+{
+    size_t size = strlen(text), header = runtime->layout.ascii_size;
+    uint64_t length = 0;
+    char end[32];
+    if (sys_peek(&length, (const void *)(object + PYTHON_UNICODE_LENGTH), sizeof(length)) != sizeof(length) ||
+        size > sizeof(end) || length < size || (whole && length != size))
+        return false;
+    return sys_peek(end, (const void *)(object + header + length - size), size) == (ssize_t)size &&
+           memcmp(end, text, size) == 0;
+}
+
+bool python_codes_named(const struct python_runtime *runtime, uint64_t code, const char *name, const char *file)
+{
+    uint64_t its_name, its_file, type;
+    const struct python_layout *layout = &runtime->layout;
+    return sys_peek(&type, (const void *)(code + PYTHON_OBJECT_TYPE), 8) == 8 && type == runtime->code_type &&
+           sys_peek(&its_name, (const void *)(code + layout->code_name), 8) == 8 &&
+           sys_peek(&its_file, (const void *)(code + layout->code_filename), 8) == 8 &&
+           text_ends(runtime, its_name, name, true) && text_ends(runtime, its_file, file, false);
+}
+
 void python_codes_forget(void)
 {
     if (sys_madvise(living, sizeof(living), MADV_DONTNEED) != 0)

@@ -27,6 +27,10 @@ bool python_codes_watch(const struct python_runtime *runtime);
  * definitions' store is full. */
 uint32_t python_codes_id(const struct python_runtime *runtime, uint64_t code);
 
+/* Whether the code object at `code`, which need not be one and may die meanwhile, is the function `name` of the module
+ * whose file's name is `file`. Both ASCII, of at most 32 bytes. Some system calls. */
+bool python_codes_named(const struct python_runtime *runtime, uint64_t code, const char *name, const char *file);
+
 /* Forgets all ids; to be called when the definitions' store was started anew, while no other thread uses
  * this. */
 void python_codes_forget(void);

@@ -43,25 +43,33 @@ static void fill_up(struct recalled *stack, const struct recall_start *start)
 }
 _Static_assert(RECALL_WORDS % RECALL_STEP == 0, "a full stack needs no filling up");
 
+/* The first place that is empty, or else one after the other. */
+static struct recalled *place_for(struct recall *recall, const struct recall_start *start)
+{
+    unsigned home = recall_home(start), way = 0;
+    while (way < RECALL_WAYS && recall->stacks[home ^ way].caller != 0)
+        way++;
+    if (way == RECALL_WAYS)
+        way = recall->next[home / RECALL_WAYS]++ % RECALL_WAYS;
+    return &recall->stacks[home ^ way];
+}
+
 void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,
                  bool whole, uint32_t node)
 {
-    uint64_t key = recall_key(start);
-    unsigned set = recall_set(key), way = recall->next[set]++ % RECALL_WAYS;
-    struct recalled *stack = &recall->stacks[set][way];
-    __atomic_store_n(&recall->keys[set][way], 0, __ATOMIC_RELEASE);
+    struct recalled *stack = place_for(recall, start);
+    __atomic_store_n(&stack->caller, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     stack->count = 0;
     if (!add_words(stack, frames, count, whole))
         return;
     fill_up(stack, start);
-    stack->caller = start->caller;
     stack->sp = start->sp;
     stack->bp = start->bp;
     stack->bp_matters = frames->flags & UNWIND_NEEDS_BP ? ~(uint64_t)0 : 0;
     stack->window = start->window;
     stack->python = start->python;
-    stack->generation = start->generation;
+    stack->modules = start->modules;
     stack->node = node;
-    __atomic_store_n(&recall->keys[set][way], key, __ATOMIC_RELEASE);
+    __atomic_store_n(&stack->caller, start->caller, __ATOMIC_RELEASE);
 }

@@ -7,7 +7,7 @@
  * See unwind.h for what may be read.
  *
  * Belongs to one capture at a time, as the unwinder beside it does. Async-signal-safe: a stack that is being put down has
- * no key, so that a handler that jumps away leaves nothing half done.
+ * no caller, so that a handler that jumps away leaves nothing half done.
  */
 #ifndef STRAY_STACK_RECALL_H
 #define STRAY_STACK_RECALL_H
@@ -20,10 +20,10 @@
 #include "record/index.h"
 #include "stack/unwind.h"
 
-#define RECALL_SETS  16u
-#define RECALL_WAYS  4u
-#define RECALL_STEP  4u   /* words compared at a time */
-#define RECALL_WORDS 160u /* a stack with more of them is not kept */
+#define RECALL_STACKS 64u
+#define RECALL_WAYS   4u   /* places that a stack may be kept at */
+#define RECALL_STEP   4u   /* words compared at a time */
+#define RECALL_WORDS  160u /* a stack with more of them is not kept */
 
 struct recall_word {
     const volatile uint64_t *at;
@@ -31,47 +31,41 @@ struct recall_word {
 };
 
 struct recalled {
-    uint64_t caller; /* the innermost return address */
+    uint64_t caller; /* the innermost return address; 0: nothing is kept here */
     uint64_t sp, bp; /* of the frame that it lies in */
     uint64_t bp_matters; /* all ones if it does */
     uint64_t window; /* by its number */
     uint64_t python; /* what identifies the Python frames */
-    uint32_t generation; /* of modules */
+    uint64_t modules; /* modules_now(): none is stale */
     uint32_t node;
-    size_t count; /* of words, a multiple of RECALL_STEP */
+    uint32_t count; /* of words, a multiple of RECALL_STEP */
     struct recall_word words[RECALL_WORDS];
-};
+} __attribute__((aligned(64))); /* what it begins with is in one line of the cache */
 
 /* Zeroed memory. */
 struct recall {
-    uint64_t keys[RECALL_SETS][RECALL_WAYS]; /* 0: nothing is kept there. Together, for most stacks are not found */
-    struct recalled stacks[RECALL_SETS][RECALL_WAYS];
-    uint8_t next[RECALL_SETS]; /* the way that is given up next */
+    struct recalled stacks[RECALL_STACKS];
+    uint8_t next[RECALL_STACKS / RECALL_WAYS]; /* the way that is given up next */
 };
 
 /* What a stack begins with. */
 struct recall_start {
-    uint64_t caller, sp, bp, window, python;
-    uint32_t generation;
+    uint64_t caller, sp, bp, window, python, modules;
 };
 
-/* Never 0. */
-static inline uint64_t recall_key(const struct recall_start *start)
+/* The place that is looked at first; the others differ from it in the last two bits. */
+static inline unsigned recall_home(const struct recall_start *start)
 {
-    return index_mix(start->caller ^ start->python, start->sp ^ start->window << 48) | 1;
+    return (unsigned)(((start->caller ^ start->python) + start->sp) * 0x9e3779b97f4a7c15u >> 58);
 }
+_Static_assert(RECALL_STACKS == 64 && RECALL_WAYS == 4, "recall_home() gives 6 bits");
 
-static inline unsigned recall_set(uint64_t key)
-{
-    return (unsigned)(key >> 60);
-}
-_Static_assert(RECALL_SETS == 16, "recall_set() gives 4 bits");
-
+/* One branch for all of it. */
 static inline bool recall_begins(const struct recalled *stack, const struct recall_start *start)
 {
-    return stack->caller == start->caller && stack->sp == start->sp && stack->window == start->window &&
-           stack->python == start->python && stack->generation == start->generation &&
-           ((stack->bp ^ start->bp) & stack->bp_matters) == 0;
+    return ((stack->caller ^ start->caller) | (stack->sp ^ start->sp) | (stack->window ^ start->window) |
+            (stack->python ^ start->python) | (stack->modules ^ start->modules) |
+            ((stack->bp ^ start->bp) & stack->bp_matters)) == 0;
 }
 
 static inline bool recall_holds(const struct recalled *stack)
@@ -84,16 +78,25 @@ static inline bool recall_holds(const struct recalled *stack)
     return true;
 }
 
+static inline bool recall_is(const struct recalled *stack, const struct recall_start *start)
+{
+    return __builtin_expect(recall_begins(stack, start) && recall_holds(stack), 1);
+}
+
 /* The node of the stack that begins so; 0: not known. */
+static inline uint32_t recall_find_at_home(const struct recall *recall, const struct recall_start *start)
+{
+    const struct recalled *stack = &recall->stacks[recall_home(start)];
+    return recall_is(stack, start) ? stack->node : 0;
+}
+
+/* The same, wherever it may be kept. */
 static inline uint32_t recall_find(const struct recall *recall, const struct recall_start *start)
 {
-    uint64_t key = recall_key(start);
-    unsigned set = recall_set(key);
-    for (unsigned way = 0; way < RECALL_WAYS; way++) {
-        const struct recalled *stack = &recall->stacks[set][way];
-        if (recall->keys[set][way] == key && recall_begins(stack, start) && recall_holds(stack))
-            return stack->node;
-    }
+    unsigned home = recall_home(start);
+    for (unsigned way = 0; way < RECALL_WAYS; way++)
+        if (recall_is(&recall->stacks[home ^ way], start))
+            return recall->stacks[home ^ way].node;
     return 0;
 }
 

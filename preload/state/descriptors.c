@@ -18,9 +18,12 @@
 
 #define DESCRIPTORS_MAX 65536
 #define USES_MAX        0xffffffu
-#define INODE           (UINT64_C(1) << 63) /* marks an identity that is no cookie */
+#define TURN_SHIFT      48                  /* an identity is that of one turn of its row */
+#define INODE           (UINT64_C(1) << 47) /* marks one that is no cookie */
+#define IDENTITY_BITS   (INODE - 1)
 #define TCP_ESTABLISHED 1 /* of tcpi_state; <netinet/tcp.h> does not go with <linux/tcp.h> */
 #define TCP_CLOSE_WAIT  8
+#define TICKS_PER_SECOND 250 /* of the kernel, in which it tells how long a connection was idle */
 #define IDLE_MAX        0xffffffffffu /* microseconds */
 
 static struct descriptor *table; /* DESCRIPTORS_MAX rows, most of them never touched */
@@ -67,20 +70,40 @@ bool descriptors_is_socket(int fd)
 }
 
 /* Device and inode. Epolls and their like share one, and can be told from files and sockets only. */
-static uint64_t inode_of(const struct stat *status)
-{
-    return index_mix(status->st_dev, status->st_ino) | INODE;
-}
-
-static uint64_t read_inode(int fd)
+static int read_inode(int fd, uint64_t *ret_identity)
 {
     struct stat status;
-    return sys_fstat(fd, &status) == 0 ? inode_of(&status) : 0;
+    int result = sys_fstat(fd, &status);
+    if (result == 0)
+        *ret_identity = (index_mix(status.st_dev, status.st_ino) & IDENTITY_BITS) | INODE;
+    return result;
 }
 
-static uint64_t read_identity(int fd, uint8_t resource)
+static int read_socket(int fd, uint64_t *ret_identity)
 {
-    return resource == STRAY_FILE ? read_inode(fd) : read_cookie(fd);
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    int result = sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (result == 0)
+        *ret_identity = cookie & IDENTITY_BITS;
+    return result;
+}
+
+/* Who a descriptor is that was opened as a `resource`. 0, or a negative errno. */
+static int read_identity(int fd, uint8_t resource, uint64_t *ret_identity)
+{
+    *ret_identity = 0;
+    return resource == STRAY_FILE ? read_inode(fd, ret_identity) : read_socket(fd, ret_identity);
+}
+
+static uint64_t of_turn(uint16_t turn, uint64_t identity)
+{
+    return (uint64_t)turn << TURN_SHIFT | identity;
+}
+
+static uint64_t without_turn(uint64_t identity)
+{
+    return identity & (IDENTITY_BITS | INODE);
 }
 
 static void raise_highest(int fd)
@@ -95,12 +118,16 @@ bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoi
     struct descriptor *descriptor = descriptors_at(fd);
     if (!descriptor)
         return false;
-    descriptor->identity = read_identity(fd, resource);
+    struct descriptor next = {.resource = resource, .turn = (uint16_t)(descriptor->turn + 1)};
+    uint64_t identity = 0; /* of sockets, most of which are closed before anybody asks: read by the first sample */
+    if (resource == STRAY_FILE)
+        read_inode(fd, &identity);
+    __atomic_store_n(&descriptor->identity, of_turn(next.turn, identity), __ATOMIC_RELAXED);
+    descriptor->made = clock_before();
     descriptor->uses = descriptor->told = 0;
     descriptor->accepted = descriptor->shut = false;
     descriptor->phase = phase;
     descriptor->endpoint = endpoint;
-    struct descriptor next = {.resource = resource, .turn = (uint16_t)(descriptor->turn + 1)};
     __atomic_store_n(&descriptor->word, next.word, __ATOMIC_RELEASE);
     raise_highest(fd);
     return true;
@@ -167,51 +194,61 @@ static void report_use(int fd, struct descriptor *descriptor)
     emit_at(now, STRAY_USED, descriptor->resource, 0, (uint64_t)fd, count << 40 | (idle < IDLE_MAX ? idle : IDLE_MAX), 0);
 }
 
-void descriptors_report(int fd)
+static void report(int fd, struct descriptor *descriptor)
 {
-    struct descriptor *descriptor = descriptors_tracked(fd);
-    if (!descriptor)
-        return;
     report_use(fd, descriptor);
     if (descriptor->resource == STRAY_CONNECTION && descriptor->phase == PHASE_CONNECTED)
         report_state(fd, descriptor);
 }
 
-/* A close that no hook saw leaves the number closed, or another socket or file under it. */
-static bool is_same(int fd, const struct descriptor *descriptor)
+/* How many segments a connection has sent in less than the kernel measures is no news where the calls are counted, and to ask
+ * for it costs as much as all else about the close. */
+void descriptors_closing(int fd, struct descriptor *descriptor)
 {
-    struct stat status;
-    uint64_t cookie = 0;
-    socklen_t length = sizeof(cookie);
-    if (descriptor->identity == 0)
-        return sys_fcntl(fd, F_GETFD, 0) != -EBADF;
-    int result = descriptor->identity & INODE ? sys_fstat(fd, &status)
-                                              : sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    if (clock_before() - descriptor->made < clock_ticks_per_second / TICKS_PER_SECOND)
+        report_use(fd, descriptor);
+    else
+        report(fd, descriptor);
+}
+
+/* Whether what was opened as a `resource` and is known as `known` (0: not yet) is still there. A close that no hook saw leaves
+ * the number closed, or another socket or file under it. *ret_identity: of what is there; 0: not told. */
+static bool is_same(int fd, uint8_t resource, uint64_t known, uint64_t *ret_identity)
+{
+    int result = read_identity(fd, resource, ret_identity);
     if (result != 0) /* a seccomp filter may refuse to tell */
         return result != -EBADF && result != -ENOTSOCK;
-    return (descriptor->identity & INODE ? inode_of(&status) : cookie) == descriptor->identity;
+    return without_turn(known) == 0 || without_turn(known) == *ret_identity;
 }
 
 bool descriptors_restore(int fd, const struct descriptor *row)
 {
+    uint64_t identity;
     struct descriptor *descriptor = descriptors_at(fd);
-    if (!descriptor || !is_same(fd, row))
+    if (!descriptor || !is_same(fd, row->resource, row->identity, &identity))
         return false;
     *descriptor = *row;
     return true;
 }
 
 /* Another thread may be opening the number meanwhile: then either the row is its own by the time of the exchange, and stays,
- * or its event is stamped after `time`. */
+ * or its event is stamped after `time`; and what was read of its predecessor is not put into the row. */
 static void reconcile(int fd, struct descriptor *descriptor)
 {
     struct descriptor seen = {.word = __atomic_load_n(&descriptor->word, __ATOMIC_ACQUIRE)};
-    uint64_t time = clock_after();
+    uint64_t known = __atomic_load_n(&descriptor->identity, __ATOMIC_RELAXED), identity, time = clock_after();
     struct descriptor gone = {.turn = seen.turn};
-    if (seen.resource == 0 || is_same(fd, descriptor) ||
-        !__atomic_compare_exchange_n(&descriptor->word, &seen.word, gone.word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (seen.resource == 0)
         return;
-    emit_at(time, STRAY_RECONCILED, seen.resource, 0, (uint64_t)fd, 0, 0);
+    if (is_same(fd, seen.resource, known, &identity)) {
+        uint64_t unknown = of_turn(seen.turn, 0);
+        if (known == unknown)
+            __atomic_compare_exchange_n(&descriptor->identity, &unknown, of_turn(seen.turn, identity), false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED);
+        return;
+    }
+    if (__atomic_compare_exchange_n(&descriptor->word, &seen.word, gone.word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        emit_at(time, STRAY_RECONCILED, seen.resource, 0, (uint64_t)fd, 0, 0);
 }
 
 void descriptors_sample(void)
@@ -223,7 +260,7 @@ void descriptors_sample(void)
             continue;
         reconcile(fd, descriptor);
         descriptors_settle(fd);
-        descriptors_report(fd);
+        report(fd, descriptor);
     }
 }
 

@@ -16,7 +16,9 @@ enum descriptor_phase { PHASE_PLAIN, PHASE_CONNECTING, PHASE_CONNECTED };
 enum descriptor_side { SIDE_NO_SOCKET, SIDE_UNCONNECTED, SIDE_CLIENT, SIDE_SERVER };
 
 struct descriptor {
-    uint64_t identity; /* SO_COOKIE of a socket; of others device and inode, with the high bit set; 0: unknown */
+    uint64_t identity; /* by its bits from below: 47 of a socket's SO_COOKIE, or of others of device and inode; 1, set for
+                        * others; 16 of the turn. Those of a socket are 0 until the first sample */
+    uint64_t made;     /* event time */
     uint64_t last_use; /* event time; counts if uses > 0 */
     uint32_t uses;     /* how often it was read from or written to */
     uint32_t told;     /* ... as the trace says so far */
@@ -47,14 +49,15 @@ bool descriptors_is_socket(int fd);
 /* Gives back a row that was taken away for a close, if what it was about is still open. */
 bool descriptors_restore(int fd, const struct descriptor *row);
 
-/* Notes a new descriptor (its identity is read). To be called before its event is stamped: an earlier owner of the number that
+/* Notes a new descriptor. To be called before its event is stamped: an earlier owner of the number that
  * went unseen may be found gone until then. False: its number is beyond the table, and it is not to be recorded. */
 bool descriptors_opened(int fd, uint8_t resource, uint8_t phase, uint32_t endpoint);
 
 /* Finds out whether a connect under way has succeeded, without taking the pending error from the program. */
 void descriptors_settle(int fd);
-/* Emits the state of a connection, and how often any socket was used if that has changed. */
-void descriptors_report(int fd);
+/* Before a close: emits the state of a connection, if it is not too young to have one, and how often any socket was used if
+ * that has changed. */
+void descriptors_closing(int fd, struct descriptor *descriptor);
 /* Settles, reconciles and reports every tracked descriptor. */
 void descriptors_sample(void);
 /* Emits what an exec that succeeds will close. */

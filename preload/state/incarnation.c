@@ -13,13 +13,17 @@
 #include "record/file.h"
 #include "record/index.h"
 #include "record/lane.h"
+#include "record/nodes.h"
 #include "record/spool.h"
+#include "record/sums.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "stack/python.h"
 #include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/foreign.h"
+#include "state/heap_samples.h"
 #include "state/python_samples.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
@@ -44,7 +48,7 @@ static struct {
     uint8_t id[16], parent_id[16];
     int status;
     uint64_t losses_told;
-    uint32_t ending, ended, starting;
+    uint32_t ending, ended, starting, awaited;
     uint32_t executing; /* threads that are about to execute a program */
     bool traced;
 } process;
@@ -52,6 +56,20 @@ static struct {
 bool incarnation_is_self(void)
 {
     return sys_getpid() == process.pid;
+}
+
+static bool shares_memory;
+
+bool incarnation_seems_self(void)
+{
+    if (__builtin_expect(thread_self.flags & THREAD_VFORKED, 0))
+        return false;
+    return __builtin_expect(!__atomic_load_n(&shares_memory, __ATOMIC_RELAXED), 1) || incarnation_is_self();
+}
+
+void incarnation_shares_memory(void)
+{
+    __atomic_store_n(&shares_memory, true, __ATOMIC_RELAXED);
 }
 
 static void make_id(uint8_t id[16])
@@ -84,6 +102,7 @@ static struct stray_file_header describe_file(uint32_t origin)
     struct stray_file_header header = {
         .magic = STRAY_TRACE_MAGIC,
         .header_size = sizeof(header),
+        .incompat_flags = STRAY_INCOMPAT_GROUPED,
         .pid = (uint32_t)process.pid,
         .parent_pid = (uint32_t)process.parent_pid,
         .origin = origin,
@@ -147,11 +166,13 @@ static void define_options(void)
 {
     for (unsigned i = 0; settings_variable(i); i++)
         defs_string(STRAY_DEF_OPTION, settings_variable(i));
+    heap_samples_define();
 }
 
 static uint32_t open_bits(void)
 {
-    return GATE_KNOWN | GATE_TRACED | (settings.heap ? GATE_HEAP : 0);
+    return GATE_KNOWN | GATE_TRACED | (settings.sample ? GATE_SAMPLED : settings.heap ? GATE_HEAP : 0) |
+           (clock_is_ticks ? 0 : GATE_CALL);
 }
 
 /* A program that this very process executed, or that another one spawned? */
@@ -245,7 +266,7 @@ static void tell_successors(void)
 static bool start(uint32_t origin)
 {
     make_id(process.id);
-    process.ending = process.ended = process.executing = 0;
+    process.ending = process.ended = process.executing = process.awaited = 0;
     process.losses_told = 0;
     process.status = 0;
     if (!open_files(origin))
@@ -279,14 +300,17 @@ static void forget_parent(void)
     file_forget();
     spool_forget();
     index_forget();
+    nodes_forget();
     defs_forget();
     capture_forget();
     encode_forget();
     young_forget();
+    sums_forget();
     tempfiles_forget();
     children_forget();
     threads_forget();
     python_samples_forget();
+    heap_samples_forget();
     __builtin_memcpy(process.parent_id, process.id, sizeof(process.id));
     process.parent_pid = process.pid;
     process.pid = sys_getpid();
@@ -320,6 +344,8 @@ static void begin_program(char **environment)
     process.parent_pid = sys_getppid();
     tempfiles_init(environment);
     bool wanted = settings_read(environment) && make_gate() && command_find_folder();
+    heap_samples_init();
+    python_samples_init();
     bool started = wanted && start(origin_of_program());
     gate_leave(flags);
     if (!started) {
@@ -416,8 +442,15 @@ void incarnation_end_begins(unsigned ending)
         young_stop();
         sample_force();
         emit_system(STRAY_END_BEGINS, 0, ending);
-        sample_more(); /* which takes a while, in which the service does nothing */
+        sample_last(); /* which may take a while, in which the service does nothing */
     }
+}
+
+void incarnation_thread_ends(void)
+{
+    if (!__atomic_load_n(&process.awaited, __ATOMIC_RELAXED) && !__atomic_load_n(&process.ending, __ATOMIC_RELAXED) &&
+        python_awaits_threads() && !__atomic_exchange_n(&process.awaited, 1, __ATOMIC_RELAXED))
+        emit_system(STRAY_END_AWAITED, 0, STRAY_ENDING_PYTHON);
 }
 
 /* The spool knows them, but it goes. */
@@ -486,7 +519,7 @@ void incarnation_before_exec(void)
     sample_force();
     tell_losses();
     emit_system(STRAY_EXEC, 0, 0);
-    sample_more();
+    sample_last();
     descriptors_before_exec();
     __atomic_fetch_add(&process.executing, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(gate_word, GATE_LATE, __ATOMIC_SEQ_CST);

@@ -10,11 +10,18 @@
 #include "sys.h"
 #include "text.h"
 
-/* Whether the caller runs in the traced process itself, and not in a vfork child that shares its memory. */
+/* Whether the caller runs in the traced process itself, and not in a child that shares its memory. The kernel is asked. */
 bool incarnation_is_self(void);
+/* The same by what is known of this thread, for what is done often: it asks the kernel only where such a child may be running
+ * that is not told by its flag. To be asked once the gate was found open. */
+bool incarnation_seems_self(void);
+/* From now on, children may run in this memory that were not made by vfork(). */
+void incarnation_shares_memory(void);
 
 /* From now on, what is released is not the service's own doing. The first call counts. `ending`: enum stray_ending. */
 void incarnation_end_begins(unsigned ending);
+/* A thread is about to be recorded as ended: what waits for it may be the program's end. */
+void incarnation_thread_ends(void);
 /* The last words: everything is written out and the spool removed; what still happens is written through. */
 void incarnation_end(unsigned ending, int status);
 /* The same for a process that goes on, but untraced and without any system call of ours, and so do its children. `note`

@@ -56,6 +56,13 @@ static const char *number_at(const char *at, uint64_t *ret_number)
     return at;
 }
 
+/* Whether it is of this library: what is mapped of its file, and its zeroed data. */
+static bool is_own(uint64_t address)
+{
+    extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
+    return address >= (uint64_t)(uintptr_t)__ehdr_start && address < (uint64_t)(uintptr_t)_end;
+}
+
 /* The spool is known by the end of its name. */
 static bool is_spool(uint64_t tail)
 {
@@ -164,7 +171,9 @@ static uint8_t part_of_unnamed(const struct map *map, const struct map *below)
 static void end_map(struct reading *reading)
 {
     struct map *map = &reading->map;
-    if (!map->named)
+    if (is_own(map->start))
+        map->part = STRAY_PART_TRACER;
+    else if (!map->named)
         map->part = part_of_unnamed(map, &reading->last);
     if (map->part == STRAY_PART_ANONYMOUS && is_stack(map, &reading->last))
         tell_stack(reading, map);
@@ -270,6 +279,11 @@ void parts_tell(void)
     uint64_t time = now();
     schedule(time, time - begun);
     __atomic_store_n(&state.busy_since, 0, __ATOMIC_RELEASE);
+}
+
+bool parts_fresh(void)
+{
+    return now() - state.begun < GAP_MIN;
 }
 
 bool parts_due(void)

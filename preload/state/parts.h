@@ -15,6 +15,8 @@
 void parts_tell(void);
 /* Whether it is time to: after an eighth of the time so far, at least 1 s and at most 60 s; less often where it takes long. */
 bool parts_due(void);
+/* Whether what was told at the beginning is less than a second old, and all there is. */
+bool parts_fresh(void);
 /* A new process, or a new trace. */
 void parts_begin(void);
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which of Python's small objects are recorded. In the default mode these are samples: as if points lay on the line of all
- * bytes that a thread asks for, at random and PYTHON_SAMPLES_MEAN apart in the mean, an object is recorded if a point hits
- * it. One of `size` bytes is hit with the probability 1 - exp(-size / mean), and so stands for the reciprocal, its weight.
+ * Which of Python's small objects are recorded. In the default mode these are samples: 16 KiB apart, or as far as those of the
+ * heap, if that is farther.
  *
- * A table holds the addresses of living samples. Whether an address may be among them is asked at each release, so a count
- * of those with the same low bits comes before it. And a bit for each page tells where the small-object allocator has handed
- * out anything: what it is asked to release or resize may be a big block, which is not its own but malloc's.
+ * A bit for each page tells where the small-object allocator has handed out anything: what it is asked to release or resize
+ * may be a big block, which is not its own but malloc's.
  *
- * All is static or mapped once, lock-free, and private: a forked child begins with an empty table. Thread and signal safe.
+ * All is static, lock-free and private. Thread and signal safe.
  */
 #ifndef STRAY_PRELOAD_PYTHON_SAMPLES_H
 #define STRAY_PRELOAD_PYTHON_SAMPLES_H
@@ -17,16 +15,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PYTHON_SAMPLES_MEAN   16384 /* bytes */
-#define PYTHON_SAMPLES_COUNTS (1u << 18)
-#define PYTHON_SAMPLES_PAGES  (1u << 20)
+#include "state/samples.h"
+
+#define PYTHON_SAMPLES_PAGES (1u << 20)
 
 /* Whether the interpreter's allocators are to be looked at: not hooked yet, or not looked at since the last sample. */
 extern uint32_t python_samples_due;
 /* Asks for a look, unless Python's memory is left out. */
 static inline void python_samples_look(void);
 
-extern uint8_t python_samples_counts[PYTHON_SAMPLES_COUNTS];
+extern uint8_t python_samples_counts[SAMPLES_COUNTS];
+extern const struct samples python_samples; /* with these counts */
 extern uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
 /* ---- pages ---- */
@@ -46,25 +45,14 @@ static inline bool python_samples_marked(const void *block)
 
 /* ---- samples ---- */
 
-/* Bytes from here to the next point; a thread's first call seeds its generator. */
-int64_t python_samples_draw(void);
-/* Whether the calling thread has drawn before. */
-bool python_samples_drawn(void);
+extern double python_samples_mean;
+extern __thread struct samples_line python_samples_line; /* where all are recorded nothing is ever left */
 
 /* How many objects one sample of `size` bytes (1 to 512) stands for, in sixteenths. */
 uint64_t python_samples_weight(size_t size);
 
-/* False: the table has no room where it would have to stand. */
-bool python_samples_add(const void *block);
-/* Takes it out. False: it was not in. */
-bool python_samples_remove(const void *block);
-
-static inline bool python_samples_may_have(const void *block)
-{
-    return __atomic_load_n(&python_samples_counts[(uintptr_t)block >> 4 & (PYTHON_SAMPLES_COUNTS - 1)],
-                           __ATOMIC_RELAXED) != 0;
-}
-
+/* As the settings say, when the program begins. */
+void python_samples_init(void);
 /* In a forked child: what its parent recorded is not in the child's trace. */
 void python_samples_forget(void);
 

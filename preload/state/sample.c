@@ -14,6 +14,8 @@
 #include "sys.h"
 #include "text.h"
 
+#define CHANGE_MIN (64 * STRAY_PAGE) /* of resident memory, that is told in parts */
+
 static uint64_t interval_ticks(void)
 {
     return (uint64_t)((unsigned __int128)settings.interval_ns * clock_ticks_per_second / 1000000000u);
@@ -43,10 +45,12 @@ static void emit_clock(void)
     emit_at(time, STRAY_CLOCK_PAIR, 0, 0, monotonic, sys_nanoseconds(CLOCK_REALTIME), 0);
 }
 
+static uint64_t first_resident, last_resident;
+
 void sample_force(void)
 {
     emit_clock();
-    uint64_t resident = resident_bytes();
+    uint64_t resident = last_resident = resident_bytes();
     if (resident > 0)
         emit_system(STRAY_MEMORY, resident, index_bytes());
     descriptors_sample();
@@ -59,6 +63,17 @@ void sample_more(void)
 {
     limits_tell();
     parts_tell();
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+void sample_last(void)
+{
+    if (!parts_fresh() || distance(first_resident, last_resident) >= CHANGE_MIN)
+        sample_more();
 }
 
 /* Of the threads that find a sample due, one takes it; a vfork child sees descriptors and children of its own. */
@@ -81,6 +96,7 @@ void sample_init(void)
     parts_begin();
     sample_more();
     sample_force();
+    first_resident = last_resident;
 }
 
 void sample_stop(void)

@@ -14,5 +14,7 @@ void sample_stop(void);
 void sample_force(void);
 /* The rest, which takes longer: limits, and the parts of memory. */
 void sample_more(void);
+/* The same after the last sample, unless hardly any time has passed and hardly any memory has come since the first. */
+void sample_last(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "record/emit.h"
 #include "record/spool.h"
+#include "state/incarnation.h"
 #include "sys.h"
 
 #define BIRTHS 4096 /* threads that were created and have not begun yet */
@@ -134,6 +135,7 @@ void threads_end(void)
     thread_self.flags = 0; /* a cancellation may have left something of the tracer's half done */
     if (!gate_open(GATE_TRACED) || thread_self.number == 0)
         return;
+    incarnation_thread_ends();
     uint64_t time = clock_before();
     uint32_t before = __atomic_fetch_or(&thread_self.fate, FATE_ENDED, __ATOMIC_ACQ_REL);
     emit_at(time, before & FATE_DETACHED ? STRAY_CLOSE : STRAY_EXITED, STRAY_THREAD, STRAY_HOOK_NONE, thread_self.tid,

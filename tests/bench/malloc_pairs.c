@@ -89,7 +89,7 @@ static __attribute__((noinline)) double churn_here(long self)
 {
     double start = now();
     churn(self);
-    return (now() - start) / (double)pairs;
+    return (now() - start) / (double)(pairs > 0 ? pairs : 1);
 }
 
 static __attribute__((noinline)) double descend(long left, long self)
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (!strcmp(argc > 4 ? argv[4] : "young", kinds[i].name))
             churn = kinds[i].churn;
-    if (threads < 1 || threads > THREADS || pairs < 1 || !churn)
+    if (threads < 1 || threads > THREADS || pairs < 0 || !churn)
         return 2;
     for (long i = 0; i < threads; i++) {
         jobs[i].number = i;

@@ -32,6 +32,13 @@ def test_never_waited_for(stray, target, count, severity):
     assert report.find("by_fork") == []
 
 
+def test_never_closed_streams(stray, target):
+    """libc does not tell the pids of the children behind popen()."""
+    report = own(stray, stray.run([target("target_children"), "leaves_streams", 12]).ok())
+    finding = report.finding("piped", "child", "unreaped")
+    assert (finding["count"], finding["severity"]) == (12, "error")
+
+
 PYTHON_CHILDREN = """
 import os, subprocess, sys, time
 forgotten = []

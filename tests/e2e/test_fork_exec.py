@@ -37,6 +37,11 @@ def linked(report, root, count):
         assert process["pid"] == root or process["parent_pid"] in pids, process
 
 
+def test_children_in_this_memory(stray, target):
+    """Their descriptors are their own, though nothing in memory tells them from their parent."""
+    stray.run([target("target_borrowed")]).ok().check()
+
+
 def test_forks(stray, target):
     result = stray.run([target("target_process"), "forks"]).ok().check()
     report = result.report()
@@ -156,6 +161,22 @@ def test_lineage(stray):
     assert descent(result) == sorted([
         (), env, python, shell, shell + (("true", START),), shell, shell + (("echo", START),),
         child, inner, inner + (("true", START),), python + (("true", START),)])
+
+
+OWN_ENVIRONMENT = """
+export A=1
+/bin/true
+echo "$(export A=2; /bin/true; echo $A)"
+echo "$(export A=3; (export A=4; /bin/true; echo $A))"
+"""
+
+
+def test_environment_is_the_programs(stray):
+    """A shell frees the entries of an environment of its own, in forked children, too."""
+    result = stray.run(["bash", "-c", OWN_ENVIRONMENT]).ok()
+    assert result.stdout.split() == ["2", "4"], result.stderr
+    true = [path for path in descent(result) if path and path[-1] == ("true", EXEC)]
+    assert sorted(map(len, true)) == [2, 3, 4], descent(result)
 
 
 def test_shells_free_their_environment(stray):

@@ -170,7 +170,7 @@ def run_memcached(stray, place, traced):
 
 # PostgreSQL keeps relation files open, up to max_files_per_process, and closes the least used: a cache whose growth is over
 # only after more than these seconds. Its checkpointer uses each once.
-WRONGLY_LOUD = {run_postgres: {("leaked", "file", "BasicOpenFilePerm")}}
+WRONGLY_LOUD = {run_postgres: {("leaked", "file", "BasicOpenFilePerm")}}  # its cache of open files, in processes of milliseconds
 
 
 @pytest.mark.parametrize("run", [run_postgres, run_nginx, run_redis, run_memcached], ids=lambda run: run.__name__[4:])

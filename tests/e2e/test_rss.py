@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where resident memory went, to the part; what the allocator keeps; and when limits will be reached."""
 import json
+import pathlib
 
 import pytest
 
-from conftest import PYTHON, SOURCES
+from conftest import PYTHON, SOURCES, bare
 
 MIB = 1 << 20
 SLACK = 3 * MIB  # arenas are made in steps, libraries are touched as they are used
@@ -134,6 +135,43 @@ def test_memory_runs_out(results):
     assert forecast["rate_per_hour"]["estimate"] == pytest.approx(evidence["bytes_per_hour"], rel=1e-6)
 
 
+def group_file(line):
+    """Where the kernel shows the limit of a line of /proc/self/cgroup; None: that hierarchy knows no memory."""
+    _, controllers, group = line.split(":", 2)
+    group = group.strip().rstrip("/")
+    if controllers == "":
+        return f"/sys/fs/cgroup{group}/memory.max"
+    return f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes" if controllers == "memory" else None
+
+
+def limits_of_control_groups(stray, target, own_mounts, above):
+    """The files stand where the kernel would have them for this very process, in a namespace of its own: to make a real group the
+    machine's would have to be changed. What is asked is whether they are found and read, from the group upwards."""
+    trace = stray.new_folder()
+    lines = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+    file = next(path for path in map(group_file, lines) if path)
+    own, name = pathlib.Path(file).parent, pathlib.Path(file).name
+    roots = ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+    parent = own.parent if above and str(own) not in roots else own
+    script = """mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p "$1" "$2" && echo max > "$1/$3" && echo 1073741824 > "$2/$3" || exit 99
+                shift 3; exec "$@" """
+    done = bare([*own_mounts, "sh", "-c", script, "sh", own, parent, name,
+                 *stray.command(trace, [target("target_resident"), "leaks"])])
+    assert done.returncode == 0, done.stderr
+    forecast = only(stray.report(trace), "memory")
+    assert forecast["limit"] == 1 << 30
+    assert "memory runs out in about" in stray.call("report", trace).stdout.splitlines()[2]
+
+
+# Plain containers allow neither way to mount.
+for own_mounts in (["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mount"]):
+    if bare([*own_mounts, "mount", "-t", "tmpfs", "tmpfs", "/sys/fs/cgroup"]).returncode == 0:
+        @pytest.mark.parametrize("above", [False, True], ids=["own", "above"])
+        def test_memory_runs_out_by_a_control_group(stray, target, above, own_mounts=own_mounts):
+            limits_of_control_groups(stray, target, own_mounts, above)
+        break
+
+
 def test_nothing_is_foretold_of_what_does_not_leak(results):
     assert not results["retains"].report("--limit", "memory=400M").json["forecasts"]
 
@@ -142,3 +180,56 @@ def test_nothing_is_foretold_of_what_does_not_leak(results):
 def test_limits_that_are_none(stray, results, limit):
     done = stray.call("report", results["pool"].trace, "--limit", limit)
     assert done.returncode == 2 and done.stderr.startswith("stray: --limit ")
+
+
+# ---- the tracer's own ----
+
+KIB = 1024
+LANE = 68 * KIB  # of the spool; each thread has one
+ARENAS = 64 * MIB  # libc's begin at multiples of it, and are not reserved either
+
+
+def taken(path):
+    """Resident bytes of the tracer's mappings as the kernel tells them: of its spool, its library, and what it mapped."""
+    parts, name, end, own = {"spool": 0, "library": 0, "mapped": 0}, None, 0, False
+    for line in path.read_text().splitlines():
+        word, value = line.split()[:2]
+        if not word.endswith(":"):
+            before = end
+            begin, end = (int(number, 16) for number in word.split("-"))
+            file = " ".join(line.split()[5:])
+            own = "libstray.so" in file or (not file and own and begin == before)
+            if file.endswith(".spool"):
+                name = "spool"
+            else:
+                name = "library" if own else None if file or begin % ARENAS == 0 else "mapped"
+        elif word == "Rss:":
+            resident = int(value) * KIB
+        elif word == "VmFlags:" and name and (name != "mapped" or "nr" in line.split()):
+            parts[name] += resident
+    return parts
+
+
+@pytest.fixture(scope="module", params=[1, 8, 64])
+def footprint(request, stray, target, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footprint")
+    result = stray.run([target("target_footprint"), folder, request.param]).ok()
+    return request.param, result, {name: taken(folder / name) for name in ("start", "end", "child")}
+
+
+def test_each_page_of_the_spool_is_resident_once(footprint):
+    threads, _, parts = footprint
+    assert 0 < parts["end"]["spool"] < MIB // 2 + (threads + 1) * LANE
+
+
+def test_the_report_says_what_the_tracer_took(footprint):
+    _, result, parts = footprint
+    parent = result.tool.report(result.files(result.pid)[0])
+    grown = sum(parts["end"].values()) - sum(parts["start"].values())
+    assert abs(parent.json["memory"]["parts"]["tracer"] - grown) < MIB
+
+
+def test_a_forked_child_begins_anew(footprint):
+    """What its parent knew is given back, and not overwritten."""
+    _, _, parts = footprint
+    assert sum(parts["child"].values()) < 2 * MIB

@@ -19,7 +19,7 @@ SERVICE = SOURCES / "service"
 class Run:
     """The service, traced, driven and stopped by a signal."""
 
-    def __init__(self, stray, postgres, redis, stop):
+    def __init__(self, stray, postgres, redis, stop, options=()):
         self.canary = "canary-" + uuid.uuid4().hex
         self.signing_key = uuid.uuid4().hex
         port = shell("free_port")
@@ -27,7 +27,7 @@ class Run:
         command = [PYTHON, "-m", "uvicorn", "app:app", "--app-dir", SERVICE, "--host", "127.0.0.1", "--port", port, "--no-access-log"]
         log = stray.folder / f"service-{port}.log"
         with open(log, "wb") as output:
-            service = stray.start(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            service = stray.start(command, options=options, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             driven = bare([PYTHON, SERVICE / "drive.py", port, "--canary", self.canary], env=env)
             assert driven.returncode == 0, driven.stderr + log.read_text()
@@ -56,7 +56,12 @@ def killed(stray, postgres, redis):
     return Run(stray, postgres, redis, signal.SIGKILL)
 
 
-@pytest.fixture(params=["stopped", "killed"])
+@pytest.fixture(scope="module")
+def sampled(stray, postgres, redis):
+    return Run(stray, postgres, redis, signal.SIGTERM, ["--sample", "512K"])
+
+
+@pytest.fixture(params=["stopped", "killed", "sampled"])
 def run(request):
     return request.getfixturevalue(request.param)
 

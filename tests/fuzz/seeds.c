@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* seeds FOLDER: fills FOLDER/reader and FOLDER/events with inputs to begin with. */
+/* seeds FOLDER: fills FOLDER/reader, FOLDER/events and FOLDER/columns with inputs to begin with. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "record/columns.h"
 #include "sample.h"
 
 static char base[512];
@@ -83,6 +84,47 @@ static void save_events(void)
     }
 }
 
+/* The head that fuzz_columns.c expects, before what is at `plain`. */
+static void save_columns(const char *name, bool nodes, uint16_t count, uint64_t first, uint64_t last, const uint8_t *plain,
+                         size_t size)
+{
+    static uint8_t seed[19 + COLUMNS_BYTES_MAX];
+    seed[0] = nodes;
+    memcpy(seed + 1, &count, 2);
+    memcpy(seed + 3, &first, 8);
+    memcpy(seed + 11, &last, 8);
+    memcpy(seed + 19, plain, size);
+    save("columns", name, seed, 19 + size);
+}
+
+static void save_grouped(void)
+{
+    static struct columns columns;
+    static uint8_t plain[COLUMNS_BYTES_MAX];
+    struct stray_event events[40];
+    struct stray_node nodes[40];
+    for (uint32_t i = 0; i < 40; i++) {
+        events[i] = (struct stray_event){.time = 1000 + i * 3 % 50,
+                                         .handle = i % 4 ? i * 4096 : (uint64_t)i << 56 | i,
+                                         .value = i * i,
+                                         .stack = i % 7,
+                                         .hook = (uint16_t)(i % 9),
+                                         .action = i % 4 ? 1 + i % 5 : STRAY_ELIDED,
+                                         .resource = 1};
+        nodes[i] = (struct stray_node){.value = 0x401000 + i * 7 % 50, .parent = i, .kind = STRAY_NODE_NATIVE};
+    }
+    for (uint16_t count = 0; count <= 40; count += 10) {
+        struct stray_frame_header header = {0};
+        char name[32];
+        uint8_t *end = columns_of_events(&columns, events, count, count / 20, &header, plain);
+        snprintf(name, sizeof(name), "events-%u", count);
+        save_columns(name, false, count, header.first_time, header.last_time, plain, (size_t)(end - plain));
+        end = columns_of_nodes(&columns, nodes, count, 1, plain);
+        snprintf(name, sizeof(name), "nodes-%u", count);
+        save_columns(name, true, count, 1, 0, plain, (size_t)(end - plain));
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -95,7 +137,9 @@ int main(int argc, char **argv)
     save_trace("whole", sample_trace(), false);
     save_trace("unfinished", sample_unfinished(), true);
     save_trace("tiny", sample_tiny(), false);
+    save_trace("grouped", sample_grouped(), false);
     save_trace("raw", raw_sample(), false);
     save_events();
+    save_grouped();
     return 0;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Precision and recall of "leaked", on a set of worlds that the rules were tuned on and on one held out:
- * other rates, sizes, fills, times to live, load shapes and seeds. Fails below 1.00 and 0.95.
+ * Precision and recall of "leaked", on worlds that the rules were tuned on, on worlds that were looked at while they were, and
+ * on worlds held out: other rates, sizes, fills, times to live, load shapes, mixtures and seeds. Fails where anything healthy is
+ * accused, and below a precision of 0.99 (the rest is creep told as leaked) and a recall of 0.95.
  *
- *     sim [-v] [SEEDS [SCENARIO]]     runs a scenario and set; -v: each wrong verdict
+ *     sim [-v] [-s MEAN] [SEEDS [SCENARIO [SHIFT]]]    runs a scenario and set; -v: each wrong verdict; -s: of samples of the
+ *                                                      heap; SHIFT: other seeds
+ *
+ * Of samples precision alone is asked: what leaks too little to be met often enough is not told.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,8 +16,9 @@
 
 #include "sim.h"
 
-#define SEEDS      20
-#define RECALL_MIN 0.95
+#define SEEDS         20
+#define PRECISION_MIN 0.99
+#define RECALL_MIN    0.95
 
 struct range {
     double low, high;
@@ -23,8 +28,9 @@ struct range {
 struct set {
     const char *name;
     uint64_t seed;
-    struct range steps, seconds, births, life, fill, ttl, period, leak, onset;
+    struct range steps, seconds, births, size, life, fill, ttl, period, leak, onset;
     unsigned shapes; /* of load, the first so many */
+    bool held_out;   /* with the scenarios that are */
 };
 
 static const struct set sets[] = {
@@ -33,6 +39,7 @@ static const struct set sets[] = {
      .steps = {2000, 4000},
      .seconds = {600, 7200},
      .births = {8, 16},
+     .size = {200000, 200000},
      .life = {0.0001, 0.002},
      .fill = {0.2, 0.5},
      .ttl = {0.02, 0.2},
@@ -40,28 +47,47 @@ static const struct set sets[] = {
      .leak = {1, 2},
      .onset = {0.3, 0.5},
      .shapes = 2},
-    {.name = "held out",
+    {.name = "looked at",
      .seed = 1000003,
      .steps = {1200, 6000},
      .seconds = {20, 80000},
      .births = {5, 24},
+     .size = {200000, 200000},
      .life = {0.00002, 0.005},
      .fill = {0.12, 0.65},
      .ttl = {0.01, 0.3},
      .period = {0.03, 0.3},
      .leak = {0.8, 5},
      .onset = {0.2, 0.52},
-     .shapes = LOAD_SHAPES},
+     .shapes = LOAD_BURSTS + 1},
+    {.name = "held out",
+     .seed = 77700001,
+     .steps = {1500, 8000},
+     .seconds = {8, 250000},
+     .births = {4, 30},
+     .size = {60000, 3000000},
+     .life = {0.00001, 0.006},
+     .fill = {0.1, 0.6},
+     .ttl = {0.008, 0.25},
+     .period = {0.025, 0.25},
+     .leak = {0.9, 6},
+     .onset = {0.15, 0.5},
+     .shapes = LOAD_SHAPES,
+     .held_out = true},
 };
 
 struct score {
-    unsigned runs, right, leaks, found, falsely, creeps_right, creeps, creeps_falsely;
+    unsigned runs, right, leaks, found, falsely, creeps_right, creeps, creeps_falsely, healthy, accused;
 };
 
 static double draw(struct sim *dice, struct range range)
 {
+    if (range.low == range.high)
+        return range.low;
     return range.low * pow(range.high / range.low, sim_uniform(dice));
 }
+
+static double mean;
 
 static struct world draw_world(const struct set *set, struct sim *dice)
 {
@@ -69,12 +95,13 @@ static struct world draw_world(const struct set *set, struct sim *dice)
                           .seconds = draw(dice, set->seconds),
                           .load = (enum load)sim_below(dice, set->shapes),
                           .births = (unsigned)draw(dice, set->births),
-                          .size = 200000,
+                          .size = (uint64_t)draw(dice, set->size),
                           .fill = draw(dice, set->fill),
                           .ttl = draw(dice, set->ttl),
                           .period = draw(dice, set->period),
                           .leak = draw(dice, set->leak),
-                          .onset = draw(dice, set->onset)};
+                          .onset = draw(dice, set->onset),
+                          .mean = mean};
     world.life = world.seconds * draw(dice, set->life);
     world.requests = world.steps;
     return world;
@@ -83,6 +110,8 @@ static struct world draw_world(const struct set *set, struct sim *dice)
 static void count(struct score *score, enum verdict truth, enum verdict verdict, enum verdict other)
 {
     bool right = verdict == truth || (truth == VERDICT_STEADY && verdict > VERDICT_CREEP);
+    score->healthy += 1 + (truth == VERDICT_STEADY);
+    score->accused += (other <= VERDICT_CREEP) + (truth == VERDICT_STEADY && !right);
     score->runs++;
     score->right += right;
     score->leaks += truth == VERDICT_LEAKED;
@@ -93,13 +122,13 @@ static void count(struct score *score, enum verdict truth, enum verdict verdict,
     score->creeps_falsely += (truth == VERDICT_STEADY && verdict == VERDICT_CREEP) + (other == VERDICT_CREEP);
 }
 
-static void run_scenario(const struct set *set, size_t index, unsigned seeds, bool verbose,
+static void run_scenario(const struct set *set, size_t index, unsigned seeds, uint64_t shift, bool verbose,
                          struct score *score)
 {
     const struct scenario *scenario = &scenarios[index];
     unsigned words[VERDICT_COUNT] = {0};
     for (unsigned i = 0; i < seeds; i++) {
-        struct sim dice = {.random = set->seed + 7919 * (index + 1) + 104729 * (uint64_t)i};
+        struct sim dice = {.random = set->seed + 7919 * (index + 1) + 104729 * (uint64_t)i + shift};
         struct world world = draw_world(set, &dice);
         enum verdict other, verdict = sim_run(scenario, &world, dice.random, &other);
         words[verdict]++;
@@ -120,21 +149,21 @@ static void run_scenario(const struct set *set, size_t index, unsigned seeds, bo
     printf("\n");
 }
 
-static bool run_set(const struct set *set, unsigned seeds, const char *only, bool verbose)
+static bool run_set(const struct set *set, unsigned seeds, uint64_t shift, const char *only, bool verbose)
 {
     struct score score = {0};
     printf("%s:\n", set->name);
     for (size_t i = 0; i < scenario_count; i++)
-        if (!only || strcmp(only, scenarios[i].name) == 0)
-            run_scenario(set, i, seeds, verbose, &score);
+        if ((set->held_out || !scenarios[i].held_out) && (!only || strcmp(only, scenarios[i].name) == 0))
+            run_scenario(set, i, seeds, shift, verbose, &score);
     double named = score.found + score.falsely;
     double precision = named > 0 ? score.found / named : 1;
     double recall = score.leaks > 0 ? (double)score.found / score.leaks : 1;
-    printf("%s: leaked: precision %.3f, recall %.3f (%u of %u, %u falsely); creep: %u of %u, %u falsely; %u "
-           "of %u runs right\n",
-           set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right,
-           score.creeps, score.creeps_falsely, score.right, score.runs);
-    return score.falsely == 0 && recall >= RECALL_MIN;
+    printf("%s: leaked: precision %.3f, recall %.3f (%u of %u, %u falsely); creep: %u of %u, %u falsely; "
+           "healthy: %u of %u accused; %u of %u runs right\n",
+           set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right, score.creeps,
+           score.creeps_falsely, score.accused, score.healthy, score.right, score.runs);
+    return score.accused == 0 && (mean > 0 ? score.falsely == 0 : precision >= PRECISION_MIN && recall >= RECALL_MIN);
 }
 
 int main(int argc, char **argv)
@@ -142,8 +171,15 @@ int main(int argc, char **argv)
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0, good = true;
     argv += verbose;
     argc -= verbose;
+    if (argc > 2 && strcmp(argv[1], "-s") == 0) {
+        mean = strtod(argv[2], NULL);
+        argv += 2;
+        argc -= 2;
+    }
     unsigned seeds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : SEEDS;
+    const char *only = argc > 2 && *argv[2] ? argv[2] : NULL;
+    uint64_t shift = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
     for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++)
-        good &= run_set(&sets[i], seeds, argc > 2 ? argv[2] : NULL, verbose);
+        good &= run_set(&sets[i], seeds, shift, only, verbose);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -269,6 +269,92 @@ static void tables_and_collect(struct sim *sim)
     collect(sim);
 }
 
+/* ---- mixtures that were held out ---- */
+
+static void keys_and_leak(struct sim *sim)
+{
+    finite_keys(sim);
+    and_leak(sim, 0.2);
+}
+
+static void sessions_and_leak(struct sim *sim)
+{
+    sessions(sim);
+    and_leak(sim, 0.2);
+}
+
+static void bursts_and_leak(struct sim *sim)
+{
+    burst(sim);
+    and_leak(sim, 0.2);
+}
+
+static void lazy_and_leak(struct sim *sim)
+{
+    lazy_cache(sim);
+    and_leak(sim, 0.2);
+}
+
+static void lru_and_tables_and_leak(struct sim *sim)
+{
+    lru(sim);
+    tables_and_leak(sim);
+}
+
+/* The leak is mended: a new version of a plug-in is loaded half-way. */
+static void leak_that_ceased(struct sim *sim)
+{
+    if (sim_progress(sim) < sim->world.onset)
+        leak_share(sim, 0.02 * sim->world.leak);
+    else
+        churn(sim);
+}
+
+static void lru_and_bursts(struct sim *sim)
+{
+    lru(sim);
+    if (sim->step % 50 == 0)
+        for (unsigned i = 0; i < 20; i++)
+            sim_dies_in(sim, sim_born(sim), sim->world.seconds * 0.01);
+}
+
+static void keys_and_ttl(struct sim *sim)
+{
+    finite_keys(sim);
+    ttl(sim);
+}
+
+static void sessions_and_collect(struct sim *sim)
+{
+    sessions(sim);
+    collect(sim);
+}
+
+/* A pool that is enlarged when all are in use, and shrunk after a while. */
+static void elastic_pool(struct sim *sim)
+{
+    double busy = 0.5 + 0.5 * sin(4 * M_PI * sim_progress(sim));
+    size_t wanted = 20 + (size_t)(200 * busy * sim->world.fill);
+    while (sim_kept(sim) < wanted)
+        sim_keep(sim, sim_born(sim));
+    if (sim_kept(sim) > wanted + 10)
+        sim_dies(sim, sim_take_any(sim));
+    sim_brief(sim, SITE, sim->world.births);
+}
+
+/* Two tables, at the start and when they are first wanted, each reloaded as a whole now and then. */
+static void reloaded_table(struct sim *sim)
+{
+    double every = sim->world.period * sim->world.steps;
+    if (sim->step == 0 || fmod(sim->step + 1, every) < 1) {
+        for (unsigned i = 0; i < 400; i++)
+            sim_keep(sim, sim_born(sim));
+        while (sim_kept(sim) > 400)
+            sim_dies(sim, sim_take_oldest(sim));
+    }
+    churn(sim);
+}
+
 /* ---- worlds ---- */
 
 static void many_small(struct world *world)
@@ -338,44 +424,55 @@ static void short_ttl(struct world *world)
 }
 
 const struct scenario scenarios[] = {
-    {"leak 100 %", VERDICT_LEAKED, many_small, leak_all, false},
-    {"leak 1 %", VERDICT_LEAKED, NULL, leak_one_percent, false},
-    {"leak 0.05 %", VERDICT_LEAKED, enough_for_rare, leak_rare, false},
-    {"leak with onset", VERDICT_LEAKED, late_onset, leak_from_onset, false},
-    {"leak under rising load", VERDICT_LEAKED, rising, leak_one_percent, false},
-    {"leak in bursts", VERDICT_LEAKED, in_bursts, leak_one_percent, false},
-    {"leak in a script of a second", VERDICT_LEAKED, script, leak_all, false},
-    {"leak of few in a script", VERDICT_LEAKED, script, leak_few, false},
-    {"leak in a suite of a second", VERDICT_LEAKED, suite, leak_all, false},
-    {"leak in a day", VERDICT_LEAKED, a_day, leak_one_percent, false},
-    {"freed at shutdown only", VERDICT_LEAKED, many_small, keep_all, true},
-    {"lru and leak", VERDICT_LEAKED, faster_turnover, lru_and_leak, false},
-    {"random eviction and leak", VERDICT_LEAKED, faster_turnover, evict_and_leak, false},
-    {"ttl and leak", VERDICT_LEAKED, NULL, ttl_and_leak, false},
-    {"collections and leak", VERDICT_LEAKED, NULL, collect_and_leak, false},
-    {"start-up tables and leak", VERDICT_LEAKED, NULL, tables_and_leak, false},
-    {"step and leak", VERDICT_LEAKED, NULL, step_and_leak, false},
-    {"unbounded memo", VERDICT_CREEP, NULL, endless_keys, false},
-    {"growing container", VERDICT_CREEP, NULL, container, false},
-    {"doubling container", VERDICT_CREEP, NULL, doubling_container, false},
-    {"churn", VERDICT_STEADY, NULL, churn, false},
-    {"churn of a day", VERDICT_STEADY, a_day, churn, false},
-    {"lru", VERDICT_STEADY, NULL, lru, false},
-    {"random eviction", VERDICT_STEADY, NULL, evict_any, false},
-    {"slow random eviction", VERDICT_STEADY, slower_turnover, evict_any, false},
-    {"finite key space", VERDICT_STEADY, NULL, finite_keys, false},
-    {"lazy cache", VERDICT_STEADY, NULL, lazy_cache, false},
-    {"ttl", VERDICT_STEADY, NULL, ttl, false},
-    {"ttl under rising load", VERDICT_STEADY, short_ttl, ttl, false},
-    {"rising load", VERDICT_STEADY, rising, churn, false},
-    {"sessions under rising load", VERDICT_STEADY, rising, sessions, false},
-    {"collections now and then", VERDICT_STEADY, NULL, collect, false},
-    {"bursts", VERDICT_STEADY, in_bursts, burst, false},
-    {"step", VERDICT_STEADY, NULL, step_table, false},
-    {"start-up tables", VERDICT_STEADY, NULL, start_tables, false},
-    {"start-up tables and collections", VERDICT_STEADY, NULL, tables_and_collect, false},
-    {"lru and ttl", VERDICT_STEADY, NULL, lru_and_ttl, false},
-    {"buffer resized up and down", VERDICT_STEADY, NULL, resized_buffer, false},
-    {"buffer that fits the largest", VERDICT_STEADY, NULL, grown_buffer, false},
+    {"leak 100 %", VERDICT_LEAKED, many_small, leak_all, false, false},
+    {"leak 1 %", VERDICT_LEAKED, NULL, leak_one_percent, false, false},
+    {"leak 0.05 %", VERDICT_LEAKED, enough_for_rare, leak_rare, false, false},
+    {"leak with onset", VERDICT_LEAKED, late_onset, leak_from_onset, false, false},
+    {"leak under rising load", VERDICT_LEAKED, rising, leak_one_percent, false, false},
+    {"leak in bursts", VERDICT_LEAKED, in_bursts, leak_one_percent, false, false},
+    {"leak in a script of a second", VERDICT_LEAKED, script, leak_all, false, false},
+    {"leak of few in a script", VERDICT_LEAKED, script, leak_few, false, false},
+    {"leak in a suite of a second", VERDICT_LEAKED, suite, leak_all, false, false},
+    {"leak in a day", VERDICT_LEAKED, a_day, leak_one_percent, false, false},
+    {"freed at shutdown only", VERDICT_LEAKED, many_small, keep_all, true, false},
+    {"lru and leak", VERDICT_LEAKED, faster_turnover, lru_and_leak, false, false},
+    {"random eviction and leak", VERDICT_LEAKED, faster_turnover, evict_and_leak, false, false},
+    {"ttl and leak", VERDICT_LEAKED, NULL, ttl_and_leak, false, false},
+    {"collections and leak", VERDICT_LEAKED, NULL, collect_and_leak, false, false},
+    {"start-up tables and leak", VERDICT_LEAKED, NULL, tables_and_leak, false, false},
+    {"step and leak", VERDICT_LEAKED, NULL, step_and_leak, false, false},
+    {"unbounded memo", VERDICT_CREEP, NULL, endless_keys, false, false},
+    {"growing container", VERDICT_CREEP, NULL, container, false, false},
+    {"doubling container", VERDICT_CREEP, NULL, doubling_container, false, false},
+    {"churn", VERDICT_STEADY, NULL, churn, false, false},
+    {"churn of a day", VERDICT_STEADY, a_day, churn, false, false},
+    {"lru", VERDICT_STEADY, NULL, lru, false, false},
+    {"random eviction", VERDICT_STEADY, NULL, evict_any, false, false},
+    {"slow random eviction", VERDICT_STEADY, slower_turnover, evict_any, false, false},
+    {"finite key space", VERDICT_STEADY, NULL, finite_keys, false, false},
+    {"lazy cache", VERDICT_STEADY, NULL, lazy_cache, false, false},
+    {"ttl", VERDICT_STEADY, NULL, ttl, false, false},
+    {"ttl under rising load", VERDICT_STEADY, short_ttl, ttl, false, false},
+    {"rising load", VERDICT_STEADY, rising, churn, false, false},
+    {"sessions under rising load", VERDICT_STEADY, rising, sessions, false, false},
+    {"collections now and then", VERDICT_STEADY, NULL, collect, false, false},
+    {"bursts", VERDICT_STEADY, in_bursts, burst, false, false},
+    {"step", VERDICT_STEADY, NULL, step_table, false, false},
+    {"start-up tables", VERDICT_STEADY, NULL, start_tables, false, false},
+    {"start-up tables and collections", VERDICT_STEADY, NULL, tables_and_collect, false, false},
+    {"lru and ttl", VERDICT_STEADY, NULL, lru_and_ttl, false, false},
+    {"buffer resized up and down", VERDICT_STEADY, NULL, resized_buffer, false, false},
+    {"buffer that fits the largest", VERDICT_STEADY, NULL, grown_buffer, false, false},
+    {"finite key space and leak", VERDICT_LEAKED, NULL, keys_and_leak, false, true},
+    {"sessions and leak", VERDICT_LEAKED, NULL, sessions_and_leak, false, true},
+    {"bursts and leak", VERDICT_LEAKED, in_bursts, bursts_and_leak, false, true},
+    {"lazy cache and leak", VERDICT_LEAKED, NULL, lazy_and_leak, false, true},
+    {"lru, tables and leak", VERDICT_LEAKED, faster_turnover, lru_and_tables_and_leak, false, true},
+    {"leak that ceased", VERDICT_STEADY, NULL, leak_that_ceased, false, true},
+    {"lru and bursts", VERDICT_STEADY, NULL, lru_and_bursts, false, true},
+    {"finite key space and ttl", VERDICT_STEADY, NULL, keys_and_ttl, false, true},
+    {"sessions and collections", VERDICT_STEADY, NULL, sessions_and_collect, false, true},
+    {"elastic pool", VERDICT_STEADY, NULL, elastic_pool, false, true},
+    {"reloaded table", VERDICT_STEADY, NULL, reloaded_table, false, true},
 };
 const size_t scenario_count = sizeof(scenarios) / sizeof(*scenarios);

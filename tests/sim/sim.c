@@ -78,16 +78,49 @@ static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t h
         flush(sim);
 }
 
+/* ---- samples ---- */
+
+#define UNSEEN 1 /* in the handle of a block that is no sample */
+
+/* Whether a block of `size` is a sample. */
+static bool is_hit(struct sim *sim, uint64_t size)
+{
+    return sim->world.mean == 0 || sim_uniform(sim) < -expm1(-(double)size / sim->world.mean);
+}
+
+static uint64_t new_handle(struct sim *sim, uint64_t size)
+{
+    return (sim->next_handle += 16) | (is_hit(sim, size) ? 0 : UNSEEN);
+}
+
+static void tell(struct sim *sim, unsigned action, uint64_t handle, uint64_t value, uint32_t stack)
+{
+    if (!(handle & UNSEEN))
+        feed(sim, action, STRAY_HEAP, handle, value, stack);
+}
+
+static uint64_t born_at(struct sim *sim, uint32_t stack)
+{
+    uint64_t handle = new_handle(sim, sim->world.size);
+    tell(sim, STRAY_OPEN, handle, sim->world.size, stack);
+    return handle;
+}
+
 uint64_t sim_born(struct sim *sim)
 {
-    uint64_t handle = sim->next_handle += 16;
-    feed(sim, STRAY_OPEN, STRAY_HEAP, handle, sim->world.size, SITE);
-    return handle;
+    return born_at(sim, SITE);
 }
 
 void sim_dies(struct sim *sim, uint64_t handle)
 {
-    feed(sim, STRAY_CLOSE, STRAY_HEAP, handle, 0, 0);
+    tell(sim, STRAY_CLOSE, handle, 0, 0);
+}
+
+/* Samples are not told in sum. */
+static void brief_samples(struct sim *sim, uint32_t stack, uint64_t octave, uint64_t count)
+{
+    while (count-- > 0)
+        sim_dies_in(sim, born_at(sim, stack), exp2((double)octave + 0.5) / SECOND);
 }
 
 void sim_brief(struct sim *sim, uint32_t stack, uint64_t count)
@@ -96,6 +129,10 @@ void sim_brief(struct sim *sim, uint32_t stack, uint64_t count)
     unsigned at = 0;
     if (count == 0)
         return;
+    if (sim->world.mean > 0) {
+        brief_samples(sim, stack, octave, count);
+        return;
+    }
     while (at < sim->sum_count && (sim->sums[at].stack != stack || sim->sums[at].octave != octave))
         at++;
     if (at == sim->sum_count) {
@@ -107,16 +144,19 @@ void sim_brief(struct sim *sim, uint32_t stack, uint64_t count)
 
 void sim_container(struct sim *sim, uint64_t size)
 {
-    if (!sim->container) {
-        sim->container = sim->next_handle += 16;
-        feed(sim, STRAY_OPEN, STRAY_HEAP, sim->container, size, SITE);
-    } else if (size != sim->container_size) {
-        uint64_t to = sim->next_handle += 16;
-        feed(sim, STRAY_MOVE_FROM, STRAY_HEAP, sim->container, 0, 0);
-        feed(sim, STRAY_MOVE_TO, STRAY_HEAP, to, size, 0);
-        sim->container = to;
-    }
+    uint64_t from = sim->container;
+    if (from && size == sim->container_size)
+        return;
+    sim->container = new_handle(sim, size);
     sim->container_size = size;
+    if (from && !(from & UNSEEN) && !(sim->container & UNSEEN)) {
+        tell(sim, STRAY_MOVE_FROM, from, 0, 0);
+        tell(sim, STRAY_MOVE_TO, sim->container, size, 0);
+        return;
+    }
+    if (from)
+        tell(sim, STRAY_LEFT, from, 0, 0);
+    tell(sim, STRAY_OPEN, sim->container, size, SITE);
 }
 
 static void *room(void *items, size_t *room, size_t count, size_t size)
@@ -217,7 +257,7 @@ static double seconds(void *data, uint64_t time)
     return (double)time / SECOND;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, 0, 0};
 
 static const struct frame *blame(void *data, uint32_t node)
 {
@@ -237,6 +277,12 @@ static double time_of_work(enum load load, double work)
         return work + 0.9 * sin(day * work) / day;
     case LOAD_BURSTS:
         return (floor(work * bursts) + 0.2 * (work * bursts - floor(work * bursts))) / bursts;
+    case LOAD_FALLING:
+        return work * work;
+    case LOAD_NIGHTS: /* three days, with nothing to do for half of each */
+        return (floor(3 * work) + 0.25 + 0.5 * (3 * work - floor(3 * work))) / 3;
+    case LOAD_PEAK: /* half of the work in a tenth of the time */
+        return work < 0.25 ? work * 1.8 : work < 0.75 ? 0.45 + (work - 0.25) * 0.2 : 0.55 + (work - 0.75) * 1.8;
     default:
         return work;
     }
@@ -292,7 +338,9 @@ enum verdict sim_run(const struct scenario *scenario, const struct world *world,
                      enum verdict *ret_other)
 {
     struct sim sim = {.world = *world, .random = seed, .now = 1000};
-    if (lives_open(&source, &sim.lives) < 0)
+    struct lives_source sampled = source;
+    sampled.heap_mean = world->mean;
+    if (lives_open(&sampled, &sim.lives) < 0)
         abort();
     if (scenario->adjust)
         scenario->adjust(&sim.world);

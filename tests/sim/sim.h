@@ -17,7 +17,7 @@
 #define SITE  1 /* the place in question */
 #define OTHER 2 /* a place that only comes and goes */
 
-enum load { LOAD_EVEN, LOAD_RISING, LOAD_DAILY, LOAD_BURSTS, LOAD_SHAPES };
+enum load { LOAD_EVEN, LOAD_RISING, LOAD_DAILY, LOAD_BURSTS, LOAD_FALLING, LOAD_NIGHTS, LOAD_PEAK, LOAD_SHAPES };
 
 /* What varies between runs of one scenario. */
 struct world {
@@ -33,6 +33,7 @@ struct world {
     double period;   /* of a collection: share of the run */
     double leak;     /* factor on a scenario's rate of leaking */
     double onset;    /* share of the run at which things begin that begin late */
+    double mean;     /* bytes between two samples of the heap; 0: all blocks are told */
 };
 
 struct death {
@@ -65,6 +66,7 @@ struct scenario {
     void (*adjust)(struct world *world); /* NULL: any world will do */
     void (*step)(struct sim *sim);       /* what SITE does in one step */
     bool at_exit;                        /* releases all it kept, once the end has begun */
+    bool held_out;                       /* not for sets that the rules were tuned on */
 };
 
 extern const struct scenario scenarios[];

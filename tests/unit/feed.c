@@ -48,7 +48,7 @@ static const char *statement(void *data, uint64_t id)
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, statement, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, statement, 0, 0};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {
@@ -67,8 +67,15 @@ const struct report_stacks feed_stacks = {NULL, stack_of};
 
 void feed_open(struct feed *feed)
 {
+    feed_open_sampled(feed, 0);
+}
+
+void feed_open_sampled(struct feed *feed, double mean)
+{
+    struct lives_source sampled = source;
+    sampled.heap_mean = mean;
     *feed = (struct feed){.thread = MAIN_THREAD};
-    cr_assert_eq(lives_open(&source, &feed->lives), 0);
+    cr_assert_eq(lives_open(&sampled, &feed->lives), 0);
 }
 
 void feed_wait(struct feed *feed, uint64_t nanoseconds)
@@ -206,4 +213,24 @@ size_t feed_open_at_tc(const struct feed *feed, unsigned resource)
         count += life->resource == resource && life_open_at_tc(life);
     }
     return count;
+}
+
+void feed_expect(const struct feed *feed, unsigned resource, uint64_t opened, uint64_t closed, uint64_t open)
+{
+    const struct book *book = &feed->lives->books[resource];
+    cr_expect_eq(book->opened, opened, "opened %u, not %u", (unsigned)book->opened, (unsigned)opened);
+    cr_expect_eq(book->closed, closed, "closed %u, not %u", (unsigned)book->closed, (unsigned)closed);
+    cr_expect_eq(book->open, open, "open %u, not %u", (unsigned)book->open, (unsigned)open);
+}
+
+const struct site *feed_site(const struct feed *feed, unsigned resource, uint32_t stack)
+{
+    for (size_t i = 0; i < feed->lives->site_count; i++) {
+        const struct site *each = &feed->lives->sites[i];
+        if (each->resource == resource && each->stack == stack)
+            return each;
+    }
+    static const struct site none;
+    cr_expect(false, "no site");
+    return &none;
 }

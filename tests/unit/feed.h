@@ -28,6 +28,8 @@ struct feed {
 
 /* Begins anew. Anything that goes wrong ends the test. */
 void feed_open(struct feed *feed);
+/* The same of a program whose heap is sampled, every `mean` bytes. */
+void feed_open_sampled(struct feed *feed, double mean);
 /* Lets time pass. */
 void feed_wait(struct feed *feed, uint64_t nanoseconds);
 /* One event, one microsecond after the last. */
@@ -60,5 +62,9 @@ const struct report_finding *feed_finding(const struct report *report, enum verd
                                           unsigned resource, uint32_t stack);
 /* What life_open_at_tc() counts. */
 size_t feed_open_at_tc(const struct feed *feed, unsigned resource);
+/* Expects these figures of a resource. */
+void feed_expect(const struct feed *feed, unsigned resource, uint64_t opened, uint64_t closed, uint64_t open);
+/* One without anything, and a failure, if there is none. */
+const struct site *feed_site(const struct feed *feed, unsigned resource, uint32_t stack);
 
 #endif

@@ -66,9 +66,10 @@ static void sample_second_half(struct trace_writer *writer, const struct ids *id
     writer_put(writer, 0, T + 2300, STRAY_CLOSE, STRAY_HEAP, STRAY_HOOK_free, 0x6000, 0, 0);
 }
 
-struct trace_writer *sample_unfinished(void)
+static struct trace_writer *begin_sample(bool grouped)
 {
     struct trace_writer *writer = writer_new();
+    writer->grouped = grouped;
     struct ids ids = sample_definitions(writer);
     sample_first_half(writer, &ids);
     writer_flush(writer);
@@ -76,9 +77,13 @@ struct trace_writer *sample_unfinished(void)
     return writer;
 }
 
-struct trace_writer *sample_trace(void)
+struct trace_writer *sample_unfinished(void)
 {
-    struct trace_writer *writer = sample_unfinished();
+    return begin_sample(false);
+}
+
+static struct trace_writer *end_sample(struct trace_writer *writer)
+{
     writer_put(writer, 0, T + 2400, STRAY_END_BEGINS, 0, STRAY_HOOK_exit, 0, STRAY_ENDING_EXIT, 0);
     writer_end(writer, 0, T + 2500);
     writer_put(writer, STRAY_LANE_LATE, T + 2600, STRAY_CLOSE, STRAY_PGCONN, STRAY_HOOK_PQfinish, 0x9000, 0,
@@ -87,10 +92,20 @@ struct trace_writer *sample_trace(void)
     return writer;
 }
 
+struct trace_writer *sample_trace(void)
+{
+    return end_sample(begin_sample(false));
+}
+
+struct trace_writer *sample_grouped(void)
+{
+    return end_sample(begin_sample(true));
+}
+
 struct trace_writer *sample_tiny(void)
 {
     struct trace_writer *writer = writer_new();
-    writer->raw = true;
+    writer->raw = writer->grouped = true;
     writer_text(writer, STRAY_DEF_NOTE, "Hello, reader.");
     uint32_t root = writer_node(writer, STRAY_NODE_ROOT, 0, 0);
     writer_put(writer, 0, 1000, STRAY_OPEN, STRAY_HEAP, STRAY_HOOK_malloc, 0x5000, 300, root);

@@ -8,6 +8,8 @@
 /* A small trace of everything: two lanes, three threads, all kinds of definitions, Python and native nodes, a
  * late event. Complete and sound. */
 struct trace_writer *sample_trace(void);
+/* The same as the shim writes it now, in GROUPED and INDEXED frames. */
+struct trace_writer *sample_grouped(void);
 /* The same without its end: half of the events still wait in the spool. */
 struct trace_writer *sample_unfinished(void);
 /* The tiny trace of FORMAT.md's annotated dump. */

@@ -44,7 +44,7 @@ Test(cohorts, a_leak)
     cr_expect_eq(cohorts.generations, 1);
     cr_expect_float_eq(cohorts.order, 1, 1e-6);
     cr_expect_float_eq(cohorts.order_sd, sqrt(1 / 300.0 - 1 / 600.0) / log(2), 1e-4);
-    cr_expect_not(cohorts_ceased(born));
+    cr_expect_not(cohorts_ceased(born, 2));
 }
 
 Test(cohorts, orders)
@@ -63,6 +63,22 @@ Test(cohorts, order_is_measured_from_where_growth_began)
     cr_expect_gt(cohorts_of(born, 64, 0).order, 0.6, "its beginning cut off, a root looks steeper");
     grow(linear);
     cr_expect_float_eq(cohorts_of(born, 64, 8).order, 1, 1e-6, "a line does not");
+}
+
+Test(cohorts, unevenness)
+{
+    struct cohorts all = {.onset = 0, .end = COHORT_WINDOWS};
+    grow(linear);
+    cr_expect_eq(cohorts_unevenness(born, &all), 1);
+    grow(flat);
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i % 4 ? 0 : 40;
+    cr_expect_float_eq(cohorts_unevenness(born, &all), 40, 1);
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i / 8 % 2 ? 0 : 40;
+    cr_expect_float_eq(cohorts_unevenness(born, &all), 320, 1);
+    all.end = 0;
+    cr_expect_eq(cohorts_unevenness(born, &all), 1);
 }
 
 Test(cohorts, onset)
@@ -92,12 +108,39 @@ Test(cohorts, a_table_between_does_not_hide_a_leak)
     cr_expect_float_eq(cohorts.order, 1, 0.1);
 }
 
+Test(cohorts, a_leak_goes_on_after_a_cache_has_filled)
+{
+    struct cohorts tail;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        born[i] = i < 12 ? 100 : (unsigned)(9 + i % 3);
+    struct cohorts cohorts = cohorts_of(born, 62, 6);
+    cr_expect_lt(cohorts.order, 0.9);
+    cr_assert(cohorts_go_on(born, &cohorts, 6, &tail));
+    cr_expect_eq(tail.onset, 31);
+    cr_expect_eq(tail.generations, 1);
+    cr_expect_eq(tail.survivors, 10 * 31);
+}
+
+Test(cohorts, what_slows_down_does_not_go_on)
+{
+    struct cohorts tail, cohorts;
+    grow(later_root);
+    cohorts = cohorts_of(born, 62, 8);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 8, &tail), "a memo without bound");
+    grow(flat);
+    cohorts = cohorts_of(born, 62, 0);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 0, &tail), "a finite key space");
+    grow(linear);
+    cohorts = cohorts_of(born, 12, 0);
+    cr_expect_not(cohorts_go_on(born, &cohorts, 0, &tail), "too few windows");
+}
+
 Test(cohorts, none)
 {
     struct cohorts cohorts = cohorts_of(born, 64, 0);
     cr_expect_eq(cohorts.survivors, 0);
     cr_expect_eq(cohorts.generations, 0);
-    cr_expect(cohorts_ceased(born));
+    cr_expect(cohorts_ceased(born, 2));
     cr_expect_eq(cohorts_of(born, 0, 0).survivors, 0);
 }
 
@@ -105,17 +148,19 @@ Test(cohorts, ceased)
 {
     for (int i = 0; i < 40; i++)
         born[i] = 3;
-    cr_expect(cohorts_ceased(born));
+    cr_expect(cohorts_ceased(born, 2));
+    cr_expect(cohorts_ceased(born, 24));
+    cr_expect_not(cohorts_ceased(born, 25));
 }
 
 Test(cohorts, a_silence_that_was_due_is_none)
 {
     for (int i = 0; i < COHORT_WINDOWS; i += 12)
         born[i] = 20;
-    cr_expect_not(cohorts_ceased(born), "it comes in lumps");
+    cr_expect_not(cohorts_ceased(born, 2), "it comes in lumps");
     born[60] = 0;
     born[0] = 1;
-    cr_expect_not(cohorts_ceased(born));
+    cr_expect_not(cohorts_ceased(born, 2));
 }
 
 Test(cohorts, until)

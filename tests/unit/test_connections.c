@@ -464,6 +464,51 @@ Test(connections, descriptors_that_are_no_connections_are_not_open_at_exit)
 
 /* ---- finalizers, churn, hung up ---- */
 
+/* Files that are opened when needed, read once, and kept in case; some are closed at once. */
+static void add_cache(int count, int busy_every)
+{
+    for (int i = 0; i < count; i++) {
+        double birth = 1 + i * 0.1;
+        bool busy = i % busy_every == 1;
+        add(birth, busy ? 9.9 : birth + 0.001, i % 6 ? 0 : birth + 0.002)->uses = busy ? 90 : 2;
+    }
+}
+
+Test(connections, a_cache_of_open_files_is_kept_for_those_in_use)
+{
+    figures.connection = false;
+    add_cache(60, 10);
+    expect_harmless(10, VERDICT_STEADY);
+}
+
+Test(connections, files_one_of_which_is_a_log_are_no_cache)
+{
+    figures.connection = false;
+    add_cache(60, 60);
+    cr_expect_eq(judge_at(10), VERDICT_LEAKED);
+}
+
+Test(connections, files_read_to_their_ends_and_forgotten_are_no_cache)
+{
+    figures.connection = false;
+    add_loop(40, 0.1, 0.05);
+    for (int i = 0; i < 40; i += 5)
+        usages[i].uses = 500;
+    expect_leaked(6, 40);
+}
+
+Test(connections, files_of_the_last_moments_are_the_ends_own)
+{
+    figures.connection = false;
+    for (int i = 0; i < 20; i++)
+        add(1 + i, 1.1 + i, 1.2 + i);
+    for (int i = 0; i < 40; i++)
+        add(99 + i * 0.01, 99 + i * 0.01, 0);
+    expect_harmless(99.9, VERDICT_STEADY);
+    figures.connection = true;
+    cr_expect_eq(judge_at(99.9), VERDICT_LEAKED);
+}
+
 Test(connections, left_to_finalizers)
 {
     for (int i = 0; i < 40; i++)

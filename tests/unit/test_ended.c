@@ -26,6 +26,17 @@ Test(ended, one_child_is_a_warning_and_ten_are_an_error)
     cr_expect_eq(children(10).severity, SEVERITY_ERROR);
 }
 
+Test(ended, children_that_may_be_next_to_be_waited_for_are_not_left)
+{
+    struct ended_figures figures = {.ended = 9, .in_turn = 9, .child = true};
+    cr_expect_eq(ended_judge(&figures).severity, SEVERITY_NONE);
+    figures.ended = 12;
+    cr_expect_eq(ended_judge(&figures).verdict, VERDICT_UNREAPED);
+    cr_expect_eq(ended_judge(&figures).count, 3);
+    figures.in_turn = 12;
+    cr_expect_eq(ended_judge(&figures).count, 12, "too many to be next");
+}
+
 Test(ended, few_threads_are_no_leak)
 {
     cr_expect_eq(threads(4, 4).severity, SEVERITY_NONE);

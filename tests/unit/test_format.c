@@ -100,6 +100,7 @@ static const struct field fields[] = {
     FIELD(stray_spool_header, defs_used),
     FIELD(stray_spool_header, lane_count),
     FIELD(stray_spool_header, lost_events),
+    FIELD(stray_spool_header, moves),
     FIELD(stray_spool_header, reserved),
     FIELD(stray_buffer, sequence),
     FIELD(stray_buffer, used),

@@ -41,6 +41,17 @@ Test(golden, small)
     writer_free(writer);
 }
 
+/* As the shim writes traces now: by kind, with sums of short lives. The same dump says that both forms hold the same. */
+Test(golden, grouped)
+{
+    struct trace_writer *writer = sample_grouped();
+    if (getenv("STRAY_UPDATE_GOLDEN"))
+        writer_save(writer, GOLDEN "grouped.stray");
+    compare(GOLDEN "grouped.stray", "text", GOLDEN "small.txt");
+    compare(GOLDEN "grouped.stray", "json", GOLDEN "small.jsonl");
+    writer_free(writer);
+}
+
 /* Damage has a golden file, too: a flipped bit in the second events frame. */
 Test(golden, damaged)
 {

@@ -117,6 +117,47 @@ Test(heap_verdicts, on_the_weak_axis_too)
     expect(VERDICT_LEAKED);
 }
 
+/* The work of a short run is known only in lumps: what seems to slow down may be a lump. */
+Test(heap_verdicts, in_lumps_on_the_weak_axis)
+{
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        for (int k = 0; k < (i % 4 == 3 ? 0 : i < 24 ? 16 : 11); k++)
+            block(window_end[i] - 1, 0, 1000);
+    expect(VERDICT_CREEP);
+    figures.work_is_load = false;
+    expect(VERDICT_LEAKED);
+}
+
+/* Another process had the processor for half of the time. */
+Test(heap_verdicts, a_pause_in_less_than_a_second)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    memset(&by_time[20], 0, 36 * sizeof(*by_time));
+    expect(VERDICT_PLATEAU);
+    figures.tc = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] /= 2000;
+    expect(VERDICT_LEAKED);
+}
+
+/* A process that ends by itself does something else for a moment; a cache that has filled does it for long. */
+Test(heap_verdicts, a_moment_of_silence_before_the_end)
+{
+    figures.work_is_load = false;
+    for (int i = 0; i < 200; i++)
+        block(i * 5, 0, 100000);
+    memset(&by_time[COHORT_WINDOWS - 5], 0, 5 * sizeof(*by_time));
+    expect(VERDICT_LEAKED);
+    memset(&by_time[COHORT_WINDOWS - 8], 0, 8 * sizeof(*by_time));
+    expect(VERDICT_PLATEAU);
+    figures.tc = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] /= 2000;
+    expect(VERDICT_LEAKED);
+}
+
 Test(heap_verdicts, growing_like_a_root)
 {
     for (int i = 1; i <= 2000; i++) {
@@ -126,7 +167,33 @@ Test(heap_verdicts, growing_like_a_root)
     expect(VERDICT_CREEP);
 }
 
+Test(heap_verdicts, a_cache_that_has_filled_does_not_hide_it)
+{
+    for (int i = 0; i < 2000; i++)
+        block(110 + i * 0.05, 0, 100);
+    for (int i = 0; i < 2000; i++)
+        block(i * 0.5, 0, 100);
+    expect(VERDICT_LEAKED);
+    struct heap_judgement judgement = heap_judge(&figures);
+    cr_expect_float_eq(judgement.per_second.estimate, 2, 0.1, "the leak's pace, not that of filling");
+}
+
 /* ---- no leaks ---- */
+
+/* As a pool that is enlarged and shrunk may look: a few stay from each time, and there are ever fewer. */
+Test(heap_verdicts, few_stay_while_the_number_falls)
+{
+    for (int i = 0; i < 40; i++)
+        block(i * 2, i < 12 ? 350 + i * 50 : 0, 100000);
+    for (int i = 0; i < 9; i++)
+        block(110 + i * 98, 0, 100000);
+    for (int i = 0; i < 20000; i++)
+        block(100 + i * 0.04, 100.5 + i * 0.04, 100000);
+    memset(by_work, 0, 7 * sizeof(*by_work)); /* the warm-up */
+    figures.peak = 60;
+    struct heap_judgement judgement = heap_judge(&figures);
+    cr_expect_gt(judgement.verdict, VERDICT_CREEP, "%s", verdict_name(judgement.verdict));
+}
 
 Test(heap_verdicts, a_cache_that_fills_and_stays)
 {
@@ -203,6 +270,36 @@ Test(heap_verdicts, a_load_as_the_last_thing)
         surviving[bucket(40 - i / 16.0)]++;
     }
     expect(VERDICT_PLATEAU);
+}
+
+/* 640 in the last half second of the run, with a stall, which did half of its work. */
+static void brief(void)
+{
+    figures.work_is_load = false;
+    figures.first = 999.5;
+    figures.from = 0.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] = 999.5 + 0.5 * (i + 1) / COHORT_WINDOWS;
+    for (int i = 0; i < 640; i++) {
+        figures.opened++;
+        figures.alive++;
+        by_work[i / 10]++;
+        by_time[i / 10 / 4]++;
+        surviving[bucket(0.5 - i / 1280.0)]++;
+    }
+}
+
+Test(heap_verdicts, blocks_in_the_last_moment_are_a_load)
+{
+    brief();
+    expect(VERDICT_PLATEAU);
+}
+
+Test(heap_verdicts, of_tasks_in_a_brief_run_the_work_tells)
+{
+    brief();
+    figures.task = true;
+    expect(VERDICT_LEAKED);
 }
 
 /* ---- the floor ---- */

@@ -180,3 +180,102 @@ Test(merge, an_empty_trace_has_no_events)
     cr_assert_not(next(&pass));
     end(&pass, writer);
 }
+
+/* ---- long traces: more frames than the index looks at together ---- */
+
+#define MANY 12000
+
+static void put_frame(struct trace_writer *writer, uint32_t lane, uint64_t sequence, uint64_t first, uint64_t last)
+{
+    const struct stray_event events[] = {
+        {.time = first, .handle = first, .action = STRAY_OPEN, .resource = STRAY_HEAP, .hook = STRAY_HOOK_malloc},
+        {.time = last, .handle = last, .action = STRAY_OPEN, .resource = STRAY_HEAP, .hook = STRAY_HOOK_malloc}};
+    writer_events_frame(writer, lane, sequence, events, first == last ? 1 : 2);
+}
+
+/* Counts the events, which must come in the order of time. */
+static unsigned count_all(struct pass *pass)
+{
+    uint64_t before = 0;
+    unsigned count = 0;
+    for (; next(pass); count++) {
+        cr_assert_geq(pass->event.time, before);
+        cr_assert_eq(pass->event.time, pass->event.handle);
+        before = pass->event.time;
+    }
+    return count;
+}
+
+Test(merge, frames_that_stand_far_behind_their_time)
+{
+    struct trace_writer *writer = writer_new();
+    for (uint64_t i = 0; i < MANY; i++) {
+        put_frame(writer, 3, i, 100 + 10 * i, 100 + 10 * i);
+        if (i % 5000 == 4999) /* a lane that took so long to be full */
+            put_frame(writer, 1, i / 5000, 100 + 10 * (i - 4998) + 5, 100 + 10 * i + 5);
+    }
+    put_frame(writer, 2, 0, 1, 7);
+    struct pass pass = begin(writer);
+    cr_expect_eq(count_all(&pass), MANY + 2 * 2 + 2);
+    cr_expect_eq(trace_damage(pass.trace)->frames_missing, 0);
+    end(&pass, writer);
+}
+
+Test(merge, frames_that_are_written_anew_far_behind)
+{
+    struct trace_writer *writer = writer_new();
+    put_frame(writer, 1, 0, 50, 50);
+    put_frame(writer, 1, 1, 60, 70);
+    for (uint64_t i = 0; i < MANY; i++)
+        put_frame(writer, 3, i, 100 + 10 * i, 100 + 10 * i);
+    put_frame(writer, 1, 0, 50, 55); /* holds more */
+    put_frame(writer, 1, 1, 60, 60); /* holds less */
+    struct pass pass = begin(writer);
+    cr_expect_eq(count_all(&pass), MANY + 2 + 2);
+    cr_expect_eq(trace_damage(pass.trace)->frames_missing, 0);
+    end(&pass, writer);
+}
+
+Test(merge, damage_in_a_long_trace)
+{
+    struct trace_writer *writer = writer_new();
+    size_t places[] = {0, 0, 0};
+    for (uint64_t i = 0; i < MANY; i++) {
+        put_frame(writer, (uint32_t)(i % 2), i / 2, 100 + 10 * i, 100 + 10 * i);
+        if (i % 5000 == 2500)
+            places[i / 5000] = writer->frames.size;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        writer->frames.data[places[i] + 60] ^= 0xff;
+    struct pass pass = begin(writer);
+    cr_expect_eq(count_all(&pass), MANY - 3);
+    cr_expect_eq(trace_damage(pass.trace)->frames_damaged, 3);
+    cr_expect_eq(trace_damage(pass.trace)->frames_missing, 3);
+    end(&pass, writer);
+}
+
+Test(merge, the_clock_is_found_however_far)
+{
+    struct trace_writer *writer = writer_new();
+    writer->header.clock_kind = STRAY_CLOCK_TSC;
+    writer_put(writer, 0, 100, STRAY_CLOCK_PAIR, 0, 0, 1000, 5000, 0);
+    writer_put(writer, 0, 200, STRAY_CLOCK_PAIR, 0, 0, 1400, 5400, 0);
+    writer_flush(writer);
+    for (uint64_t i = 1; i < MANY; i++)
+        put_frame(writer, 0, i, 200 + 10 * i, 200 + 10 * i);
+    struct pass pass = begin(writer);
+    cr_expect_float_eq(trace_span_seconds(pass.trace, 1000), 4000e-9, 1e-12);
+    end(&pass, writer);
+}
+
+/* What a reader that is ahead has decoded is freed, too. */
+Test(merge, may_be_left_early)
+{
+    struct trace_writer *writer = writer_new();
+    for (uint64_t i = 0; i < MANY; i++)
+        put_frame(writer, (uint32_t)(i % 7), i / 7, 100 + 10 * i, 100 + 10 * i);
+    struct pass pass = begin(writer);
+    for (unsigned i = 0; i < 1000; i++)
+        cr_assert(next(&pass));
+    end(&pass, writer);
+}

@@ -54,7 +54,7 @@ Test(parts, what_was_freed_and_is_still_there_is_the_allocators)
     const struct report_finding *finding = feed_finding(report, VERDICT_RETENTION, STRAY_HEAP, 7);
     cr_assert_not_null(finding, "and the place that had it is named");
     cr_expect_eq(finding->bytes, 90 * MIB);
-    cr_expect_eq(finding->severity, SEVERITY_WARNING);
+    cr_expect_eq(finding->severity, SEVERITY_NOTE, "was not seen to last");
     struct report_memory memory = memory_of(report);
     cr_expect(memory.told_apart);
     cr_expect_eq(memory.parts.live_heap, 10 * (int64_t)MIB - 80);
@@ -133,11 +133,45 @@ Test(parts, what_was_not_told_to_its_end_does_not_count)
     cr_expect_eq(memory.parts.unexplained, 100 * (int64_t)MIB);
 }
 
+static enum severity retained(int64_t mib, int64_t growth, const struct residents *residents)
+{
+    return parts_retained(&(struct parts){.retained = mib * (int64_t)MIB}, growth * (int64_t)MIB, residents);
+}
+
 Test(parts, retention_is_much_and_a_good_part_of_the_growth)
 {
+    const struct residents residents = {.moments = 2};
     const int64_t mib = (int64_t)MIB;
-    cr_expect(parts_retained(&(struct parts){.retained = 9 * mib}, 30 * mib));
-    cr_expect_not(parts_retained(&(struct parts){.retained = 9 * mib}, 31 * mib));
-    cr_expect_not(parts_retained(&(struct parts){.retained = 7 * mib}, 8 * mib));
-    cr_expect(parts_retained(&(struct parts){.retained = 9 * mib}, -5 * mib), "even where other parts shrank");
+    cr_expect_eq(retained(9, 30, &residents), SEVERITY_NOTE);
+    cr_expect_eq(retained(9, 31, &residents), SEVERITY_NONE);
+    cr_expect_eq(retained(7, 8, &residents), SEVERITY_NONE);
+    cr_expect_eq(retained(9, -5, &residents), SEVERITY_NOTE, "even where other parts shrank");
+    const struct parts perhaps = {.retained = 12 * mib, .uncertain = 5 * MIB};
+    cr_expect_eq(parts_retained(&perhaps, 30 * mib, &residents), SEVERITY_NONE, "perhaps only");
+}
+
+Test(parts, retention_is_a_warning_where_it_is_large_and_lasts)
+{
+    struct residents residents = {.moments = 3, .before = {.peak_held = 300 * MIB, .held = 20 * MIB}};
+    cr_expect_eq(retained(280, 300, &residents), SEVERITY_WARNING);
+    cr_expect_eq(retained(60, 70, &residents), SEVERITY_NOTE, "too little");
+    residents.before.held = 200 * MIB;
+    cr_expect_eq(retained(280, 300, &residents), SEVERITY_NOTE, "freed of late");
+    residents = (struct residents){.moments = 2, .before = {.peak_held = 300 * MIB}};
+    cr_expect_eq(retained(280, 300, &residents), SEVERITY_NOTE, "told at the start and the end only");
+}
+
+Test(parts, what_is_told_at_the_end_is_the_latest_of_resident_memory)
+{
+    feed_open(&feed);
+    heap_and_maps(0, 0, 0);
+    feed_event(&feed, STRAY_MEMORY, 0, 10 * MIB, 0, 0);
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 64 * MIB, 40 * MIB, 7);
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    heap_and_maps(50 * MIB, 0, 0);
+    feed_event(&feed, STRAY_END, 0, 0, STRAY_ENDING_EXIT, 0);
+    feed_finish(&feed);
+    struct report_memory memory = memory_of(feed_report(&feed, true));
+    cr_expect_eq(memory.rss_end, 50 * MIB);
+    cr_expect_eq(sum(&memory.parts), 40 * (int64_t)MIB);
 }

@@ -64,9 +64,18 @@ Test(run, usage)
     REFUSED(2, "--sql all", "--sql", "all", "--", "true");
 }
 
+Test(run, samples)
+{
+    REFUSED(2, "must be a size like 512K", "--sample", "0", "--", "true");
+    REFUSED(2, "must be a size like 512K", "--sample", "often", "--", "true");
+    REFUSED(2, "must be a size like 512K", "--sample", "1025M", "--", "true");
+    REFUSED(2, "with --no-heap there is nothing to sample", "--no-heap", "--sample", "1M", "--", "true");
+    REFUSED(2, "--only connection leaves out the heap", "--sample", "1M", "--only", "connection", "--", "true");
+    REFUSED(2, "with --full every block is recorded", "--sample", "1M", "--full", "--", "true");
+}
+
 Test(run, what_is_not_there_yet)
 {
-    REFUSED(125, "not available yet", "--sample", "1M", "--", "true");
     REFUSED(125, "not available yet", "--pair", "a=ret!0:b=a0", "--", "true");
 }
 

@@ -42,6 +42,10 @@ Test(stats, weighted)
     cr_expect_float_eq(interval.estimate, 5500, 1e-9);
     cr_expect_float_eq(interval.low, 55 * 81.36397, 5);
     cr_expect_float_eq(interval.high, 55 * 121.62677, 5);
+    near(stats_weighted(12, 0), 12, 12, 12);
+    near(stats_unmet(1), 0, 0, 0);
+    near(stats_unmet(2), 0, 0, 5.32193);
+    cr_expect_float_eq(stats_unmet(1e6).high, 3.688879 * 1e6, 10);
     interval = stats_weighted(1, 1);
     cr_expect(interval.low >= 0 && interval.low < 0.1);
     cr_expect_float_eq(interval.high, 5.57164, 0.05);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "record/columns.h"
 #include "stray/wire.h"
 
 #define SPOOL_SLACK 4096 /* capacities of a spool's areas exceed what is used */
@@ -226,6 +227,17 @@ static uint8_t codec(const struct trace_writer *writer)
     return writer->raw ? STRAY_CODEC_RAW : STRAY_CODEC_ZSTD;
 }
 
+/* The frame's events by kind, with exact times. */
+static uint8_t *encode_grouped(const struct stray_event *events, size_t count, struct stray_frame_header *header,
+                               size_t *ret_size)
+{
+    static struct columns columns;
+    uint8_t *plain = need(malloc(COLUMNS_BYTES_MAX));
+    header->type = STRAY_FRAME_GROUPED;
+    *ret_size = (size_t)(columns_of_events(&columns, events, (uint32_t)count, 0, header, plain) - plain);
+    return plain;
+}
+
 void writer_events_frame(struct trace_writer *writer, uint32_t lane, uint64_t sequence,
                          const struct stray_event *events, size_t count)
 {
@@ -242,9 +254,24 @@ void writer_events_frame(struct trace_writer *writer, uint32_t lane, uint64_t se
             header.last_time = events[i].time;
     }
     size_t size;
-    uint8_t *plain = writer_encode(events, count, header.first_time, &size);
+    uint8_t *plain = writer->grouped ? encode_grouped(events, count, &header, &size)
+                                     : writer_encode(events, count, header.first_time, &size);
     writer_frame(writer, header, plain, size);
     free(plain);
+}
+
+static void flush_indexed(struct trace_writer *writer)
+{
+    static struct columns columns;
+    uint8_t plain[COLUMNS_BYTES_MAX];
+    for (size_t done = writer->nodes_flushed, part; done < writer->node_count; done += part) {
+        part = writer->node_count - done < COLUMNS_NODES_MAX ? writer->node_count - done : COLUMNS_NODES_MAX;
+        struct stray_frame_header header = {.type = STRAY_FRAME_INDEXED, .codec = codec(writer),
+                                            .count = (uint32_t)part, .first = done + 1};
+        uint8_t *end =
+            columns_of_nodes(&columns, writer->nodes + done, (uint32_t)part, (uint32_t)done + 1, plain);
+        writer_frame(writer, header, plain, (size_t)(end - plain));
+    }
 }
 
 void writer_flush_areas(struct trace_writer *writer)
@@ -257,7 +284,9 @@ void writer_flush_areas(struct trace_writer *writer)
         header.first = writer->area_flushed;
         writer_frame(writer, header, writer->area.data + writer->area_flushed, defs);
     }
-    if (nodes > 0) {
+    if (writer->grouped) {
+        flush_indexed(writer);
+    } else if (nodes > 0) {
         header.type = STRAY_FRAME_NODES;
         header.first = writer->nodes_flushed + 1;
         header.count = (uint32_t)nodes;
@@ -299,6 +328,7 @@ uint8_t *writer_bytes(const struct trace_writer *writer, size_t *ret_size)
 {
     struct bytes out = {0};
     struct stray_file_header header = writer->header;
+    header.incompat_flags |= writer->grouped ? STRAY_INCOMPAT_GROUPED : 0;
     header.crc = stray_crc32c(0, &header, offsetof(struct stray_file_header, crc));
     bytes_add(&out, &header, sizeof(header));
     bytes_add(&out, writer->frames.data, writer->frames.size);

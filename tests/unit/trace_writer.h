@@ -40,6 +40,7 @@ struct trace_writer {
     struct stray_file_header
         header;           /* may be changed until the bytes are asked for; its checksum is then made */
     bool raw;             /* frames are stored uncompressed */
+    bool grouped;         /* frames are GROUPED and INDEXED, as the shim writes them */
     uint32_t epoch;       /* of the definitions to come */
     uint32_t spool_state; /* enum stray_spool_state */
     uint64_t spool_lost;  /* lost_events of the spool */

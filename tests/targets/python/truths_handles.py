@@ -34,6 +34,17 @@ def tenants(folder):
             cursor.fetchone()
 
 
+def cursors(folder):
+    """What the driver and libpq keep for a connection is as much as the connection is."""
+    import psycopg2
+    for n in range(60):
+        handle(n)
+        connection = psycopg2.connect("")  # leaks: cursors
+        cursor = connection.cursor()
+        cursor.execute("SELECT repeat('x', 5000) FROM generate_series(1, 40)")
+        kept[n] = connection, cursor
+
+
 def sessions(folder):
     import redis
     for n in range(60):

@@ -4,15 +4,19 @@ import asyncio
 import collections
 import concurrent.futures
 import functools
+import importlib
 import logging
 import logging.handlers
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import weakref
 
 from truths_memory import parse
 
@@ -87,6 +91,90 @@ def pool(folder):
     connections.closeall()
 
 
+class Pool:
+    """As many connections as are wanted at one time, and fewer again when they are not."""
+
+    def __init__(self, port):
+        self.port, self.free, self.lock = port, [], threading.Lock()
+
+    def take(self):
+        with self.lock:
+            if self.free:
+                return self.free.pop()
+        return socket.create_connection(("127.0.0.1", self.port))
+
+    def give(self, connection):
+        with self.lock:
+            self.free.append(connection)
+
+    def shrink(self, size):
+        with self.lock:
+            while len(self.free) > size:
+                self.free.pop(0).close()
+
+
+def elastic(folder):
+    pool = Pool(int(folder))
+
+    def ask(_):
+        connection = pool.take()
+        connection.sendall(b"x" * 50)
+        connection.recv(50)
+        pool.give(connection)
+
+    for users in (2, 4, 16, 20, 16, 6, 3, 2):
+        with concurrent.futures.ThreadPoolExecutor(users) as executor:
+            list(executor.map(ask, range(30 * users)))
+        pool.shrink(users // 2 + 2)
+    pool.shrink(0)
+
+
+def late_imports(folder):
+    """Modules are loaded when they are first wanted, all along; so is a table of all users there are."""
+    names = ["xml.dom.minidom", "email.mime.text", "http.client", "sqlite3", "decimal", "fractions", "statistics", "csv", "zipfile",
+             "tarfile", "unittest", "doctest", "pdb", "ctypes", "difflib", "argparse", "html.parser", "calendar", "plistlib"]
+    users = {}
+    for n in range(2 * OPERATIONS):
+        parse(n)
+        name = sys.intern(f"user-{n * 7919 % 900}")
+        if name not in users:
+            users[name] = bytearray(700)
+        if n % 400 == 399 and names:
+            importlib.import_module(names.pop())
+
+
+def sorted_lists(folder):
+    """Large lists, sorted and dropped, beside a database in memory that is filled once."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE rows (a INTEGER, b TEXT)")
+    database.executemany("INSERT INTO rows VALUES (?, ?)", ((n, f"row {n} " * 5) for n in range(10000)))
+    for n in range(12):
+        rows = sorted((k * 7919 % 30000, f"row {k} " * 8) for k in range(30000))
+        total = sum(number for number, _ in rows)
+        del rows
+        parse(total)
+        database.execute("SELECT count(*) FROM rows WHERE a % 7 = ?", (n % 7,)).fetchone()
+
+
+class Document:
+    def __init__(self, n):
+        self.text = bytearray(2000 + n)
+
+
+def weak_cache(folder):
+    """Documents are shared while somebody holds them; log records are kept 200 at a time."""
+    logger = logging.getLogger("requests")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.handlers.MemoryHandler(200, target=logging.NullHandler()))
+    documents, held = weakref.WeakValueDictionary(), collections.deque(maxlen=50)
+    for n in range(2 * OPERATIONS):
+        document = documents.get(n % 900)
+        if document is None:
+            document = documents[n % 900] = Document(n % 900)
+        held.append(document)
+        logger.info("request %d of %d", n, parse(n)["id"])
+
+
 def rotating(folder):
     logger = logging.getLogger("requests")
     logger.setLevel(logging.INFO)
@@ -128,6 +216,24 @@ def executors(folder):
     for n in range(100):
         with concurrent.futures.ThreadPoolExecutor(4) as executor:
             list(executor.map(parse, range(8)))
+
+
+def dispatcher(folder):
+    """The main thread is done at once, and the interpreter waits in its end for another one, which goes on as long as it
+    has to: a thread and a file for each request."""
+    def dispatch():
+        for n in range(400):
+            worker = threading.Thread(target=answer, args=(folder, n))
+            worker.start()
+            worker.join()
+    threading.Thread(target=dispatch).start()
+
+
+def answer(folder, n):
+    with open(f"{folder}/{n}", "w") as file:
+        parse(n)
+        file.write("x")
+    os.unlink(f"{folder}/{n}")
 
 
 def daemon(folder):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """truths_memory.py MODE [by_itself]: services whose memory grows without bound, each by a mistake that people make.
 
-It ends by SIGTERM or by itself. The line whose blocks pile up is marked `leaks: MODE`. Payloads are larger than 512
+It ends by SIGTERM or by itself. The line whose blocks pile up is marked `leaks: MODE`; one whose small objects do by the same
+mistake, `with it: MODE`. Payloads are larger than 512
 bytes: smaller ones live in Python's pools.
 """
 import asyncio
@@ -68,7 +69,7 @@ def cache(operations):
 background = []
 
 
-async def notify(n):
+async def notify(n):  # with it: tasks
     await asyncio.sleep(0)
     return bytes(700 + n % 50)  # leaks: tasks
 
@@ -136,6 +137,25 @@ def closures(operations):
     for n in range(operations):
         parse(n)
         subscribe(changes, n)
+
+
+failures = []
+
+
+def check(n):
+    body = bytearray(900 + n % 70)  # leaks: errors
+    if n % 5 == 0:
+        raise ValueError(len(body))  # with it: errors
+
+
+def errors(operations):
+    """Each error is kept to be told later, and with it its traceback, the frames and what they hold."""
+    for n in range(2 * operations):
+        parse(n)
+        try:
+            check(n)
+        except ValueError as error:  # with it: errors
+            failures.append(error)
 
 
 own = threading.local()

@@ -17,7 +17,7 @@
 #define BATCH 64
 
 static useconds_t pause_us;
-static int said_every = BATCH;
+static int said_every;
 
 /* One pair of sites a thread, so that each thread's count can be told. */
 #define SITES(n)                                                                                              \
@@ -103,16 +103,18 @@ int main(int argc, char **argv)
     struct rlimit limit = {4096, 4096};
     MUST(threads >= 1 && threads <= (long)(sizeof(sites) / sizeof(*sites)));
     pause_us = argc > 2 ? (useconds_t)atol(argv[2]) : 0;
+    said_every = argc > 4 ? 1 : BATCH; /* before any thread may be held up amid a batch */
     MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
     MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    if (argc > 4)
+        said_every = 1; /* before there are threads: one that is held up may not see it until the end */
     for (long i = 1; i < threads; i++) {
         pthread_t id;
         MUST(pthread_create(&id, NULL, work, (void *)i) == 0);
     }
     if (argc > 4) {
         pthread_t id;
-        said_every = 1;
         MUST(pthread_create(&id, NULL, work, (void *)0) == 0);
         usleep((useconds_t)atol(argv[4]));
         end(argv[3]);

@@ -83,6 +83,10 @@ static SITE int reused(void) { int fd = open("/dev/null", O_RDONLY); MUST(fd >= 
 static SITE int found_closed(void) { int fd = open("/dev/null", O_RDONLY); MUST(fd >= 0); return fd; }
 static SITE int found_replaced(const char *path) { int fd = open(path, O_RDONLY); MUST(fd >= 0); return fd; }
 
+static SITE int socket_replaced(void) { int fd = socket(AF_UNIX, SOCK_STREAM, 0); MUST(fd >= 0); return fd; }
+static SITE int socket_closed(void) { int fd = socket(AF_UNIX, SOCK_STREAM, 0); MUST(fd >= 0); return fd; }
+static SITE int socket_kept(void) { int fd = socket(AF_UNIX, SOCK_STREAM, 0); MUST(fd >= 0); return fd; }
+
 static int open_unseen(const char *path)
 {
     long result;
@@ -113,6 +117,19 @@ static void unseen(void)
     close_unseen(number);
     MUST(open_unseen("/proc/self/status") == number);
     expect("found_replaced", "file", 1, 1, -1);
+}
+
+/* Who a socket is is read later than of a file. */
+static void unseen_sockets(void)
+{
+    int number = socket_replaced();
+    close_unseen(number);
+    MUST(open_unseen("/proc/self/status") == number);
+    socket_kept();
+    close_unseen(socket_closed());
+    expect("socket_replaced", "socket", 1, 1, -1);
+    expect("socket_kept", "socket", 1, 0, -1);
+    expect("socket_closed", "socket", 1, 1, -1);
 }
 
 int main(void)
@@ -150,5 +167,6 @@ int main(void)
     expect("to_copy", "file", 1, 0, -1);
     accepting();
     unseen();
+    unseen_sockets();
     return 0;
 }

@@ -118,6 +118,30 @@ static void watches(void)
     }
 }
 
+/* A copy is freed where all goes well, and not where the line has no colon. */
+static void parse_line(const char *line)
+{
+    char *copy = strdup(line); /* leaks: error_path */
+    MUST(copy);
+    char *colon = strchr(copy, ':');
+    if (!colon)
+        return;
+    *colon = 0;
+    free(copy);
+}
+
+static void error_path(void)
+{
+    char line[700] = "";
+    for (int n = 0; n < OPERATIONS; n++) {
+        memset(line, 'a' + n % 26, 600);
+        if (n % 20)
+            line[10] = ':';
+        parse_line(line);
+        serve(n);
+    }
+}
+
 struct arena {
     struct arena *next;
     size_t used;
@@ -228,6 +252,70 @@ static void vector_kept(void)
     free(items);
 }
 
+struct key {
+    struct key *next;
+    char name[56];
+};
+
+static struct {
+    struct key **rows;
+    size_t room, count;
+} keys;
+
+static struct key **row_of(const char *name)
+{
+    size_t hash = 5381;
+    for (; *name; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return &keys.rows[hash % keys.room];
+}
+
+static void rehash(size_t room)
+{
+    struct key **old = keys.rows;
+    size_t old_room = keys.room;
+    keys.room = room;
+    keys.rows = calloc(room, sizeof(*keys.rows));
+    MUST(keys.rows);
+    for (size_t i = 0; i < old_room; i++) {
+        while (old[i]) {
+            struct key *key = old[i];
+            old[i] = key->next;
+            struct key **row = row_of(key->name);
+            key->next = *row;
+            *row = key;
+        }
+    }
+    free(old);
+}
+
+static void remember_key(const char *name)
+{
+    if (2 * keys.count >= keys.room)
+        rehash(keys.room ? 2 * keys.room : 64);
+    struct key **row = row_of(name);
+    for (struct key *key = *row; key; key = key->next)
+        if (strcmp(key->name, name) == 0)
+            return;
+    struct key *key = malloc(sizeof(*key));
+    MUST(key);
+    strcpy(key->name, name);
+    key->next = *row;
+    *row = key;
+    keys.count++;
+}
+
+/* A table of all names that come, of which there are three thousand. */
+static void finite_table(void)
+{
+    for (int n = 0; n < OPERATIONS; n++) {
+        char name[56];
+        snprintf(name, sizeof(name), "key-%ld", n * 7919L % 3001);
+        remember_key(name);
+        serve(n);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -237,12 +325,14 @@ static const struct {
     {"vector_alone", vector_alone},
     {"thread_caches", thread_caches},
     {"watches", watches},
+    {"error_path", error_path},
     {"arenas", arenas},
     {"arena_kept", arena_kept},
     {"lru", lru},
     {"tables", tables},
     {"batch", batch},
     {"vector_kept", vector_kept},
+    {"finite_table", finite_table},
 };
 
 int main(int argc, char **argv)

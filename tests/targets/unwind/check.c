@@ -20,11 +20,10 @@
 
 #include "gate.h"
 #include "record/defs.h"
+#include "stack/familiar.h"
 #include "stack/modules.h"
 #include "stack/native.h"
-#include "stack/recall.h"
 #include "stack/rules.h"
-#include "stack/unwind.h"
 #include "sys.h"
 
 #define EXPORT    __attribute__((visibility("default")))
@@ -45,8 +44,7 @@ static struct {
 __thread struct thread thread_self; /* of the shim, for what is linked from it; none of its hooks is here */
 
 struct thread_state {
-    struct unwinder unwinder;
-    struct recall recall;
+    struct familiar familiar;
     void *addresses[UNWIND_MAX], *stepped[UNWIND_MAX];
     uint64_t cfas[UNWIND_MAX];
 };
@@ -223,21 +221,15 @@ static void compare_cfas(const struct unwind_frame *frames, size_t count, const 
     }
 }
 
-static struct recall_start recall_start(const struct arch_frame *start)
-{
-    return (struct recall_start){.caller = start->ip + 1, .sp = start->sp, .bp = start->bp,
-                                 .window = state->unwinder.window.number, .generation = modules_generation()};
-}
-
 /* What is recognised must be what is there; what is not will be the next time. */
-static void compare_recalled(const struct arch_frame *begin, uint32_t recalled, const struct unwind_frame *frames,
+static void compare_recalled(const void *frame, uint32_t recalled, const struct unwind_frame *frames,
                              size_t count, bool whole)
 {
     size_t kept = count < KEPT ? count : KEPT;
     uint32_t node = (uint32_t)unwind_hash(frames, kept) | 1;
-    struct recall_start start = recall_start(begin);
+    struct recall_start start = familiar_start(&state->familiar, frame, 0);
     if (recalled == 0)
-        recall_keep(&state->recall, &start, frames, kept, whole && kept == count, node);
+        recall_keep(&state->familiar.recall, &start, frames, kept, whole && kept == count, node);
     else if (recalled == node)
         ADD(recalled, 1);
     else {
@@ -246,11 +238,10 @@ static void compare_recalled(const struct arch_frame *begin, uint32_t recalled, 
     }
 }
 
-static uint32_t recall(const struct arch_frame *begin)
+static uint32_t recall(const void *frame)
 {
-    struct recall_start start = recall_start(begin);
-    bool possible = unwind_holds(&state->unwinder.window, start.sp) && !modules_stale();
-    return possible ? recall_find(&state->recall, &start) : 0;
+    struct recall_start start = familiar_start(&state->familiar, frame, 0);
+    return familiar_is_mine(&state->familiar) ? recall_find(&state->familiar.recall, &start) : 0;
 }
 
 static __attribute__((noinline)) void compare(const void *frame)
@@ -260,15 +251,15 @@ static __attribute__((noinline)) void compare(const void *frame)
     const uint64_t *words = frame;
     const void *caller = (const void *)words[1];
     struct arch_frame start = {words[1] - 1, (uint64_t)(uintptr_t)(words + 2), words[0]};
-    uint32_t recalled = recall(&start);
-    size_t count = unwind_frames(&state->unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end),
+    uint32_t recalled = recall(frame);
+    size_t count = unwind_frames(&state->familiar.unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end),
            skip = 0;
     if (modules_stale() || end == UNWIND_UNKNOWN) {
         if (end == UNWIND_UNKNOWN)
             ADD(unknown, 1);
         modules_refresh();
         native_flush();
-        count = unwind_frames(&state->unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end);
+        count = unwind_frames(&state->familiar.unwinder, &start, (uint64_t)(uintptr_t)caller, LIMIT, &frames, &end);
     }
     ADD(captures, 1);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT) {
@@ -284,7 +275,7 @@ static __attribute__((noinline)) void compare(const void *frame)
     ADD(frames, count);
     if (end == UNWIND_COMPLETE && count > 0 && frames->hash != unwind_hash(frames, count))
         ADD(hash_differ, 1);
-    compare_recalled(&start, recalled, frames, count, end == UNWIND_COMPLETE);
+    compare_recalled(frame, recalled, frames, count, end == UNWIND_COMPLETE);
     size_t total = native_backtrace(state->addresses, LIMIT),
            other_skip = skip_to(state->addresses, total, caller);
     size_t limit = end == UNWIND_CUT && count < total - other_skip ? count : total - other_skip;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The stacks that a thread is likely to have again: what its captures work on, as far as the hooks of the heap look at it
+ * without making one. Belongs to one capture at a time; a thread that looks at it has THREAD_UNWINDING set.
+ */
+#ifndef STRAY_STACK_FAMILIAR_H
+#define STRAY_STACK_FAMILIAR_H
+
+#include "stack/modules.h"
+#include "stack/recall.h"
+#include "stack/unwind.h"
+
+struct familiar {
+    struct unwinder unwinder;
+    struct recall recall;
+};
+
+/* What the stack begins with of the caller of a function that keeps a frame pointer and lives yet, by its
+ * __builtin_frame_address(0). `python`: what identifies the Python frames. */
+static inline struct recall_start familiar_start(const struct familiar *familiar, const void *frame, uint64_t python)
+{
+    const uint64_t *words = frame; /* the caller's RBP, the return address; the caller's frame ends there */
+    return (struct recall_start){.caller = words[1],
+                                 .sp = (uint64_t)(uintptr_t)(words + 2),
+                                 .bp = words[0],
+                                 .window = familiar->unwinder.window.number,
+                                 .python = python,
+                                 .modules = modules_now()};
+}
+
+/* Whether stacks can be found at all. One that was kept began in the window of that number, which only grows; but a window
+ * that is being changed is no thread's. */
+static inline bool familiar_is_mine(const struct familiar *familiar)
+{
+    return __builtin_expect(familiar->unwinder.window.thread == arch_thread(), 1);
+}
+
+#endif
