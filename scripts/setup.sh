@@ -17,7 +17,7 @@ esac
 
 packages=(
     # to build
-    gcc g++ meson ninja-build pkg-config libc6-dev libunwind-dev libzstd-dev libdw-dev libelf-dev libjansson-dev libiberty-dev
+    gcc g++ meson ninja-build pkg-config libc6-dev libunwind-dev libzstd-dev libdw-dev libelf-dev libjansson-dev libiberty-dev libpg-query-dev
     libsqlite3-dev zlib1g-dev libpq-dev git
     # to test: compilers, sanitizers, programs that cannot be traced
     clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools binutils libcriterion-dev

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The command line of verbs that list: sites and conns. */
+/* The command line of verbs that list: sites, conns and sql. */
 #ifndef STRAY_COMMANDS_FILTERING_H
 #define STRAY_COMMANDS_FILTERING_H
 
@@ -7,11 +7,12 @@
 #include "commands/options.h"
 #include "views/listing.h"
 
-/* For the usage of these verbs. */
+/* For the usage of these verbs: of what is acquired, of what is sent. */
 #define FILTER_USAGE                                                                                         \
     "  --resource KIND,...    heap, connection, pgconn, ...\n"                                               \
+    "  --peer PATTERN         part of a peer, or a glob\n" SENT_USAGE
+#define SENT_USAGE                                                                                           \
     "  --site PATTERN         part of a function's name, of file:line or of a module's path; or a glob\n"    \
-    "  --peer PATTERN         part of a peer, or a glob\n"                                                   \
     "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339\n"                    \
     "  --min N                at least N in the column sorted by\n"                                          \
     "  --sort COLUMN          numbers from the largest, times and texts from the first\n"                    \

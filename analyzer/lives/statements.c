@@ -33,13 +33,13 @@ static unsigned bucket_of_duration(double seconds)
 }
 
 /* The middle of the bucket that holds it. */
-double statement_quantile(const struct statement_use *use, double share)
+double durations_quantile(const uint64_t *durations, double share)
 {
     uint64_t total = 0, sum = 0;
     for (unsigned i = 0; i < DURATION_BUCKETS; i++)
-        total += use->durations[i];
+        total += durations[i];
     for (unsigned i = 0; i < DURATION_BUCKETS && total > 0; i++) {
-        sum += use->durations[i];
+        sum += durations[i];
         if ((double)sum >= share * (double)total)
             return duration_of_bucket(i) * exp2(0.125);
     }
@@ -273,9 +273,10 @@ static void follow_keys(struct statements *statements, struct session *session, 
         look_for_read(session, telling, use);
 }
 
+/* Of a text that is sent from several places, each connection counts at the first. */
 static int count_connection(struct statements *statements, uint32_t row, uint32_t conn)
 {
-    uint64_t key = key_of(row, conn);
+    uint64_t definition = statements->uses[row].definition, key = key_of(definition ? definition : ~(uint64_t)row, conn);
     uint32_t known;
     if (map_get(&statements->pair_map, key, &known))
         return 0;

@@ -50,12 +50,12 @@ struct statement_use {
     struct sql_words words;
     uint64_t calls, errors;
     uint64_t ticks, longest;                /* all calls; the longest one */
-    uint32_t durations[DURATION_BUCKETS];   /* calls by time */
+    uint64_t durations[DURATION_BUCKETS];   /* calls by time */
     uint64_t results, rows, rows_most;      /* rows returned, or touched by what returns none */
     uint64_t bytes, bytes_most;             /* memory of results */
     uint64_t unbounded;                     /* results of at least STATEMENT_ROWS_MANY rows or STATEMENT_BYTES_MANY */
     uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
-    uint64_t connections;                   /* that it was sent on */
+    uint64_t connections;                   /* that the text was sent on, and from here first */
     uint64_t first, last;                   /* event times */
     struct statement_loops loops;
     uint64_t overwrites;   /* UPDATE: of what had been read on the same connection, in the same transaction, with no lock */
@@ -118,8 +118,9 @@ int statements_feed(struct statements *statements, const struct stray_event *eve
 /* At the end: `tc` is the time up to which silences count. */
 int statements_finish(struct statements *statements, uint64_t tc);
 
-/* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of calls did not exceed. */
+/* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of the calls counted in DURATION_BUCKETS
+ * buckets did not exceed. */
 double duration_of_bucket(unsigned bucket);
-double statement_quantile(const struct statement_use *use, double share);
+double durations_quantile(const uint64_t *durations, double share);
 
 #endif

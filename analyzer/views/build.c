@@ -141,6 +141,7 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     if (result < 0)
         return error_set(error, result, "%s: %s", given, error_reason(result));
     report->limits = options->limits;
+    report->with_statements = options->statements;
     report->limit_count = options->limit_count;
     result = symbols_open(&symbols);
     if (result < 0) {

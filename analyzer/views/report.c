@@ -61,12 +61,14 @@ void report_free(struct report *report)
     free(report->deaths);
     free(report->notes);
     free(report->forecasts);
+    for (size_t i = 0; i < report->statement_count; i++)
+        free(report->statements[i].senders);
+    free(report->statements);
     free(report);
 }
 
-/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. Room
- * is made in powers of two. */
-static void *append(void *array, size_t *count, size_t size)
+/* Room is made in powers of two. */
+void *report_append(void *array, size_t *count, size_t size)
 {
     void *items;
     memcpy(&items, array, sizeof(items));
@@ -82,7 +84,7 @@ static void *append(void *array, size_t *count, size_t size)
 
 /* ---- frames ---- */
 
-static struct report_frame frame_copy(struct report *report, const struct frame *frame)
+struct report_frame report_copy_frame(struct report *report, const struct frame *frame)
 {
     return (struct report_frame){
         .function = report_keep(report, frame->function),
@@ -103,7 +105,7 @@ static int stack_copy(struct report *report, const struct stack *stack, struct r
     if (!copy.frames)
         return -ENOMEM;
     for (size_t i = 0; i < stack->count; i++)
-        copy.frames[i] = frame_copy(report, &stack->frames[i]);
+        copy.frames[i] = report_copy_frame(report, &stack->frames[i]);
     *ret_stack = copy;
     return 0;
 }
@@ -319,7 +321,7 @@ bool report_same_place(const struct report_finding *a, const struct report_findi
 /* NULL without memory. */
 static struct report_finding *finding_new(struct report *report, const struct report_finding *finding)
 {
-    struct report_finding *added = append(&report->findings, &report->finding_count, sizeof(*added));
+    struct report_finding *added = report_append(&report->findings, &report->finding_count, sizeof(*added));
     if (!added)
         return NULL;
     *added = *finding;
@@ -415,11 +417,11 @@ static int site_add(struct report *report, const struct lives *lives, const stru
 {
     struct report_site wanted = {.resource = fold->resource, .verdict = verdict, .known = frame != NULL};
     if (frame)
-        wanted.site = frame_copy(report, frame);
+        wanted.site = report_copy_frame(report, frame);
     wanted.peer = report_keep(report, fold_peer(lives, fold));
     struct report_site *site = report->process_count > 1 ? site_find(report, &wanted) : NULL;
     if (!site) {
-        site = append(&report->sites, &report->site_count, sizeof(*site));
+        site = report_append(&report->sites, &report->site_count, sizeof(*site));
         if (!site)
             return -ENOMEM;
         *site = wanted;
@@ -472,7 +474,7 @@ static int add_peers(struct report *report, const struct lives *lives)
                 peer = &report->peers[k];
         }
         if (!peer) {
-            peer = append(&report->peers, &report->peer_count, sizeof(*peer));
+            peer = report_append(&report->peers, &report->peer_count, sizeof(*peer));
             if (!peer)
                 return -ENOMEM;
             peer->text = report_keep(report, from->text);
@@ -494,7 +496,7 @@ static int add_deaths(struct report *report, const struct report_process *proces
 {
     for (size_t i = 0; i < lives->death_count; i++) {
         const struct waited *from = &lives->deaths[i];
-        struct report_death *death = append(&report->deaths, &report->death_count, sizeof(*death));
+        struct report_death *death = report_append(&report->deaths, &report->death_count, sizeof(*death));
         if (!death)
             return -ENOMEM;
         double later = lives->source.seconds(lives->source.data, from->time);
@@ -512,7 +514,7 @@ static enum axis axis_told(const struct lives *lives)
 
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
-    struct report_process *process = append(&report->processes, &report->process_count, sizeof(*process));
+    struct report_process *process = report_append(&report->processes, &report->process_count, sizeof(*process));
     if (!process)
         return -ENOMEM;
     *process = *from;
@@ -559,6 +561,8 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = kinship_add(report, process, lives, &folds, stacks);
     if (result == 0)
         result = report_add_statements(report, lives, stacks, process->pid);
+    if (result == 0 && report->with_statements)
+        result = report_add_rows(report, process, lives, stacks);
     if (result == 0)
         result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "lives/lifetimes.h"
 #include "names/arena.h"
+#include "names/fingerprint.h"
 #include "verdicts/judge.h"
 #include "verdicts/parts.h"
 
@@ -98,6 +99,27 @@ struct report_site {
     size_t pid_count;
 };
 
+/* Where a statement is sent. */
+struct report_sender {
+    struct report_frame frame;
+    bool known; /* `frame` is */
+    uint64_t calls;
+};
+
+/* What was sent to databases and has one fingerprint. */
+struct report_statement {
+    char fingerprint[FINGERPRINT_SIZE];
+    bool parsed;      /* the fingerprint is PostgreSQL's own; else that of the text */
+    const char *text; /* one of them, "?" for literals; NULL: not kept */
+    uint64_t calls, errors, rows, bytes, connections;
+    double total_s, longest_s;
+    uint64_t durations[DURATION_BUCKETS];
+    double first_s, last_s;     /* since the process began */
+    uint64_t first_ns, last_ns; /* the same by the calendar; 0: unknown */
+    struct report_sender *senders;
+    size_t sender_count;
+};
+
 struct report_peer {
     const char *text;
     bool server;
@@ -155,6 +177,9 @@ struct report {
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
     struct report_peer *peers;
     size_t peer_count;
+    bool with_statements; /* they were asked for */
+    struct report_statement *statements;
+    size_t statement_count;
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
@@ -187,6 +212,7 @@ struct report_options {
     const char *const *library; /* NULL-ended globs; may be NULL */
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
+    bool statements;                      /* what was sent to databases, a row for each fingerprint */
     const struct report_visitor *visitor; /* may be NULL */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
@@ -224,6 +250,12 @@ int report_end(struct report *report);
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* The text of a statement as people write it; NULL: not kept, or without memory. */
 const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition);
+/* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */
+int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,
+                    const struct report_stacks *stacks);
+/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. */
+void *report_append(void *array, size_t *count, size_t size);
+struct report_frame report_copy_frame(struct report *report, const struct frame *frame);
 /* Where the memory of one process went (memory.c). -ENOMEM. */
 int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
                       const struct report_stacks *stacks, const struct report_process *process);

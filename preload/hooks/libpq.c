@@ -141,9 +141,9 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
         uint32_t stack = stack_of(span);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
         if (conn)
-            statements_result(span->libpq, span->hook, conn, result);
-        emit_use(span, conn, stack, now);
-        struct stray_event made = {now + 1, handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
+            statements_result(span->libpq, span->hook, conn, result, now);
+        emit_use(span, conn, stack, now + 1);
+        struct stray_event made = {now + 2, handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
             emit_acquire(&made);
     }

@@ -210,7 +210,7 @@ static uint64_t rows_of(const struct libpq *libpq, PGresult *result)
     return touched ? string_number(touched) : 0;
 }
 
-void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result)
+void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result, uint64_t time)
 {
     uint64_t value = (uint64_t)STRAY_RESULT_NONE << STRAY_RESULT_STATUS;
     if (result && libpq->PQresultStatus) {
@@ -221,5 +221,5 @@ void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *c
     }
     if (libpq->PQtransactionStatus)
         value |= (uint64_t)(libpq->PQtransactionStatus(conn) & 15) << STRAY_RESULT_TRANSACTION;
-    emit_now(STRAY_RESULT, STRAY_PGCONN, hook, handle_of(conn), value, 0);
+    emit_at(time, STRAY_RESULT, STRAY_PGCONN, hook, handle_of(conn), value, 0);
 }

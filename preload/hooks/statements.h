@@ -36,7 +36,7 @@ struct sql_call {
 
 /* Before the call; `time` is its stamp, and those of its events follow closely. */
 void statements_sent(const struct sql_call *call, uint64_t time);
-/* After a call on `conn` that gave `result` (NULL: none is left). */
-void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result);
+/* After a call on `conn` that gave `result` (NULL: none is left), and was over at `time`: before its USE is told, which ends it. */
+void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result, uint64_t time);
 
 #endif

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Verdicts on what is sent to a database: each bad habit is told, with its line, and its healthy twin is not."""
+"""What is sent to a database: each bad habit is told, with its line, its healthy twin is not, and the list of statements."""
+import json
+
 import pytest
 
 from conftest import PYTHON, SOURCES
@@ -64,3 +66,59 @@ def test_hidden_texts_still_tell_loops(stray, postgres):
     report = stray.run([PYTHON, TARGET, "asks_for_each"], env=postgres.env, options=["--sql", "off"]).ok().report()
     loop, = [finding for finding in report.findings if finding["verdict"] == "statement-loop"]
     assert loop["count"] == 30 and "statement" not in loop
+
+
+def listed(stray, trace, *options):
+    done = stray.call("sql", trace, "--format", "json", *options)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    content = json.loads(done.stdout)
+    assert content["schema"] == "stray-sql/1"
+    return content["statements"]
+
+
+@pytest.fixture(scope="module")
+def several(stray, postgres):
+    """Two processes that send the same, written in two ways; one of them fails."""
+    script = """
+import psycopg2
+for turn in range(2):
+    connection = psycopg2.connect("")
+    cursor = connection.cursor()
+    def once(n): cursor.execute("SELECT n FROM generate_series(1, %s) n", (n,))
+    def other(n): cursor.execute("select  n from generate_series(1,%s) n", (n,))
+    for n in range(1, 5): once(n)
+    other(10)
+    try: cursor.execute("SELECT missing")
+    except psycopg2.Error: pass
+    connection.close()
+"""
+    return stray.run(["bash", "-c", '"$0" -c "$1"; "$0" -c "$1"', PYTHON, script], env=postgres.env).ok()
+
+
+def test_sql_adds_up_what_means_the_same(stray, several):
+    rows = listed(stray, several.trace)
+    series, = [row for row in rows if "generate_series" in row["statement"]]
+    assert (series["calls"], series["rows"], series["errors"], series["connections"]) == (20, 4 * (1 + 2 + 3 + 4 + 10), 0, 8)
+    assert [(site["site"]["function"].rsplit(".")[-1], site["calls"]) for site in series["sites"]] == [("once", 16), ("other", 4)]
+    missing, = [row for row in rows if row["statement"] == "SELECT missing"]
+    assert (missing["calls"], missing["rows"], missing["errors"]) == (4, 0, 4)
+    assert [row["total_s"] for row in rows] == sorted((row["total_s"] for row in rows), reverse=True)
+
+
+def test_sql_filters(stray, several):
+    assert [row["rows"] for row in listed(stray, several.trace, "--site", "other")] == [80]
+    assert len(listed(stray, several.trace, "--sort", "calls", "--limit", 1)) == 1
+    assert all(row["calls"] >= 20 for row in listed(stray, several.trace, "--min", 20))
+    for refused in (["--peer", "x"], ["--resource", "heap"], ["--sort", "nothing"]):
+        done = stray.call("sql", several.trace, *refused)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_sql_in_text_is_one_line_each(stray, several):
+    done = stray.call("sql", several.trace)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1 + len(listed(stray, several.trace)), done.stdout
+
+
+def test_sql_of_what_sent_nothing(stray):
+    result = stray.run(["true"]).ok()
+    assert listed(stray, result.trace) == []

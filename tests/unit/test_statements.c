@@ -73,7 +73,7 @@ Test(statements, calls_are_counted_by_text_and_place)
     cr_expect_eq(use->ticks, 30 * MS);
     cr_expect_eq(use->connections, 1);
     cr_expect_eq(use->length_most, 50);
-    cr_expect(statement_quantile(use, 0.5) > 0.008 && statement_quantile(use, 0.5) < 0.012);
+    cr_expect(durations_quantile(use->durations, 0.5) > 0.008 && durations_quantile(use->durations, 0.5) < 0.012);
     cr_expect_eq(use_at(FEED_READ, 8)->longest, 30 * MS);
     cr_expect_eq(statements()->conns[0].statements, 4);
     feed_close_all(&feed);
