@@ -57,7 +57,8 @@ static bool work_decides(const struct heap_figures *figures)
 /* Share of the run during which the site was at it: a load at the very end is no growth. */
 static double presence(const struct heap_figures *figures)
 {
-    return work_decides(figures) ? 1 - figures->from : (figures->tc - figures->first) / figures->tc;
+    double work = 1 - figures->from, time = (figures->tc - figures->first) / figures->tc;
+    return figures->work_is_load ? work : work_decides(figures) ? fmax(work, time) : time;
 }
 
 static double span_of(const struct heap_figures *figures)

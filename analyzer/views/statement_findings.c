@@ -55,6 +55,25 @@ static int place(const struct maker *maker, uint32_t stack, unsigned resource, u
     return report_place_at(maker->report, maker->lives, stack, resource, first, last, maker->stacks, ret_finding);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Connections that leak at the function of `finding`; REPORT_NONE: there are none. */
+static size_t leak_at(const struct report *report, const struct report_finding *finding)
+{
+    size_t found = REPORT_NONE;
+    for (size_t i = 0; finding->site && i < report->finding_count; i++) {
+        const struct report_finding *leak = &report->findings[i];
+        bool of_connections = leak->resource == STRAY_CONNECTION || (leak->resource == STRAY_PGCONN && found == REPORT_NONE);
+        if (leak->verdict == VERDICT_LEAKED && of_connections && leak->site &&
+            same_text(leak->site->function, finding->site->function) && same_text(leak->site->file, finding->site->file))
+            found = i;
+    }
+    return found;
+}
+
 static int add(const struct maker *maker, struct report_finding *finding, const struct statement_judgement *judgement)
 {
     size_t index;
@@ -167,6 +186,8 @@ static int add_idle(const struct maker *maker, const struct statement_idle *idle
     fact_add(&finding, "seconds", span(maker, idle->ticks), false, true);
     fact_add(&finding, "left_at_end", (double)idle->connections, true, true);
     fact_add(&finding, "failed", idle->failed, true, false);
+    if (idle->connections == idle->times) /* nothing came after: who leaks them leaves their transactions */
+        finding.cause = leak_at(maker->report, &finding);
     return add(maker, &finding, &judgement);
 }
 
