@@ -95,6 +95,8 @@ static int set_time(const char *option, const char *text, struct listing_time *t
         return STATUS_DONE;
     if (strchr(text, '-') || strchr(text, ':'))
         return fail("%s %s: must be a time like 90, 10m, or 2026-01-31T08:00:00Z", option, text);
+    const char *point = strchr(text, '.');
+    time->fine = point && strspn(point + 1, "0123456789") > 3;
     return option_seconds(option, text, &time->seconds);
 }
 

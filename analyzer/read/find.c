@@ -14,6 +14,7 @@
 struct found {
     char **list;
     size_t count, room;
+    bool left_out; /* an empty one */
 };
 
 void paths_free(char **paths, size_t count)
@@ -41,6 +42,8 @@ static bool has_suffix(const char *name)
     return length > suffix && strcmp(name + length - suffix, STRAY_TRACE_SUFFIX) == 0;
 }
 
+/* Of a folder, an empty file is no trace: its process was killed between making it and writing its header, or is about to write
+ * it. The other traces must not be unreadable for that. */
 static int add_from_folder(struct found *found, const char *folder, const char *name)
 {
     const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
@@ -48,7 +51,9 @@ static int add_from_folder(struct found *found, const char *folder, const char *
     struct stat info;
     if (asprintf(&path, "%s%s%s", folder, slash, name) < 0)
         return -ENOMEM;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+    bool known = stat(path, &info) == 0, empty = known && S_ISREG(info.st_mode) && info.st_size == 0;
+    found->left_out |= empty;
+    if (empty || (known && !S_ISREG(info.st_mode))) {
         free(path);
         return 0;
     }
@@ -125,7 +130,8 @@ int trace_find(const char *path, char ***ret_paths, size_t *ret_count, struct er
         return error_set(error, result, "%s: %s", path, error_reason(result));
     }
     if (found.count == 0)
-        return error_set(error, -ENOENT, "%s: no traces (*%s) in it", path, STRAY_TRACE_SUFFIX);
+        return error_set(error, -ENOENT, "%s: no traces (*%s) in it%s", path, STRAY_TRACE_SUFFIX,
+                         found.left_out ? " but empty ones, of processes that had only begun" : "");
     *ret_paths = found.list;
     *ret_count = found.count;
     return 0;

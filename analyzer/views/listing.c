@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,15 +37,26 @@ bool listing_wants_site(const struct listing_filter *filter, const struct report
            listing_matches(filter->site, frame->module);
 }
 
+/* How a moment lies to the one asked for, both as they are shown: below 0 if it is earlier. */
+static int shown_order(const struct listing_time *time, double seconds, uint64_t realtime_ns)
+{
+    if (time->calendar) {
+        uint64_t shown = realtime_ns / 1000, wanted = time->realtime_ns / 1000;
+        return (shown > wanted) - (shown < wanted);
+    }
+    double scale = time->fine ? 1e6 : 1e3, shown = round(seconds * scale), wanted = round(time->seconds * scale);
+    return (shown > wanted) - (shown < wanted);
+}
+
 /* What has no place in the calendar is not shown to who asks by it. */
 static bool before(const struct listing_time *time, double seconds, uint64_t realtime_ns)
 {
-    return time->calendar ? realtime_ns == 0 || realtime_ns < time->realtime_ns : seconds < time->seconds;
+    return (time->calendar && realtime_ns == 0) || shown_order(time, seconds, realtime_ns) < 0;
 }
 
 static bool after(const struct listing_time *time, double seconds, uint64_t realtime_ns)
 {
-    return time->calendar ? realtime_ns == 0 || realtime_ns > time->realtime_ns : seconds > time->seconds;
+    return (time->calendar && realtime_ns == 0) || shown_order(time, seconds, realtime_ns) > 0;
 }
 
 bool listing_wants_time(const struct listing_filter *filter, double first_s, double last_s, uint64_t first_ns,

@@ -16,6 +16,7 @@
 /* A moment as people name it: seconds from the start of each process, or a point of the calendar. */
 struct listing_time {
     bool given, calendar;
+    bool fine; /* seconds were given to more than a thousandth */
     double seconds;
     uint64_t realtime_ns;
 };
@@ -50,7 +51,8 @@ bool listing_matches(const char *pattern, const char *text);
 /* By function, "file:line", file or module. NULL: an unknown frame, which matches no pattern. */
 bool listing_wants_site(const struct listing_filter *filter, const struct report_frame *frame);
 /* Whether what began at `first` and went on to `last` (calendar: 0 where unknown) has a part in the time
- * wanted. */
+ * wanted. Times are compared as they are shown, so that one that was shown can be asked for: seconds rounded to a thousandth,
+ * or to a millionth where so many places were given, the calendar cut off below that. */
 bool listing_wants_time(const struct listing_filter *filter, double first_s, double last_s, uint64_t first_ns,
                         uint64_t last_ns);
 

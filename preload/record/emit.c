@@ -85,12 +85,16 @@ INLINE void leave(const struct emission *emission, uint64_t time)
         emit_when_due(time);
 }
 
-/* Returns the slot; NULL if there was none, for a handler that came amid an emission used them up: then the event is
- * written out alone. */
+/* NULL: a handler that came amid an emission used them up. */
+INLINE struct stray_event *next_slot(const struct emission *emission)
+{
+    return emission->young ? young_slot(emission->young) : slot_of(emission->lane, emission->active);
+}
+
+/* Returns the slot; NULL if there was none: then the event is written out alone. */
 INLINE struct stray_event *put(const struct emission *emission, const struct stray_event *event)
 {
-    struct stray_event *slot =
-        emission->young ? young_slot(emission->young) : slot_of(emission->lane, emission->active);
+    struct stray_event *slot = next_slot(emission);
     if (__builtin_expect(slot != NULL, 1))
         young_store(slot, event);
     else
@@ -194,7 +198,21 @@ uint64_t emit_before_move(uint64_t handle, uint8_t resource)
     return thread_self.lane && young_may_follow(handle, resource, time) ? time : young_outdate(handle, clock_after());
 }
 
-/* Both halves stand in this lane, in this order, with nothing of the kind between. */
+/* Where there is one slot only it stays empty: the reader looks for the second half in the lane of the first, so they must not
+ * be parted. */
+static void put_move(const struct emission *emission, const struct stray_event *from, const struct stray_event *to)
+{
+    struct stray_event *first = next_slot(emission), *second = next_slot(emission);
+    if (first && second) {
+        young_store(first, from);
+        young_store(second, to);
+    } else {
+        file_write_late(from);
+        file_write_late(to);
+    }
+}
+
+/* Both halves stand in one lane, in this order, with nothing of the kind between. */
 void emit_move(const struct stray_event *from, const struct stray_event *to)
 {
     bool moved = from->handle != to->handle;
@@ -207,9 +225,9 @@ void emit_move(const struct stray_event *from, const struct stray_event *to)
     struct stray_event *acquired = emission.young ? young_take(emission.young, from->handle, from->resource) : NULL;
     if (acquired) {
         follow(emission.young, acquired, to);
+    } else if (moved) {
+        put_move(&emission, from, to);
     } else {
-        if (moved)
-            put(&emission, from);
         put(&emission, to);
     }
     leave(&emission, to->time);

@@ -38,8 +38,9 @@ def test_lives_of_hundreds_of_others(stray, target):
 
 
 @ELISION
-def test_handlers_that_find_no_slot(stray, target, options):
-    process = stray.run([target("target_overflow"), "signals"], options=options).ok().check().report().process()
+@pytest.mark.parametrize("what", ["signals", "moves"])
+def test_handlers_that_find_no_slot(stray, target, what, options):
+    process = stray.run([target("target_overflow"), what], options=options).ok().check().report().process()
     sockets = process["resources"]["socket"]
     assert process["lost_events"] == 0
     assert sockets["opened"] == sockets["closed"] and sockets["opened"] > 0 and sockets["opened"] % 80 == 0

@@ -78,15 +78,28 @@ def test_what_other_threads_do_while_one_ends_it(stray, target, how, round):
 
 
 def test_killed_before_anything(stray):
-    """Too early to have recorded much: still a trace, or none, but never an unreadable one."""
+    """Too early to have recorded much: still a trace, or none (an empty file), but never an unreadable one."""
     for n in range(10):
         process = stray.start(["sleep", "10"])
         time.sleep(0.002 * n)
         process.kill()
         process.wait()
-        if list(process.trace.glob("*.stray")):
+        if any(trace.stat().st_size > 0 for trace in process.trace.glob("*.stray")):
             report = stray.report(process.trace)
             assert report.process()["end"] in ("signal", "killed")
+
+
+def test_empty_file_beside_a_trace(stray, target):
+    """A process that was killed between making its file and writing the header does not hide the others of its folder."""
+    folder = stray.run([target("target_heap")]).ok().trace
+    alone = stray.report(folder).json
+    (folder / "sleep.1.stray").touch()
+    assert stray.report(folder).json == alone
+    for trace in folder.glob("target_heap.*"):
+        trace.unlink()
+    done = stray.call("report", folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"stray: {folder}: no traces (*.stray) in it but empty ones, of processes that had only begun\n"
 
 
 def test_live_trace_can_be_read(stray, target):

@@ -53,6 +53,31 @@ Test(listing, times_are_spans_that_overlap)
     cr_expect_not(listing_wants_time(&filter, 0, 0, 0, 0), "no place in the calendar is known");
 }
 
+static bool wants_moment(struct listing_time wanted, double seconds, uint64_t realtime_ns)
+{
+    struct listing_filter filter = {.since = wanted, .until = wanted};
+    return listing_wants_time(&filter, seconds, seconds, realtime_ns, realtime_ns);
+}
+
+Test(listing, times_are_compared_as_they_are_shown)
+{
+    struct listing_time coarse = {.given = true, .seconds = 0.123};
+    cr_expect(wants_moment(coarse, 0.1234, 0));
+    cr_expect(wants_moment(coarse, 0.1226, 0));
+    cr_expect_not(wants_moment(coarse, 0.1236, 0));
+    cr_expect_not(wants_moment(coarse, 0.1224, 0));
+    struct listing_time fine = {.given = true, .fine = true, .seconds = 0.123456};
+    cr_expect(wants_moment(fine, 0.1234564, 0));
+    cr_expect(wants_moment(fine, 0.1234556, 0));
+    cr_expect_not(wants_moment(fine, 0.1234566, 0));
+    cr_expect_not(wants_moment(fine, 0.1234554, 0));
+    struct listing_time calendar = {.given = true, .calendar = true, .realtime_ns = 1790000000123456000};
+    cr_expect(wants_moment(calendar, 0, 1790000000123456000));
+    cr_expect(wants_moment(calendar, 0, 1790000000123456999));
+    cr_expect_not(wants_moment(calendar, 0, 1790000000123455999));
+    cr_expect_not(wants_moment(calendar, 0, 1790000000123457000));
+}
+
 static const double numbers[] = {3, 1, 2, 3, NAN};
 
 static struct listing_key number_key(const void *rows, size_t row, const char *name)

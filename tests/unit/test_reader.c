@@ -637,8 +637,10 @@ Test(reader, finds_traces)
     size_t count;
     cr_assert_eq(trace_find(sample_folder(), &paths, &count, &error), -ENOENT);
     cr_assert_eq(trace_find(sample_path("nothing"), &paths, &count, &error), -ENOENT);
-    writer_save_bytes(sample_path("b.stray"), "", 0);
-    writer_save_bytes(sample_path("a.stray"), "", 0);
+    writer_save_bytes(sample_path("begun.stray"), "", 0);
+    cr_assert_eq(trace_find(sample_folder(), &paths, &count, &error), -ENOENT, "an empty file is no trace yet");
+    writer_save_bytes(sample_path("b.stray"), "b", 1);
+    writer_save_bytes(sample_path("a.stray"), "a", 1);
     writer_save_bytes(sample_path("a.stray.spool"), "", 0);
     writer_save_bytes(sample_path(".stray"), "", 0);
     cr_assert_eq(trace_find(sample_folder(), &paths, &count, &error), 0);

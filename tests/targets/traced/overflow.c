@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * overflow [signals]: blocks that die after five hundred others, and a few that stay; with `signals`, handlers that make more
- * handles than a buffer of the tracer keeps room for, while all that goes on.
+ * overflow [signals|moves]: blocks that die after five hundred others, and a few that stay; with `signals`, handlers that make
+ * more handles than a buffer of the tracer keeps room for, while all that goes on; with `moves`, such handlers while each
+ * block moves before it dies.
  */
 #include "expect.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -20,7 +22,9 @@ SITE static void in_handler(void)
     }
 }
 
-static void set_timer(unsigned microseconds)
+static unsigned microseconds; /* between handlers */
+
+static void set_timer(void)
 {
     struct itimerval timer = {.it_value = {0, microseconds}};
     MUST(setitimer(ITIMER_REAL, &timer, NULL) == 0);
@@ -30,20 +34,41 @@ static void set_timer(unsigned microseconds)
 static void on_alarm(int number)
 {
     in_handler();
-    set_timer(400);
+    set_timer();
 }
 
 SITE static void *dies(size_t size) { void *volatile block = malloc(size); return block; }
 SITE static void *grows(size_t size) { void *volatile block = malloc(size); return block; }
 SITE static void *stays(void) { void *volatile block = malloc(40); return block; }
+SITE static void *moves(void) { void *volatile block = malloc(24); return block; }
+
+static int move_blocks(void)
+{
+    long rounds = 150000;
+    signal(SIGALRM, on_alarm);
+    microseconds = 20; /* what matters is what comes between the two halves of a move */
+    set_timer();
+    for (long i = 0; i < rounds; i++) {
+        void *block = moves();
+        for (size_t size = 100; size <= 600; size += 100)
+            MUST(block = realloc(block, size));
+        free(block);
+    }
+    signal(SIGALRM, SIG_IGN);
+    expect("moves", "heap", rounds, rounds, 0);
+    return 0;
+}
 
 int main(int argc, char **argv)
 {
     static void *ring[RING], *grown[RING];
     long rounds = 300000, kept = 0;
+    if (argc > 1 && strcmp(argv[1], "moves") == 0)
+        return move_blocks();
     signal(SIGALRM, on_alarm);
+    microseconds = 400;
     if (argc > 1)
-        set_timer(400);
+        set_timer();
     for (long i = 0; i < rounds; i++) {
         void **place = &ring[i % RING], **other = &grown[i * 7 % RING];
         free(*place);
