@@ -81,6 +81,31 @@ def test_leaks_are_named(sent):
     assert place(held["site"]) == CLIENTS[client][1]
 
 
+def run_pools(stray, postgres, mode):
+    report = stray.run([PYTHON, SOURCES / "python" / "pools.py", mode], env=postgres.env).ok().report()
+    return report, [(each["severity"], each["site"]["function"]) for each in report.find(verdict="duplicate-pool")]
+
+
+@pytest.mark.parametrize("mode, function", [("two_engines", "ask_users"), ("two_pools", "pool_of_users")])
+def test_two_pools_to_one_database(stray, postgres, mode, function):
+    report, found = run_pools(stray, postgres, mode)
+    assert found == [("warning", function)], report.summary()
+    finding, = report.find(verdict="duplicate-pool")
+    assert (finding["count"], finding["evidence"]["pools"], finding["evidence"]["pooled_connections"]) == (2, 2, 4)
+    assert finding["peer"] == f"{postgres.peer}/{postgres.env['PGDATABASE']} {postgres.env['PGUSER']}"
+
+
+@pytest.mark.parametrize("mode", ["one_engine", "other_database", "short_lived"])
+def test_one_pool_for_each_database(stray, postgres, mode):
+    report, found = run_pools(stray, postgres, mode)
+    assert not found, report.summary()
+
+
+def test_one_connection_beside_a_pool_is_a_note(stray, postgres):
+    report, found = run_pools(stray, postgres, "listener")
+    assert found == [("note", "listener")], report.summary()
+
+
 def test_psql(stray, postgres):
     """The system's psql is a script that becomes the program; what it sends is told of the program."""
     commands = ["-c", "SELECT n FROM generate_series(1, 3) n", "-c", "SELECT missing", "-c", "SELECT n FROM generate_series(2, 9) n"]
