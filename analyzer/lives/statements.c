@@ -108,7 +108,8 @@ static int conn_add(struct statements *statements, uint64_t handle, uint32_t *re
     if (result < 0)
         return result;
     statements->conns[statements->conn_count] =
-        (struct statement_conn){.handle = handle, .last_use = STATEMENTS_NONE, .session = session};
+        (struct statement_conn){.handle = handle, .last_use = STATEMENTS_NONE, .session = session,
+                                 .group = (uint32_t)statements->conn_count};
     *ret_row = (uint32_t)statements->conn_count++;
     return map_put(&statements->conn_map, handle, *ret_row);
 }
@@ -198,7 +199,7 @@ static int use_row(struct statements *statements, const struct session_telling *
         return result;
     struct statement_use *use = &statements->uses[*ret_row];
     *use = (struct statement_use){.definition = telling->definition, .stack = telling->stack, .hook = telling->hook,
-                                  .first = telling->time, .overwrites_of = STATEMENTS_NONE};
+                                  .first = telling->time, .overwrites_of = STATEMENTS_NONE, .conn = STATEMENTS_NONE};
     const char *(*text)(void *, uint64_t) = statements->source.text;
     sql_words_read(text ? text(statements->source.data, telling->definition) : NULL, &use->words);
     return 0;
@@ -284,6 +285,22 @@ static int count_connection(struct statements *statements, uint32_t row, uint32_
     return map_put(&statements->pair_map, key, 1);
 }
 
+uint32_t statements_group(const struct statements *statements, uint32_t conn)
+{
+    while (statements->conns[conn].group != conn)
+        conn = statements->conns[conn].group;
+    return conn;
+}
+
+/* Whoever sends the same over one connection and then another got both from the same pool. The older one stands for them, and
+ * what was on the way to it is led there at once, so that ways stay short. */
+static void join_group(struct statements *statements, uint32_t conn, uint32_t other)
+{
+    uint32_t a = statements_group(statements, conn), b = statements_group(statements, other), root = a < b ? a : b;
+    statements->conns[a].group = statements->conns[b].group = root;
+    statements->conns[conn].group = statements->conns[other].group = root;
+}
+
 static int count_call(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t *ret_row)
 {
     int result = use_row(statements, telling, ret_row);
@@ -299,6 +316,9 @@ static int count_call(struct statements *statements, uint32_t conn, const struct
     if (!use->words.control) {
         statements->conns[conn].last_use = *ret_row;
         statements->conns[conn].statements++;
+        if (use->conn != STATEMENTS_NONE && use->conn != conn)
+            join_group(statements, conn, use->conn);
+        use->conn = conn;
     }
     follow_keys(statements, session_of(statements, conn), telling, *ret_row);
     return count_connection(statements, *ret_row, conn);

@@ -55,6 +55,7 @@ struct statement_use {
     uint64_t bytes, bytes_most;             /* memory of results */
     uint64_t unbounded;                     /* results of at least STATEMENT_ROWS_MANY rows or STATEMENT_BYTES_MANY */
     uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
+    uint32_t conn;                          /* the one it was last sent on; STATEMENTS_NONE: control statements */
     uint64_t connections;                   /* that the text was sent on, and from here first */
     uint64_t first, last;                   /* event times */
     struct statement_loops loops;
@@ -89,6 +90,7 @@ struct statement_conn {
     uint8_t status;                /* PGTransactionStatusType, last seen */
     bool closed;
     uint32_t session; /* private; STATEMENTS_NONE: it is over */
+    uint32_t group;   /* private: a connection of the same group, up to one that names itself */
 };
 
 struct statements {
@@ -117,6 +119,9 @@ void statements_close(struct statements *statements);
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread);
 /* At the end: `tc` is the time up to which silences count. */
 int statements_finish(struct statements *statements, uint64_t tc);
+
+/* One of the connections over which, from one to the next, the same place sent the same statement: it stands for all of them. */
+uint32_t statements_group(const struct statements *statements, uint32_t conn);
 
 /* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of the calls counted in DURATION_BUCKETS
  * buckets did not exceed. */

@@ -13,6 +13,7 @@ const char *verdict_name(enum verdict verdict)
         [VERDICT_UNREAPED] = "unreaped",
         [VERDICT_FORK_SHARED] = "fork-shared",
         [VERDICT_RETENTION] = "retention",
+        [VERDICT_DUPLICATE_POOL] = "duplicate-pool",
         [VERDICT_IDLE_IN_TRANSACTION] = "idle-in-transaction",
         [VERDICT_BLOCKED_EVENT_LOOP] = "blocked-event-loop",
         [VERDICT_UNBOUNDED_RESULT] = "unbounded-result",

@@ -34,6 +34,7 @@ const char *check_meaning(enum verdict verdict)
         [VERDICT_UNREAPED] = "ended, and never joined or waited for",
         [VERDICT_FORK_SHARED] = "made in one process, and used in another",
         [VERDICT_RETENTION] = "freed, and kept by the allocator",
+        [VERDICT_DUPLICATE_POOL] = "one more pool to the same database",
     };
     return meanings[verdict] ? meanings[verdict] : verdict_name(verdict);
 }

@@ -210,6 +210,10 @@ const char *report_message(struct report *report, const struct report_finding *f
     case VERDICT_RETENTION:
         say_retained(finding, where, text, sizeof(text));
         break;
+    case VERDICT_DUPLICATE_POOL:
+        snprintf(text, sizeof(text), "%s keeps connections%s beside those opened elsewhere, %.0f in %.0f pools: one pool for all would do",
+                 where, peer, report_fact(finding, "pooled_connections"), report_fact(finding, "pools"));
+        break;
     case VERDICT_FORK_SHARED:
         say_shared(finding, where, peer, text, sizeof(text));
         break;

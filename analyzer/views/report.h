@@ -248,6 +248,8 @@ int report_end(struct report *report);
 
 /* What the statements of one process give away (statement_findings.c). -ENOMEM. */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
+/* Adds what is to be said of several pools to one database. -ENOMEM. */
+int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* The text of a statement as people write it; NULL: not kept, or without memory. */
 const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition);
 /* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */

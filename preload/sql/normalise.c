@@ -28,6 +28,7 @@ struct lexer {
     bool where; /* one has been seen */
     bool equal; /* the token before was "=" */
     bool named; /* ... a word other than VALUES: what follows in brackets are not rows */
+    bool open;  /* ... one after which a sign is no operator */
 };
 
 static enum class class_at(const struct lexer *lexer, const char *at)
@@ -409,6 +410,25 @@ static void take_other(struct lexer *lexer)
         skip_assigned(lexer);
 }
 
+/* "-5" where no operator can stand is one literal: a statement is the same whatever the signs of its values. */
+static const char *skip_signed(const struct lexer *lexer, const char *at)
+{
+    bool sign = is_at(lexer, at, '-') || is_at(lexer, at, '+');
+    bool number = class_at(lexer, at + 1) == DIGIT || (is_at(lexer, at + 1, '.') && class_at(lexer, at + 2) == DIGIT);
+    return lexer->open && sign && number ? skip_number(lexer, at + 1) : NULL;
+}
+
+/* After these an operand must come. Of other operators a sign that follows may be a part. */
+static bool opens(char byte)
+{
+    switch (byte) {
+    case '(': case '[': case ',': case '=': case '<': case '>': case '+': case '-': case '*': case '/': case '%':
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Whether what stands before makes another operator of "=". */
 static bool is_operator(const struct lexer *lexer, const char *at)
 {
@@ -424,7 +444,7 @@ static void take_token(struct lexer *lexer)
         lexer->at = end;
         return;
     }
-    if ((end = skip_value(lexer, at)))
+    if ((end = skip_value(lexer, at)) || (end = skip_signed(lexer, at)))
         take_value(lexer, end);
     else if ((end = skip_lists(lexer, at, &members)))
         take_list(lexer, end, members);
@@ -435,6 +455,7 @@ static void take_token(struct lexer *lexer)
     else
         take_other(lexer);
     lexer->equal = *at == '=' && !is_operator(lexer, at - 1);
+    lexer->open = lexer->at == at + 1 && opens(*at);
     lexer->named = classes[(uint8_t)*at] == WORD && !is_word(at, lexer->at, "values");
 }
 

@@ -2,7 +2,7 @@
 /*
  * What is kept of an SQL statement: its text without anything a user may have put into it. Literals become "$?" (which no
  * statement can hold otherwise: "?" alone is an operator), comments go, white space is one blank, lists of literals are
- * cut to their first member. Identifiers, operators and parameters ("$1") stay.
+ * cut to their first member. A sign that can be no operator belongs to its number. Identifiers, operators and parameters ("$1") stay.
  *
  * One pass over at most SQL_SCANNED bytes; neither allocates nor blocks; any thread, also in a signal handler. The lexical
  * rules are those of PostgreSQL's manual, section 4.1. Where what is a literal depends on the server's settings (a quote

@@ -42,6 +42,15 @@ Test(normalise, literals_go_and_the_rest_stays)
     expect("", "");
 }
 
+Test(normalise, a_sign_belongs_to_its_number)
+{
+    expect("update t set n = n + -5, m = -1.5 where a = +3", "update t set n = n + $?, m = $? where a = $?");
+    expect("select f(-5), a[-1], b*-.5 from t", "select f($?), a[$?], b*$? from t");
+    expect("select a - 5, a -5, (a)-5, a[1] - 1, 3 -5", "select a - $?, a -$?, (a)-$?, a[$?] - $?, $? -$?");
+    expect("select a @-5, -b, a = -b", "select a @-$?, -b, a = -b");
+    cr_expect_eq(read_text("update t set n = 1 where id = -7").key_count, 1);
+}
+
 Test(normalise, comments_and_white_space_are_one_blank)
 {
     expect("  select\n\t1 -- secret\n , 2 ", "select $? , $?");

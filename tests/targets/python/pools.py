@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Pools of connections beside each other. The server is that of PGHOST and so on.
+
+    pools.py MODE     two_engines two_pools one_engine other_database short_lived listener
+"""
+import sys
+
+import psycopg2
+import psycopg2.pool
+import sqlalchemy
+
+TURNS = 40
+
+
+def orders_engine():
+    return sqlalchemy.create_engine("postgresql+psycopg2://", pool_size=2)
+
+
+def ask_orders(engine):
+    with engine.connect() as one, engine.connect() as other:
+        one.execute(sqlalchemy.text("SELECT 'orders'"))
+        other.execute(sqlalchemy.text("SELECT 'orders', 2"))
+
+
+def ask_users(engine):
+    with engine.connect() as one, engine.connect() as other:
+        one.execute(sqlalchemy.text("SELECT 'users'"))
+        other.execute(sqlalchemy.text("SELECT 'users', 2"))
+
+
+def two_engines():
+    orders, users = orders_engine(), orders_engine()
+    for _ in range(TURNS):
+        ask_orders(orders)
+        ask_users(users)
+
+
+def one_engine():
+    """Two functions open its connections, and both use them all."""
+    engine = orders_engine()
+    with engine.connect():
+        ask_users(engine)
+    for _ in range(TURNS):
+        ask_orders(engine)
+        ask_users(engine)
+
+
+def pool_of_orders():
+    return psycopg2.pool.ThreadedConnectionPool(2, 4, "")
+
+
+def pool_of_users(parameters=""):
+    return psycopg2.pool.ThreadedConnectionPool(2, 4, parameters)
+
+
+def ask(pool, statement):
+    held = [pool.getconn(), pool.getconn()]
+    for connection in held:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+    for connection in held:
+        pool.putconn(connection)
+
+
+def ask_two(orders, users):
+    for _ in range(TURNS):
+        ask(orders, "SELECT 1")
+        ask(users, "SELECT 2, 3")
+
+
+def two_pools():
+    ask_two(pool_of_orders(), pool_of_users())
+
+
+def other_database():
+    ask_two(pool_of_orders(), pool_of_users("dbname=template1"))
+
+
+def short_lived():
+    """A pool, and a connection of its own for a task of a moment."""
+    pool = pool_of_orders()
+    for turn in range(TURNS):
+        ask(pool, "SELECT 1")
+        if turn == 0:
+            own = psycopg2.connect("")
+            with own.cursor() as cursor:
+                for _ in range(20):
+                    cursor.execute("SELECT 2, 3")
+            own.close()
+
+
+def listener():
+    """A pool, and one connection that somebody keeps for himself: maybe for a reason."""
+    pool, own = pool_of_orders(), psycopg2.connect("")
+    for _ in range(TURNS):
+        ask(pool, "SELECT 1")
+        with own, own.cursor() as cursor:
+            cursor.execute("SELECT 2, 3")
+
+
+globals()[sys.argv[1]]()
