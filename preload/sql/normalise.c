@@ -47,14 +47,40 @@ static bool has_room(const struct lexer *lexer, size_t size)
     return lexer->statement->size + size < SQL_TEXT_MAX;
 }
 
-static void keep_byte(struct lexer *lexer, char byte)
+/* At most 8 bytes. */
+static uint64_t word_of(const char *bytes, size_t size)
+{
+    uint64_t word = 0;
+    if (size == sizeof(word)) {
+        __builtin_memcpy(&word, bytes, sizeof(word));
+        return __builtin_bswap64(word);
+    }
+    for (size_t i = 0; i < size; i++)
+        word = word << 8 | (uint8_t)bytes[i];
+    return word;
+}
+
+/* 1 to 8 bytes, the last of `added`. Of the text all words of 8 bytes are hashed, wherever tokens end. */
+static void hash_bytes(struct lexer *lexer, uint64_t added, unsigned size)
 {
     struct sql_statement *statement = lexer->statement;
+    unsigned lacking = 8 - statement->size % 8;
+    if (size >= lacking) {
+        uint64_t before = lacking < 8 ? lexer->word << 8 * lacking : 0;
+        statement->hash = index_mix(statement->hash, before | added >> 8 * (size - lacking));
+    }
+    lexer->word = size < 8 ? lexer->word << 8 * size | added : added;
+    statement->size += size;
+}
+
+static void keep_bytes(struct lexer *lexer, const char *bytes, size_t size)
+{
     if (lexer->kept)
-        lexer->kept[statement->size] = byte;
-    lexer->word = lexer->word << 8 | (uint8_t)byte;
-    if (++statement->size % 8 == 0)
-        statement->hash = index_mix(statement->hash, lexer->word);
+        __builtin_memcpy(lexer->kept + lexer->statement->size, bytes, size);
+    for (; size >= 8; size -= 8, bytes += 8)
+        hash_bytes(lexer, word_of(bytes, 8), 8);
+    if (size > 0)
+        hash_bytes(lexer, word_of(bytes, size), (unsigned)size);
 }
 
 /* A token is kept whole, or the text ends before it. */
@@ -66,10 +92,9 @@ static void keep(struct lexer *lexer, const char *bytes, size_t size)
         return;
     }
     if (lexer->blank && lexer->statement->size > 0)
-        keep_byte(lexer, ' ');
+        keep_bytes(lexer, " ", 1);
     lexer->blank = false;
-    for (size_t i = 0; i < size; i++)
-        keep_byte(lexer, bytes[i]);
+    keep_bytes(lexer, bytes, size);
 }
 
 static void keep_literal(struct lexer *lexer)
@@ -199,12 +224,14 @@ static const char *skip_dollar_quoted(const struct lexer *lexer, const char *at)
     return lexer->end;
 }
 
-static bool is_word(const char *at, const char *end, const char *word)
+static inline __attribute__((always_inline)) bool is_word(const char *at, const char *end, const char *word)
 {
-    for (; at < end && *word; at++, word++)
+    if ((size_t)(end - at) != __builtin_strlen(word)) /* known when this is compiled */
+        return false;
+    for (; at < end; at++, word++)
         if ((*at | 0x20) != *word)
             return false;
-    return at == end && !*word;
+    return true;
 }
 
 /* E'', B'', X'', N'', U&''. */
