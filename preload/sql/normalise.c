@@ -47,13 +47,14 @@ static bool has_room(const struct lexer *lexer, size_t size)
     return lexer->statement->size + size < SQL_TEXT_MAX;
 }
 
-/* At most 8 bytes. */
-static uint64_t word_of(const char *bytes, size_t size)
+/* 1 to 8 bytes. What stands in the text may be read with what follows. */
+static inline uint64_t word_of(const struct lexer *lexer, const char *bytes, size_t size)
 {
     uint64_t word = 0;
-    if (size == sizeof(word)) {
+    uintptr_t at = (uintptr_t)bytes;
+    if (at >= (uintptr_t)lexer->text && at + sizeof(word) <= (uintptr_t)lexer->end) {
         __builtin_memcpy(&word, bytes, sizeof(word));
-        return __builtin_bswap64(word);
+        return __builtin_bswap64(word) >> 8 * (sizeof(word) - size);
     }
     for (size_t i = 0; i < size; i++)
         word = word << 8 | (uint8_t)bytes[i];
@@ -61,7 +62,7 @@ static uint64_t word_of(const char *bytes, size_t size)
 }
 
 /* 1 to 8 bytes, the last of `added`. Of the text all words of 8 bytes are hashed, wherever tokens end. */
-static void hash_bytes(struct lexer *lexer, uint64_t added, unsigned size)
+static inline void hash_bytes(struct lexer *lexer, uint64_t added, unsigned size)
 {
     struct sql_statement *statement = lexer->statement;
     unsigned lacking = 8 - statement->size % 8;
@@ -78,9 +79,9 @@ static void keep_bytes(struct lexer *lexer, const char *bytes, size_t size)
     if (lexer->kept)
         __builtin_memcpy(lexer->kept + lexer->statement->size, bytes, size);
     for (; size >= 8; size -= 8, bytes += 8)
-        hash_bytes(lexer, word_of(bytes, 8), 8);
+        hash_bytes(lexer, word_of(lexer, bytes, 8), 8);
     if (size > 0)
-        hash_bytes(lexer, word_of(bytes, size), (unsigned)size);
+        hash_bytes(lexer, word_of(lexer, bytes, size), (unsigned)size);
 }
 
 /* A token is kept whole, or the text ends before it. */
@@ -129,7 +130,7 @@ static const char *skip_comment(const struct lexer *lexer, const char *at)
     return at < lexer->end ? at : lexer->end;
 }
 
-static const char *skip_blank(const struct lexer *lexer, const char *at)
+static const char *skip_blanks(const struct lexer *lexer, const char *at)
 {
     for (;;) {
         if (class_at(lexer, at) == BLANK)
@@ -141,6 +142,12 @@ static const char *skip_blank(const struct lexer *lexer, const char *at)
         else
             return at;
     }
+}
+
+static inline const char *skip_blank(const struct lexer *lexer, const char *at)
+{
+    enum class class = class_at(lexer, at);
+    return class == BLANK || (class == OTHER && at < lexer->end && (*at == '-' || *at == '/')) ? skip_blanks(lexer, at) : at;
 }
 
 /* Past the quote that closes a string, whose first byte is at `at`; the end where it is not certain. In a plain string a
@@ -181,8 +188,8 @@ static const char *skip_string(const struct lexer *lexer, const char *quote, boo
 
 static const char *skip_word(const struct lexer *lexer, const char *at)
 {
-    enum class class;
-    while ((class = class_at(lexer, at)) == WORD || class == DIGIT || class == DOLLAR)
+    const unsigned in_words = 1u << WORD | 1u << DIGIT | 1u << DOLLAR;
+    while (at < lexer->end && in_words >> classes[(uint8_t)*at] & 1)
         at++;
     return at;
 }

@@ -67,7 +67,19 @@ static struct words room_for_words(struct recall *recall)
     return (struct words){recall->words + recall->used, 0};
 }
 
-/* The first place that is empty, or else one after the other. */
+/* A handler that jumps out of here leaves `to` empty, or the stack at both places. */
+static void move(struct recalled *to, const struct recalled *from)
+{
+    struct recalled moved = *from;
+    __atomic_store_n(&to->caller, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    moved.caller = 0;
+    *to = moved;
+    __atomic_store_n(&to->caller, from->caller, __ATOMIC_RELEASE);
+}
+
+/* Where it is looked for first: what a program did at its start must not stand there for good. What stood there goes where it
+ * is empty, or else takes the place of one after the other. */
 static struct recalled *place_for(struct recall *recall, const struct recall_start *start)
 {
     unsigned home = recall_home(start), way = 0;
@@ -75,7 +87,9 @@ static struct recalled *place_for(struct recall *recall, const struct recall_sta
         way++;
     if (way == RECALL_WAYS)
         way = recall->next[home / RECALL_WAYS]++ % RECALL_WAYS;
-    return &recall->stacks[home ^ way];
+    if (way > 0)
+        move(&recall->stacks[home ^ way], &recall->stacks[home]);
+    return &recall->stacks[home];
 }
 
 void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,
