@@ -209,34 +209,41 @@ static void incompleteness(const struct page *page)
         say_note(page, page->report->notes[i]);
 }
 
-static void count_kinds(const struct report *report, size_t *ret_leaks, size_t *ret_symptoms,
-                        size_t *ret_creeps, size_t *ret_warnings, size_t *ret_notes)
+struct kinds {
+    size_t leaks, symptoms, creeps, errors, warnings, notes; /* errors: other ones */
+};
+
+static struct kinds count_kinds(const struct report *report)
 {
-    size_t leaks = 0, symptoms = 0, creeps = 0, warnings = 0, notes = 0;
+    struct kinds kinds = {0};
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
         if (finding->cause != REPORT_NONE)
-            symptoms += report->findings[finding->cause].verdict == VERDICT_LEAKED;
+            kinds.symptoms += report->findings[finding->cause].verdict == VERDICT_LEAKED;
         else if (finding->verdict == VERDICT_LEAKED)
-            leaks++;
+            kinds.leaks++;
         else if (finding->verdict == VERDICT_CREEP)
-            creeps++;
+            kinds.creeps++;
         else if (finding->severity == SEVERITY_NOTE)
-            notes++;
+            kinds.notes++;
+        else if (finding->severity == SEVERITY_ERROR)
+            kinds.errors++;
         else
-            warnings++;
+            kinds.warnings++;
     }
-    *ret_leaks = leaks;
-    *ret_symptoms = symptoms;
-    *ret_creeps = creeps;
-    *ret_warnings = warnings;
-    *ret_notes = notes;
+    return kinds;
+}
+
+static void add_kind(struct row *row, size_t count, const char *thing)
+{
+    struct words words;
+    if (count > 0)
+        row_add(row, ", ", words_things(&words, count, thing));
 }
 
 static void answer(const struct page *page)
 {
-    size_t leaks, symptoms, creeps, warnings, notes;
-    count_kinds(page->report, &leaks, &symptoms, &creeps, &warnings, &notes);
+    struct kinds kinds = count_kinds(page->report);
     char text[256];
     struct words words;
     struct row row;
@@ -245,19 +252,17 @@ static void answer(const struct page *page)
         put(page, BOLD, "Too short to tell: no place acquired often enough to be judged");
         return;
     }
-    if (leaks > 0 && symptoms > 0)
-        snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, leaks, "leak"), symptoms,
-                 symptoms == 1 ? "" : "s");
+    if (kinds.leaks > 0 && kinds.symptoms > 0)
+        snprintf(text, sizeof(text), "%s (%zu symptom%s)", words_things(&words, kinds.leaks, "leak"), kinds.symptoms,
+                 kinds.symptoms == 1 ? "" : "s");
     else
-        snprintf(text, sizeof(text), "%s", leaks > 0 ? words_things(&words, leaks, "leak") : "No leak found");
+        snprintf(text, sizeof(text), "%s", kinds.leaks > 0 ? words_things(&words, kinds.leaks, "leak") : "No leak found");
     row_add(&row, "", text);
-    if (creeps > 0)
-        row_add(&row, ", ", words_things(&words, creeps, "creep"));
-    if (warnings > 0)
-        row_add(&row, ", ", words_things(&words, warnings, "warning"));
-    if (notes > 0)
-        row_add(&row, ", ", words_things(&words, notes, "note"));
-    put(page, leaks > 0 ? BOLD_RED : BOLD, row.text);
+    add_kind(&row, kinds.creeps, "creep");
+    add_kind(&row, kinds.errors, "error");
+    add_kind(&row, kinds.warnings, "warning");
+    add_kind(&row, kinds.notes, "note");
+    put(page, kinds.leaks + kinds.errors > 0 ? BOLD_RED : BOLD, row.text);
 }
 
 static void outlook(const struct page *page)
