@@ -479,8 +479,9 @@ static void weigh_elided(struct lives *lives, struct site *site, const struct st
     tally_join(&lives->books[site->resource].born, &born);
 }
 
-/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. */
-static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane)
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. Those of lanes that nobody owns have
+ * been told as WORK before. */
+static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
 {
     struct moving *moving = moving_of(lives, lane);
     uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
@@ -494,9 +495,8 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first = event->time;
         site->first_mark = lives->marks.current;
     }
-    uint32_t began = sum_began(&moving->told, &site->told, lives->marks.current);
-    if (is_allocation(event) && !lives->ended)
-        marks_spread(&lives->marks, began, (double)count);
+    if (is_allocation(event) && !lives->ended && thread != 0)
+        marks_spread(&lives->marks, sum_began(&moving->told, &site->told, lives->marks.current), (double)count);
     if (event->time > site->last)
         site->last = event->time;
     site->opened += count;
@@ -509,6 +509,18 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
+    return 0;
+}
+
+/* What was done since the lane's WORK before. */
+static int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    batch_come(&moving->told, lives->marks.current);
+    if (!lives->ended)
+        marks_spread(&lives->marks, moving->told.from, (double)event->value);
     return 0;
 }
 
@@ -544,7 +556,7 @@ static void block_named(struct lives *lives, const struct stray_event *event)
         block->size = event->value;
 }
 
-static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane)
+static int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
 {
     switch (event->action) {
     case STRAY_OPEN:
@@ -570,7 +582,7 @@ static int block_event(struct lives *lives, const struct stray_event *event, uin
         block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
-        return block_elided(lives, event, lane);
+        return block_elided(lives, event, lane, thread);
     case STRAY_ENDPOINT:
         block_named(lives, event);
         return 0;
@@ -762,6 +774,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     }
     if (of_statements)
         return 0;
+    if (event->action == STRAY_WORK)
+        return work_told(lives, event, lane);
     if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
         event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
@@ -773,7 +787,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return descriptor_event(lives, event, thread);
     if (event->resource == STRAY_MMAP)
         return mapping_event(lives, event, lane);
-    return block_event(lives, event, lane);
+    return block_event(lives, event, lane, thread);
 }
 
 int lives_open(const struct lives_source *source, struct lives **ret_lives)

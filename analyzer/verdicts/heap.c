@@ -26,6 +26,7 @@
 #define DEFERRED_SHARE    0.5
 #define CHURN_PEAK        0.2
 #define LINEAR            0.9 /* growth order whose interval must reach it to be called linear */
+#define WEAK_AXIS         0.1 /* ... less on the axis of allocations, whose own shape adds to the doubt */
 #define FLAT              0.25
 #define SILENT_WORK       2 /* windows at the end without a survivor that may mean something */
 #define SILENT_TIME       8 /* ... of time: an interpreter may take some only to end */
@@ -214,14 +215,15 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
 {
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
+    double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
     if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
         return VERDICT_PLATEAU;
-    if (high < LINEAR && goes_on(figures, judgement))
+    if (high < linear && goes_on(figures, judgement))
         return VERDICT_LEAKED;
-    if (high < FLAT || (high < LINEAR && flattens(&figures->levels)))
+    if (high < FLAT || (high < linear && flattens(&figures->levels)))
         return VERDICT_PLATEAU;
-    judgement->young = high >= LINEAR && began_late(figures, cohorts);
-    return high < LINEAR || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
+    judgement->young = high >= linear && began_late(figures, cohorts);
+    return high < linear || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
 }
 
 /* Beyond doubt, so that nothing else that goes on at the same place can hide it. */

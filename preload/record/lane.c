@@ -124,16 +124,27 @@ static void write_more(uint64_t now, bool in_time)
         file_write_some_tables(now, in_time);
 }
 
+/* Work is told when it was done: the sums themselves come later. */
+static void tell_work(uint64_t blocks)
+{
+    struct stray_event event = {clock_before(), 0, blocks, 0, STRAY_HOOK_NONE, STRAY_WORK, STRAY_RESOURCE_NONE};
+    struct stray_event *slot = blocks > 0 ? young_slot(thread_self.young) : NULL;
+    if (slot)
+        young_store(slot, &event);
+}
+
 /* No signal handler may jump out of a flush, and leave it half done, or put its frame below ours on a small stack. */
 void lane_make_room(struct stray_lane *lane)
 {
     uint64_t mask = sys_no_signals();
     unsigned other = (lane->active & 1) ^ 1;
     thread_self.flags |= THREAD_FLUSHING;
-    bool as_it_is = young_reopen();
+    uint64_t blocks;
+    bool as_it_is = young_reopen(&blocks);
     if (!as_it_is && lane->buffer[other].used > 0)
         flush_buffer(lane, other);
     __atomic_store_n(&lane->active, other, __ATOMIC_RELEASE);
+    tell_work(blocks);
     write_more(clock_before(), as_it_is);
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
     sys_signals(mask);

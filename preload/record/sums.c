@@ -5,6 +5,7 @@
 #include "record/file.h"
 #include "record/lane.h"
 #include "record/spool.h"
+#include "stray/hooks.h"
 
 #define LANES   8u
 #define SPARSE  8u /* times as many lanes must there be, so that enough are left for threads */
@@ -173,7 +174,7 @@ static bool has_sums(const struct stray_event *events)
     return event < events + STRAY_LANE_EVENTS;
 }
 
-static unsigned take(struct stray_event *events, unsigned enough)
+static unsigned take(struct stray_event *events, unsigned enough, uint64_t *blocks)
 {
     const struct stray_event *end = events + STRAY_LANE_EVENTS;
     unsigned taken = 0;
@@ -181,6 +182,7 @@ static unsigned take(struct stray_event *events, unsigned enough)
         if (end - event > AHEAD)
             fetch(event + AHEAD);
         if (event->action == STRAY_ELIDED && put_away(event)) {
+            *blocks += event->resource == STRAY_HEAP ? number_of(event) : 0;
             __atomic_store_n(&event->action, 0, __ATOMIC_RELEASE);
             taken++;
         }
@@ -189,14 +191,15 @@ static unsigned take(struct stray_event *events, unsigned enough)
 }
 
 /* While a sum moves, a reader may find it twice or not at all: it tells by `moves`. */
-unsigned sums_take(struct stray_event *events, unsigned enough)
+unsigned sums_take(struct stray_event *events, unsigned enough, uint64_t *ret_blocks)
 {
     unsigned taken = 0;
+    *ret_blocks = 0;
     if (!has_sums(events) || !enter())
         return 0;
     if (have_lanes()) {
         __atomic_add_fetch(&spool->moves, 1, __ATOMIC_ACQ_REL);
-        taken = take(events, enough);
+        taken = take(events, enough, ret_blocks);
         __atomic_add_fetch(&spool->moves, 1, __ATOMIC_ACQ_REL);
     }
     leave();

@@ -17,8 +17,8 @@
 
 /* Moves sums among the STRAY_LANE_EVENTS `events` of a buffer to the shelves, `enough` of them if there are so many: all at
  * once would keep the program waiting. Returns how many slots are free now that were not: none where another thread is at
- * it, or there is no memory. */
-unsigned sums_take(struct stray_event *events, unsigned enough);
+ * it, or there is no memory. *ret_blocks: heap blocks in what was moved. */
+unsigned sums_take(struct stray_event *events, unsigned enough, uint64_t *ret_blocks);
 
 /* Writes out one shelf that is nearly full or was begun long ago. `in_time` false: only if that is overdue, for the caller has
  * kept the program waiting already. True: it has done so. */

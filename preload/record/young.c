@@ -123,13 +123,14 @@ static void forget_places(struct young *young, unsigned which)
         __builtin_memset(young->places[set][which], 0, sizeof(young->places[set][which]));
 }
 
-bool young_reopen(void)
+bool young_reopen(uint64_t *ret_blocks)
 {
     struct young *young = young_mine();
+    *ret_blocks = 0;
     if (!young)
         return false;
     if (young->left < REOPEN)
-        young->left += sums_take(young->events + (young->which ^ 1) * STRAY_LANE_EVENTS, FREED);
+        young->left += sums_take(young->events + (young->which ^ 1) * STRAY_LANE_EVENTS, FREED, ret_blocks);
     bool reopened = young->left >= REOPEN;
     young->left = 0;
     activate(young, thread_self.lane, young->which ^ 1);

@@ -261,8 +261,8 @@ bool young_begin_sum(struct young *young, struct stray_event *acquired, uint64_t
 
 /* The active buffer of this thread's lane is full, and the other one is about to be the active one. True: so much has gone
  * from that that it can be so as it is; its free slots are then known. False: it must be written out before, and what was
- * known of it is forgotten. */
-bool young_reopen(void);
+ * known of it is forgotten. *ret_blocks: heap blocks in sums that were moved away to make it so. */
+bool young_reopen(uint64_t *ret_blocks);
 
 /* Whatever ends or changes the life of `handle` and leaves an event of its own says so, before the real call: another
  * lane's acquire from before `time` is then no longer the one that a later release belongs to. Returns the time that the
