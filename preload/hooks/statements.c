@@ -7,6 +7,7 @@
 #include "record/index.h"
 #include "settings.h"
 #include "sql/keyed.h"
+#include "sql/known.h"
 #include "sql/normalise.h"
 #include "text.h"
 
@@ -51,9 +52,14 @@ static uint32_t add_normalised(struct sql_statement *statement, const char *text
     return id;
 }
 
+static uint64_t index_key(uint64_t hash)
+{
+    return index_mix(hash, STRAY_DEF_STATEMENT);
+}
+
 static uint32_t define(struct sql_statement *statement, const char *text)
 {
-    uint64_t key = index_mix(statement->hash, STRAY_DEF_STATEMENT);
+    uint64_t key = index_key(statement->hash);
     uint32_t id = index_find(key);
     if (id)
         return id;
@@ -141,11 +147,35 @@ static void tell(struct telling *telling, uint8_t action, uint64_t value, uint32
     emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, telling->call->conn, value, stack);
 }
 
+/* Of a text that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not kept. */
+static void remember_text(uint64_t text, const struct sql_statement *statement)
+{
+    if (text && statement->members < MEMBERS_MANY)
+        known_put(text, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
+}
+
+/* Whether that is all there is to tell. */
+static bool tell_known(struct telling *telling, uint64_t text, size_t length)
+{
+    const struct sql_call *call = telling->call;
+    uint64_t hash = text && !call->name ? known_find(text) : 0;
+    bool has_keys = !(hash & 1);
+    uint32_t id = hash && !(has_keys && call->in_transaction) ? index_find(index_key(hash | 1)) : 0;
+    if (id)
+        tell(telling, STRAY_STATEMENT, id | (uint64_t)length << 32, call->stack);
+    return id != 0;
+}
+
 static void tell_text(struct telling *telling, uint64_t who)
 {
     const struct sql_call *call = telling->call;
+    size_t length = strnlen(call->text, KNOWN_LENGTH_MAX + 1);
+    uint64_t text = known_text(call->text, length);
+    if (tell_known(telling, text, length))
+        return;
     struct sql_statement statement;
     sql_normalise(call->text, &statement, NULL);
+    remember_text(text, &statement);
     uint64_t members = statement.members;
     tell(telling, STRAY_STATEMENT, define(&statement, call->text) | (uint64_t)statement.length << 32, call->stack);
     if (members >= MEMBERS_MANY)

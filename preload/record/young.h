@@ -33,8 +33,9 @@ struct young_chain {
     uint64_t born; /* before any move */
 };
 
-/* Where an acquire stands: the upper half tells its handle from most others, the lower one is its slot and one; 0: none. */
-typedef uint32_t young_place;
+/* Where an acquire stands: 5 bits, not all 0, tell its handle from most others, 11 are its slot; 0: none. Small, for every
+ * thread has thousands of them. */
+typedef uint16_t young_place;
 
 /* Of the lane of the thread that works with it. */
 struct young {
@@ -47,7 +48,7 @@ struct young {
     uint16_t free_slots[STRAY_LANE_EVENTS];
     uint16_t slot_of_sum[YOUNG_SUMS];
     struct young_chain chains[YOUNG_CHAINS];    /* by the slot of the acquire; the latest of those with one place */
-    _Alignas(32) young_place places[YOUNG_SETS][2][YOUNG_WAYS]; /* of the acquires of each buffer */
+    _Alignas(16) young_place places[YOUNG_SETS][2][YOUNG_WAYS]; /* of the acquires of each buffer */
 };
 
 extern uint64_t young_outdated_times[YOUNG_OUTDATED] ARCH_NEAR; /* by handle: the latest young_outdate() of any like it */
@@ -134,11 +135,13 @@ static inline young_place *young_set(struct young *young, unsigned which, uint64
 }
 _Static_assert(YOUNG_SETS == 1u << 10, "young_set() takes 10 bits");
 
-/* The half of a place that is the same wherever the acquire stands. */
+/* What of a place is the same wherever the acquire stands. */
 static inline young_place young_tag(uint64_t handle)
 {
-    return (young_place)(young_hash(handle) >> 22) & 0xffff0000u;
+    unsigned tag = young_hash(handle) >> 49 & 31;
+    return (young_place)((tag + (tag == 0)) * 2 * STRAY_LANE_EVENTS);
 }
+_Static_assert(2 * STRAY_LANE_EVENTS == 1u << 11, "a place has 11 bits of a slot");
 
 /* Remembers where the acquire of `handle` stands. Where there is no room, another is forgotten: its release will be an
  * event. */
@@ -149,7 +152,7 @@ static inline void young_remember(struct young *young, uint64_t handle, const st
     unsigned way = 0;
     while (__builtin_expect(way < YOUNG_WAYS - 1 && set[way] != 0, 0))
         way++;
-    set[way] = young_tag(handle) | (young_place)(number + 1);
+    set[way] = (young_place)(young_tag(handle) | number);
 }
 
 static inline uint64_t *young_outdated_at(uint64_t handle)
@@ -178,13 +181,13 @@ static inline bool young_stands(struct stray_event *event, uint64_t handle, uint
 
 static inline struct stray_event *young_at(const struct young *young, young_place place)
 {
-    return &young->events[(place & 0xffff) - 1];
+    return &young->events[place % (2 * STRAY_LANE_EVENTS)];
 }
 
 /* Whether what stands at `place` may be the acquire of the handle of this tag. */
 static inline bool young_fits(young_place place, young_place tag)
 {
-    return place - tag - 1 < 2 * STRAY_LANE_EVENTS; /* large where the tag is another, or there is none */
+    return (place ^ tag) < (int)(2 * STRAY_LANE_EVENTS); /* larger where the tag is another, or there is none */
 }
 
 /* NULL: not in this buffer. */

@@ -48,14 +48,41 @@ static bool has_room(const struct lexer *lexer, size_t size)
     return lexer->statement->size + size < SQL_TEXT_MAX;
 }
 
-static void keep_byte(struct lexer *lexer, char byte)
+/* 1 to 8 bytes. What stands in the text may be read with what follows. */
+static inline uint64_t word_of(const struct lexer *lexer, const char *bytes, size_t size)
+{
+    uint64_t word = 0;
+    uintptr_t at = (uintptr_t)bytes;
+    if (at >= (uintptr_t)lexer->text && at + sizeof(word) <= (uintptr_t)lexer->end) {
+        __builtin_memcpy(&word, bytes, sizeof(word));
+        return __builtin_bswap64(word) >> 8 * (sizeof(word) - size);
+    }
+    for (size_t i = 0; i < size; i++)
+        word = word << 8 | (uint8_t)bytes[i];
+    return word;
+}
+
+/* 1 to 8 bytes, the last of `added`. Of the text all words of 8 bytes are hashed, wherever tokens end. */
+static inline void hash_bytes(struct lexer *lexer, uint64_t added, unsigned size)
 {
     struct sql_statement *statement = lexer->statement;
+    unsigned lacking = 8 - statement->size % 8;
+    if (size >= lacking) {
+        uint64_t before = lacking < 8 ? lexer->word << 8 * lacking : 0;
+        statement->hash = index_mix(statement->hash, before | added >> 8 * (size - lacking));
+    }
+    lexer->word = size < 8 ? lexer->word << 8 * size | added : added;
+    statement->size += size;
+}
+
+static void keep_bytes(struct lexer *lexer, const char *bytes, size_t size)
+{
     if (lexer->kept)
-        lexer->kept[statement->size] = byte;
-    lexer->word = lexer->word << 8 | (uint8_t)byte;
-    if (++statement->size % 8 == 0)
-        statement->hash = index_mix(statement->hash, lexer->word);
+        __builtin_memcpy(lexer->kept + lexer->statement->size, bytes, size);
+    for (; size >= 8; size -= 8, bytes += 8)
+        hash_bytes(lexer, word_of(lexer, bytes, 8), 8);
+    if (size > 0)
+        hash_bytes(lexer, word_of(lexer, bytes, size), (unsigned)size);
 }
 
 /* A token is kept whole, or the text ends before it. */
@@ -67,10 +94,9 @@ static void keep(struct lexer *lexer, const char *bytes, size_t size)
         return;
     }
     if (lexer->blank && lexer->statement->size > 0)
-        keep_byte(lexer, ' ');
+        keep_bytes(lexer, " ", 1);
     lexer->blank = false;
-    for (size_t i = 0; i < size; i++)
-        keep_byte(lexer, bytes[i]);
+    keep_bytes(lexer, bytes, size);
 }
 
 static void keep_literal(struct lexer *lexer)
@@ -105,7 +131,7 @@ static const char *skip_comment(const struct lexer *lexer, const char *at)
     return at < lexer->end ? at : lexer->end;
 }
 
-static const char *skip_blank(const struct lexer *lexer, const char *at)
+static const char *skip_blanks(const struct lexer *lexer, const char *at)
 {
     for (;;) {
         if (class_at(lexer, at) == BLANK)
@@ -117,6 +143,12 @@ static const char *skip_blank(const struct lexer *lexer, const char *at)
         else
             return at;
     }
+}
+
+static inline const char *skip_blank(const struct lexer *lexer, const char *at)
+{
+    enum class class = class_at(lexer, at);
+    return class == BLANK || (class == OTHER && at < lexer->end && (*at == '-' || *at == '/')) ? skip_blanks(lexer, at) : at;
 }
 
 /* Past the quote that closes a string, whose first byte is at `at`; the end where it is not certain. In a plain string a
@@ -157,8 +189,8 @@ static const char *skip_string(const struct lexer *lexer, const char *quote, boo
 
 static const char *skip_word(const struct lexer *lexer, const char *at)
 {
-    enum class class;
-    while ((class = class_at(lexer, at)) == WORD || class == DIGIT || class == DOLLAR)
+    const unsigned in_words = 1u << WORD | 1u << DIGIT | 1u << DOLLAR;
+    while (at < lexer->end && in_words >> classes[(uint8_t)*at] & 1)
         at++;
     return at;
 }
@@ -200,12 +232,14 @@ static const char *skip_dollar_quoted(const struct lexer *lexer, const char *at)
     return lexer->end;
 }
 
-static bool is_word(const char *at, const char *end, const char *word)
+static inline __attribute__((always_inline)) bool is_word(const char *at, const char *end, const char *word)
 {
-    for (; at < end && *word; at++, word++)
+    if ((size_t)(end - at) != __builtin_strlen(word)) /* known when this is compiled */
+        return false;
+    for (; at < end; at++, word++)
         if ((*at | 0x20) != *word)
             return false;
-    return at == end && !*word;
+    return true;
 }
 
 /* E'', B'', X'', N'', U&''. */

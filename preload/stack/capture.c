@@ -18,7 +18,7 @@
 
 #define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
-#define RECENT     2048
+#define RECENT     256
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };

@@ -1,49 +1,85 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/recall.h"
 
-static bool add_word(struct recalled *stack, uint64_t at, uint64_t value)
+/* The words of a stack that is about to be kept. */
+struct words {
+    struct recall_word *words; /* room for RECALL_WORDS of them */
+    uint32_t count;
+};
+
+static bool add_word(struct words *words, uint64_t at, uint64_t value)
 {
-    if (stack->count == RECALL_WORDS)
+    if (words->count == RECALL_WORDS)
         return false;
-    stack->words[stack->count++] = (struct recall_word){(const volatile uint64_t *)at, value};
+    words->words[words->count++] = (struct recall_word){(const volatile uint64_t *)at, value};
     return true;
 }
 
 /* What leads from a frame to its caller. */
-static bool add_frame(struct recalled *stack, const struct unwind_frame *frame)
+static bool add_frame(struct words *words, const struct unwind_frame *frame)
 {
     uint64_t slot = frame[1].sp - sizeof(uint64_t);
-    return !(frame->flags & UNWIND_STRANGE) && add_word(stack, slot, frame[1].ip) &&
-           (frame->check_slot == slot || add_word(stack, frame->check_slot, frame->check_value));
+    return !(frame->flags & UNWIND_STRANGE) && add_word(words, slot, frame[1].ip) &&
+           (frame->check_slot == slot || add_word(words, frame->check_slot, frame->check_value));
 }
 
 /* A whole stack may end at a return address of 0; see unwind.c. */
-static bool add_end(struct recalled *stack, const struct unwind_frame *outermost)
+static bool add_end(struct words *words, const struct unwind_frame *outermost)
 {
-    return outermost[1].sp == 0 || add_word(stack, outermost[1].sp - sizeof(uint64_t), 0);
+    return outermost[1].sp == 0 || add_word(words, outermost[1].sp - sizeof(uint64_t), 0);
 }
 
-static bool add_words(struct recalled *stack, const struct unwind_frame *frames, size_t count, bool whole)
+static bool add_words(struct words *words, const struct unwind_frame *frames, size_t count, bool whole)
 {
     bool added = true;
     for (size_t i = 0; added && i + whole < count; i++)
-        added = add_frame(stack, &frames[i]);
-    return added && (!whole || add_end(stack, &frames[count - 1]));
+        added = add_frame(words, &frames[i]);
+    return added && (!whole || add_end(words, &frames[count - 1]));
 }
 
 /* The last word again, until the number is right. */
-static void fill_up(struct recalled *stack, const struct recall_start *start)
+static void fill_up(struct words *words, const struct recall_start *start)
 {
-    if (stack->count == 0) /* a stack of one frame: itself */
-        add_word(stack, start->sp - sizeof(uint64_t), start->caller);
-    while (stack->count % RECALL_STEP != 0) {
-        stack->words[stack->count] = stack->words[stack->count - 1];
-        stack->count++;
+    if (words->count == 0) /* a stack of one frame: itself */
+        add_word(words, start->sp - sizeof(uint64_t), start->caller);
+    while (words->count % RECALL_STEP != 0) {
+        words->words[words->count] = words->words[words->count - 1];
+        words->count++;
     }
 }
 _Static_assert(RECALL_WORDS % RECALL_STEP == 0, "a full stack needs no filling up");
 
-/* The first place that is empty, or else one after the other. */
+/* A handler that jumps out of here leaves stacks whose words stand, and a shelf that is cleared again. */
+static void clear_shelf(struct recall *recall, uint32_t shelf)
+{
+    for (unsigned i = 0; i < RECALL_STACKS; i++)
+        if (recall->stacks[i].first / RECALL_SHELF == shelf)
+            __atomic_store_n(&recall->stacks[i].caller, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    recall->used = shelf * RECALL_SHELF;
+}
+
+/* Where the next stack's words go. */
+static struct words room_for_words(struct recall *recall)
+{
+    if (recall->used % RECALL_SHELF + RECALL_WORDS >= RECALL_SHELF) /* full shelves would pass for empty ones */
+        clear_shelf(recall, (recall->used / RECALL_SHELF + 1) % RECALL_SHELVES);
+    return (struct words){recall->words + recall->used, 0};
+}
+
+/* A handler that jumps out of here leaves `to` empty, or the stack at both places. */
+static void move(struct recalled *to, const struct recalled *from)
+{
+    struct recalled moved = *from;
+    __atomic_store_n(&to->caller, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    moved.caller = 0;
+    *to = moved;
+    __atomic_store_n(&to->caller, from->caller, __ATOMIC_RELEASE);
+}
+
+/* Where it is looked for first: what a program did at its start must not stand there for good. What stood there goes where it
+ * is empty, or else takes the place of one after the other. */
 static struct recalled *place_for(struct recall *recall, const struct recall_start *start)
 {
     unsigned home = recall_home(start), way = 0;
@@ -51,7 +87,9 @@ static struct recalled *place_for(struct recall *recall, const struct recall_sta
         way++;
     if (way == RECALL_WAYS)
         way = recall->next[home / RECALL_WAYS]++ % RECALL_WAYS;
-    return &recall->stacks[home ^ way];
+    if (way > 0)
+        move(&recall->stacks[home ^ way], &recall->stacks[home]);
+    return &recall->stacks[home];
 }
 
 void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,
@@ -60,10 +98,13 @@ void recall_keep(struct recall *recall, const struct recall_start *start, const 
     struct recalled *stack = place_for(recall, start);
     __atomic_store_n(&stack->caller, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    stack->count = 0;
-    if (!add_words(stack, frames, count, whole))
+    struct words words = room_for_words(recall);
+    if (!add_words(&words, frames, count, whole))
         return;
-    fill_up(stack, start);
+    fill_up(&words, start);
+    stack->first = (uint16_t)recall->used;
+    stack->count = (uint16_t)words.count;
+    recall->used += words.count;
     stack->sp = start->sp;
     stack->bp = start->bp;
     stack->bp_matters = frames->flags & UNWIND_NEEDS_BP ? ~(uint64_t)0 : 0;

@@ -24,6 +24,8 @@
 #define RECALL_WAYS   4u   /* places that a stack may be kept at */
 #define RECALL_STEP   4u   /* words compared at a time */
 #define RECALL_WORDS  160u /* a stack with more of them is not kept */
+#define RECALL_SHELVES 4u  /* the words of the stacks are on: when all are full, the oldest is cleared */
+#define RECALL_SHELF  768u /* words */
 
 struct recall_word {
     const volatile uint64_t *at;
@@ -38,14 +40,16 @@ struct recalled {
     uint64_t python; /* what identifies the Python frames */
     uint64_t modules; /* modules_now(): none is stale */
     uint32_t node;
-    uint32_t count; /* of words, a multiple of RECALL_STEP */
-    struct recall_word words[RECALL_WORDS];
-} __attribute__((aligned(64))); /* what it begins with is in one line of the cache */
+    uint16_t first; /* of its words, by their place in all of them */
+    uint16_t count; /* of words, a multiple of RECALL_STEP */
+} __attribute__((aligned(64))); /* one line of the cache */
 
-/* Zeroed memory. */
+/* Zeroed memory, of which no more is touched than the stacks need: most programs' are short. */
 struct recall {
     struct recalled stacks[RECALL_STACKS];
     uint8_t next[RECALL_STACKS / RECALL_WAYS]; /* the way that is given up next */
+    uint32_t used; /* words, shelves that are full as a whole, modulo those of all shelves */
+    struct recall_word words[RECALL_SHELVES * RECALL_SHELF];
 };
 
 /* What a stack begins with. */
@@ -68,9 +72,9 @@ static inline bool recall_begins(const struct recalled *stack, const struct reca
             ((stack->bp ^ start->bp) & stack->bp_matters)) == 0;
 }
 
-static inline bool recall_holds(const struct recalled *stack)
+static inline bool recall_holds(const struct recall *recall, const struct recalled *stack)
 {
-    const struct recall_word *word = stack->words, *end = word + stack->count;
+    const struct recall_word *word = recall->words + stack->first, *end = word + stack->count;
     for (; word < end; word += RECALL_STEP)
         if (((*word[0].at ^ word[0].value) | (*word[1].at ^ word[1].value) | (*word[2].at ^ word[2].value) |
              (*word[3].at ^ word[3].value)) != 0)
@@ -78,16 +82,16 @@ static inline bool recall_holds(const struct recalled *stack)
     return true;
 }
 
-static inline bool recall_is(const struct recalled *stack, const struct recall_start *start)
+static inline bool recall_is(const struct recall *recall, const struct recalled *stack, const struct recall_start *start)
 {
-    return __builtin_expect(recall_begins(stack, start) && recall_holds(stack), 1);
+    return __builtin_expect(recall_begins(stack, start) && recall_holds(recall, stack), 1);
 }
 
 /* The node of the stack that begins so; 0: not known. */
 static inline uint32_t recall_find_at_home(const struct recall *recall, const struct recall_start *start)
 {
     const struct recalled *stack = &recall->stacks[recall_home(start)];
-    return recall_is(stack, start) ? stack->node : 0;
+    return recall_is(recall, stack, start) ? stack->node : 0;
 }
 
 /* The same, wherever it may be kept. */
@@ -95,7 +99,7 @@ static inline uint32_t recall_find(const struct recall *recall, const struct rec
 {
     unsigned home = recall_home(start);
     for (unsigned way = 0; way < RECALL_WAYS; way++)
-        if (recall_is(&recall->stacks[home ^ way], start))
+        if (recall_is(recall, &recall->stacks[home ^ way], start))
             return recall->stacks[home ^ way].node;
     return 0;
 }
