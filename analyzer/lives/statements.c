@@ -514,7 +514,7 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
     case STRAY_OPEN:
         statements->conns[conn].birth = event->time;
         session_of(statements, conn)->open_stack = event->stack;
-        return 0;
+        return map_put(&statements->birth_map, key_of(event->handle, event->time), conn);
     case STRAY_STATEMENT:
     case STRAY_NAMED:
     case STRAY_MEMBERS:
@@ -554,6 +554,12 @@ int statements_feed(struct statements *statements, const struct stray_event *eve
     return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;
 }
 
+const struct statement_conn *statements_conn(const struct statements *statements, uint64_t handle, uint64_t birth)
+{
+    uint32_t conn;
+    return map_get(&statements->birth_map, key_of(handle, birth), &conn) ? &statements->conns[conn] : NULL;
+}
+
 int statements_finish(struct statements *statements, uint64_t tc)
 {
     int result = 0;
@@ -570,6 +576,7 @@ void statements_close(struct statements *statements)
     free(statements->blocked);
     free(statements->conns);
     free(statements->sessions);
+    map_clear(&statements->birth_map);
     map_clear(&statements->use_map);
     map_clear(&statements->idle_map);
     map_clear(&statements->blocked_map);

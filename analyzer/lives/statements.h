@@ -105,6 +105,7 @@ struct statements {
 
     /* private */
     struct statements_source source;
+    struct map birth_map; /* conns by handle and birth */
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
     struct map loop_map; /* by thread: how often it has waited for events */
     struct session *sessions; /* of open connections */
@@ -122,6 +123,9 @@ int statements_finish(struct statements *statements, uint64_t tc);
 
 /* One of the connections over which, from one to the next, the same place sent the same statement: it stands for all of them. */
 uint32_t statements_group(const struct statements *statements, uint32_t conn);
+
+/* What the PGconn did that was opened as `handle` at `birth`; NULL: that was not seen. */
+const struct statement_conn *statements_conn(const struct statements *statements, uint64_t handle, uint64_t birth);
 
 /* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of the calls counted in DURATION_BUCKETS
  * buckets did not exceed. */
