@@ -190,18 +190,33 @@ static void transaction_seen(struct statements *statements, uint32_t conn, uint8
 
 /* ---- statements ---- */
 
+/* Asked for once a stack. */
+static int place_of(struct statements *statements, uint32_t stack, uint32_t *ret_place)
+{
+    const struct statements_source *source = &statements->source;
+    *ret_place = stack;
+    if (!source->place || map_get(&statements->place_map, stack, ret_place))
+        return 0;
+    *ret_place = source->place(source->data, stack);
+    return map_put(&statements->place_map, stack, *ret_place);
+}
+
 static int use_row(struct statements *statements, const struct session_telling *telling, uint32_t *ret_row)
 {
     bool new;
-    int result = row_of(&statements->use_map, key_of(telling->definition, telling->stack), &statements->uses,
+    const struct statements_source *source = &statements->source;
+    uint32_t place;
+    int result = place_of(statements, telling->stack, &place);
+    if (result < 0)
+        return result;
+    result = row_of(&statements->use_map, key_of(telling->definition, place), &statements->uses,
                         &statements->use_room, &statements->use_count, sizeof(*statements->uses), ret_row, &new);
     if (result < 0 || !new)
         return result;
     struct statement_use *use = &statements->uses[*ret_row];
     *use = (struct statement_use){.definition = telling->definition, .stack = telling->stack, .hook = telling->hook,
                                   .first = telling->time, .overwrites_of = STATEMENTS_NONE, .conn = STATEMENTS_NONE};
-    const char *(*text)(void *, uint64_t) = statements->source.text;
-    sql_words_read(text ? text(statements->source.data, telling->definition) : NULL, &use->words);
+    sql_words_read(source->text ? source->text(source->data, telling->definition) : NULL, &use->words);
     return 0;
 }
 
@@ -577,6 +592,7 @@ void statements_close(struct statements *statements)
     free(statements->conns);
     free(statements->sessions);
     map_clear(&statements->birth_map);
+    map_clear(&statements->place_map);
     map_clear(&statements->use_map);
     map_clear(&statements->idle_map);
     map_clear(&statements->blocked_map);

@@ -30,6 +30,8 @@ struct statements_source {
     void *data;
     const char *(*text)(void *data, uint64_t definition); /* normalised; NULL: not known */
     double (*span)(void *data, uint64_t ticks);           /* seconds */
+    uint32_t (*place)(void *data, uint32_t stack);        /* equal for stacks that differ in a driver's own frames only; NULL: all
+                                                             differ */
 };
 
 /* The same statement again and again on one connection: within one transaction, or else within a second, with few others
@@ -106,6 +108,7 @@ struct statements {
     /* private */
     struct statements_source source;
     struct map birth_map; /* conns by handle and birth */
+    struct map place_map; /* places by stack */
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
     struct map loop_map; /* by thread: how often it has waited for events */
     struct session *sessions; /* of open connections */
