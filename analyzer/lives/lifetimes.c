@@ -804,7 +804,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
         free(lives);
         return -ENOMEM;
     }
-    struct statements_source statements = {source->data, source->statement, source->span};
+    struct statements_source statements = {source->data, source->statement, source->span, source->place};
     statements_open(&statements, &lives->statements);
     *ret_lives = lives;
     return 0;

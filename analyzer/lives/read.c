@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lives/foresight.h"
+#include "hash.h"
 #include "lives/lifetimes.h"
 #include "read/merge.h"
 
@@ -27,6 +28,20 @@ static const char *driver_statement(void *data, uint64_t id)
 {
     const struct statement_text *statement = trace_statement(((struct driver *)data)->trace, id);
     return statement ? statement->text : NULL;
+}
+
+/* A driver takes several ways to the library, the first time and later ones: what counts is from the user's frame on. */
+static uint32_t driver_place(void *data, uint32_t node)
+{
+    const struct stack *stack = names_stack(((struct driver *)data)->names, node);
+    uint64_t hash = HASH_BEGIN;
+    for (size_t i = stack->blame; i < stack->count; i++) {
+        const struct frame *frame = &stack->frames[i];
+        hash = hash_text(hash_text(hash, frame->function), frame->file);
+        hash = hash_bytes(hash, &frame->line, sizeof(frame->line));
+        hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
+    }
+    return (uint32_t)(hash ^ hash >> 32);
 }
 
 static double driver_seconds(void *data, uint64_t time)
@@ -81,6 +96,7 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .seconds = driver_seconds,
                                   .span = driver_span,
                                   .statement = driver_statement,
+                                  .place = driver_place,
                                   .end = trace_last_time(trace),
                                   .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);

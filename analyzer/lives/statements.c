@@ -190,18 +190,33 @@ static void transaction_seen(struct statements *statements, uint32_t conn, uint8
 
 /* ---- statements ---- */
 
+/* Asked for once a stack. */
+static int place_of(struct statements *statements, uint32_t stack, uint32_t *ret_place)
+{
+    const struct statements_source *source = &statements->source;
+    *ret_place = stack;
+    if (!source->place || map_get(&statements->place_map, stack, ret_place))
+        return 0;
+    *ret_place = source->place(source->data, stack);
+    return map_put(&statements->place_map, stack, *ret_place);
+}
+
 static int use_row(struct statements *statements, const struct session_telling *telling, uint32_t *ret_row)
 {
     bool new;
-    int result = row_of(&statements->use_map, key_of(telling->definition, telling->stack), &statements->uses,
+    const struct statements_source *source = &statements->source;
+    uint32_t place;
+    int result = place_of(statements, telling->stack, &place);
+    if (result < 0)
+        return result;
+    result = row_of(&statements->use_map, key_of(telling->definition, place), &statements->uses,
                         &statements->use_room, &statements->use_count, sizeof(*statements->uses), ret_row, &new);
     if (result < 0 || !new)
         return result;
     struct statement_use *use = &statements->uses[*ret_row];
     *use = (struct statement_use){.definition = telling->definition, .stack = telling->stack, .hook = telling->hook,
                                   .first = telling->time, .overwrites_of = STATEMENTS_NONE, .conn = STATEMENTS_NONE};
-    const char *(*text)(void *, uint64_t) = statements->source.text;
-    sql_words_read(text ? text(statements->source.data, telling->definition) : NULL, &use->words);
+    sql_words_read(source->text ? source->text(source->data, telling->definition) : NULL, &use->words);
     return 0;
 }
 
@@ -514,7 +529,7 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
     case STRAY_OPEN:
         statements->conns[conn].birth = event->time;
         session_of(statements, conn)->open_stack = event->stack;
-        return 0;
+        return map_put(&statements->birth_map, key_of(event->handle, event->time), conn);
     case STRAY_STATEMENT:
     case STRAY_NAMED:
     case STRAY_MEMBERS:
@@ -554,6 +569,12 @@ int statements_feed(struct statements *statements, const struct stray_event *eve
     return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;
 }
 
+const struct statement_conn *statements_conn(const struct statements *statements, uint64_t handle, uint64_t birth)
+{
+    uint32_t conn;
+    return map_get(&statements->birth_map, key_of(handle, birth), &conn) ? &statements->conns[conn] : NULL;
+}
+
 int statements_finish(struct statements *statements, uint64_t tc)
 {
     int result = 0;
@@ -570,6 +591,8 @@ void statements_close(struct statements *statements)
     free(statements->blocked);
     free(statements->conns);
     free(statements->sessions);
+    map_clear(&statements->birth_map);
+    map_clear(&statements->place_map);
     map_clear(&statements->use_map);
     map_clear(&statements->idle_map);
     map_clear(&statements->blocked_map);

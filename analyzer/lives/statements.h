@@ -30,6 +30,8 @@ struct statements_source {
     void *data;
     const char *(*text)(void *data, uint64_t definition); /* normalised; NULL: not known */
     double (*span)(void *data, uint64_t ticks);           /* seconds */
+    uint32_t (*place)(void *data, uint32_t stack);        /* equal for stacks that differ in a driver's own frames only; NULL: all
+                                                             differ */
 };
 
 /* The same statement again and again on one connection: within one transaction, or else within a second, with few others
@@ -105,6 +107,8 @@ struct statements {
 
     /* private */
     struct statements_source source;
+    struct map birth_map; /* conns by handle and birth */
+    struct map place_map; /* places by stack */
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
     struct map loop_map; /* by thread: how often it has waited for events */
     struct session *sessions; /* of open connections */
@@ -122,6 +126,9 @@ int statements_finish(struct statements *statements, uint64_t tc);
 
 /* One of the connections over which, from one to the next, the same place sent the same statement: it stands for all of them. */
 uint32_t statements_group(const struct statements *statements, uint32_t conn);
+
+/* What the PGconn did that was opened as `handle` at `birth`; NULL: that was not seen. */
+const struct statement_conn *statements_conn(const struct statements *statements, uint64_t handle, uint64_t birth);
 
 /* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of the calls counted in DURATION_BUCKETS
  * buckets did not exceed. */

@@ -402,6 +402,23 @@ static void count_statements(const struct lives *lives, const struct life *from,
     life->statements = conn ? conn->uses : 0;
 }
 
+/* ... and of its transactions. */
+static void tell_transactions(struct ledger *ledger, const struct lives *lives, const struct life *from, struct ledger_life *life)
+{
+    const struct life *owner = from->resource == STRAY_PGCONN || from->partner == LIVES_NONE ? from : &lives->lives[from->partner];
+    const struct statement_conn *conn = statements_conn(&lives->statements, owner->handle, owner->birth);
+    const struct lives_source *source = &lives->source;
+    if (!life->statements_known || !conn)
+        return;
+    life->in_transaction_s = span(lives, conn->in_transaction);
+    life->transaction = conn->status;
+    if (conn->last_use == STATEMENTS_NONE || !source->statement)
+        return;
+    char *shown = report_shown_statement(source->statement(source->data, lives->statements.uses[conn->last_use].definition));
+    life->last_statement = keep(ledger, shown);
+    free(shown);
+}
+
 static const char *life_peer(const struct ledger *ledger, const struct lives *lives, const struct life *life,
                              const char *const *peers)
 {
@@ -454,6 +471,7 @@ static int add_lives(struct ledger *ledger, const struct lives *lives, const str
         if (from->inherited || from->site == LIVES_NONE)
             continue;
         struct ledger_life life = life_of(ledger, lives, i, peers);
+        tell_transactions(ledger, lives, from, &life);
         life.place += (uint32_t)first_place;
         if (from->closing_stack)
             result = stack_add(ledger, stacks, from->closing_stack, &life.closing_stack);
@@ -563,6 +581,12 @@ const char *ledger_closed_word(enum ledger_closed closed)
     static const char *const words[] = {"open", "closed",   "finalizer", "exit",
                                         "exec", "implicit", "reconciled"};
     return words[closed];
+}
+
+const char *ledger_transaction_word(const struct ledger_life *life)
+{
+    static const char *const words[] = {"idle", "active", "idle in transaction", "idle in failed transaction", "unknown"};
+    return life->statements_known && life->transaction < sizeof(words) / sizeof(*words) ? words[life->transaction] : NULL;
 }
 
 const char *ledger_state_word(unsigned state)

@@ -73,6 +73,9 @@ struct ledger_life {
     uint32_t uses;
     bool statements_known; /* `statements` is */
     uint32_t statements;
+    double in_transaction_s;    /* where statements are known */
+    unsigned transaction;       /* PGTransactionStatusType when last seen */
+    const char *last_statement; /* without literals; NULL: none, or not kept */
     unsigned state; /* of TCP, when last looked at, as in the kernel's enumeration; 0: unknown */
     enum ledger_closed closed;
 };
@@ -128,6 +131,8 @@ const struct report_frame *ledger_blame(const struct ledger *ledger, uint32_t st
 const char *ledger_closed_word(enum ledger_closed closed);
 /* "CLOSE_WAIT"; NULL: unknown. */
 const char *ledger_state_word(unsigned state);
+/* "idle in transaction"; NULL: not known. */
+const char *ledger_transaction_word(const struct ledger_life *life);
 /* Seconds from the last use to the end. */
 double ledger_idle(const struct ledger_life *life);
 

@@ -250,7 +250,9 @@ int report_end(struct report *report);
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* Adds what is to be said of several pools to one database. -ENOMEM. */
 int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
-/* The text of a statement as people write it; NULL: not kept, or without memory. */
+/* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
+char *report_shown_statement(const char *text);
+/* ... that of a definition; NULL: not kept, or without memory. */
 const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition);
 /* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */
 int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,

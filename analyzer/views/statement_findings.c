@@ -16,27 +16,25 @@ struct maker {
     uint32_t pid;
 };
 
-/* A text as people write it: the trace's "$?" is "?". NULL for NULL, for a text that is not kept, and without memory. */
-static const char *shown_text(struct report *report, const char *text)
+char *report_shown_statement(const char *text)
 {
-    if (!text || !text[0])
-        return NULL;
-    char *shown = strdup(text), *to = shown;
+    char *shown = text && text[0] ? strdup(text) : NULL, *to = shown;
     if (!shown)
         return NULL;
     for (const char *from = text; *from; from++)
         if (from[0] != '$' || from[1] != '?')
             *to++ = *from;
     *to = '\0';
-    const char *kept = report_keep(report, shown);
-    free(shown);
-    return kept;
+    return shown;
 }
 
 const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition)
 {
     const struct lives_source *source = &lives->source;
-    return source->statement && definition ? shown_text(report, source->statement(source->data, definition)) : NULL;
+    char *shown = source->statement && definition ? report_shown_statement(source->statement(source->data, definition)) : NULL;
+    const char *kept = report_keep(report, shown);
+    free(shown);
+    return kept;
 }
 
 static double span(const struct maker *maker, uint64_t ticks)

@@ -131,3 +131,21 @@ def test_pgbench(stray, postgres, protocol):
         assert (figures(row), row["connections"], len(row["sites"])) == ((100, count, 0), 2, 1), row
         assert place(row["sites"][0]["site"]) == "pgbench"
     assert not result.report().findings
+
+
+LOOP = """
+import psycopg
+connection = psycopg.connect("")
+def each(count):
+    for n in range(count):
+        connection.execute("SELECT n FROM generate_series(1, 3) n WHERE n > %s", (n,)).fetchall()
+each(20)
+connection.close()
+"""
+
+
+def test_a_loop_that_takes_several_ways(stray, postgres):
+    """psycopg 3 sends the first five in one way, prepares the sixth, and executes the others by name: one loop all the same."""
+    report = stray.run([PYTHON, "-c", LOOP], env=postgres.env).ok().report()
+    loop, = [finding for finding in report.findings if finding["verdict"] == "statement-loop"]
+    assert (loop["count"], loop["evidence"]["longest_run"], loop["site"]["function"]) == (20, 20, "each")

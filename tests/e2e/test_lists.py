@@ -71,7 +71,8 @@ def test_conns_one_row_a_lifetime(trace, conns):
     assert [row["opened_s"] for row in rows] == sorted(row["opened_s"] for row in rows)
     for row in rows:
         assert (row["peer"], row["kind"], row["pid"], row["thread"]) == (trace.peer, "client", trace.pid, trace.pid)
-        assert row["site"]["function"] == "connects" and row["uses"] >= 1 and row["statements"] is None
+        assert row["site"]["function"] == "connects" and row["statements"] is None
+        assert row["uses"] >= (row["closed"] == "open"), "TCP is not asked at a close within milliseconds"
         assert row["duration_s"] >= row["idle_s"] >= 0 and 0 <= row["busy_share"] <= 1
         assert (row["ended_s"] is None) == (row["closed"] == "open")
     assert {row["tcp_state"] for row in rows} <= {"ESTABLISHED", None}
@@ -99,6 +100,8 @@ def test_conns_of_a_database(stray, postgres, conns):
     assert len(rows) == 30
     assert {row["closed"] for row in rows} == {"finalizer"}
     assert all(row["statements"] >= 1 and row["peer"] == postgres.peer and row["busy_s"] > 0 for row in rows)
+    assert {(row["transaction"], row["last_statement"]) for row in rows} == {("idle in transaction", "SELECT ?")}, rows[0]
+    assert all(row["in_transaction_s"] > 0 for row in rows)
     pgconns = conns(result.trace, "--resource", "pgconn", "--site", "drops")
     assert [row["statements"] for row in pgconns] == [row["statements"] for row in rows]
 
