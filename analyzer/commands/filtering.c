@@ -178,7 +178,7 @@ static int set_option(void *data, int code, char **argv)
     }
 }
 
-bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
+static bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
                    struct listing_options *ret_options, int *ret_status)
 {
     struct parsing parsing = {.columns = columns};
@@ -191,7 +191,19 @@ bool listing_begin(int argc, char **argv, const char *usage, const char *const *
     return status == STATUS_DONE;
 }
 
-void listing_end(struct listing_options *options)
+static void listing_end(struct listing_options *options)
 {
     inputs_free(&options->inputs);
+}
+
+int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
+                int (*list)(const struct listing_options *options))
+{
+    struct listing_options options;
+    int status;
+    if (!listing_begin(argc, argv, usage, columns, &options, &status))
+        return status;
+    status = list(&options);
+    listing_end(&options);
+    return status;
 }

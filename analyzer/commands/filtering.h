@@ -30,10 +30,9 @@ struct listing_options {
     struct inputs inputs; /* to be freed */
 };
 
-/* Parses and finds the traces. `columns`: NULL-ended names for --sort. True: go on. False: *ret_status is
- * what the verb returns. */
-bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
-                   struct listing_options *ret_options, int *ret_status);
-void listing_end(struct listing_options *options);
+/* A whole verb: parses, finds the traces, and lets `list` do the rest. `columns`: NULL-ended names for --sort. Returns the exit
+ * status. */
+int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
+                int (*list)(const struct listing_options *options));
 
 #endif

@@ -49,11 +49,5 @@ static int list(const struct listing_options *options)
 
 int command_sites(int argc, char **argv)
 {
-    struct listing_options options;
-    int status;
-    if (!listing_begin(argc, argv, usage, sites_columns, &options, &status))
-        return status;
-    status = list(&options);
-    listing_end(&options);
-    return status;
+    return listing_run(argc, argv, usage, sites_columns, list);
 }

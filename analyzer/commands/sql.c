@@ -48,11 +48,5 @@ static int list(const struct listing_options *options)
 
 int command_sql(int argc, char **argv)
 {
-    struct listing_options options;
-    int status;
-    if (!listing_begin(argc, argv, usage, queries_columns, &options, &status))
-        return status;
-    status = list(&options);
-    listing_end(&options);
-    return status;
+    return listing_run(argc, argv, usage, queries_columns, list);
 }
