@@ -224,7 +224,8 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     if (high < FLAT || (high < linear && flattens(&figures->levels)))
         return VERDICT_PLATEAU;
     judgement->young = high >= linear && began_late(figures, cohorts);
-    return high < linear || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
+    bool slower = high < linear && !figures->task; /* of a few dozen tasks nobody can tell */
+    return slower || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
 }
 
 /* Beyond doubt, so that nothing else that goes on at the same place can hide it. */

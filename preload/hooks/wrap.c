@@ -74,12 +74,16 @@ static NOINLINE bool record_other_block(uint16_t hook, uint64_t handle, uint64_t
 
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    const struct familiar *familiar = thread_self.familiar;
-    if (UNLIKELY(python_possible() || !familiar))
+    if (UNLIKELY(python_possible()))
         return false;
     struct young *young = quick_begin();
     if (UNLIKELY(!young))
         return false;
+    const struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
+    if (UNLIKELY(!familiar)) {
+        quick_end();
+        return false;
+    }
     struct recall_start start = familiar_start(familiar, frame, 0);
     uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_at_home(&familiar->recall, &start) : 0;
     if (UNLIKELY(stack == 0))

@@ -25,17 +25,19 @@ QUICK void quick_end(void)
 /* NULL: an unusual case. */
 QUICK struct young *quick_begin(void)
 {
-    struct young *young = thread_self.young;
-    if (__builtin_expect(thread_self.flags != 0 || !young, 0))
+    if (__builtin_expect(thread_self.flags != 0, 0))
         return NULL;
     thread_self.frame = arch_stack_pointer();
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* gate_jump() looks at it where a flag is set */
     thread_self.flags = THREAD_EMITTING | THREAD_UNWINDING;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) == (GATE_KNOWN | GATE_TRACED | GATE_HEAP), 1))
-        return young; /* the gate was looked at last: see lane_settle() */
-    quick_end();
-    return NULL;
+    struct young *young = thread_self.young; /* not before: a handler may have forked, and the child has forgotten it */
+    if (__builtin_expect(!young, 0) ||
+        __builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) != (GATE_KNOWN | GATE_TRACED | GATE_HEAP), 0)) {
+        quick_end();
+        return NULL;
+    }
+    return young; /* the gate was looked at last: see lane_settle() */
 }
 
 /* After an event of `time`, which is long. */

@@ -61,6 +61,8 @@ int main(int argc, char **argv)
         return 0;
     }
     while (waitpid(-1, &status, 0) > 0) {
+        if (status != 0)
+            fprintf(stderr, "a child ended with the wait status %#x\n", (unsigned)status);
         MUST(status == 0);
         reaped++;
     }
