@@ -577,7 +577,9 @@ static void symptoms(const struct page *page, size_t index)
         struct words words;
         if (finding->cause != index)
             continue;
-        if (finding->bytes > 0)
+        if (is_about_calls(finding))
+            snprintf(part, sizeof(part), "%s %s [%zu]", words_count(&words, finding->count), verdict_name(finding->verdict), i + 1);
+        else if (finding->bytes > 0)
             snprintf(part, sizeof(part), "%s of %s [%zu]", words_bytes(&words, (double)finding->bytes),
                      resource_label(finding->resource), i + 1);
         else
