@@ -204,7 +204,7 @@ static const char *fold_peer(const struct lives *lives, const struct fold *fold)
     return fold->resource == STRAY_PGCONN ? conn_peer(lives, fold) : peer_text(lives, fold->peer);
 }
 
-static double seconds_of(const struct lives *lives, uint64_t time)
+double report_seconds(const struct lives *lives, uint64_t time)
 {
     double seconds = lives->source.seconds(lives->source.data, time);
     return seconds > 0 ? seconds : 0;
@@ -217,8 +217,8 @@ int report_place(struct report *report, const struct lives *lives, const struct 
         .resource = fold->resource,
         .peer = report_keep(report, fold_peer(lives, fold)),
         .server = fold->peer != LIVES_NONE && lives->peers[fold->peer].server,
-        .first_s = seconds_of(lives, fold->first),
-        .last_s = seconds_of(lives, fold->last),
+        .first_s = report_seconds(lives, fold->first),
+        .last_s = report_seconds(lives, fold->last),
         .cause = REPORT_NONE,
     };
     int result = stack_copy(report, stacks->stack(stacks->data, fold->stack), &place.stack);
@@ -231,7 +231,7 @@ int report_place_at(struct report *report, const struct lives *lives, uint32_t s
                     uint64_t last, const struct report_stacks *stacks, struct report_finding *ret_finding)
 {
     struct report_finding place = {
-        .resource = resource, .first_s = seconds_of(lives, first), .last_s = seconds_of(lives, last), .cause = REPORT_NONE};
+        .resource = resource, .first_s = report_seconds(lives, first), .last_s = report_seconds(lives, last), .cause = REPORT_NONE};
     int result = stack_copy(report, stacks->stack(stacks->data, stack), &place.stack);
     place.site = result == 0 && place.stack.count ? &place.stack.frames[place.stack.blame] : NULL;
     *ret_finding = place;
@@ -400,8 +400,8 @@ static struct report_site *site_find(struct report *report, const struct report_
 static void note_times(struct report_site *site, const struct lives *lives, const struct fold *fold,
                        const struct report_process *process)
 {
-    double first = seconds_of(lives, fold->first);
-    double last = seconds_of(lives, fold->last);
+    double first = report_seconds(lives, fold->first);
+    double last = report_seconds(lives, fold->last);
     uint64_t start = process->start_realtime_ns;
     uint64_t first_ns = start ? start + (uint64_t)((first > 0 ? first : 0) * 1e9) : 0;
     uint64_t last_ns = start ? start + (uint64_t)((last > 0 ? last : 0) * 1e9) : 0;

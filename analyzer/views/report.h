@@ -257,6 +257,8 @@ const char *report_statement(struct report *report, const struct lives *lives, u
 /* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */
 int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,
                     const struct report_stacks *stacks);
+/* Seconds since the process began; 0 for what came before. */
+double report_seconds(const struct lives *lives, uint64_t time);
 /* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. */
 void *report_append(void *array, size_t *count, size_t size);
 struct report_frame report_copy_frame(struct report *report, const struct frame *frame);

@@ -13,7 +13,8 @@ static bool name_statement(const char *text, uint64_t definition, char ret_finge
         return fingerprint_of(text, ret_fingerprint);
     char unknown[32];
     snprintf(unknown, sizeof(unknown), "#%llu", (unsigned long long)definition);
-    return fingerprint_of(unknown, ret_fingerprint) && false;
+    fingerprint_of(unknown, ret_fingerprint);
+    return false;
 }
 
 static struct report_statement *row_of(struct report *report, const struct lives *lives, uint64_t definition)
@@ -68,12 +69,6 @@ static void add_times(struct report_statement *row, const struct report_process 
     row->last_ns = fresh || last_ns > row->last_ns ? last_ns : row->last_ns;
 }
 
-static double seconds_of(const struct lives *lives, uint64_t time)
-{
-    double seconds = lives->source.seconds(lives->source.data, time);
-    return seconds > 0 ? seconds : 0;
-}
-
 static void add_figures(struct report_statement *row, const struct lives *lives, const struct statement_use *use)
 {
     double longest = lives->source.span(lives->source.data, use->longest);
@@ -97,7 +92,7 @@ int report_add_rows(struct report *report, const struct report_process *process,
         if (!row)
             return -ENOMEM;
         add_figures(row, lives, use);
-        add_times(row, process, seconds_of(lives, use->first), seconds_of(lives, use->last));
+        add_times(row, process, report_seconds(lives, use->first), report_seconds(lives, use->last));
         int result = add_sender(report, row, stacks->stack(stacks->data, use->stack), use->calls);
         if (result < 0)
             return result;

@@ -125,9 +125,9 @@ static void write_more(uint64_t now, bool in_time)
 }
 
 /* Work is told when it was done: the sums themselves come later. */
-static void tell_work(uint64_t blocks)
+static void tell_work(uint64_t blocks, uint64_t now)
 {
-    struct stray_event event = {clock_before(), 0, blocks, 0, STRAY_HOOK_NONE, STRAY_WORK, STRAY_RESOURCE_NONE};
+    struct stray_event event = {now, 0, blocks, 0, STRAY_HOOK_NONE, STRAY_WORK, STRAY_RESOURCE_NONE};
     struct stray_event *slot = blocks > 0 ? young_slot(thread_self.young) : NULL;
     if (slot)
         young_store(slot, &event);
@@ -144,8 +144,9 @@ void lane_make_room(struct stray_lane *lane)
     if (!as_it_is && lane->buffer[other].used > 0)
         flush_buffer(lane, other);
     __atomic_store_n(&lane->active, other, __ATOMIC_RELEASE);
-    tell_work(blocks);
-    write_more(clock_before(), as_it_is);
+    uint64_t now = clock_before();
+    tell_work(blocks, now);
+    write_more(now, as_it_is);
     thread_self.flags &= ~(uint32_t)THREAD_FLUSHING;
     sys_signals(mask);
 }
