@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What `stray attach` hands to the shim that it loads into a running process. The injector (analyzer/attach/) writes one
+ * request into the target's memory; a thread made for it, never one of the program's own, calls stray_attach_begin() with it.
+ */
+#ifndef STRAY_ATTACH_H
+#define STRAY_ATTACH_H
+
+#include <stdint.h>
+
+#define STRAY_ATTACH_VERSION 1u
+
+/* Names of the shim's two entries, looked up by the injector. */
+#define STRAY_ATTACH_BEGIN "stray_attach_begin"
+#define STRAY_ATTACH_END   "stray_attach_end"
+
+struct stray_attach_request {
+    uint32_t version; /* STRAY_ATTACH_VERSION; another: -EPROTO */
+    uint32_t size;    /* bytes, `environment` included */
+    int32_t trace;    /* descriptors in the target, opened read-write and empty by the injector, which may write where the */
+    int32_t spool;    /* target may not; the shim owns them after a call that returns 0, the injector's to close otherwise */
+    /* "NAME=value" strings, one after the other, an empty one last: STRAY_OUTPUT, STRAY_SPOOL and the options, the same as
+     * beside LD_PRELOAD; and the absolute paths of the two files, as the injector sees them: STRAY_TRACE_PATH, STRAY_SPOOL_PATH. */
+    char environment[];
+};
+
+/* Starts tracing: 0, or -errno with nothing changed. -EALREADY: the process is traced, by attach or from its start. May be called
+ * again after stray_attach_end(). Not signal safe; on a thread of its own. */
+int stray_attach_begin(const struct stray_attach_request *request);
+
+/* Ends tracing: every hook is taken back, calls in flight are waited for (at most 200 ms), the trace is completed, both descriptors
+ * are closed. 0, or -ESRCH: nothing is traced. The shim stays mapped, and its hooks pass through. Same rules. */
+int stray_attach_end(void);
+
+#endif
