@@ -443,13 +443,12 @@ static void block_left(struct lives *lives, const struct stray_event *event)
         block_end(lives, blocks, block, event->time, true);
 }
 
-/* Sums of one batch lie close to one another, if not at one time. */
+/* Sums of one batch lie close to its first one, if not at one time. Close to the latest would not do: where batches come at every
+ * mark, all would be one that began with the first. */
 static void batch_come(struct batch *batch, uint32_t mark)
 {
     if (mark > batch->to + (batch->to - batch->from) / 8 + 1) {
         batch->from = batch->to;
-        batch->to = mark;
-    } else if (mark > batch->to) {
         batch->to = mark;
     }
 }

@@ -124,9 +124,9 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
+/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
 struct batch {
-    uint32_t from, to; /* to 0: none yet */
+    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
 };
 
 #define RECENT_LIVES 32
