@@ -24,6 +24,12 @@ int fail(const char *format, ...)
     return STATUS_UNREADABLE;
 }
 
+int refuse(const char *what, const char *why)
+{
+    fail("%s: %s", what, why);
+    return STATUS_REFUSED;
+}
+
 static int wrong_option(int code, char **argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};
