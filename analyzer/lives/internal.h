@@ -16,11 +16,6 @@ struct moving {
  * pointer to it. -ENOMEM leaves it as it was. */
 int room_for(void *array, size_t *room, size_t wanted, size_t size);
 
-static inline bool is_memory(unsigned resource)
-{
-    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
-}
-
 /* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
  * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
 static inline bool is_allocation(const struct stray_event *event)
