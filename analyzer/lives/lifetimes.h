@@ -288,4 +288,10 @@ double lives_work(const struct lives *lives, uint32_t mark);
 /* ... and by the next mark: what came about after `mark` was done before this. */
 double lives_work_by(const struct lives *lives, uint32_t mark);
 
+/* Kinds of which there may be very many, and whose bytes are memory that the program asked for. */
+static inline bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
+
 #endif
