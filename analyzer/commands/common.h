@@ -26,6 +26,8 @@ enum { STATUS_HELP = -1 };
  * what is printed are escaped, so that it stays one line. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for what is no failure. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same with "WHAT: WHY" for a verb that traces; returns STATUS_REFUSED. */
 int refuse(const char *what, const char *why);
 
