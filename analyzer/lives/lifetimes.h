@@ -219,6 +219,9 @@ struct lives {
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
+    uint64_t before_threads, before_heap; /* when a running process was attached to: how many, and bytes in use (UINT64_MAX: not
+                                           * known); 0 and 0: it was traced from its start */
+
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
     uint64_t first_time, last_time;

@@ -115,6 +115,14 @@ static void limit_told(struct lives *lives, const struct stray_event *event)
         lives->memory_limit = event->value;
 }
 
+static void baseline_told(struct lives *lives, const struct stray_event *event)
+{
+    if (event->value == 0)
+        return;
+    lives->before_threads = event->value;
+    lives->before_heap = event->handle;
+}
+
 int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)
 {
     switch (event->action) {
@@ -148,8 +156,11 @@ int process_event(struct lives *lives, const struct stray_event *event, uint32_t
     case STRAY_END_AWAITED:
         lives->awaited = true;
         return 0;
+    case STRAY_BASELINE:
+        baseline_told(lives, event);
+        return 0;
     default:
-        lives->strange += event->action > STRAY_END_AWAITED || event->action < STRAY_OWNER;
+        lives->strange += event->action > STRAY_BASELINE || event->action < STRAY_OWNER;
         return 0;
     }
 }
