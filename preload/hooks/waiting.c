@@ -20,13 +20,30 @@ static struct waiting *row_of_this_thread(void)
     return row;
 }
 
-void waiting_note(uint16_t hook)
+/* A thread is the loop of the first descriptor that it waits on often, until it has turned to another. Clients' libraries, too,
+ * wait by poll() and select() again and again. */
+static void note_loop(struct waiting *row, int on)
+{
+    if (on == WAITING_OTHER)
+        return;
+    if (row->loop_count > 0 && on == row->loop) {
+        row->loop_count += row->loop_count < WAITING_OFTEN;
+        row->elsewhere_count = 0;
+    } else if (row->loop_count < WAITING_OFTEN || ++row->elsewhere_count >= WAITING_OFTEN) {
+        row->loop = on;
+        row->loop_count = 1;
+        row->elsewhere_count = 0;
+    }
+}
+
+void waiting_note(uint16_t hook, int on)
 {
     if (!gate_open(GATE_TRACED) || thread_self.flags != 0 || thread_self.libpq_depth != 0)
         return;
     struct waiting *row = row_of_this_thread();
     if (!row)
         return;
+    note_loop(row, on);
     uint64_t now = clock_before();
     bool often = row->count < WAITING_OFTEN && ++row->count == WAITING_OFTEN; /* from now on: told at once */
     row->since++;

@@ -222,11 +222,16 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return ret;                                                                                                    \
     }
 
+#define FIRST(first, ...) (first)
+
 #define BODY_WAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        int on = WAITING_ON(STRAY_HOOK_##name, FIRST args);                                                            \
+        uint64_t begin = waiting_begin_elsewhere(on);                                                                  \
         type ret = REAL(name) args;                                                                                    \
-        waiting_note(STRAY_HOOK_##name);                                                                               \
+        waiting_kept(STRAY_HOOK_##name, on, begin, CALLER());                                                          \
+        waiting_note(STRAY_HOOK_##name, on);                                                                           \
         return ret;                                                                                                    \
     }
 
