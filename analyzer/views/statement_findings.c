@@ -123,6 +123,8 @@ static int add_result(const struct maker *maker, const struct statement_use *use
         return result;
     finding.bytes = use->bytes_most;
     fact_add(&finding, "rows_most", (double)use->rows_most, true, false);
+    if (use->held > 0)
+        fact_add(&finding, "held_s", span(maker, use->held), false, false);
     fact_add(&finding, "bytes_most", (double)use->bytes_most, true, false);
     fact_add(&finding, "rows", (double)use->rows, true, true);
     return add(maker, &finding, &judgement);

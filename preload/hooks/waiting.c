@@ -7,6 +7,7 @@
 #define KEPT_MIN(ticks_per_second) ((ticks_per_second) / 100)
 
 struct waiting waiting_threads[SPOOL_LANES_MAX];
+uint32_t awaiting_matters;
 
 /* Threads without a lane have done nothing that could be told. */
 static struct waiting *row_of_this_thread(void)
@@ -54,7 +55,8 @@ void waiting_note(uint16_t hook, int on)
     row->since = 0;
 }
 
-void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+/* A call that took long enough to be told. */
+static void took(uint8_t action, uint16_t hook, int fd, uint64_t begin, const void *caller)
 {
     if (LIKELY(begin == 0) || !gate_open(GATE_TRACED))
         return;
@@ -62,8 +64,18 @@ void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
     if (now - begin < KEPT_MIN(clock_ticks_per_second))
         return;
     int kept = errno;
-    emit_at(now, STRAY_BLOCKED, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));
+    emit_at(now, action, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));
     errno = kept;
+}
+
+void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+{
+    took(STRAY_BLOCKED, hook, fd, begin, caller);
+}
+
+void awaiting_over(uint16_t hook, uint64_t begin, const void *caller)
+{
+    took(STRAY_AWAITED, hook, -1, begin, caller);
 }
 
 int stray_hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)

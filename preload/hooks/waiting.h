@@ -55,6 +55,24 @@ static inline uint64_t waiting_begin_elsewhere(int on)
     return row->loop_count >= WAITING_OFTEN && row->loop != on ? clock_before() : 0;
 }
 
+/* ---- for other threads, which may have what this one wants: a connection of a pool ---- */
+
+extern uint32_t awaiting_matters; /* a PGconn has been opened: no other program is asked how long its threads wait */
+
+/* Before a call that waits for another thread; 0: how long does not matter. */
+static inline uint64_t awaiting_begin(void)
+{
+    if (LIKELY(!__atomic_load_n(&awaiting_matters, __ATOMIC_RELAXED)) || thread_self.libpq_depth != 0 || thread_self.flags != 0 ||
+        !(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_TRACED))
+        return 0;
+    return clock_before();
+}
+
+/* After it, with what that gave. Leaves errno alone. */
+void awaiting_over(uint16_t hook, uint64_t begin, const void *caller);
+
+/* ---- */
+
 /* What the hook `id` waits on, whose first argument is `first`. */
 #define WAITING_ON(id, first) ((id) >= STRAY_HOOK_epoll_wait && (id) <= STRAY_HOOK_epoll_pwait2 ? (int)(intptr_t)(first) : WAITING_OTHER)
 

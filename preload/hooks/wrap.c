@@ -235,6 +235,16 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return ret;                                                                                                    \
     }
 
+#define BODY_AWAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        uint64_t begin = awaiting_begin();                                                                             \
+        type ret = REAL(name) args;                                                                                    \
+        if (UNLIKELY(begin != 0))                                                                                      \
+            awaiting_over(STRAY_HOOK_##name, begin, CALLER());                                                             \
+        return ret;                                                                                                    \
+    }
+
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \
     BODY_##BODY(name, RESOURCE, ACTION, LIBRARY, ret, params, args, success, handle, size)
 #include "stray/hooks.def"

@@ -62,6 +62,15 @@ def test_figures(report):
     assert blocked["call"] == "PQexec" and blocked["evidence"]["longest_s"] >= 0.2
 
 
+def test_how_long_a_large_result_is_held(report):
+    """Both are unbounded; what the one does with its 12 MB afterwards is told besides."""
+    held, let_go = ([each for each in about(report, function) if each["verdict"] == "unbounded-result"][0]["evidence"]["held_s"]
+                    for function in ("holds_all", "lets_go"))
+    assert held >= 1.5 > let_go
+    small, = [each for each in about(report, "fetches_all") if each["verdict"] == "unbounded-result"]
+    assert "held_s" not in small["evidence"], "of less than 8 MiB it is not asked"
+
+
 def test_hidden_texts_still_tell_loops(stray, postgres):
     report = stray.run([PYTHON, TARGET, "asks_for_each"], env=postgres.env, options=["--sql", "off"]).ok().report()
     loop, = [finding for finding in report.findings if finding["verdict"] == "statement-loop"]
