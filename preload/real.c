@@ -238,12 +238,25 @@ static bool take_given(struct libpq_call *ret_call)
     return true;
 }
 
+static uint64_t key_of(unsigned id, const void *caller)
+{
+    return index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+}
+
+void *real_libpq_function(unsigned id, const char *name, const void *caller)
+{
+    uint64_t key = key_of(id, caller);
+    const struct call_site *site = place_of(key);
+    bool known = __atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == key && !thread_self.libpq_given;
+    return __builtin_expect(known, 1) ? site->call.function : real_libpq(id, name, caller).function;
+}
+
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
 {
     struct libpq_call given;
     if (take_given(&given))
         return given;
-    uint64_t key = index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+    uint64_t key = key_of(id, caller);
     struct call_site *site = place_of(key);
     if (__atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == key)
         return site->call;

@@ -223,8 +223,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         threads_left(lives);
     if (event->action >= STRAY_OWNER)
         return process_event(lives, event, thread);
-    bool of_statements = event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED;
-    if ((of_statements || event->resource == STRAY_PGCONN) && !lives->ended) {
+    bool of_statements = (event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED) || event->action == STRAY_AWAITED;
+    if ((of_statements || event->resource == STRAY_PGCONN || event->resource == STRAY_PGRESULT) && !lives->ended) {
         int result = statements_feed(&lives->statements, event, thread);
         if (result < 0)
             return result;

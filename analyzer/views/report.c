@@ -563,6 +563,8 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = report_add_statements(report, lives, stacks, process->pid);
     if (result == 0)
         result = report_add_pools(report, lives, stacks, process->pid);
+    if (result == 0)
+        result = report_add_queues(report, lives, stacks, process->pid);
     if (result == 0 && report->with_statements)
         result = report_add_rows(report, process, lives, stacks);
     if (result == 0)

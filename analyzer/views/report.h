@@ -250,6 +250,8 @@ int report_end(struct report *report);
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* Adds what is to be said of several pools to one database. -ENOMEM. */
 int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
+/* ... and of pools that threads wait for (queue_findings.c). -ENOMEM. */
+int report_add_queues(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
 char *report_shown_statement(const char *text);
 /* ... that of a definition; NULL: not kept, or without memory. */
