@@ -133,6 +133,9 @@ static void heading(const struct page *page)
                  report->processes[0].pid);
     else
         snprintf(who, sizeof(who), "%zu processes", report->process_count);
+    size_t length = strlen(who);
+    if (report->run_count > 1)
+        snprintf(who + length, sizeof(who) - length, " of %zu folders", report->run_count);
     struct row row;
     row_begin(&row, page, "", "stray report  ");
     row_add(&row, "", who);
@@ -457,6 +460,10 @@ static void figures(const struct page *page, const struct report_finding *findin
     row_begin(&row, page, "    ", "");
     counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
+    if (page->report->run_count > 1) {
+        snprintf(part, sizeof(part), "in %zu of %zu folders", finding->run_count, page->report->run_count);
+        row_add(&row, ", ", part);
+    }
     if (finding->estimated) {
         estimate_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);
