@@ -171,11 +171,15 @@ static bool same_code(const struct report_frame *a, const struct report_frame *b
     return (a->function || a->offset == b->offset) && text_order(file_name(a->file), file_name(b->file)) == 0;
 }
 
+enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
+
 /* Whether what is added now, at `b`, belongs to the place `a` that was met first in `run`. Within that run paths tell copies of
- * one code apart; from others they say only where it was installed. */
-static bool same_place(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
+ * one code apart; from others they say only where it was installed, if nothing there has the same path. */
+static enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
 {
-    return frame_order(a, b) == 0 || (report->run != run && same_code(a, b));
+    if (frame_order(a, b) == 0)
+        return LIKE_PLACE;
+    return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
 }
 
 /* Adds `number` to the set; room is made in powers of two. */
@@ -324,11 +328,12 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     return result;
 }
 
-static bool same_finding(const struct report *report, const struct report_finding *a, const struct report_finding *b)
+static enum likeness finding_likeness(const struct report *report, const struct report_finding *a, const struct report_finding *b)
 {
-    return a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
-           text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
-           text_order(a->call, b->call) == 0 && same_place(report, a->site, a->runs[0], b->site);
+    bool same = a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
+                text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
+                text_order(a->call, b->call) == 0;
+    return same ? likeness(report, a->site, a->runs[0], b->site) : LIKE_NOTHING;
 }
 
 /* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */
@@ -394,11 +399,14 @@ static struct report_finding *finding_new(struct report *report, const struct re
 
 static struct report_finding *finding_known(struct report *report, const struct report_finding *finding)
 {
-    for (size_t i = 0; i < report->finding_count; i++) {
-        if (same_finding(report, &report->findings[i], finding))
-            return &report->findings[i];
+    struct report_finding *known = NULL;
+    enum likeness best = LIKE_NOTHING;
+    for (size_t i = 0; best < LIKE_PLACE && i < report->finding_count; i++) {
+        enum likeness found = finding_likeness(report, &report->findings[i], finding);
+        known = found > best ? &report->findings[i] : known;
+        best = found > best ? found : best;
     }
-    return NULL;
+    return known;
 }
 
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
@@ -448,15 +456,22 @@ static void add_handles(struct report_site *site, const struct lives *lives, con
     }
 }
 
+static enum likeness site_likeness(const struct report *report, const struct report_site *a, const struct report_site *b)
+{
+    bool same = a->resource == b->resource && a->known == b->known && text_order(a->peer, b->peer) == 0;
+    return same ? likeness(report, &a->site, a->runs[0], &b->site) : LIKE_NOTHING;
+}
+
 static struct report_site *site_find(struct report *report, const struct report_site *wanted)
 {
-    for (size_t i = 0; i < report->site_count; i++) {
-        struct report_site *site = &report->sites[i];
-        if (site->resource == wanted->resource && site->known == wanted->known &&
-            text_order(site->peer, wanted->peer) == 0 && same_place(report, &site->site, site->runs[0], &wanted->site))
-            return site;
+    struct report_site *known = NULL;
+    enum likeness best = LIKE_NOTHING;
+    for (size_t i = 0; best < LIKE_PLACE && i < report->site_count; i++) {
+        enum likeness found = site_likeness(report, &report->sites[i], wanted);
+        known = found > best ? &report->sites[i] : known;
+        best = found > best ? found : best;
     }
-    return NULL;
+    return known;
 }
 
 /* The first and the last acquire; of several processes, of all of them. */
