@@ -125,8 +125,10 @@ static void growth_after(struct lives *lives, struct site *site)
         return;
     if (!site->growth && grown) {
         site->growth = calloc(1, sizeof(*site->growth));
-        if (site->growth)
+        if (site->growth) {
             windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
+            windows_born_since(&site->growth->windows, site->first_mark, site->opened);
+        }
         lives->starved |= !site->growth;
     }
     if (site->growth)
@@ -137,6 +139,7 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    bool grown = site->growth != NULL;
     growth_before(lives, site);
     if (site->opened++ == 0) {
         site->first = time;
@@ -153,6 +156,8 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
+    if (grown && !lives->ended)
+        windows_born(&site->growth->windows);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -185,6 +190,8 @@ void count_retract(struct lives *lives, uint32_t index)
     site->opened--;
     site->open--;
     growth_after(lives, site);
+    if (site->growth && !lives->ended)
+        windows_unborn(&site->growth->windows);
     site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
     book->opened--;
     book->open--;
@@ -495,8 +502,11 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first = event->time;
         site->first_mark = lives->marks.current;
     }
-    if (is_allocation(event) && !lives->ended && thread != 0)
-        marks_spread(&lives->marks, sum_began(&moving->told, &site->told, lives->marks.current), (double)count);
+    uint32_t began = lives->marks.current;
+    if (is_allocation(event) && !lives->ended && thread != 0) {
+        began = sum_began(&moving->told, &site->told, lives->marks.current);
+        marks_spread(&lives->marks, began, (double)count);
+    }
     if (event->time > site->last)
         site->last = event->time;
     site->opened += count;
@@ -506,6 +516,8 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     lives->books[event->resource].closed += count;
     weigh_elided(lives, site, event, count);
     growth_before(lives, site);
+    if (site->growth && !lives->ended)
+        windows_born_since(&site->growth->windows, began, count);
     growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
