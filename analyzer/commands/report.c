@@ -37,7 +37,8 @@ static const char usage[] =
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    bool json, html, all, verbose, help;
+    enum output_format format;
+    bool all, verbose, help;
     bool color;
     const char *output; /* NULL: standard output */
     struct globs library, mine;
@@ -59,15 +60,6 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
-
-static int set_format(struct options *options, const char *format)
-{
-    options->json = strcmp(format, "json") == 0;
-    options->html = strcmp(format, "html") == 0;
-    if (!options->json && !options->html && strcmp(format, "text") != 0)
-        return fail("--format %s: must be text, json or html", format);
-    return STATUS_DONE;
-}
 
 static int set_color(struct options *options, const char *when)
 {
@@ -101,7 +93,7 @@ static int set_option(void *data, int code, char **argv)
     struct options *options = data;
     switch (code) {
     case OPTION_FORMAT:
-        return set_format(options, optarg);
+        return option_format(optarg, &options->format);
     case 'o':
         options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
         return STATUS_DONE;
@@ -156,7 +148,7 @@ static int show(void *data, FILE *out)
     const struct options *options = showing->options;
     struct text_options text = {
         .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
-    return options->json ? report_write_json(showing->report, options->all, out)
+    return options->format == OUTPUT_JSON ? report_write_json(showing->report, options->all, out)
                          : report_write_text(showing->report, &text, out);
 }
 
@@ -189,7 +181,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
-    if (options->html)
+    if (options->format == OUTPUT_HTML)
         return page_inputs(inputs, &how, options);
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);

@@ -68,7 +68,7 @@ function seriesOf(each) {
 
 /*
  * options: title, x (numbers), series [{label, values, color, fill, dash, bars, step}], unit (bytes, count, share), stack, group,
- * height, log (of x), max. The title names it for those who cannot see it, too.
+ * height, log (of x), max, limit (a line across). The title names it for those who cannot see it, too.
  */
 function chart(options) {
   const holder = h("div", {class: "plot", tabindex: 0, role: "img", "aria-label": options.title + ". Arrow keys move, plus and minus zoom, 0 shows all."});
@@ -80,6 +80,7 @@ function chart(options) {
   const order = options.series.map((_, index) => index);
   if (options.stack)
     order.reverse();
+  const limits = options.limit ? [{label: "limit", color: "error", dash: true, values: options.x.map(() => options.limit)}] : [];
   const first = options.x[0], last = options.x[options.x.length - 1];
   let plot = null;
 
@@ -115,7 +116,8 @@ function chart(options) {
       axes: axes(options),
       series: [{label: options.log ? "Age" : "Time", value: (u, value) => words.time(value)},
                ...order.map((index) => ({...seriesOf({...options.series[index], fill: options.series[index].fill || options.stack, solid: options.stack || options.series[index].solid}),
-                 value: (u, value, s, i) => words[options.unit](i === null || i === undefined ? null : options.series[index].values[i])}))],
+                 value: (u, value, s, i) => words[options.unit](i === null || i === undefined ? null : options.series[index].values[i])})),
+               ...limits.map((each) => ({...seriesOf(each), value: () => words[options.unit](options.limit)}))],
       hooks: {setScale: [(u, key) => {
         if (key !== "x" || u.scales.x.min === null)
           return;
@@ -125,7 +127,7 @@ function chart(options) {
         if (options.group)
           options.group.moved(u, u.scales.x.min, u.scales.x.max);
       }]},
-    }, [options.x, ...order.map((index) => lists[index])], holder);
+    }, [options.x, ...order.map((index) => lists[index]), ...limits.map((each) => each.values)], holder);
     if (options.group)
       options.group.charts.push(plot);
   }

@@ -27,7 +27,7 @@ function perWork(diff, value) {
 function diffSide(diff, side) {
   if (!side.there)
     return "nothing acquired here";
-  return (side.estimated ? "~" : "") + count(side.count) + " of " + count(side.opened) + (side.bytes ? ", " + bytes(side.bytes) : "") + ", " + perWork(diff, side.rate);
+  return [h("div", {}, (side.estimated ? "~" : "") + count(side.count) + " of " + count(side.opened) + (side.bytes ? ", " + bytes(side.bytes) : "")), h("div", {class: "quiet"}, perWork(diff, side.rate))];
 }
 
 function diffRatio(diff, row) {
@@ -79,13 +79,14 @@ function diffFlame(diff, page) {
     state.resource = resources[0];
   const holder = h("div"), work = [diff.base.work || 1, diff.new.work || 1];
   const pick = (name, values) => h("select", {"aria-label": name, onchange: (event) => { state[name] = event.target.value; draw(); }}, values.map(([value, label]) => fill(document.createElement("option"), {value, selected: value === state[name]}, [label])));
+  const native = nativeChoice(page, () => draw());
   function draw() {
     const chosen = rows.filter((row) => row.resource === state.resource), inBytes = state.kind === "alive" && chosen.some((row) => row.held > 0);
     const key = inBytes ? "held" : state.kind, show = inBytes ? bytes : figure;
     /* Per unit of work of the base, so that figures keep their size. */
     const values = chosen.map((row) => ({node: row.node, value: row.side === 1 ? row[key] / work[1] * work[0] : 0, other: row.side === 0 ? row[key] : 0})).filter((row) => row.value + row.other > 0);
-    const root = flameTree(page, values.map((row) => ({node: row.node, value: Math.max(row.value, row.other), other: row.other})));
-    const after = flameTree(page, values.map((row) => ({node: row.node, value: row.value})));
+    const root = flameTree(page, values.map((row) => ({node: row.node, value: Math.max(row.value, row.other), other: row.other})), native.wanted());
+    const after = flameTree(page, values.map((row) => ({node: row.node, value: row.value})), native.wanted());
     const join = (box, other) => {
       box.value2 = other ? other.value : 0;
       for (const [frame, child] of box.children)
@@ -94,11 +95,11 @@ function diffFlame(diff, page) {
     join(root, after);
     const change = (box) => "base " + show(box.other) + ", new " + show(box.value2) + " for the same work";
     holder.replaceChildren(values.length ? flameGraph(root, {words: change, tint: diffTint,
-      legend: h("p", {class: "legend quiet"}, h("span", {class: "key more"}), "more than before ", h("span", {class: "key less"}), "less ", "\u00b7 scaled to the base's work")})
+      legend: h("p", {class: "legend quiet"}, h("span", {class: "key more"}), "more than before ", h("span", {class: "key less"}), "less \u00b7 each box as wide as before and after together, for the base's work")})
       : empty("Nothing is held in either trace."));
   }
   draw();
-  return h("div", {}, h("div", {class: "tools"}, pick("resource", resources.map((name) => [name, name])), pick("kind", [["alive", "held at the end"], ["opened", "acquired"]])), holder);
+  return h("div", {}, h("div", {class: "tools"}, pick("resource", resources.map((name) => [name, name])), pick("kind", [["alive", "held at the end"], ["opened", "acquired"]]), native.element), holder);
 }
 
 function diffRoutes(diff, page) {

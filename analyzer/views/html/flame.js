@@ -5,8 +5,13 @@
 const ROW = 20;
 const NARROWEST = 0.0008; /* of the width: less cannot be seen */
 
+/* Frames of libraries that are not Python's: most of a stack below an interpreter, and seldom what is looked for. */
+function isNativeLibrary(frame) {
+  return frame.language === "native" && !frame.own;
+}
+
 /* Boxes from rows [{node, value, other}]: value decides the width; other, where there is one, the colour. */
-function flameTree(page, rows) {
+function flameTree(page, rows, native) {
   const root = {frame: null, value: 0, other: 0, children: new Map(), parent: null, depth: 0};
   const made = new Map();
   function boxOf(node) {
@@ -14,10 +19,10 @@ function flameTree(page, rows) {
       return root;
     let box = made.get(node);
     if (!box) {
-      const parent = boxOf(page.parents[node]), frame = page.node_frames[node];
-      box = parent.children.get(frame);
+      const parent = boxOf(page.parents[node]), frame = page.node_frames[node], shown = frameOf(page.frames[frame]);
+      box = !native && isNativeLibrary(shown) ? parent : parent.children.get(frame);
       if (!box) {
-        box = {frame: frameOf(page.frames[frame]), value: 0, other: 0, children: new Map(), parent, depth: parent.depth + 1};
+        box = {frame: shown, value: 0, other: 0, children: new Map(), parent, depth: parent.depth + 1};
         parent.children.set(frame, box);
       }
       made.set(node, box);
@@ -36,7 +41,14 @@ function flameClass(frame) {
   return frame.own ? "own" : frame.language === "python" ? "python" : "native";
 }
 
-/* options: words(value), label(box), tint(box) */
+/* Whether to show native libraries' frames: asked for where the stacks have others. */
+function nativeChoice(page, draw) {
+  const mixed = page.frames.some((list) => list[4] & 3);
+  const box = h("input", {type: "checkbox", id: "native", checked: !mixed, onchange: draw});
+  return {wanted: () => box.checked, element: mixed ? h("label", {class: "choice"}, box, " native library frames") : null};
+}
+
+/* options: words(box), tint(box), legend */
 function flameGraph(root, options) {
   let zoomed = root, focused = root, wanted = "";
   const boxes = new Map();
@@ -144,7 +156,7 @@ function flameGraph(root, options) {
   });
   draw();
   describe(root);
-  return h("div", {class: "flame-frame"}, h("div", {class: "tools"}, search, found, back), detail, canvas, options.legend || null);
+  return h("div", {class: "flame-frame"}, h("div", {class: "tools"}, search, found, back), detail, h("div", {class: "flame-window"}, canvas), options.legend || null);
 }
 
 function flameLegend() {

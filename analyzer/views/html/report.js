@@ -8,6 +8,9 @@ const PARTS = [["live_heap", "live heap", "heap"], ["allocator_overhead", "alloc
                ["python_arenas", "Python arenas", "arenas"], ["mmap", "mappings", "mmap"], ["stacks", "thread stacks", "stacks"], ["files", "file pages", "files"],
                ["tracer", "the tracer itself", "tracer"], ["unexplained", "unexplained", "unexplained"]];
 
+const RESOURCES = {heap: ["heap block"], mmap: ["mapping"], file: ["other descriptor"], pgconn: ["PGconn"], pgresult: ["PGresult"], pgcancel: ["cancel object"], child: ["child", "children"],
+                   tempfile: ["temporary file"], pyobject: ["Python object"], pgstring: ["libpq string"]};
+
 function findingLink(finding) {
   return "#/finding/" + encodeURIComponent(finding.id);
 }
@@ -35,13 +38,13 @@ function tally(report) {
 
 /* The one sentence to read at three in the morning. */
 function answer(report) {
-  const {parts, severity, symptoms} = tally(report);
+  const {parts, severity, symptoms, notes} = tally(report);
   const soonest = report.forecasts[0], worst = report.findings[0];
   if (severity !== "none")
     return {severity, text: parts.join(", ") + (symptoms ? " with " + plural(symptoms, "consequence") : ""), more: soonest ? soonest.message : worst.message, sure: Boolean(soonest)};
   if (report.trace.too_short)
     return {severity: "short", text: "Too little happened to tell", more: "No place acquired anything often enough to be judged: record for longer, or under load."};
-  return {severity: "none", text: "Nothing leaked", more: null};
+  return {severity: "none", text: "No leak found" + (notes ? ", " + plural(notes, "note") : ""), more: null};
 }
 
 function looked(report, page) {
@@ -50,7 +53,7 @@ function looked(report, page) {
   for (const process of report.processes)
     for (const [name, book] of Object.entries(process.resources))
       totals[name] = (totals[name] || 0) + book.opened;
-  const seen = Object.entries(totals).filter(([, opened]) => opened > 0).sort((a, b) => b[1] - a[1]).map(([name, opened]) => count(opened) + " " + name);
+  const seen = Object.entries(totals).filter(([, opened]) => opened > 0).sort((a, b) => b[1] - a[1]).map(([name, opened]) => plural(opened, ...(RESOURCES[name] || [name])));
   return "Looked at " + plural(places, "place") + " that acquired something: " + (seen.join(", ") || "none") + ".";
 }
 
@@ -124,8 +127,8 @@ function overTime(page) {
   });
   function draw() {
     const series = page.series[chosen];
-    if (!series || !series.time_s || series.time_s.length < 2) {
-      holder.replaceChildren(empty("Too short for charts.", "Nothing was seen at two different times."));
+    if (!series || !series.time_s || series.time_s.length < 4) {
+      holder.replaceChildren(empty("Too short for charts.", "It was over before how things stood could be seen a few times."));
       return;
     }
     const group = chartGroup(), moments = page.moments.find((each) => each.pid === series.pid);
@@ -276,14 +279,38 @@ function stackList(frames, blamed) {
   if (!frames.length)
     return empty("No stack.", "Where it was acquired is not known.");
   let told = false;
-  return h("ol", {class: "stack"}, frames.map((frame) => {
+  const items = frames.map((frame) => {
     const blame = !told && blamed && frame.function === blamed.function && frame.line === blamed.line && frame.file === blamed.file;
     told = told || blame;
     return h("li", {class: [frame.language, frame.own ? "own" : "", blame ? "blamed" : ""].join(" ").trim()},
       h("span", {class: "language"}, frame.language === "python" ? "py" : "C"), h("b", {}, named(frame)),
       frame.inlined ? h("span", {class: "quiet"}, " inlined") : null, frame.function ? h("span", {class: "quiet", title: frame.file || frame.module || ""}, " " + where(frame)) : null,
       blame ? h("span", {class: "badge blame"}, "the line to look at") : null);
-  }));
+  });
+  const list = h("ol", {class: "stack"}), most = 3;
+  for (let i = 0; i < items.length;) {
+    let run = i;
+    while (run < items.length && !frames[run].own && !items[run].classList.contains("blamed"))
+      run++;
+    if (run - i > most)
+      list.append(foldedFrames(items.slice(i, run), frames.slice(i, run)));
+    else
+      list.append(...items.slice(i, Math.max(run, i + 1)));
+    i = Math.max(run, i + 1);
+  }
+  return list;
+}
+
+/* Libraries between the lines that somebody can change. */
+function foldedFrames(items, frames) {
+  const names = [...new Set(frames.map((frame) => base(frame.module || frame.file || "")).filter(Boolean))];
+  const button = h("button", {type: "button", class: "fold", "aria-expanded": "false", onclick: () => {
+    item.replaceWith(...items);
+    items[0].tabIndex = -1;
+    items[0].focus();
+  }}, plural(items.length, "library frame"), h("span", {class: "quiet"}, " " + names.slice(0, 4).join(", ")));
+  const item = h("li", {class: "folded"}, button);
+  return item;
 }
 
 function stacksOf(page, item, blamed) {
@@ -397,6 +424,7 @@ function flameView(report, page) {
     slider.value = slider.max;
   }
   slider.addEventListener("input", () => draw());
+  const native = nativeChoice(page, () => draw());
   function value(row, inBytes) {
     if (state.mode === "all")
       return row.opened;
@@ -418,12 +446,12 @@ function flameView(report, page) {
     const drawn = kind.map((row) => ({node: row.node, value: value(row, inBytes)})).filter((row) => row.value > 0);
     const nothing = {leaked: empty("Nothing leaked.", "No " + state.resource + " is held by a place that leaks or creeps. Choose what is live, or all that was acquired."),
                      live: empty("Nothing was live then.", "Of places that never had 32 blocks or 64 KiB open at once nothing is told over time."), all: empty("Nothing was acquired.")};
-    holder.replaceChildren(drawn.length ? flameGraph(flameTree(page, drawn), {words: (box) => show(box.value) + (inBytes ? "" : " " + state.resource), legend: flameLegend()}) : nothing[state.mode]);
+    holder.replaceChildren(drawn.length ? flameGraph(flameTree(page, drawn, native.wanted()), {words: (box) => show(box.value) + (inBytes ? "" : " " + state.resource), legend: flameLegend()}) : nothing[state.mode]);
   }
   setSlider();
   draw();
   const left = page.left_out.stacks;
-  return [h("h1", {}, "Flame graph"), h("div", {class: "tools"}, modes, pick("resource", resources.map((name) => [name, name])), unit, processes, timing), holder,
+  return [h("h1", {}, "Flame graph"), h("div", {class: "tools"}, modes, pick("resource", resources.map((name) => [name, name])), unit, processes, timing, native.element), holder,
           left ? h("p", {class: "quiet"}, plural(left, "stack") + " that hold and acquire least are not drawn.") : null];
 }
 

@@ -33,9 +33,9 @@ function lifeWords(life) {
   return parts;
 }
 
-function lifeLines(lives, end) {
+function lifeLines(lives, begin, end) {
   const height = lives.length > 80 ? 5 : lives.length > 30 ? 8 : 12, gap = height > 6 ? 2 : 1, step = height + gap;
-  const width = 1000, scale = width / (end || 1);
+  const width = 1000, scale = width / (end - begin || 1);
   const detail = h("div", {class: "life-detail", "aria-live": "polite"}, h("p", {class: "quiet"}, "Point at a line, or press the arrow keys on it, to see one connection."));
   const lines = [];
   let current = -1;
@@ -53,7 +53,7 @@ function lifeLines(lives, end) {
   lives.forEach((life, index) => {
     const line = svg("g", {class: "life", onmouseenter: () => select(index)},
       svg("rect", {x: 0, y: index * step, width, height: step, class: "under"}),
-      pieces(life, end).map(([from, to, state]) => svg("rect", {x: from * scale, y: index * step, width: Math.max(1.5, (to - from) * scale), height,
+      pieces(life, end).map(([from, to, state]) => svg("rect", {x: (from - begin) * scale, y: index * step, width: Math.max(1.5, (to - from) * scale), height,
                                                                 class: "state-" + state})));
     lines.push(line);
     drawing.append(line);
@@ -65,7 +65,7 @@ function lifeLines(lives, end) {
       event.preventDefault();
     }
   });
-  return [drawing, detail];
+  return [detail, drawing, h("p", {class: "ends quiet"}, h("span", {}, duration(begin)), h("span", {}, duration(end)))];
 }
 
 function stateLegend() {
@@ -79,14 +79,16 @@ function peerTimeline(page, timeline, peer, group) {
   const series = STATES.map((state) => ({label: state.label, color: state.color, values: [0, ...timeline[state.name]], step: -1}))
     .filter((each) => each.values.some((value) => value > 0));
   const left = timeline.total - timeline.lives.length;
+  const peak = Math.max(...x.map((_, i) => series.reduce((sum, each) => sum + each.values[i], 0)));
+  const drawn = limit && limit <= 5 * peak ? limit : 0; /* a limit far away would make all else flat */
   return h("section", {class: "peer"},
     h("h2", {}, timeline.peer, timeline.kind === "server" ? h("span", {class: "quiet"}, " accepted here") : null),
     peer ? h("dl", {class: "facts"}, fact("open at the end", count(peer.open)), fact("peak", count(peer.peak)), fact("limit", limit ? count(limit) : "not known"),
       fact("opened", count(peer.opened)), fact("closed", count(peer.closed)), fact("closed by finalizers", count(peer.closed_by_finalizer)), fact("CLOSE_WAIT", count(peer.close_wait))) : null,
-    series.length ? chart({title: "Connections, and how they stood", note: limit ? " limit: " + count(limit) : "", x, unit: "count", group, stack: true, series, max: limit || 0}) : null,
-    timeline.lives.length ? [h("h3", {}, "One by one"), stateLegend(), lifeLines(timeline.lives, page.span_s),
-      h("p", {class: "quiet axis-note"}, "From the start to " + duration(page.span_s) + "." + (left > 0 ? " " + plural(left, "more connection") + " not drawn: those that stayed open and the latest are." : ""),
-        " A connection counts as in use up to its last use, also while it rests in between.")]
+    series.length ? chart({title: "Connections, and how they stood", note: limit ? " limit: " + count(limit) : "", x, unit: "count", group, stack: true, series, max: drawn, limit: drawn}) : null,
+    timeline.lives.length ? [h("h3", {}, "One by one"), stateLegend(), lifeLines(timeline.lives, left > 0 ? Math.min(...timeline.lives.map((life) => life.opened_s)) : 0, page.span_s),
+      h("p", {class: "quiet axis-note"}, (left > 0 ? plural(left, "more connection") + " not drawn: those that stayed open and the latest are. " : ""),
+        "A connection counts as in use up to its last use, also while it rests in between.")]
       : empty("No connection was followed one by one.", "They were opened before the recording began, or by a process that cannot be seen."));
 }
 

@@ -218,7 +218,7 @@ function table(columns, rows, options) {
   const body = h("tbody"), heads = [];
   const head = h("tr", {}, columns.map((column, index) => {
     const button = h("button", {type: "button", onclick: () => sortBy(index)}, column.title);
-    const cell = h("th", {scope: "col", class: column.number ? "number" : null}, column.key ? button : column.title);
+    const cell = h("th", {scope: "col", class: column.number && !column.left ? "number" : null}, column.key ? button : column.title);
     heads.push(cell);
     return cell;
   }));
