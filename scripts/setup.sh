@@ -27,6 +27,8 @@ packages=(
     # to test: programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
     libpython3.11 php8.2-cli php8.2-pgsql libdbd-pg-perl ruby ruby-pg
+    # to test: a browser for the HTML report
+    chromium chromium-driver
 )
 
 install_packages "${packages[@]}" || fail "packages are missing"

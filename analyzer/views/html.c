@@ -34,7 +34,7 @@ static int put_escaped(const char *text, size_t size, void *out)
 
 int html_write_data(const json_t *value, FILE *out)
 {
-    return json_dump_callback(value, put_escaped, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) < 0 ? -EIO : 0;
+    return json_dump_callback(value, put_escaped, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
 }
 
 /* Releases `value`, which may be NULL without memory. */

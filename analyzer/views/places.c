@@ -196,7 +196,7 @@ enum rank { RANK_ALIVE, RANK_OPENED };
 
 struct candidate {
     uint32_t site;
-    bool accused, chosen;
+    bool accused, rare, chosen; /* rare: no block of memory, of which there are always many more */
     uint64_t weight, other;
 };
 
@@ -204,6 +204,8 @@ static int candidate_order(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
     int order = (int)b->accused - (int)a->accused;
+    if (order == 0)
+        order = (int)b->rare - (int)a->rare;
     if (order == 0)
         order = more_first(a->weight, b->weight);
     if (order == 0)
@@ -338,8 +340,10 @@ static int add_rows(struct adding *adding)
     struct candidate *items = calloc(count + 1, sizeof(*items));
     if (!items)
         return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        items[i].site = (uint32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        unsigned resource = adding->lives->sites[i].resource;
+        items[i] = (struct candidate){.site = (uint32_t)i, .rare = resource != STRAY_HEAP && resource != STRAY_PYOBJECT};
+    }
     mark_accused(adding, items);
     int result = add_chosen(adding, items, count);
     free(items);

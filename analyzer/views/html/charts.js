@@ -24,6 +24,7 @@ function chartGroup() {
   return {
     sync: uPlot.sync("group" + Math.random()),
     charts,
+    first: Infinity, last: -Infinity, /* what all of them span */
     moved(chart, min, max) {
       if (busy)
         return;
@@ -81,11 +82,13 @@ function chart(options) {
   if (options.stack)
     order.reverse();
   const limits = options.limit ? [{label: "limit", color: "error", dash: true, values: options.x.map(() => options.limit)}] : [];
-  const first = options.x[0], last = options.x[options.x.length - 1];
+  const group = options.group || chartGroup();
   let plot = null;
+  group.first = Math.min(group.first, options.x[0]);
+  group.last = Math.max(group.last, options.x[options.x.length - 1]);
 
   function zoom(range) {
-    plot.setScale("x", range || {min: first, max: last});
+    plot.setScale("x", range || {min: group.first, max: group.last});
   }
 
   function onKey(event) {
@@ -94,7 +97,7 @@ function chart(options) {
     if (event.key === "0" || event.key === "Escape")
       zoom(null);
     else if (moves[event.key])
-      zoom({min: Math.max(first, min + moves[event.key][0] * width), max: Math.min(last, max + moves[event.key][1] * width)});
+      zoom({min: Math.max(group.first, min + moves[event.key][0] * width), max: Math.min(group.last, max + moves[event.key][1] * width)});
     else
       return;
     event.preventDefault();
@@ -110,7 +113,7 @@ function chart(options) {
     const scaleY = {range: (u, low, high) => [Math.min(0, low || 0), Math.max(options.max || 0, high || 0) * 1.06 || 1]};
     plot = new uPlot({
       width, height, padding: [10, 26, 0, 0],
-      cursor: {sync: options.group ? {key: options.group.sync.key, setSeries: false} : undefined, y: false, points: {size: 7}, drag: {x: true, y: false, setScale: true}},
+      cursor: {sync: {key: group.sync.key, setSeries: false}, y: false, points: {size: 7}, drag: {x: true, y: false, setScale: true}},
       legend: {live: true},
       scales: {x: {time: false, distr: options.log ? 3 : 1}, y: scaleY},
       axes: axes(options),
@@ -121,15 +124,14 @@ function chart(options) {
       hooks: {setScale: [(u, key) => {
         if (key !== "x" || u.scales.x.min === null)
           return;
-        const all = u.scales.x.min <= first && u.scales.x.max >= last;
+        const all = u.scales.x.min <= group.first && u.scales.x.max >= group.last;
         reset.hidden = all;
         holder.dataset.zoomed = all ? "no" : "yes";
-        if (options.group)
-          options.group.moved(u, u.scales.x.min, u.scales.x.max);
+        group.moved(u, u.scales.x.min, u.scales.x.max);
       }]},
     }, [options.x, ...order.map((index) => lists[index]), ...limits.map((each) => each.values)], holder);
-    if (options.group)
-      options.group.charts.push(plot);
+    group.charts.push(plot);
+    zoom(null);
   }
 
   holder.addEventListener("keydown", onKey);

@@ -21,8 +21,13 @@
   function show(moved) {
     const {name, argument} = route();
     main.replaceChildren(...[routes.views[name](argument)].flat(Infinity).filter(Boolean));
-    for (const link of document.querySelectorAll("nav a"))
-      link.toggleAttribute("aria-current", link.dataset.name === name);
+    const tab = {finding: "findings", place: "places"}[name] || name;
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.dataset.name === tab)
+        link.setAttribute("aria-current", "page");
+      else
+        link.removeAttribute("aria-current");
+    }
     if (moved) {
       scrollTo(0, 0);
       main.focus({preventScroll: true});

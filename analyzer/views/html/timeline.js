@@ -20,7 +20,8 @@ function pieces(life, end) {
 
 function lifeWords(life) {
   const parts = ["descriptor " + life.handle + ", pid " + life.pid, "opened at " + duration(life.opened_s) + ", " + plural(life.uses, "use")];
-  parts.push("busy for " + duration(life.busy_s) + (life.in_transaction_s ? ", in transactions for " + duration(life.in_transaction_s) : ""));
+  if (life.busy_s || life.in_transaction_s)
+    parts.push("busy for " + duration(life.busy_s) + (life.in_transaction_s ? ", in transactions for " + duration(life.in_transaction_s) : ""));
   parts.push("last used at " + duration(life.used_s));
   parts.push({open: "still open", exit: "open until the end", closed: "closed at " + duration(life.ended_s), finalizer: "closed by a finalizer at " + duration(life.ended_s),
               exec: "closed by an exec", implicit: "closed unseen", reconciled: "found closed"}[life.closed]);
