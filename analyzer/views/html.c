@@ -136,20 +136,19 @@ static int move_stacks(struct report *report, json_t *findings)
     return result;
 }
 
-static json_t *statements(struct report *report, json_t *left_out)
+/* Those that took most time. */
+static int add_statements(struct report *report, json_t *page, json_t *left_out)
 {
     struct listing_filter filter = {.limit = STATEMENTS_MAX};
     size_t all = report->statement_count;
     json_t *list = json_array();
-    if (queries_select(report, &filter) < 0) {
-        json_decref(list);
-        return NULL;
-    }
-    for (size_t i = 0; i < report->statement_count; i++)
+    int result = queries_select(report, &filter);
+    for (size_t i = 0; result == 0 && i < report->statement_count; i++)
         json_array_append_new(list, queries_json(&report->statements[i]));
     if (all > report->statement_count)
         json_object_set_new(left_out, "statements", json_integer((json_int_t)(all - report->statement_count)));
-    return list;
+    json_object_set_new(page, "statements", list);
+    return result;
 }
 
 static void bound_report(json_t *whole, json_t *left_out)
@@ -177,7 +176,8 @@ int html_write_report(struct ledger *ledger, bool sites, FILE *out)
     json_object_set_new(page, "moments", html_moments(ledger));
     html_places(page, report->places, left_out);
     html_timelines(page, ledger, &timelines, left_out);
-    json_object_set_new(page, "statements", statements(report, left_out));
+    if (result == 0)
+        result = add_statements(report, page, left_out);
     html_tree(page, &report->places->tree);
     json_object_set_new(page, "left_out", left_out);
     json_object_set_new(whole, "page", page);
