@@ -29,6 +29,8 @@ packages=(
     libpython3.11 php8.2-cli php8.2-pgsql libdbd-pg-perl ruby ruby-pg
     # to test: what is installed besides, and the Debian package
     mandoc systemd zsh fish python3-yaml dpkg-dev debhelper fakeroot lintian debuginfod
+    # to test: a browser for the HTML report
+    chromium chromium-driver
 )
 
 install_packages "${packages[@]}" || fail "packages are missing"

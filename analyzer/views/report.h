@@ -195,6 +195,7 @@ struct report {
     size_t limit_count;
     struct report_forecast *forecasts; /* the soonest first */
     size_t forecast_count;
+    struct places *places;   /* one by one (places.h); NULL: not asked for */
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
@@ -226,6 +227,7 @@ struct report_options {
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
+    bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
