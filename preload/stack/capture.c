@@ -64,7 +64,7 @@ void capture_init(void)
         python_detect();
         python_stays();
     }
-    modules_refresh();
+    modules_begin();
     if (python_note())
         defs_string(STRAY_DEF_NOTE, python_note());
     if (!native_active())
