@@ -18,8 +18,11 @@
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
+    uintptr_t here = arch_stack_pointer();
+    if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
+        thread_self.libpq_calls++;
     if (thread_self.libpq_depth == 0)
-        thread_self.libpq_frame = arch_stack_pointer();
+        thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
