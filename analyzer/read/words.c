@@ -34,6 +34,7 @@ static const char *const actions[] = {
     [STRAY_WAITED] = "waited",
     [STRAY_BLOCKED] = "blocked",
     [STRAY_AWAITED] = "awaited",
+    [STRAY_ANSWERED] = "answered",
     [STRAY_WORK] = "work",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",
