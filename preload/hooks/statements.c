@@ -158,18 +158,19 @@ static void tell(struct telling *telling, uint8_t action, uint64_t value, uint32
     emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, handle_of(telling->call->conn), value, stack);
 }
 
-/* Of a text that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not kept. */
-static void remember_text(uint64_t text, const struct sql_statement *statement)
+/* Of a text or pattern that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not
+ * kept. */
+static void remember_text(uint64_t known, const struct sql_statement *statement)
 {
-    if (text && statement->members < MEMBERS_MANY)
-        known_put(text, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
+    if (known && statement->members < MEMBERS_MANY)
+        known_put(known, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
 }
 
 /* Whether that is all there is to tell. */
-static bool tell_known(struct telling *telling, uint64_t text, size_t length)
+static bool tell_known(struct telling *telling, uint64_t known, size_t length)
 {
     const struct sql_call *call = telling->call;
-    uint64_t hash = text && !call->name ? known_find(text) : 0;
+    uint64_t hash = known && !call->name ? known_find(known) : 0;
     bool has_keys = !(hash & 1);
     uint32_t id = hash && !(has_keys && in_transaction(call)) ? index_find(index_key(hash | 1)) : 0;
     if (id)
@@ -184,9 +185,13 @@ static void tell_text(struct telling *telling, uint64_t who)
     uint64_t text = known_text(call->text, length);
     if (tell_known(telling, text, length))
         return;
+    uint64_t pattern = known_pattern(call->text, length);
+    if (tell_known(telling, pattern, length))
+        return;
     struct sql_statement statement;
     sql_normalise(call->text, &statement, NULL);
     remember_text(text, &statement);
+    remember_text(pattern, &statement);
     uint64_t members = statement.members;
     tell(telling, STRAY_STATEMENT, define(&statement, call->text) | (uint64_t)statement.length << 32, call->stack);
     if (members >= MEMBERS_MANY)
