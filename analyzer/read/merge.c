@@ -221,14 +221,14 @@ static uint64_t root_leads_until(const struct merge *merge)
     return until;
 }
 
-/* An ANSWERED as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
+/* An ANSWERED or AT_ONCE as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
 static __attribute__((noinline)) struct merged *take_answer(const struct lane *lane, const struct stray_event *event, struct merged *to)
 {
     struct stray_event result = *event, use = *event;
     result.action = STRAY_RESULT;
     result.stack = 0;
     use.action = STRAY_USE;
-    use.value = lane->asked == event->handle && event->time > lane->asked_at ? event->time - lane->asked_at : 0;
+    use.value = event->action == STRAY_ANSWERED && lane->asked == event->handle && event->time > lane->asked_at ? event->time - lane->asked_at : 0;
     *to++ = (struct merged){result, lane->number, lane->thread};
     *to++ = (struct merged){use, lane->number, lane->thread};
     return to;
@@ -247,7 +247,7 @@ static void take_run(struct merge *merge)
             continue;
         if (event->action == STRAY_OWNER)
             lane->thread = (uint32_t)event->handle;
-        if (event->action == STRAY_ANSWERED) {
+        if (event->action == STRAY_ANSWERED || event->action == STRAY_AT_ONCE) {
             to = take_answer(lane, event, to);
             continue;
         }

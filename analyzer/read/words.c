@@ -35,6 +35,7 @@ static const char *const actions[] = {
     [STRAY_BLOCKED] = "blocked",
     [STRAY_AWAITED] = "awaited",
     [STRAY_ANSWERED] = "answered",
+    [STRAY_AT_ONCE] = "at-once",
     [STRAY_WORK] = "work",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",

@@ -64,6 +64,7 @@ void report_free(struct report *report)
     for (size_t i = 0; i < report->statement_count; i++)
         free(report->statements[i].senders);
     free(report->statements);
+    map_clear(&report->statement_rows);
     free(report);
 }
 
@@ -124,7 +125,7 @@ static int text_order(const char *a, const char *b)
     return strcmp(a, b);
 }
 
-static int frame_order(const struct report_frame *a, const struct report_frame *b)
+int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return (a != NULL) - (b != NULL);
@@ -265,7 +266,7 @@ static bool same_finding(const struct report_finding *a, const struct report_fin
 {
     return a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
            text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
-           text_order(a->call, b->call) == 0 && frame_order(a->site, b->site) == 0;
+           text_order(a->call, b->call) == 0 && report_frame_order(a->site, b->site) == 0;
 }
 
 /* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */
@@ -315,7 +316,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    return frame_order(a->site, b->site) == 0;
+    return report_frame_order(a->site, b->site) == 0;
 }
 
 /* NULL without memory. */
@@ -390,7 +391,7 @@ static struct report_site *site_find(struct report *report, const struct report_
     for (size_t i = 0; i < report->site_count; i++) {
         struct report_site *site = &report->sites[i];
         if (site->resource == wanted->resource && site->known == wanted->known &&
-            text_order(site->peer, wanted->peer) == 0 && frame_order(&site->site, &wanted->site) == 0)
+            text_order(site->peer, wanted->peer) == 0 && report_frame_order(&site->site, &wanted->site) == 0)
             return site;
     }
     return NULL;
@@ -634,7 +635,7 @@ static int finding_order(const void *left, const void *right)
     if (order == 0)
         order = more_first(a->count, b->count);
     if (order == 0)
-        order = frame_order(a->site, b->site);
+        order = report_frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
     if (order == 0)
@@ -663,7 +664,7 @@ static int site_order(const void *left, const void *right)
     if (order == 0)
         order = (int)b->known - (int)a->known;
     if (order == 0)
-        order = frame_order(&a->site, &b->site);
+        order = report_frame_order(&a->site, &b->site);
     return order ? order : text_order(a->peer, b->peer);
 }
 

@@ -13,6 +13,7 @@
 #define CONNECTION_OK 0 /* of ConnStatusType */
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
+#define AT_ONCE_PER_SECOND 1000 /* a call of less than a millisecond */
 
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
@@ -114,17 +115,20 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
     large_objects_settle(span->libpq, conn, span->hook);
 }
 
-/* The call, and the result it gave; of one that sent the statement, too, in one event. */
+/* The call, and the result it gave: one event if how long it took is known from the statement, or does not matter. */
 static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *result, size_t size, uint32_t stack, uint64_t now)
 {
     if (!conn)
         return;
     uint64_t value = statements_result(span->libpq, conn, result, size);
-    emit_at(now, span->sent ? STRAY_ANSWERED : STRAY_RESULT, STRAY_PGCONN, span->hook, handle_of(conn), value, span->sent ? stack : 0);
-    if (!span->sent)
-        emit_use(span, conn, stack, now + 1);
-    else
+    bool at_once = now - span->begin < clock_ticks_per_second / AT_ONCE_PER_SECOND;
+    if (span->sent || at_once) {
+        emit_at(now, span->sent ? STRAY_ANSWERED : STRAY_AT_ONCE, STRAY_PGCONN, span->hook, handle_of(conn), value, stack);
         large_objects_settle(span->libpq, conn, span->hook);
+    } else {
+        emit_at(now, STRAY_RESULT, STRAY_PGCONN, span->hook, handle_of(conn), value, 0);
+        emit_use(span, conn, stack, now + 1);
+    }
 }
 
 /* Taken once a call. */
