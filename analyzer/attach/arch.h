@@ -28,8 +28,6 @@ uint64_t arch_stack(const struct user_regs_struct *registers);
 uint64_t arch_thread_pointer(const struct user_regs_struct *registers);
 /* What a system call that has just ended returned. */
 int64_t arch_result(const struct user_regs_struct *registers);
-/* What a function returned that has come back to stub_returned. */
-int64_t arch_returned(const struct user_regs_struct *registers);
 
 /* Whether the thread was stopped in a system call, or on its way out of one: which, and with which first three arguments. */
 bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, uint64_t ret_arguments[3]);
@@ -43,8 +41,10 @@ bool arch_shadow_stack(pid_t tid);
 
 /* Registers to make a system call with, at an instruction for it that is found at `at`. */
 void arch_prepare_call(struct user_regs_struct *registers, uint64_t at, long number, const uint64_t arguments[6]);
-/* Registers to call a function with, on a stack that ends at `stack`, and what must lie there: 8 bytes below that end. */
-void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack);
+/* Registers to call a function with, on a stack that ends at `stack`. It returns to stub_returned, whose address must lie 8 bytes
+ * below that end, and which wants to know the desk. */
+void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack,
+                           uint64_t desk);
 /* Registers to make the raw clone with: at stub_clone, mapped at `at`. */
 void arch_prepare_clone(struct user_regs_struct *registers, uint64_t at, const uint64_t arguments[5], uint64_t desk);
 /* Arguments of clone(), whose order differs from one processor to the next. */

@@ -50,11 +50,6 @@ int64_t arch_result(const struct user_regs_struct *registers)
     return (int64_t)registers->rax;
 }
 
-int64_t arch_returned(const struct user_regs_struct *registers)
-{
-    return (int64_t)registers->rbx;
-}
-
 bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, uint64_t ret_arguments[3])
 {
     *ret_number = (long)registers->orig_rax;
@@ -96,12 +91,14 @@ void arch_prepare_call(struct user_regs_struct *registers, uint64_t at, long num
     registers->r9 = arguments[5];
 }
 
-void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack)
+void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack,
+                           uint64_t desk)
 {
     leave_call(registers);
     registers->rip = function;
     registers->rsp = stack - 8; /* where the address lies that it returns to */
     registers->rax = 0;
+    registers->rbx = desk;
     registers->rdi = arguments[0];
     registers->rsi = arguments[1];
     registers->rdx = arguments[2];

@@ -11,7 +11,7 @@
 #define DESK_RESULT 56
 #define DESK_STATE 64     /* enum desk_state, or a negative errno */
 #define DESK_CLONE 68     /* thread id of the raw clone; 0: there is none, or it is gone */
-#define DESK_CREATED 72   /* what pthread_create() said in the raw clone; DESK_PENDING: nothing yet */
+#define DESK_CREATED 72   /* what pthread_create() said; DESK_PENDING: nothing yet */
 #define DESK_SOCKETS 80   /* the server's end; the injector's, -1 once it has been closed there */
 #define DESK_MASK 88      /* signals that the server blocks */
 #define DESK_HEADER 96    /* struct msghdr of what comes in, */
