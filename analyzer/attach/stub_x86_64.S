@@ -14,6 +14,7 @@
 #define NR_CLOSE          3
 #define NR_PAUSE          34
 #define NR_EXIT           60
+#define NR_GETTID         186
 #define NR_FUTEX          202
 #define MINUS_EINTR       -4
 
@@ -56,6 +57,9 @@ stub_server:
     push %r12
     push %r13
     mov %rdi, %rbx
+    mov $NR_GETTID, %eax
+    syscall
+    mov %eax, DESK_THREAD_ID(%rbx)
     mov $NR_RT_SIGPROCMASK, %eax
     mov $2, %edi
     lea DESK_MASK(%rbx), %rsi

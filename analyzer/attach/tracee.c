@@ -20,7 +20,7 @@
 #define MASK_SIZE    8u
 #define STOP_NS      UINT64_C(2000000000)
 #define FUNCTION_NS  UINT64_C(10000000000)
-#define GLANCE_NS    10000
+#define GLANCE_NS    30000
 #define VECTORS_SIZE 16384 /* of the widest registers there are */
 
 static uint64_t now(void)

@@ -100,11 +100,11 @@ int main(int argc, char **argv)
     void *done;
     only_libc = argc > 2 && strcmp(argv[2], "libc") == 0;
     signal(SIGTERM, stop);
-    puts("ready");
-    fflush(stdout);
     for (unsigned i = 1; i < count; i++)
         if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i) != 0) // NOLINT
             return 1;
+    puts("ready");
+    fflush(stdout);
     sound = work(NULL) != NULL;
     for (unsigned i = 1; i < count; i++)
         sound &= pthread_join(threads[i], &done) == 0 && done != NULL;
