@@ -272,7 +272,8 @@ static int connect_server(struct injection *injection, struct error *error)
     int result = await_ready(injection, &desk, error);
     if (result < 0)
         return result;
-    setpriority(PRIO_PROCESS, (id_t)desk.thread_id, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
+    injection->thread = desk.thread_id;
+    setpriority(PRIO_PROCESS, (id_t)injection->thread, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
     injection->socket = pidfd_getfd(injection->process, desk.sockets[1], 0);
     if (injection->socket < 0)
         return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid,
@@ -384,14 +385,21 @@ int injection_begin(pid_t pid, struct injection *ret_injection, struct error *er
     return result;
 }
 
+/* It unmaps what was brought before it ends. */
+static void await_leave(const struct injection *injection)
+{
+    char path[64];
+    uint64_t until = now() + LEAVE_NS;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)injection->pid, (int)injection->thread);
+    while (now() < until && access(path, F_OK) == 0)
+        pause_for(GLANCE_NS);
+}
+
 void injection_end(struct injection *injection)
 {
-    char byte;
-    uint64_t until = now() + LEAVE_NS;
     if (injection->socket >= 0) {
         close(injection->socket);
-        while (now() < until && !has_ended(injection) && memory_read(injection->memory, injection->desk, &byte, 1) == 0)
-            pause_for(GLANCE_NS);
+        await_leave(injection);
     }
     if (injection->memory >= 0)
         close(injection->memory);
