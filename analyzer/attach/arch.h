@@ -15,6 +15,8 @@
 /* e_machine of programs that can be attached to, and what it is called. */
 extern const unsigned arch_machine;
 extern const char arch_name[];
+/* What seccomp calls it: AUDIT_ARCH_*. */
+extern const unsigned arch_audit;
 /* Register set (NT_*) of floating point and vector registers. */
 extern const int arch_vector_set;
 
@@ -59,8 +61,10 @@ ssize_t arch_find_call(const uint8_t *code, size_t size);
 /* The code that handlers return to: its bytes. */
 extern const uint8_t arch_restorer[];
 extern const size_t arch_restorer_size;
-/* The handler's return address lies in the frame; where the interrupted instruction stands, in bytes from there. */
-extern const size_t arch_frame_instruction;
+/* What the kernel leaves from the handler's return address on. */
+#define ARCH_FRAME_WORDS 25
+/* Whether that is such a frame, and no copy of the address only, as libc leaves them on the stack; and where it was interrupted. */
+bool arch_frame(const uint64_t words[ARCH_FRAME_WORDS], uint64_t *ret_instruction);
 
 /* ---- thread control blocks of glibc ---- */
 

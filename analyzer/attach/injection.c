@@ -20,10 +20,11 @@
 #include "attach/memory.h"
 #include "attach/safe_point.h"
 #include "attach/scratch.h"
+#include "attach/seccomp.h"
 #include "attach/threads.h"
 
 #define TRIES_MAX    5000u /* a millisecond apart */
-#define TRIES_BESIDE 40u   /* before the raw clone is taken */
+#define TRIES_BESIDE 10u   /* before the raw clone is taken */
 #define TRIES_SURVEY 200u  /* after which what is loaded is looked at again */
 #define PAUSE_NS     1000000
 #define GLANCE_NS    20000
@@ -207,7 +208,9 @@ static int make_thread_apart(struct injection *injection, struct made *made, str
     if (child == 0) {
         setpgid(0, 0);
         hurry();
-        made->result = make_thread(injection, made, &made->error);
+        made->result = seccomp_check(injection->pid, &made->error);
+        if (made->result == 0)
+            made->result = make_thread(injection, made, &made->error);
         _exit(0);
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)

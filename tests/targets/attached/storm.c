@@ -19,6 +19,7 @@
 #define BLOCKS      64u
 
 static volatile sig_atomic_t stopping;
+static pthread_barrier_t all_there;
 static bool only_libc;
 
 static void stop(int number)
@@ -87,9 +88,15 @@ static void *work_in_libc(void)
     return (void *)done; // NOLINT
 }
 
+static void *work_here(unsigned index)
+{
+    return only_libc ? work_in_libc() : work_in_heap(1 + index);
+}
+
 static void *work(void *data)
 {
-    return only_libc ? work_in_libc() : work_in_heap(1 + (unsigned)(uintptr_t)data);
+    pthread_barrier_wait(&all_there);
+    return work_here((unsigned)(uintptr_t)data);
 }
 
 int main(int argc, char **argv)
@@ -100,12 +107,14 @@ int main(int argc, char **argv)
     void *done;
     only_libc = argc > 2 && strcmp(argv[2], "libc") == 0;
     signal(SIGTERM, stop);
+    pthread_barrier_init(&all_there, NULL, count);
     for (unsigned i = 1; i < count; i++)
         if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i) != 0) // NOLINT
             return 1;
+    pthread_barrier_wait(&all_there);
     puts("ready");
     fflush(stdout);
-    sound = work(NULL) != NULL;
+    sound = work_here(0) != NULL;
     for (unsigned i = 1; i < count; i++)
         sound &= pthread_join(threads[i], &done) == 0 && done != NULL;
     puts(sound ? "sound" : "damaged");
