@@ -38,6 +38,7 @@
 #endif
 
 #define NAMES_TRIED 1000
+#define BUSY_FOR    2 /* seconds that incarnation_attach() waits for what an earlier trace has left under way */
 #define WAITS_IN    5 /* incarnation_leave() waits no longer than this part of a second for what lane_settle() does not see */
 
 extern char **environ;
@@ -551,6 +552,14 @@ static void give_memory_back(void)
     process.left = false;
 }
 
+/* False: it is busy still at `end`. */
+static bool wait_while_busy(uint64_t end)
+{
+    while (is_busy() && clock_before() < end)
+        sys_yield();
+    return !is_busy();
+}
+
 static int adopt_files(const struct incarnation_files *files)
 {
     struct stray_file_header header = describe_file(STRAY_ORIGIN_ATTACH);
@@ -598,7 +607,7 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         return -EALREADY;
     if (sys_quiet)
         return -EPERM;
-    if (process.left && is_busy())
+    if (process.left && !wait_while_busy(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
         file_forget();
@@ -661,8 +670,7 @@ static bool shut_and_wait(void)
     __atomic_store_n(gate_word, GATE_KNOWN | GATE_LATE, __ATOMIC_SEQ_CST);
     uint64_t end = clock_before() + clock_ticks_per_second / WAITS_IN;
     bool settled = lane_settle();
-    while (is_busy() && clock_before() < end)
-        sys_yield();
+    wait_while_busy(end);
     return settled;
 }
 

@@ -3,6 +3,7 @@
 
 The shim's side alone: the targets load it by a thread of their own and hand it a request, as `stray attach` does from outside.
 """
+import json
 import pathlib
 import subprocess
 
@@ -48,7 +49,35 @@ def test_counts_what_happens_in_between(attached):
     done = attached("single")
     assert len(done.files) == 1 and not list(done.folder.glob("*.spool"))
     report = done.check()
-    assert is_whole(report) and report.process()["end"] == "detached"
+    process = report.process()
+    assert is_whole(report) and process["end"] == "detached"
+    before = process["before_attach"]
+    assert before["resources"]["connection"] == {"open": 3, "closed": 1}
+    assert before["resources"]["socket"] == {"open": 1, "closed": 0}
+    assert before["resources"]["file"] == {"open": 2, "closed": 1}
+    assert [(row["kind"], row["open"], row["closed"]) for row in before["connections"]] == [("client", 3, 1)]
+    assert before["connections"][0]["peer"].startswith("127.0.0.1:")
+    assert before["threads"] == 1 and before["heap_bytes"] > 1000 and before["not_known"]
+    assert process["resources"]["heap"]["unknown_closed"] >= 4  # what it released of the first ten
+    assert process["resources"]["connection"]["unknown_closed"] == 0 and process["resources"]["connection"]["inherited"] == 0
+
+
+def test_what_was_open_before_is_listed(attached, stray):
+    done = attached("single")
+    rows = json.loads(stray.call("conns", done.files[0], "--format", "json").stdout)["conns"]
+    before = [row for row in rows if row["before_attach"]]
+    assert sorted(row["closed"] for row in before) == ["closed", "open", "open"] and len(rows) == 8
+    assert all(row["opened_s"] is None and row["tcp_state"] == "ESTABLISHED" and row["site"]["function"] is None for row in before)
+    text = stray.call("report", done.files[0]).stdout
+    assert "ATTACHED" in text and "3 connections (1 closed since)" in text and "of unknown origin" in text and "not known: " in text
+    assert "attach" in stray.call("info", done.files[0]).stdout
+
+
+def test_a_service_that_leaked_before_and_goes_on(attached):
+    report = attached("staging").check()
+    assert report.finding("forgets", "connection", "leaked")["count"] == 100
+    report.nothing_about("remembers")
+    assert report.process()["before_attach"]["resources"]["connection"] == {"open": 50, "closed": 0}
 
 
 def test_fifty_times_amid_a_storm(attached):

@@ -6,7 +6,9 @@
 #include "attach.h"
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static struct attach attach;
 static struct sockaddr_in address = {.sin_family = AF_INET};
@@ -19,6 +21,21 @@ static void listen_somewhere(void)
     listener = socket(AF_INET, SOCK_STREAM, 0);
     MUST(listener >= 0 && bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 512) == 0);
     MUST(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+}
+
+/* Another process takes the connections, and holds them. */
+static pid_t server;
+static void begin_server(void)
+{
+    server = fork();
+    MUST(server >= 0);
+    while (server == 0)
+        if (accept(listener, NULL, NULL) < 0 || getppid() == 1)
+            _exit(0);
+}
+static void end_server(void)
+{
+    MUST(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server);
 }
 
 static void *volatile kept[1000];
@@ -37,6 +54,10 @@ static SITE int connects(void)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     return fd;
+}
+static void asks(int fd)
+{
+    MUST(write(fd, "?", 1) == 1);
 }
 static SITE int opens(void)
 {
@@ -84,6 +105,42 @@ static void single(void)
     expect("prints_and_copies", "heap", 30, 30, 0);
 }
 
+/* A service that has forgotten 50 connections, and forgets 100 more. */
+static SITE void forgets(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    asks(fd);
+}
+static SITE void remembers(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    asks(fd);
+    close(fd);
+}
+static void serve(int requests)
+{
+    for (int i = 0; i < requests; i++) {
+        forgets();
+        for (int k = 0; k < 3; k++)
+            remembers();
+        usleep(20000);
+    }
+}
+static void staging(void)
+{
+    begin_server();
+    serve(50);
+    MUST(attach_begin(&attach) == 0);
+    serve(100);
+    MUST(attach_end(&attach) == 0);
+    serve(20);
+    end_server();
+    expect("forgets", "connection", 100, 0, -1);
+    expect("remembers", "connection", 300, 300, -1);
+}
+
 #define THREADS 8
 static int stop;
 static void *storms(void *argument)
@@ -126,6 +183,8 @@ int main(int argc, char **argv)
     listen_somewhere();
     if (strcmp(argv[3], "single") == 0)
         single();
+    else if (strcmp(argv[3], "staging") == 0)
+        staging();
     else if (strcmp(argv[3], "storm") == 0)
         storm(atoi(argv[4]));
     else
