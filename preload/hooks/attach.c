@@ -10,6 +10,7 @@
 #include "hooks/journal.h"
 #include "hooks/python_memory.h"
 #include "settings.h"
+#include "stack/python.h"
 #include "state/incarnation.h"
 #include "text.h"
 
@@ -90,7 +91,12 @@ static int unbind_hooks(void)
     uint32_t flags = gate_enter();
     journal_unbind();
     gate_leave(flags);
-    return incarnation_leave();
+    int result = incarnation_leave();
+    if (result == 0) {
+        python_memory_left();
+        python_leave();
+    }
+    return result;
 }
 
 static int begin(const struct stray_attach_request *request)
@@ -113,6 +119,7 @@ static int begin(const struct stray_attach_request *request)
     sys_close(files.spool);
     incarnation_baseline();
     watch_exit();
+    python_memory_attached();
     return 0;
 }
 

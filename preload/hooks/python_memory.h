@@ -11,4 +11,10 @@
  * they have come back. Does nothing else, most of the time. Allocates nothing; errno is left alone. */
 void python_memory_look(void);
 
+/* The same in a program that we came late to, where hooks do not do it: somebody may have been at it all along. The interpreter is asked
+ * to call us when it is between two of its instructions. Begins with a trace, and takes our functions back after it; whoever has
+ * saved them meanwhile goes on through them. For a thread of our own only. */
+void python_memory_attached(void);
+void python_memory_left(void);
+
 #endif

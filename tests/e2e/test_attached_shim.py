@@ -4,11 +4,14 @@
 The shim's side alone: the targets load it by a thread of their own and hand it a request, as `stray attach` does from outside.
 """
 import json
+import os
 import pathlib
 import subprocess
 
 import pytest
-from conftest import SOAK, TIMEOUT, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, TIMEOUT, compare, parse_expected
+
+ATTACHED_PYTHON = [PYTHON, SOURCES / "python" / "attached.py"]
 
 
 class Attached:
@@ -30,12 +33,12 @@ class Attached:
 
 @pytest.fixture
 def attached(stray, target):
-    def run(*arguments, name="target_attached", env=None):
+    def run(*arguments, command=None, env=None):
         folder = pathlib.Path(stray.new_folder())
         folder.mkdir()
-        command = [target(name), stray.shim, folder, *arguments]
+        command = [*(command or [target("target_attached")]), stray.shim, folder, *arguments]
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, timeout=TIMEOUT * SOAK, env=env)
+                              text=True, timeout=TIMEOUT * SOAK, env={**os.environ, **(env or {})})
         return Attached(stray, folder, done)
     return run
 
@@ -87,3 +90,31 @@ def test_fifty_times_amid_a_storm(attached):
     for which in range(times):
         report = done.check(which)
         assert is_whole(report) and report.process()["end"] == "detached"
+
+
+# ---- Python ----
+
+def test_python_frames_at_once(attached):
+    done = attached("frames", command=ATTACHED_PYTHON)
+    report = done.check()
+    assert is_whole(report)
+    sites = [each["site"] for each in report.json["sites"] if each["site"]["function"] == "make_buffer"]
+    assert sites and all(site["language"] == "python" and site["file"].endswith("attached.py") for site in sites)
+    assert report.process()["before_attach"]["resources"]["connection"] == {"open": 5, "closed": 2}
+
+
+def test_python_objects(attached):
+    done = attached("objects", "STRAY_PYTHON_MEMORY=exact", command=ATTACHED_PYTHON)
+    report = done.check()
+    assert is_whole(report)
+    assert report.process()["resources"]["pyobject"]["unknown_closed"] > 0  # some lay in pages from which others were served since
+
+
+@pytest.mark.parametrize("memory", ["sampled", "exact", "off"])
+def test_python_again_and_again(attached, memory):
+    """More often than allocators can be put before those of the interpreter for good."""
+    done = attached("again", f"STRAY_PYTHON_MEMORY={memory}", command=ATTACHED_PYTHON)
+    assert len(done.files) == 12
+    for which in range(12):
+        report = done.check(which)
+        assert is_whole(report) and (report.process()["resources"]["pyobject"]["opened"] > 0) == (memory != "off")
