@@ -8,6 +8,7 @@
 
 #include "gate.h"
 #include "hooks/journal.h"
+#include "hooks/libpq_met.h"
 #include "hooks/python_memory.h"
 #include "settings.h"
 #include "stack/python.h"
@@ -110,6 +111,7 @@ static int begin(const struct stray_attach_request *request)
     name_files(variables, &files);
     if (!files.trace_path || !files.spool_path)
         return -EPROTO;
+    libpq_met_begin();
     int result = incarnation_attach(&files, variables);
     if (result == 0 && (result = bind_hooks()) < 0)
         unbind_hooks();

@@ -118,3 +118,32 @@ def test_python_again_and_again(attached, memory):
     for which in range(12):
         report = done.check(which)
         assert is_whole(report) and (report.process()["resources"]["pyobject"]["opened"] > 0) == (memory != "off")
+
+
+# ---- libpq ----
+
+def test_libpq(attached, target, postgres):
+    done = attached(command=[target("target_attached_libpq")], env=postgres.env)
+    report = done.check()
+    before = report.process()["before_attach"]
+    assert is_whole(report)
+    assert before["resources"]["connection"] == {"open": 4, "closed": 2}
+    assert before["resources"]["pgconn"] == {"open": 3, "closed": 2}
+    assert report.process()["resources"]["pgconn"]["unknown_closed"] == 0
+    assert before["connections"] == [{"peer": postgres.peer, "kind": "client", "open": 4, "closed": 2}]
+
+
+def test_a_pgconn_from_before_is_tied_to_its_socket(attached, target, postgres, stray):
+    done = attached(command=[target("target_attached_libpq")], env=postgres.env)
+    listed = stray.call("conns", done.files[0], "--format", "json", "--resource", "connection,pgconn")
+    rows = [row for row in json.loads(listed.stdout)["conns"] if row["before_attach"]]
+    told = sorted((row["resource"], row["statements"], row["closed"]) for row in rows if row["statements"] is not None)
+    assert told == [("connection", 1, "closed"), ("connection", 2, "open"), ("pgconn", 0, "closed"), ("pgconn", 1, "closed"),
+                    ("pgconn", 2, "open")]
+
+
+def test_psycopg2(attached, postgres):
+    report = attached("psycopg", command=ATTACHED_PYTHON, env=postgres.env).check()
+    assert is_whole(report)
+    assert report.process()["before_attach"]["resources"]["connection"] == {"open": 3, "closed": 1}
+    assert report.process()["before_attach"]["resources"]["pgconn"] == {"open": 2, "closed": 1}

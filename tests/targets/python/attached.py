@@ -119,5 +119,30 @@ def again():
     expect("make_buffer", "heap", 30, 0)
 
 
-{"objects": objects, "frames": frames, "again": again}[WHAT]()
+def psycopg():
+    """Whose libpq is loaded for its module alone."""
+    import psycopg2
+
+    def ask(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 2")
+            assert cursor.fetchall() == [(2,)]
+
+    early = [psycopg2.connect("") for _ in range(3)]
+    begin()
+    kept.extend(connect_database(psycopg2) for _ in range(4))
+    ask(early[0])
+    ask(kept[0])
+    early[1].close()
+    kept.pop().close()
+    end()
+    expect("connect_database", "pgconn", 4, 1)
+    expect("connect_database", "connection", 4, 1)
+
+
+def connect_database(psycopg2):
+    return psycopg2.connect("")
+
+
+{"objects": objects, "frames": frames, "again": again, "psycopg": psycopg}[WHAT]()
 sys.stdout.flush()
