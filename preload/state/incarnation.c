@@ -55,8 +55,10 @@ static struct {
     uint32_t ending, ended, starting, awaited;
     uint32_t executing; /* threads that are about to execute a program */
     bool traced;
-    bool attached; /* when it was running already */
     bool left;     /* an earlier trace has ended, and its memory is in place yet */
+    bool nobody_follows; /* a forked child: what it executes is not traced, and so does not remove its spool. The one that was attached
+                          * to keeps it, for should the exec fail it is needed; who attached removes it */
+    bool unfit;    /* ... but not in this child, so that it cannot be attached to */
 } process;
 
 bool incarnation_is_self(void)
@@ -337,6 +339,8 @@ static void begin_child(void)
 {
     if (!process.traced) {
         process.pid = sys_getpid();
+        process.unfit |= process.left;
+        index_forget();
         lane_owners_forked((uint32_t)process.pid);
         stay_shut();
         return;
@@ -347,6 +351,7 @@ static void begin_child(void)
         stay_shut();
         return;
     }
+    process.nobody_follows = real_came_late();
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
     if (started)
@@ -607,6 +612,8 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         return -EALREADY;
     if (sys_quiet)
         return -EPERM;
+    if (process.unfit)
+        return -EBUSY;
     if (process.left && !wait_while_busy(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
@@ -622,7 +629,8 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         stay_shut();
         return result;
     }
-    process.traced = process.attached = true;
+    process.traced = true;
+    process.nobody_follows = false;
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_SEQ_CST);
     sample_init();
     return 0;
@@ -713,6 +721,8 @@ void incarnation_before_exec(void)
     bool settled = lane_settle();
     if (lane_flush_all() && settled)
         spool->state = STRAY_SPOOL_EXECING;
+    if (spool->state == STRAY_SPOOL_EXECING && process.nobody_follows)
+        spool_remove();
 }
 
 void incarnation_exec_failed(void)

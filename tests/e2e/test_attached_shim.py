@@ -17,9 +17,9 @@ ATTACHED_PYTHON = [PYTHON, SOURCES / "python" / "attached.py"]
 class Attached:
     """A finished target that attached to itself, and its traces in the order of attaching."""
 
-    def __init__(self, stray, folder, done):
+    def __init__(self, stray, folder, done, status):
         self.stray, self.folder, self.stdout, self.stderr = stray, folder, done.stdout, done.stderr
-        assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
         self.files = sorted(folder.glob("attached-*.stray"), key=lambda path: int(path.name.split("-")[1].split(".")[0]))
 
     def report(self, which=0, *options):
@@ -33,13 +33,13 @@ class Attached:
 
 @pytest.fixture
 def attached(stray, target):
-    def run(*arguments, command=None, env=None):
+    def run(*arguments, command=None, env=None, status=0):
         folder = pathlib.Path(stray.new_folder())
         folder.mkdir()
         command = [*(command or [target("target_attached")]), stray.shim, folder, *arguments]
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, timeout=TIMEOUT * SOAK, env={**os.environ, **(env or {})})
-        return Attached(stray, folder, done)
+        return Attached(stray, folder, done, status)
     return run
 
 
@@ -90,6 +90,69 @@ def test_fifty_times_amid_a_storm(attached):
     for which in range(times):
         report = done.check(which)
         assert is_whole(report) and report.process()["end"] == "detached"
+
+
+# ---- children and ends ----
+
+def rows_of(done, pid):
+    return {key: row for key, row in parse_expected(done.stdout).items() if key[0] == pid}
+
+
+def test_children_follow(attached, stray):
+    done = attached("forks")
+    parent = int(done.files[0].name.split(".")[1])
+    children = [path for path in done.folder.glob("*.stray") if path not in done.files]
+    assert len(children) == 2, sorted(done.folder.iterdir())  # the second one executed a program
+    compare(done.report(0), rows_of(done, parent))
+    assert done.report(0).process()["end"] == "detached"
+    reports = [stray.report(path) for path in children]
+    assert sorted(report.process()["end"] for report in reports) == ["exec", "exit"]
+    report = next(report for report in reports if report.process()["end"] == "exit")
+    compare(report, rows_of(done, report.process()["pid"]))
+    assert report.process()["resources"]["connection"]["inherited"] == 1 and "before_attach" not in report.process()
+    again = done.report(1)  # of a child that was made after the end
+    assert again.sum("keeps", "heap")["opened"] == 7 and again.sum("keeps_in_child", "heap")["opened"] == 0
+    assert again.process()["pid"] != parent and again.process()["end"] == "detached"
+    assert not list(done.folder.glob("*.spool"))
+
+
+@pytest.mark.parametrize("folder", ["follow", "folder"])
+def test_children_that_do_not_follow(attached, stray, folder, tmp_path):
+    """Not wanted, or there is no place where the child could write. It can be attached to by itself."""
+    (tmp_path / "file").write_text("")
+    options = {"follow": "STRAY_FOLLOW=0", "folder": f"STRAY_OUTPUT={tmp_path}/file/folder"}[folder]
+    done = attached("forks_untraced", env={"ATTACH_OPTIONS": options})
+    assert len(list(done.folder.glob("*.stray"))) == 2
+    for path in done.files:
+        report = stray.report(path)
+        compare(report, rows_of(done, report.process()["pid"]))
+        assert is_whole(report) and report.process()["end"] == "detached"
+    parent = next(done.report(i) for i in range(2) if done.report(i).sum("keeps", "heap")["opened"] == 20)
+    assert parent.process()["resources"]["child"]["opened"] == 1
+
+
+def test_returns_from_main(attached):
+    done = attached("ends", "return", status=7)
+    report = done.check()
+    process = report.process()
+    assert is_whole(report) and process["end"] == "exit" and process["exit_status"] == 7
+    assert not list(done.folder.glob("*.spool"))
+
+
+def test_executes_another_program(attached):
+    report = attached("ends", "exec").check()
+    assert report.process()["end"] == "exec" and report.trace["lost_events"] == 0
+
+
+def test_is_killed(attached):
+    report = attached("ends", "kill", status=-9).check()
+    assert report.process()["end"] == "signal" and report.trace["lost_events"] == 0
+
+
+def test_a_thread_that_outlives_the_trace(attached):
+    report = attached("thread").check()
+    assert is_whole(report) and report.process()["before_attach"]["threads"] == 2
+    assert report.process()["resources"]["heap"]["unknown_closed"] >= 5
 
 
 # ---- Python ----

@@ -141,6 +141,127 @@ static void staging(void)
     expect("remembers", "connection", 300, 300, -1);
 }
 
+static SITE void keeps_in_child(int count)
+{
+    for (int i = 0; i < count; i++)
+        kept[i] = malloc(40);
+}
+
+static void child(void)
+{
+    gives_back(0, 10);
+    keeps_in_child(33);
+    close(connects());
+    expect("keeps_in_child", "heap", 33, 0, 1320);
+    expect("connects", "connection", 1, 1, -1);
+}
+
+static void wait_for(pid_t pid)
+{
+    int status;
+    MUST(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* Children, while it is attached to and after. */
+static void forks(void)
+{
+    keeps(0, 10);
+    int early = connects();
+    MUST(attach_begin(&attach) == 0);
+    keeps(10, 20);
+    pid_t pid = fork();
+    if (pid == 0) {
+        child();
+        exit(0);
+    }
+    wait_for(pid);
+    pid = fork();
+    if (pid == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(98);
+    }
+    wait_for(pid);
+    close(early);
+    MUST(attach_end(&attach) == 0);
+    pid = fork();
+    if (pid == 0) {
+        keeps_in_child(5);
+        MUST(attach_begin(&attach) == 0);
+        keeps(100, 7);
+        MUST(attach_end(&attach) == 0);
+        _exit(0);
+    }
+    wait_for(pid);
+    expect("keeps", "heap", 20, 0, 2000);
+}
+
+/* A child attaches to itself that its parent, which is attached to, did not take along. */
+static void forks_untraced(void)
+{
+    MUST(attach_begin(&attach) == 0);
+    keeps(0, 20);
+    pid_t pid = fork();
+    if (pid == 0) {
+        keeps_in_child(50);
+        attach.options = NULL;
+        MUST(attach_begin(&attach) == 0);
+        keeps(100, 11);
+        gives_back(0, 10);
+        MUST(attach_end(&attach) == 0);
+        expect("keeps", "heap", 11, 0, 1100);
+        exit(0);
+    }
+    wait_for(pid);
+    MUST(attach_end(&attach) == 0);
+    expect("keeps", "heap", 20, 0, 2000);
+}
+
+static SITE void at_exit(void)
+{
+    gives_back(0, 10);
+}
+
+/* While it is attached to: returns from main() with a status, executes another program, or is killed. */
+static int ends(const char *how)
+{
+    MUST(atexit(at_exit) == 0);
+    MUST(attach_begin(&attach) == 0);
+    keeps(0, 20);
+    expect("keeps", "heap", 20, strcmp(how, "return") == 0 ? 10 : 0, -1);
+    if (strcmp(how, "exec") == 0)
+        execl("/bin/true", "true", (char *)NULL);
+    if (strcmp(how, "kill") == 0)
+        raise(SIGKILL);
+    return 7;
+}
+
+/* A thread that was there before goes on, and ends after all is over. */
+static pthread_barrier_t begun, over;
+static void *outlives(void *argument)
+{
+    keeps(500, 5);
+    pthread_barrier_wait(&begun);
+    gives_back(500, 5);
+    keeps(500, 25);
+    pthread_barrier_wait(&over);
+    pthread_barrier_wait(&over);
+    gives_back(500, 25);
+    return argument;
+}
+static void thread(void)
+{
+    pthread_t threads[2];
+    MUST(pthread_barrier_init(&begun, NULL, 2) == 0 && pthread_barrier_init(&over, NULL, 2) == 0);
+    MUST(pthread_create(&threads[0], NULL, outlives, NULL) == 0);
+    MUST(attach_begin(&attach) == 0);
+    pthread_barrier_wait(&begun);
+    pthread_barrier_wait(&over);
+    MUST(attach_end(&attach) == 0);
+    pthread_barrier_wait(&over);
+    MUST(pthread_join(threads[0], NULL) == 0);
+    expect("keeps", "heap", 25, 0, 2500);
+}
+
 #define THREADS 8
 static int stop;
 static void *storms(void *argument)
@@ -180,11 +301,20 @@ int main(int argc, char **argv)
     MUST(argc >= 4);
     attach.shim = argv[1];
     attach.folder = argv[2];
+    attach.options = getenv("ATTACH_OPTIONS");
     listen_somewhere();
     if (strcmp(argv[3], "single") == 0)
         single();
     else if (strcmp(argv[3], "staging") == 0)
         staging();
+    else if (strcmp(argv[3], "forks") == 0)
+        forks();
+    else if (strcmp(argv[3], "forks_untraced") == 0)
+        forks_untraced();
+    else if (strcmp(argv[3], "ends") == 0)
+        return ends(argv[4]);
+    else if (strcmp(argv[3], "thread") == 0)
+        thread();
     else if (strcmp(argv[3], "storm") == 0)
         storm(atoi(argv[4]));
     else
