@@ -11,6 +11,7 @@
 #include "text.h"
 
 #define CALL_SITES  1024u /* a power of two */
+#define NEIGHBOURS  8u    /* places where one may stand */
 #define LIBRARIES   8
 
 struct real real;
@@ -209,9 +210,15 @@ const struct libpq *real_library_of(const void *function)
     return &libraries[available].libpq;
 }
 
-static struct call_site *place_of(uint64_t key)
+/* The first row near the home of `key` that has the key `have`: itself, or 0 for a free one. NULL: there is none. */
+static struct call_site *place_of(uint64_t key, uint64_t have)
 {
-    return &call_sites[key & (CALL_SITES - 1)];
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+        struct call_site *site = &call_sites[((key >> 32) + i) & (CALL_SITES - 1)];
+        if (__atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == have)
+            return site;
+    }
+    return NULL;
 }
 
 /* Writers try and do not wait: what is not remembered is found again. */
@@ -219,8 +226,8 @@ static void remember(uint64_t key, struct libpq_call call)
 {
     if (__atomic_exchange_n(&call_sites_lock, 1, __ATOMIC_ACQUIRE))
         return;
-    struct call_site *site = place_of(key);
-    if (site->key == 0) {
+    struct call_site *site = place_of(key, 0);
+    if (site) {
         site->call = call;
         __atomic_store_n(&site->key, key, __ATOMIC_RELEASE);
     }
@@ -238,14 +245,27 @@ static bool take_given(struct libpq_call *ret_call)
     return true;
 }
 
+static uint64_t key_of(unsigned id, const void *caller)
+{
+    return index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+}
+
+void *real_libpq_function(unsigned id, const char *name, const void *caller)
+{
+    uint64_t key = key_of(id, caller);
+    const struct call_site *site = place_of(key, key);
+    bool known = site && !thread_self.libpq_given;
+    return __builtin_expect(known, 1) ? site->call.function : real_libpq(id, name, caller).function;
+}
+
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
 {
     struct libpq_call given;
     if (take_given(&given))
         return given;
-    uint64_t key = index_mix((uint64_t)(uintptr_t)caller, id) | 1;
-    struct call_site *site = place_of(key);
-    if (__atomic_load_n(&site->key, __ATOMIC_ACQUIRE) == key)
+    uint64_t key = key_of(id, caller);
+    const struct call_site *site = place_of(key, key);
+    if (site)
         return site->call;
     uint32_t flags = gate_enter();
     struct libpq_call call = {.function = find_libpq_function(name, caller)};

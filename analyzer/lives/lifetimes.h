@@ -127,9 +127,9 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
+/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
 struct batch {
-    uint32_t from, to; /* to 0: none yet */
+    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
 };
 
 #define RECENT_LIVES 32
@@ -302,5 +302,11 @@ double lives_growth_from(const struct lives *lives, const struct site *site);
 double lives_work(const struct lives *lives, uint32_t mark);
 /* ... and by the next mark: what came about after `mark` was done before this. */
 double lives_work_by(const struct lives *lives, uint32_t mark);
+
+/* Kinds of which there may be very many, and whose bytes are memory that the program asked for. */
+static inline bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
 
 #endif

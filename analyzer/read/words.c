@@ -33,6 +33,7 @@ static const char *const actions[] = {
     [STRAY_RESULT] = "result",
     [STRAY_WAITED] = "waited",
     [STRAY_BLOCKED] = "blocked",
+    [STRAY_AWAITED] = "awaited",
     [STRAY_WORK] = "work",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",

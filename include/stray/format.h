@@ -125,6 +125,8 @@ enum stray_action {
     STRAY_KEY = 33,       /* ... value: keyed hash of what its last WHERE clause asks to be equal */
     STRAY_RESULT = 34,    /* PGconn `handle`: a result has come: see STRAY_RESULT_ below */
     STRAY_WAITED = 35,    /* this thread has waited for events in `hook`; value: how often since it last said so */
+    STRAY_AWAITED = 38,   /* this thread has waited for another one in the call `hook`, for `value` ticks; stack. Only once a PGconn
+                             has been opened, and outside libpq */
     STRAY_WORK = 37,      /* value: heap blocks whose sums this thread has moved away since its WORK before: they are told later, in
                              lanes that nobody owns */
     STRAY_BLOCKED = 36,   /* ... and was kept by the call `hook` for `value` ticks; handle: descriptor, UINT64_MAX: none; stack */

@@ -6,6 +6,7 @@
 #include "hooks/large_objects.h"
 #include "hooks/libpq_met.h"
 #include "hooks/sampled_heap.h"
+#include "hooks/waiting.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
@@ -103,6 +104,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     if (span->recorded && conn) {
         uint64_t now = clock_after();
         libpq_met_first(conn);
+        __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))

@@ -213,12 +213,13 @@ static uint32_t find_node(struct scratch *scratch, uint64_t key, bool *ret_recen
     return node;
 }
 
-/* Whether a frame lies in code that was loaded since we looked; then what libunwind made of it is not to be trusted. */
+/* Whether a frame lies in code that was loaded since we looked; then what libunwind made of it is not to be trusted. Rules are
+ * learnt in known modules only: by them, all but the last frame were left. */
 static bool meets_unknown_module(const struct capture *capture)
 {
     if (modules_stale())
         return true;
-    for (size_t i = 0; i < capture->native_count; i++)
+    for (size_t i = capture->slow ? 0 : capture->native_count - 1; i < capture->native_count; i++)
         if (!modules_know(capture->frames[i].ip - 1))
             return true;
     return false;
