@@ -87,17 +87,18 @@ static int bind_hooks(void)
     return bound ? 0 : -ENOMEM;
 }
 
-static int unbind_hooks(void)
+static void take_hooks_back(void)
 {
     uint32_t flags = gate_enter();
     journal_unbind();
+    python_memory_left();
+    python_leave();
     gate_leave(flags);
-    int result = incarnation_leave();
-    if (result == 0) {
-        python_memory_left();
-        python_leave();
-    }
-    return result;
+}
+
+static int leave(void)
+{
+    return incarnation_leave(take_hooks_back);
 }
 
 static int begin(const struct stray_attach_request *request)
@@ -114,7 +115,7 @@ static int begin(const struct stray_attach_request *request)
     libpq_met_begin();
     int result = incarnation_attach(&files, variables);
     if (result == 0 && (result = bind_hooks()) < 0)
-        unbind_hooks();
+        leave();
     if (result < 0)
         return result;
     sys_close(files.trace);
@@ -139,7 +140,7 @@ int stray_attach_end(void)
 {
     int kept = errno;
     take();
-    int result = unbind_hooks();
+    int result = leave();
     give_back();
     errno = kept;
     return result;

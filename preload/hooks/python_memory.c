@@ -258,12 +258,13 @@ static void *move_aside(const struct layer *layer, void *block, size_t size, con
     return sample;
 }
 
-/* A big block that is made small stays malloc's: the hook of realloc was called. */
+/* A big block that is made small stays malloc's: the hook of realloc was called. What is known of samples holds only while the hooks
+ * are there to see them released. */
 static void *stray_python_realloc_aside(void *context, void *old, size_t size)
 {
     const struct layer *layer = context;
     bool perhaps = samples_may_have(python_samples_counts, old);
-    if (perhaps && samples_has(&python_samples, old))
+    if (perhaps && gate_open(GATE_TRACED) && samples_has(&python_samples, old))
         return move_sample(layer, old, size, FRAME());
     uint32_t resizes = python_samples_resizes;
     void *new = layer->below.realloc(layer->below.context, old, size);

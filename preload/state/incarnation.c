@@ -594,6 +594,7 @@ static int start_attached(const struct incarnation_files *files, char *const *en
     command_find_folder(); /* children have theirs there, where they can */
     heap_samples_init();
     python_samples_init();
+    python_samples_forget();
     __builtin_memset(process.parent_id, 0, sizeof(process.parent_id));
     be_born();
     int result = adopt_files(files);
@@ -672,21 +673,22 @@ void incarnation_baseline(void)
 }
 
 /* From here on nothing is recorded, nor written through. What was under way is over soon. */
-static bool shut_and_wait(void)
+static bool shut_and_wait(void (*take_hooks_back)(void))
 {
     process.traced = false;
     __atomic_store_n(gate_word, GATE_KNOWN | GATE_LATE, __ATOMIC_SEQ_CST);
+    take_hooks_back();
     uint64_t end = clock_before() + clock_ticks_per_second / WAITS_IN;
     bool settled = lane_settle();
     wait_while_busy(end);
     return settled;
 }
 
-int incarnation_leave(void)
+int incarnation_leave(void (*take_hooks_back)(void))
 {
     if (!say_last_words(STRAY_ENDING_DETACH, 0))
         return -ESRCH;
-    bool settled = shut_and_wait(), written = lane_flush_all() && settled;
+    bool settled = shut_and_wait(take_hooks_back), written = lane_flush_all() && settled;
     spool->state = STRAY_SPOOL_CLOSED;
     if (written)
         spool_remove();
