@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 
 import pytest
-from conftest import PYTHON, SOAK, SOURCES, TIMEOUT, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, TARGETS, TIMEOUT, compare, parse_expected
 
 ATTACHED_PYTHON = [PYTHON, SOURCES / "python" / "attached.py"]
 
@@ -90,6 +90,25 @@ def test_fifty_times_amid_a_storm(attached):
     for which in range(times):
         report = done.check(which)
         assert is_whole(report) and report.process()["end"] == "detached"
+
+
+@pytest.mark.parametrize("allocator", ["libjemalloc.so.2", "libtcmalloc_minimal.so.4"])
+def test_another_allocator(attached, allocator):
+    """In front of libc's: blocks must go back to where they came from."""
+    env = {"LD_PRELOAD": f"/usr/lib/x86_64-linux-gnu/{allocator}"}
+    report = attached("single", env=env).check()
+    assert is_whole(report) and report.process()["before_attach"]["heap_bytes"] is None
+    done = attached("storm", 5, env=env)
+    for which in range(5):
+        assert is_whole(done.check(which))
+
+
+def test_libraries_that_come_and_go(attached):
+    done = attached("plugins", TARGETS)
+    assert is_whole(done.check(0))
+    again = done.report(1)
+    assert is_whole(again)
+    assert (again.sum("plugin_one", "heap")["opened"], again.sum("plugin_two", "heap")["opened"]) == (2, 6)
 
 
 # ---- children and ends ----

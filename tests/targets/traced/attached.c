@@ -235,6 +235,44 @@ static int ends(const char *how)
     return 7;
 }
 
+static void call_plugin(void *plugin, const char *name, int times)
+{
+    void (*function)(int);
+    *(void **)&function = dlsym(plugin, name);
+    MUST(function);
+    function(times);
+}
+
+/* Libraries that were there before, that come, and that go; and a function that is found by its name. */
+static void plugins(const char *folder)
+{
+    char one[4096], two[4096];
+    sprintf(one, "%s/target_plugin_one.so", folder);
+    sprintf(two, "%s/target_plugin_two.so", folder);
+    void *first = dlopen(one, RTLD_LAZY | RTLD_LOCAL), *second;
+    void *(*by_name)(size_t);
+    MUST(first);
+    call_plugin(first, "plugin_one", 3);
+    MUST(attach_begin(&attach) == 0);
+    call_plugin(first, "plugin_one", 5);
+    MUST((second = dlopen(two, RTLD_NOW | RTLD_LOCAL)));
+    call_plugin(second, "plugin_two", 7);
+    MUST(dlclose(first) == 0);
+    *(void **)&by_name = dlsym(RTLD_DEFAULT, "malloc");
+    MUST(by_name && by_name(77));
+    MUST(attach_end(&attach) == 0);
+    MUST(by_name(77)); /* it goes on to lead through the hook */
+    call_plugin(second, "plugin_two", 4);
+    MUST((first = dlopen(one, RTLD_LAZY | RTLD_LOCAL)));
+    MUST(attach_begin(&attach) == 0);
+    call_plugin(second, "plugin_two", 6);
+    call_plugin(first, "plugin_one", 2);
+    MUST(attach_end(&attach) == 0);
+    expect("plugin_one", "heap", 5, 0, 5 * 123);
+    expect("plugin_two", "heap", 7, 0, 7 * 123);
+    expect("plugins", "heap", 1, 0, 77);
+}
+
 /* A thread that was there before goes on, and ends after all is over. */
 static pthread_barrier_t begun, over;
 static void *outlives(void *argument)
@@ -307,6 +345,8 @@ int main(int argc, char **argv)
         single();
     else if (strcmp(argv[3], "staging") == 0)
         staging();
+    else if (strcmp(argv[3], "plugins") == 0)
+        plugins(argv[4]);
     else if (strcmp(argv[3], "forks") == 0)
         forks();
     else if (strcmp(argv[3], "forks_untraced") == 0)
