@@ -92,6 +92,17 @@ def test_fifty_times_amid_a_storm(attached):
         assert is_whole(report) and report.process()["end"] == "detached"
 
 
+def test_amid_everything(attached):
+    """Threads that connect, open, fork, begin and end, and a signal each millisecond."""
+    times = 20 * SOAK
+    done = attached("everything", times)
+    assert len(done.files) == times
+    for which in range(times):
+        report = done.check(which)
+        assert is_whole(report) and report.process()["end"] == "detached"
+        assert not report.find(verdict="leaked"), report.summary()
+
+
 @pytest.mark.parametrize("allocator", ["libjemalloc.so.2", "libtcmalloc_minimal.so.4"])
 def test_another_allocator(attached, allocator):
     """In front of libc's: blocks must go back to where they came from."""

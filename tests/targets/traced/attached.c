@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 static struct attach attach;
@@ -23,15 +24,20 @@ static void listen_somewhere(void)
     MUST(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
 }
 
-/* Another process takes the connections, and holds them. */
+/* Another process takes the connections, and holds them, unless it is only to serve. */
 static pid_t server;
+static int serves_only;
 static void begin_server(void)
 {
     server = fork();
     MUST(server >= 0);
-    while (server == 0)
-        if (accept(listener, NULL, NULL) < 0 || getppid() == 1)
+    while (server == 0) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0 || getppid() == 1)
             _exit(0);
+        if (serves_only)
+            close(fd);
+    }
 }
 static void end_server(void)
 {
@@ -334,6 +340,85 @@ static void storm(int times)
     expect("keeps", "heap", 50, 25, 2500);
 }
 
+/* Everything at once, and a signal every millisecond whose handler calls what is hooked. */
+static long handled;
+static void handler(int signal)
+{
+    int before = errno, fd = dup(STDIN_FILENO);
+    if (fd >= 0)
+        close(fd);
+    __atomic_fetch_add(&handled, signal == SIGALRM, __ATOMIC_RELAXED);
+    errno = before;
+}
+static void *connects_all_the_time(void *argument)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        close(connects());
+    return argument;
+}
+static void *opens_all_the_time(void *argument)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        int fd = opens(), copy = dup(fd);
+        MUST(copy >= 0 && close(fd) == 0 && close(copy) == 0);
+    }
+    return argument;
+}
+static void *works(void *argument)
+{
+    return argument;
+}
+static void *makes_threads(void *argument)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        pthread_t thread;
+        MUST(pthread_create(&thread, NULL, works, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    }
+    return argument;
+}
+static void *forks_all_the_time(void *argument)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            free(malloc(10));
+            _exit(0);
+        }
+        wait_for(pid);
+        usleep(20000);
+    }
+    return argument;
+}
+
+static void everything(int times)
+{
+    static void *(*const all[])(void *) = {storms, connects_all_the_time, opens_all_the_time, makes_threads, forks_all_the_time};
+    enum { ALL = sizeof(all) / sizeof(*all) };
+    pthread_t threads[ALL];
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct itimerval each = {{0, 1000}, {0, 1000}}, none = {{0, 0}, {0, 0}};
+    serves_only = 1;
+    begin_server();
+    MUST(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &each, NULL) == 0);
+    for (int i = 0; i < ALL; i++)
+        MUST(pthread_create(&threads[i], NULL, all[i], NULL) == 0);
+    for (int i = 0; i < times; i++) {
+        MUST(attach_begin(&attach) == 0);
+        keeps(0, 50);
+        usleep(10000);
+        gives_back(0, 25);
+        MUST(attach_end(&attach) == 0);
+        gives_back(25, 25);
+        usleep(1000);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < ALL; i++)
+        MUST(pthread_join(threads[i], NULL) == 0);
+    MUST(setitimer(ITIMER_REAL, &none, NULL) == 0 && handled > 0);
+    end_server();
+    expect("keeps", "heap", 50, 25, 2500);
+}
+
 int main(int argc, char **argv)
 {
     MUST(argc >= 4);
@@ -345,6 +430,8 @@ int main(int argc, char **argv)
         single();
     else if (strcmp(argv[3], "staging") == 0)
         staging();
+    else if (strcmp(argv[3], "everything") == 0)
+        everything(atoi(argv[4]));
     else if (strcmp(argv[3], "plugins") == 0)
         plugins(argv[4]);
     else if (strcmp(argv[3], "forks") == 0)
