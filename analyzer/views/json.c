@@ -401,6 +401,11 @@ json_t *report_json_frame(const struct report_frame *from)
     return frame(from);
 }
 
+json_t *report_json_whole(const struct report *report, bool sites)
+{
+    return whole_report(report, sites);
+}
+
 json_t *report_json_trace(const struct report *report)
 {
     return trace(report);

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "read/words.h"
 #include "views/kinship.h"
+#include "views/places.h"
 
 const char *report_keep(struct report *report, const char *text)
 {
@@ -53,6 +54,7 @@ void report_free(struct report *report)
     if (!report)
         return;
     kinship_free(report->kinship);
+    places_free(report->places);
     arena_free(&report->arena);
     arena_free(&report->scratch);
     texts_free(&report->texts);
@@ -643,12 +645,16 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = report_add_statements(report, lives, stacks, process->pid);
     if (result == 0)
         result = report_add_pools(report, lives, stacks, process->pid);
+    if (result == 0)
+        result = report_add_queues(report, lives, stacks, process->pid);
     if (result == 0 && report->with_statements)
         result = report_add_rows(report, process, lives, stacks);
     if (result == 0)
         result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)
         result = report_add_outlook(report, lives, &folds, &judged, process->pid);
+    if (result == 0 && report->places)
+        result = places_add(report->places, report, process, lives, &folds, &judged, stacks);
     judged_clear(&judged);
     folds_clear(&folds);
     arena_free(&report->scratch);
@@ -833,6 +839,8 @@ int report_end(struct report *report)
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
     sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
+    if (report->places)
+        places_end(report->places);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
     result = report_end_outlook(report);

@@ -195,6 +195,7 @@ struct report {
     size_t limit_count;
     struct report_forecast *forecasts; /* the soonest first */
     size_t forecast_count;
+    struct places *places;   /* one by one (places.h); NULL: not asked for */
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
@@ -226,6 +227,7 @@ struct report_options {
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
+    bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
@@ -270,6 +272,8 @@ int report_end(struct report *report);
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* Adds what is to be said of several pools to one database. -ENOMEM. */
 int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
+/* ... and of pools that threads wait for (queue_findings.c). -ENOMEM. */
+int report_add_queues(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
 char *report_shown_statement(const char *text);
 /* ... that of a definition; NULL: not kept, or without memory. */

@@ -313,7 +313,7 @@ static const char *blocks_word(const struct report_finding *finding)
 
 static bool is_about_calls(const struct report_finding *finding)
 {
-    return finding->verdict >= VERDICT_IDLE_IN_TRANSACTION && finding->verdict <= VERDICT_READ_MODIFY_WRITE;
+    return finding->verdict >= VERDICT_POOL_SATURATED && finding->verdict <= VERDICT_READ_MODIFY_WRITE;
 }
 
 static void title(const struct page *page, size_t index)
