@@ -83,6 +83,7 @@ Test(windows, births_are_told_by_window)
     windows_born(&windows);
     windows_born(&windows);
     windows_unborn(&windows);
+    windows_settle(&windows);
     cr_expect_eq(windows.born[0], 1);
     cr_expect_eq(windows.born[3], 1);
     windows_born_since(&windows, 2, 5);
@@ -99,6 +100,7 @@ Test(windows, births_stay_when_neighbours_merge)
         windows_born(&windows);
     }
     uint32_t sum = 0;
+    windows_settle(&windows);
     for (unsigned i = 0; i <= windows.current; i++)
         sum += windows.born[i];
     cr_expect_eq(sum, 1000);
