@@ -28,7 +28,7 @@ rule_includes() {
 import os, re, sys
 # Folders from the lowest up; those on one line do not know each other's order.
 layers = {
-    "analyzer": [["read"], ["names"], ["lives"], ["verdicts"], ["views"], ["commands"]],
+    "analyzer": [["attach", "read"], ["names"], ["lives"], ["verdicts"], ["views"], ["commands"]],
     "preload": [["record", "stack"], ["sql"], ["state"], ["hooks"]],
 }
 def layer(path):

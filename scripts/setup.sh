@@ -23,10 +23,12 @@ packages=(
     clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools binutils libcriterion-dev
     # to test: servers and a service
     postgresql redis-server python3 python3-psycopg2 python3-redis python3-fastapi python3-uvicorn python3-httpx
-    python3-psycopg python3-sqlalchemy python3-pytest python3-jsonschema python3-prometheus-client libpython3.11-testsuite
+    python3-psycopg python3-psycopg-pool python3-sqlalchemy python3-pytest python3-jsonschema python3-prometheus-client libpython3.11-testsuite
     # to test: programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
     libpython3.11 php8.2-cli php8.2-pgsql libdbd-pg-perl ruby ruby-pg
+    # to test: what is installed besides, and the Debian package
+    mandoc systemd zsh fish python3-yaml dpkg-dev debhelper fakeroot lintian debuginfod
     # to test: a browser for the HTML report
     chromium chromium-driver
 )

@@ -119,7 +119,9 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};
         describe(trace, lives, &process);
-        result = report_add(report, &process, lives, &stacks, options->all);
+        result = report_run(report, trace_path(trace), &process.run);
+        if (result == 0)
+            result = report_add(report, &process, lives, &stacks, options->all);
         if (result == 0)
             result = add_notes(report, trace);
         if (result == 0 && visitor)

@@ -88,6 +88,7 @@ static int frame_add(struct ledger *ledger, const struct frame *frame, uint32_t 
         .module = keep(ledger, frame->module),
         .line = frame->line,
         .offset = offset_of(frame),
+        .code = frame->code,
         .python = frame->language == LANGUAGE_PYTHON,
         .user = frame->user,
         .inlined = frame->inlined,

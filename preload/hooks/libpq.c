@@ -5,6 +5,7 @@
 
 #include "hooks/large_objects.h"
 #include "hooks/sampled_heap.h"
+#include "hooks/waiting.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
@@ -94,6 +95,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
+        __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
