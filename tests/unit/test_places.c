@@ -58,14 +58,14 @@ Test(places, blocks_born_and_kept)
     unsigned windows = places->processes[0].windows;
     cr_expect(windows > 30 && windows <= COURSE_WINDOWS);
     cr_expect_eq(sum(place->course.born, windows), 3000);
-    cr_expect_eq(sum(place->course.kept, windows), (double)place->open);
+    cr_expect_eq(sum(place->course.kept, windows), (double)place->alive);
     for (unsigned i = 0; i < windows; i++)
         cr_expect_leq(place->course.kept[i], place->course.born[i]);
     cr_expect_lt(place->course.open[0], place->course.open[windows - 1]);
     cr_expect_float_eq(place->course.bytes[windows - 1], 100 * place->course.open[windows - 1], 1);
     cr_expect_gt(place->curve_count, 0);
     cr_assert_eq(place->stack_count, 1);
-    cr_expect_eq(place->stacks[0].alive, place->open);
+    cr_expect_eq(place->stacks[0].alive, place->alive);
     cr_expect_str_eq(places->tree.frames[places->tree.nodes[place->stacks[0].node].frame].function, "f10");
     report_free(report);
 }

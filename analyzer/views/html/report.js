@@ -172,7 +172,7 @@ function findingsTable(report, page) {
     {title: "Memory", number: true, key: (row) => row.bytes, cell: (row) => row.bytes ? bytes(row.bytes) : "\u2013"},
     {title: "Rate", number: true, key: (row) => row.rate_per_hour ? row.rate_per_hour.estimate : null, cell: (row) => rate(row) || "\u2013"},
     {title: "Peer", key: (row) => row.peer || null, cell: (row) => row.peer || "\u2013"},
-    {title: "Suppression", cell: (row) => row.suppression ? h("span", {class: "suppress"}, h("code", {title: row.suppression}, row.suppression), copyButton(row.suppression)) : "\u2013"},
+    {title: "Suppression", screen: true, cell: (row) => row.suppression ? h("span", {class: "suppress"}, h("code", {title: row.suppression}, row.suppression), copyButton(row.suppression)) : "\u2013"},
   ], report.findings, {label: "Findings", tone: (row) => row.caused_by ? "follows" : null});
   const shown = h("span", {class: "quiet", role: "status"});
   function matches(finding) {
@@ -265,7 +265,7 @@ function courseCharts(page, item) {
 
 function survivalChart(item) {
   if (item.curve.length < 1)
-    return empty("No survival curve.", "Fewer than 20 were at risk, or none was ever released: " + count(item.opened) + " acquired, " + count(item.closed) + " released.");
+    return empty("No survival curve.", "Fewer than 20 were at risk, or none was ever released: " + count(item.opened) + " acquired, " + count(item.opened - item.alive) + " released.");
   const steps = [[item.curve[0][0] / 2, 1, 1, 1], ...item.curve];
   if (steps.length < 3)
     steps.push([steps[steps.length - 1][0] * 2, ...steps[steps.length - 1].slice(1)]);
@@ -360,8 +360,8 @@ function placeView(report, page, which) {
     h("p", {class: "crumb"}, h("a", {href: "#/places"}, "Places"), " \u203a place"),
     h("h1", {}, named(item.site)),
     h("p", {class: "lead"}, h("b", {}, item.verdict), " ", item.resource, item.peer ? " to " + item.peer : "", " \u00b7 ", place(item.site), finding ? [" \u00b7 ", h("a", {href: findingLink(finding)}, finding.verdict)] : null),
-    h("dl", {class: "facts"}, fact("acquired", (item.estimated ? "~" : "") + count(item.opened)), fact("released", count(item.closed)), fact("open", count(item.open)),
-      item.bytes_open ? fact("memory", bytes(item.bytes_open)) : null, fact("first and last", duration(item.first_s) + " \u2013 " + duration(item.last_s)), fact("process", page.windows[item.process].pid)),
+    h("dl", {class: "facts"}, fact("acquired", (item.estimated ? "~" : "") + count(item.opened)), fact("released", count(item.opened - item.alive)), fact("held when it ended", count(item.alive)),
+      item.alive_bytes ? fact("memory", bytes(item.alive_bytes)) : null, fact("first and last", duration(item.first_s) + " \u2013 " + duration(item.last_s)), fact("process", page.windows[item.process].pid)),
     h("div", {class: "charts"}, courseCharts(page, item)),
     h("h2", {}, "Stacks"), stacksOf(page, item, item.site),
   ];
@@ -376,8 +376,8 @@ function placesView(report, page) {
       {title: "Resource", key: (row) => row.resource, cell: (row) => row.resource},
       {title: "Verdict", key: (row) => row.verdict, cell: (row) => row.verdict},
       {title: "Acquired", number: true, key: (row) => row.opened, cell: (row) => (row.estimated ? "~" : "") + count(row.opened)},
-      {title: "Open", number: true, key: (row) => row.open, cell: (row) => count(row.open)},
-      {title: "Memory", number: true, key: (row) => row.bytes_open, cell: (row) => row.bytes_open ? bytes(row.bytes_open) : "\u2013"},
+      {title: "Held at the end", number: true, key: (row) => row.alive, cell: (row) => count(row.alive)},
+      {title: "Memory", number: true, key: (row) => row.alive_bytes, cell: (row) => row.alive_bytes ? bytes(row.alive_bytes) : "\u2013"},
       {title: "Process", number: true, key: (row) => page.windows[row.process].pid, cell: (row) => String(page.windows[row.process].pid)},
     ], rows, {label: "Places"}).element : empty("No place was followed.", "Nothing was ever held in numbers."),
     left ? h("p", {class: "quiet"}, plural(left, "place") + " that hold least are not shown.") : null,
