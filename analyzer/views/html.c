@@ -144,6 +144,8 @@ static int move_stacks(struct report *report, json_t *findings)
         json_object_del(object, "stack");
         json_object_set_new(object, "node", html_node(result == 0 ? node : TREE_ROOT));
         json_object_set_new(object, "suppression", report_json_text(suppression));
+        if (finding->server)
+            json_object_set_new(object, "accepted", json_true());
         for (size_t k = 0; k < report->places->count; k++)
             if (place_is_of(&report->places->items[k], finding))
                 json_array_append_new(places, json_integer((json_int_t)k));

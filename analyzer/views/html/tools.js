@@ -127,7 +127,8 @@ function byteRate(finding) {
   const each = finding.evidence.bytes_per_hour;
   if (!each)
     return null;
-  return bytes(each) + "/h";
+  const low = finding.evidence.bytes_per_hour_low, high = finding.evidence.bytes_per_hour_high;
+  return bytes(each) + "/h" + (low !== undefined ? " (" + bytes(low) + "\u2013" + bytes(high) + ")" : "");
 }
 
 function base(path) {
