@@ -32,6 +32,12 @@ int report_begin(const char *given, struct report **ret_report)
     return 0;
 }
 
+int report_want_places(struct report *report)
+{
+    report->places = calloc(1, sizeof(*report->places));
+    return report->places ? 0 : -ENOMEM;
+}
+
 /* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
 static bool is_judgement(enum verdict verdict)
 {

@@ -276,6 +276,8 @@ int report_run(struct report *report, const char *path, uint32_t *ret_run);
 
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
+/* Places are to be kept one by one. To be called before the first report_add(). -ENOMEM. */
+int report_want_places(struct report *report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
