@@ -18,6 +18,7 @@
 
 #include "attach/desk.h"
 #include "attach/memory.h"
+#include "attach/process.h"
 #include "attach/safe_point.h"
 #include "attach/scratch.h"
 #include "attach/seccomp.h"
@@ -109,6 +110,16 @@ static int use_stopped(struct attempt *attempt, struct tracee *tracee, struct er
     return attempt->beside ? scratch_start_beside(&survey->ground, tracee, &attempt->scratch, error) : -EAGAIN;
 }
 
+/* -EAGAIN where somebody else holds the thread just now: most likely another stray, and not for long. */
+static int refused(pid_t tid, int code, struct error *error)
+{
+    struct process_status process;
+    int result = process_read(tid, &process, error);
+    if (result < 0)
+        return result;
+    return process.tracer ? -EAGAIN : process_explain(&process, code, error);
+}
+
 /* -EAGAIN: another thread, another time. */
 static int try_thread(struct attempt *attempt, pid_t pid, pid_t tid, struct error *error)
 {
@@ -120,8 +131,7 @@ static int try_thread(struct attempt *attempt, pid_t pid, pid_t tid, struct erro
     if (result == -ETIMEDOUT)
         return error_set(error, result, "%d: its thread %d does not stop", (int)pid, (int)tid);
     if (result < 0)
-        return result == -EAGAIN ? result
-                                 : error_set(error, result, "%d: %s", (int)pid, error_reason(result));
+        return result == -EAGAIN ? result : refused(tid, result, error);
     result = use_stopped(attempt, &tracee, error);
     int released = tracee_release(&tracee, &stall);
     attempt->stall_ns = stall > attempt->stall_ns ? stall : attempt->stall_ns;
@@ -135,6 +145,8 @@ static int try_each(struct attempt *attempt, pid_t pid, unsigned *tries, struct 
 {
     struct threads threads;
     int result = threads_read(pid, &threads);
+    if (result == -ESRCH)
+        return error_set(error, result, "%d: has ended", (int)pid);
     if (result < 0)
         return error_set(error, result, "%d: %s", (int)pid, error_reason(result));
     result = -EAGAIN;
@@ -374,7 +386,7 @@ int injection_begin(pid_t pid, struct injection *ret_injection, struct error *er
     struct injection injection = {.pid = pid, .process = pidfd_open(pid, 0), .memory = -1, .socket = -1};
     int result = injection.process < 0 ? -errno : memory_open(pid, &injection.memory);
     if (result < 0)
-        error_set(error, result, "%d: %s", (int)pid, error_reason(result));
+        refused(pid, result, error);
     else
         result = make_thread_shared(&injection, error);
     if (result == 0)
