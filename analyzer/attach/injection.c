@@ -24,7 +24,8 @@
 #include "attach/seccomp.h"
 #include "attach/threads.h"
 
-#define TRIES_MAX    5000u /* a millisecond apart */
+#define TRIES_MIN    200u /* a millisecond apart, */
+#define TRIES_NS     UINT64_C(10000000000) /* and then for so long */
 #define TRIES_BESIDE 10u   /* before the raw clone is taken */
 #define TRIES_SURVEY 200u  /* after which what is loaded is looked at again */
 #define PAUSE_NS     1000000
@@ -178,18 +179,19 @@ struct made {
 static int make_thread(const struct injection *injection, struct made *ret_made, struct error *error)
 {
     unsigned tries = 0;
+    uint64_t until = now() + TRIES_NS;
     struct attempt attempt = {0};
     int result = -EAGAIN;
-    while (result == -EAGAIN && tries < TRIES_MAX) {
+    while (result == -EAGAIN && (tries < TRIES_MIN || now() < until)) {
         struct survey survey;
-        unsigned until = tries + TRIES_SURVEY;
+        unsigned again = tries + TRIES_SURVEY;
         result = survey_read(&survey, injection->pid, injection->memory, error);
         if (result < 0)
             return result;
         attempt.survey = &survey;
         do
             result = try_each(&attempt, injection->pid, &tries, error);
-        while (result == -EAGAIN && tries < until);
+        while (result == -EAGAIN && tries < again);
         ret_made->libc = survey.libc;
         survey_free(&survey);
     }

@@ -18,7 +18,7 @@
 #define STACK_SIZE 262144u
 #define DESK_AT    CODE_SIZE
 #define STACK_END  (CODE_SIZE + DATA_SIZE + STACK_SIZE)
-#define SILENCE_S  10 /* after which the server takes us for dead */
+#define SILENCE_S  5  /* after which the server takes us for dead */
 
 #define SIGNAL_CANCEL 32 /* glibc's own: a thread that blocks them holds up others */
 #define SIGNAL_SETXID 33
