@@ -42,6 +42,8 @@ def test_connections_before_and_since(stray, service, listener):
     process = report.process()
     assert (process["pid"], process["end"]) == (service.pid, "detached")
     assert report.connections(f"127.0.0.1:{listener}")["opened"] == 100
+    (before,) = [row for row in process["before_attach"]["connections"] if row["peer"] == f"127.0.0.1:{listener}"]
+    assert (before["open"], before["closed"], before["kind"]) == (50, 0, "client")
     (finding,) = report.find("leak_one", "connection")
     lines = (SOURCES / "attached" / "leaks.py").read_text().splitlines()
     assert finding["count"] == 100
@@ -52,6 +54,7 @@ def test_connections_before_and_since(stray, service, listener):
 
 def test_a_second_time(stray, service, listener):
     """What was leaked under the first trace was there before the second."""
+    before = 50
     for count in (3, 7):
         folder = stray.new_folder()
         command = subprocess.Popen([stray.path, "attach", str(service.pid), "-o", folder], stderr=subprocess.PIPE, text=True)
@@ -60,4 +63,7 @@ def test_a_second_time(stray, service, listener):
         assert stray.call("detach", service.pid).returncode == 0
         command.communicate(timeout=60)
         assert command.returncode == 0
-        assert stray.report(folder).connections(f"127.0.0.1:{listener}")["opened"] == count
+        report = stray.report(folder)
+        assert report.connections(f"127.0.0.1:{listener}")["opened"] == count
+        assert report.process()["before_attach"]["resources"]["connection"]["open"] == before
+        before += count
