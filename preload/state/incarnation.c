@@ -695,11 +695,11 @@ int incarnation_leave(void (*take_hooks_back)(void))
     lane_keep_owners();
     process.left = true;
     if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return 0;
+        return !written;
     file_forget();
     if (!is_busy())
         give_memory_back();
-    return 0;
+    return !written;
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */
