@@ -103,7 +103,7 @@ rule_whitespace() {
     local file
     for file in "${files[@]}"; do
         case $file in
-            COPYING | *.png | *.stray | *.spool | tests/golden/* | tests/fuzz/corpus/*) continue ;;
+            COPYING | third_party/* | *.png | *.stray | *.spool | tests/golden/* | tests/fuzz/corpus/*) continue ;;
         esac
         grep -nHE '[[:blank:]]+$' "$file"
         [ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo "$file: no newline at the end"

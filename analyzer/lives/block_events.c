@@ -286,8 +286,11 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->first = event->time;
         site->first_mark = lives->marks.current;
     }
-    if (is_allocation(event) && !lives->ended && thread != 0)
-        marks_spread(&lives->marks, sum_began(&moving->told, &site->told, lives->marks.current), (double)count);
+    uint32_t began = lives->marks.current;
+    if (is_allocation(event) && !lives->ended && thread != 0) {
+        began = sum_began(&moving->told, &site->told, lives->marks.current);
+        marks_spread(&lives->marks, began, (double)count);
+    }
     if (event->time > site->last)
         site->last = event->time;
     site->opened += count;
@@ -297,9 +300,21 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     lives->books[event->resource].closed += count;
     weigh_elided(lives, site, event, count);
     growth_before(lives, site);
+    if (site->growth && !lives->ended)
+        windows_born_since(&site->growth->windows, began, count);
     growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
+    return 0;
+}
+
+int lane_taken(struct lives *lives, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->told.to == 0)
+        moving->told = (struct batch){lives->marks.current, lives->marks.current};
     return 0;
 }
 

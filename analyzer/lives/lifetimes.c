@@ -107,8 +107,10 @@ void growth_after(struct lives *lives, struct site *site)
         return;
     if (!site->growth && grown) {
         site->growth = calloc(1, sizeof(*site->growth));
-        if (site->growth)
+        if (site->growth) {
             windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
+            windows_born_since(&site->growth->windows, site->first_mark, site->opened);
+        }
         lives->starved |= !site->growth;
     }
     if (site->growth)
@@ -119,6 +121,7 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
 {
     struct site *site = &lives->sites[index];
     struct book *book = &lives->books[site->resource];
+    bool grown = site->growth != NULL;
     growth_before(lives, site);
     if (site->opened++ == 0) {
         site->first = time;
@@ -135,6 +138,8 @@ void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t tim
     growth_after(lives, site);
     if (site->growth)
         site->growth->run = 0;
+    if (grown && !lives->ended)
+        windows_born(&site->growth->windows);
     book->opened++;
     book->bytes_open += size;
     if (++book->open > book->peak)
@@ -167,6 +172,8 @@ void count_retract(struct lives *lives, uint32_t index)
     site->opened--;
     site->open--;
     growth_after(lives, site);
+    if (site->growth && !lives->ended)
+        windows_unborn(&site->growth->windows);
     site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
     book->opened--;
     book->open--;
@@ -221,7 +228,9 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return -ENOMEM;
     if (lives->leaving_count > 0 && is_new_work(lives, event))
         threads_left(lives);
-    if (event->action >= STRAY_OWNER)
+    if (event->action == STRAY_OWNER)
+        return lane_taken(lives, lane);
+    if (event->action > STRAY_OWNER)
         return process_event(lives, event, thread);
     bool of_statements = (event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED) || event->action == STRAY_AWAITED;
     if ((of_statements || event->resource == STRAY_PGCONN || event->resource == STRAY_PGRESULT) && !lives->ended) {

@@ -145,7 +145,9 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     report->limits = options->limits;
     report->with_statements = options->statements;
     report->limit_count = options->limit_count;
-    result = symbols_open(&symbols);
+    result = options->places ? report_want_places(report) : 0;
+    if (result == 0)
+        result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
         return error_set(error, result, "%s: %s", given, error_reason(result));

@@ -440,6 +440,11 @@ json_t *report_json_frame(const struct report_frame *from)
     return frame(from);
 }
 
+json_t *report_json_whole(const struct report *report, bool sites)
+{
+    return whole_report(report, sites);
+}
+
 json_t *report_json_trace(const struct report *report)
 {
     return trace(report);
@@ -452,7 +457,7 @@ json_t *report_json_finding(const struct report *report, const struct report_fin
 
 int report_json_write(json_t *value, FILE *out)
 {
-    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(value);
     int result = json_memory_failed() || !text ? -ENOMEM : 0;
     if (result == 0 && (fputs(text, out) == EOF || fputc('\n', out) == EOF))

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "read/words.h"
 #include "views/kinship.h"
+#include "views/places.h"
 
 const char *report_keep(struct report *report, const char *text)
 {
@@ -29,6 +30,12 @@ int report_begin(const char *given, struct report **ret_report)
     }
     *ret_report = report;
     return 0;
+}
+
+int report_want_places(struct report *report)
+{
+    report->places = calloc(1, sizeof(*report->places));
+    return report->places ? 0 : -ENOMEM;
 }
 
 /* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
@@ -53,6 +60,7 @@ void report_free(struct report *report)
     if (!report)
         return;
     kinship_free(report->kinship);
+    places_free(report->places);
     arena_free(&report->arena);
     arena_free(&report->scratch);
     texts_free(&report->texts);
@@ -67,6 +75,7 @@ void report_free(struct report *report)
     for (size_t i = 0; i < report->statement_count; i++)
         free(report->statements[i].senders);
     free(report->statements);
+    map_clear(&report->statement_rows);
     free(report);
 }
 
@@ -141,7 +150,7 @@ static int text_order(const char *a, const char *b)
     return strcmp(a, b);
 }
 
-static int frame_order(const struct report_frame *a, const struct report_frame *b)
+int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return (a != NULL) - (b != NULL);
@@ -177,7 +186,7 @@ enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
  * one code apart; from others they say only where it was installed, if nothing there has the same path. */
 static enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
 {
-    if (frame_order(a, b) == 0)
+    if (report_frame_order(a, b) == 0)
         return LIKE_PLACE;
     return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
 }
@@ -383,7 +392,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    return frame_order(a->site, b->site) == 0;
+    return report_frame_order(a->site, b->site) == 0;
 }
 
 /* NULL without memory. */
@@ -671,6 +680,8 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)
         result = report_add_outlook(report, lives, &folds, &judged, process->pid);
+    if (result == 0 && report->places)
+        result = places_add(report->places, report, process, lives, &folds, &judged, stacks);
     judged_clear(&judged);
     folds_clear(&folds);
     arena_free(&report->scratch);
@@ -735,7 +746,7 @@ static int finding_order(const void *left, const void *right)
     if (order == 0)
         order = more_first(a->count, b->count);
     if (order == 0)
-        order = frame_order(a->site, b->site);
+        order = report_frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
     if (order == 0)
@@ -764,7 +775,7 @@ static int site_order(const void *left, const void *right)
     if (order == 0)
         order = (int)b->known - (int)a->known;
     if (order == 0)
-        order = frame_order(&a->site, &b->site);
+        order = report_frame_order(&a->site, &b->site);
     return order ? order : text_order(a->peer, b->peer);
 }
 
@@ -855,6 +866,8 @@ int report_end(struct report *report)
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
     sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
+    if (report->places)
+        places_end(report->places);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
     result = report_end_outlook(report);

@@ -198,6 +198,7 @@ struct report {
     bool with_statements; /* they were asked for */
     struct report_statement *statements;
     size_t statement_count;
+    struct map statement_rows; /* by the hash of a statement */
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
@@ -205,6 +206,7 @@ struct report {
     size_t limit_count;
     struct report_forecast *forecasts; /* the soonest first */
     size_t forecast_count;
+    struct places *places;   /* one by one (places.h); NULL: not asked for */
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
@@ -236,6 +238,7 @@ struct report_options {
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
+    bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
@@ -252,6 +255,8 @@ void report_free(struct report *report);
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
+/* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
+int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
@@ -271,6 +276,8 @@ int report_run(struct report *report, const char *path, uint32_t *ret_run);
 
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
+/* Places are to be kept one by one. To be called before the first report_add(). -ENOMEM. */
+int report_want_places(struct report *report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "read/words.h"
+#include "safe.h"
 #include "verdicts/heap.h"
 #include "views/numbers.h"
 #include "views/sites.h"
@@ -55,8 +56,14 @@ static void put(const struct page *page, const char *style, const char *line)
     if (page->options->color && style)
         fputs(style, page->out);
     /* A name in a trace may hold anything; a terminal shall not obey it. */
-    for (size_t i = 0; i < bytes; i++)
-        fputc((unsigned char)line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i], page->out);
+    for (size_t i = 0, length; i < bytes; i += length) {
+        bool harmless;
+        length = character_length(line + i, &harmless);
+        if (harmless)
+            fwrite(line + i, length, 1, page->out);
+        else
+            fputc('?', page->out);
+    }
     fputs(cut ? "..." : "", page->out);
     if (page->options->color && style)
         fputs(PLAIN, page->out);
