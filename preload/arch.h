@@ -9,8 +9,11 @@
 #ifndef STRAY_PRELOAD_ARCH_H
 #define STRAY_PRELOAD_ARCH_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "arch_pairs.h"
 
 #if !defined(__x86_64__)
 #    error "stray runs on x86-64; a port needs system calls, a clock and Python layouts here"
@@ -18,6 +21,11 @@
 
 /* Of a variable of the shim's own: it is reached without the global offset table, which matters where each nanosecond does. */
 #define ARCH_NEAR __attribute__((visibility("hidden")))
+
+/* Kinds of relocations that put a function's address into memory. */
+#define ARCH_RELOCATION_CALL    R_X86_64_JUMP_SLOT
+#define ARCH_RELOCATION_ADDRESS R_X86_64_GLOB_DAT
+#define ARCH_RELOCATION_DATA    R_X86_64_64
 
 /* Performs system call `number`; returns its result, or a negative errno. */
 static inline long arch_syscall(long number, long a, long b, long c, long d, long e, long f)
@@ -70,6 +78,27 @@ static inline void arch_cpuid(uint32_t leaf, uint32_t *ret_eax, uint32_t *ret_ed
 {
     uint32_t ebx, ecx = 0;
     __asm__ volatile("cpuid" : "=a"(*ret_eax), "=b"(ebx), "+c"(ecx), "=d"(*ret_edx) : "a"(leaf));
+}
+
+static inline uint64_t arch_xgetbv(uint32_t number)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(number));
+    return (uint64_t)high << 32 | low;
+}
+
+/* How wide the vector registers are that hold arguments, and whether the processor tells how much of them is in use: for
+ * arch_pairs_x86_64.S. */
+static inline uint32_t arch_vectors(void)
+{
+    enum { OSXSAVE_AVX = 3u << 27, STATE_AVX = 6u, STATE_AVX512 = 0xe6u, XGETBV_1 = 4u };
+    uint32_t eax, ebx, ecx, edx;
+    __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1), "c"(0));
+    if ((ecx & OSXSAVE_AVX) != OSXSAVE_AVX || (arch_xgetbv(0) & STATE_AVX) != STATE_AVX)
+        return PAIR_SSE;
+    uint32_t width = (arch_xgetbv(0) & STATE_AVX512) == STATE_AVX512 ? PAIR_AVX512 : PAIR_AVX;
+    __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(1));
+    return width | (eax & XGETBV_1 ? PAIR_ASKS : 0);
 }
 
 /* Whether the counter runs at one rate on all processors in all power states, and `rdtscp` exists. */

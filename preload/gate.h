@@ -34,6 +34,8 @@ enum thread_flags {
     THREAD_VFORKED = 16, /* a vfork child runs here, in this memory */
 };
 
+#define THREAD_PAIRS 8
+
 struct thread {
     struct stray_lane *lane; /* NULL until the first event */
     uint32_t flags;
@@ -47,6 +49,8 @@ struct thread {
     uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
     uint32_t tid;         /* ... its id */
     uint32_t fate;        /* ... enum thread_fate */
+    uint32_t pair_depth;  /* rows of `pairs` that count */
+    uint64_t pairs[THREAD_PAIRS]; /* outermost calls of user-defined pairs under way (hooks/pair_calls.c) */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;

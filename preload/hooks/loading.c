@@ -8,6 +8,7 @@
 #include "hooks/deepbind.h"
 #include "hooks/given.h"
 #include "hooks/by_name.h"
+#include "state/pairs_bind.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
 #include "stack/python.h"
@@ -35,6 +36,7 @@ static void settle(void)
         if (!python_active())
             python_detect();
         deepbind_patch();
+        pairs_bind();
     }
     gate_leave(flags);
     errno = kept;
@@ -74,6 +76,17 @@ static void *find_in(void *object, const struct hook_name *hook, const char *ver
     return function == next ? hook->function : given_function(hook, function);
 }
 
+/* One of the user's functions. What only the caller can find is found by the jump, and not seen. */
+static struct loading_answer find_of_pair(void *object, const char *name, const char *version, void *jump)
+{
+    uint32_t flags = gate_enter();
+    void *function = pairs_find(object, name, version);
+    gate_leave(flags);
+    if (!function && object == RTLD_DEFAULT)
+        return (struct loading_answer){.jump = jump};
+    return (struct loading_answer){.result = function};
+}
+
 /* RTLD_NEXT and RTLD_DEFAULT depend on the caller; with any other object only libpq's functions are of interest. */
 static struct loading_answer find(void *object, const char *name, const char *version, const void *caller, void *jump)
 {
@@ -81,6 +94,8 @@ static struct loading_answer find(void *object, const char *name, const char *ve
     if (is_own_call())
         return answer;
     settle();
+    if (name && object != RTLD_NEXT && pairs_wanted(name))
+        return find_of_pair(object, name, version, jump);
     const struct hook_name *hook = name ? hook_named(name) : NULL;
     if (!hook || !hook->libpq || object == RTLD_NEXT)
         return answer;
@@ -118,6 +133,7 @@ int stray_hook_dlclose(void *object)
         real_libpq_forget();
         given_forget();
         deepbind_forget();
+        pairs_unbind();
     }
     errno = kept;
     return result;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "gate.h"
+#include "state/pairs_bind.h"
 #include "real.h"
 #include "record/defs.h"
 #include "record/emit.h"
@@ -273,6 +274,7 @@ static bool start(uint32_t origin)
         return false;
     command_define((uint32_t)process.parent_pid);
     define_options();
+    pairs_define();
     foreign_define();
     capture_init();
     descriptors_init();
@@ -347,6 +349,8 @@ static void begin_program(char **environment)
     heap_samples_init();
     python_samples_init();
     bool started = wanted && start(origin_of_program());
+    if (started)
+        pairs_bind();
     gate_leave(flags);
     if (!started) {
         stay_shut();
