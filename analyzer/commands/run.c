@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands/beside.h"
 #include "commands/commands.h"
 #include "commands/common.h"
 #include "commands/options.h"
+#include "commands/pair_options.h"
 #include "commands/target.h"
 
 #define SHIM "libstray.so"
@@ -34,13 +36,16 @@ static const char usage[] =
     "                       512K makes tracing cheap enough to leave on. Everything else stays exact\n"
     "  --no-heap            leave memory out\n"
     "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"
-    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"
+    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult, a pair's ...\n"
     "  --max-size SIZE      largest size of a trace: K, M, G\n"
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"
     "  --no-follow          leave child processes out (--follow: trace them, the default)\n"
     "  --spool DIR          folder for what is not yet in the trace\n"
     "  --sql MODE           what is stored of SQL statements: normalised (without literals, the default),\n"
     "                       text (an example as it was sent, with its literals) or off (hashes only)\n"
+    "  --pair PAIR          trace functions of your own choice: 'SSL_new=ret!0:SSL_free=a0' (docs/PAIRS.md), or the name of\n"
+    "                       a list that comes with stray: openssl, sqlite, curl, hiredis, libxml2, zlib, mysql. May be repeated\n"
+    "  --pairs FILE         the same, one a line (also --pair @FILE)\n"
     "\n"
     "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
     "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
@@ -60,6 +65,7 @@ enum {
     OPTION_SAMPLE,
     OPTION_PYTHON,
     OPTION_PAIR,
+    OPTION_PAIRS,
     OPTION_HELP
 };
 
@@ -79,6 +85,7 @@ static const struct option long_options[] = {
     {"sample", required_argument, NULL, OPTION_SAMPLE},
     {"python-memory", required_argument, NULL, OPTION_PYTHON},
     {"pair", required_argument, NULL, OPTION_PAIR},
+    {"pairs", required_argument, NULL, OPTION_PAIRS},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -150,15 +157,17 @@ static int set_interval(const char *text)
     return set_number("STRAY_INTERVAL", time * factor);
 }
 
-static int set_only(const char *list)
+/* With the names of pairs, which other options may define. */
+static int check_only(void)
 {
+    const char *list = getenv("STRAY_ONLY");
     for (const char *word = list; word;) {
         size_t length = strcspn(word, ",");
-        if (resource_parse(word, length) == STRAY_RESOURCE_NONE)
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE && !pair_options_define(word, length))
             return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
         word = word[length] ? word + length + 1 : NULL;
     }
-    return set("STRAY_ONLY", list);
+    return STATUS_DONE;
 }
 
 static int set_sql(const char *mode)
@@ -173,12 +182,6 @@ static int set_python_memory(const char *mode)
     if (strcmp(mode, "off") == 0 || strcmp(mode, "sampled") == 0 || strcmp(mode, "exact") == 0)
         return set("STRAY_PYTHON_MEMORY", mode);
     return fail("--python-memory %s: must be off, sampled or exact", mode);
-}
-
-static int refuse_option(const char *name)
-{
-    fail("%s: not available yet", name);
-    return STATUS_REFUSED;
 }
 
 static int set_spool(const char *folder)
@@ -203,7 +206,7 @@ static int set_tracing(int code)
     case OPTION_NO_HEAP:
         return set("STRAY_HEAP", "0");
     case OPTION_ONLY:
-        return set_only(optarg);
+        return set("STRAY_ONLY", optarg);
     case OPTION_MAX_SIZE:
         return set_size(optarg);
     case OPTION_INTERVAL:
@@ -220,8 +223,10 @@ static int set_tracing(int code)
         return set_sample(optarg);
     case OPTION_PYTHON:
         return set_python_memory(optarg);
+    case OPTION_PAIR:
+        return pair_options_add(optarg);
     default:
-        return refuse_option("--pair");
+        return pair_options_add_file(optarg);
     }
 }
 
@@ -348,32 +353,6 @@ static int prepare_folder(const struct options *options, const char *command, ch
 
 /* ---- the shim ---- */
 
-/* Freed by the caller; NULL: not found. */
-static char *find_shim(void)
-{
-    static const char *const places[] = {SHIM, "preload/" SHIM, "../lib/stray/" SHIM,
-                                         "../" STRAY_LIBDIR "/stray/" SHIM};
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length <= 0)
-        return NULL;
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-        char *candidate, *path;
-        if (asprintf(&candidate, "%s/%s", self, places[i]) < 0)
-            return NULL;
-        path = realpath(candidate, NULL);
-        free(candidate);
-        if (path)
-            return path;
-    }
-    return NULL;
-}
-
 /* First in LD_PRELOAD, before what is there already: our malloc must be the one that is called. */
 static int set_preload(const char *shim)
 {
@@ -390,7 +369,9 @@ static int set_preload(const char *shim)
 
 static int preload_shim(void)
 {
-    char *shim = find_shim();
+    static const char *const places[] = {SHIM, "preload/" SHIM, "../lib/stray/" SHIM,
+                                         "../" STRAY_LIBDIR "/stray/" SHIM};
+    char *shim = beside_find(places, sizeof(places) / sizeof(*places));
     if (!shim)
         return refuse(SHIM, "not found beside this program");
     int status = set_preload(shim);
@@ -477,6 +458,10 @@ int command_run(int argc, char **argv)
     int status = options_parse(argc, argv, "+:o:", long_options, set_option, &options);
     if (status == STATUS_HELP)
         return usage_print(usage);
+    if (status == STATUS_DONE)
+        status = pair_options_finish();
+    if (status == STATUS_DONE)
+        status = check_only();
     if (status == STATUS_DONE)
         status = check_sample();
     if (status != STATUS_DONE)

@@ -40,7 +40,9 @@ static int list(const struct listing_options *options)
     if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct listing listing = {report, options->json};
-    int status = sites_select(report, &options->filter) < 0
+    int status = option_resources_found(options->filter.resources);
+    if (status == STATUS_DONE)
+        status = sites_select(report, &options->filter) < 0
                      ? fail("out of memory")
                      : output_write(options->output, write_sites, &listing);
     report_free(report);

@@ -201,7 +201,7 @@ struct memory {
 struct lives {
     struct lives_source source;
     void *owned; /* freed with the lives */
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
     struct site *sites;
     size_t site_count;
     struct life *lives;
@@ -239,7 +239,7 @@ struct lives {
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
-    struct blocks blocks[STRAY_RESOURCE_END];
+    struct blocks blocks[STRAY_USER_END];
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
     struct mappings mappings;

@@ -233,7 +233,10 @@ static void take_run(struct merge *merge)
             continue;
         if (event->action == STRAY_OWNER)
             lane->thread = (uint32_t)event->handle;
-        *to++ = (struct merged){*event, lane->number, lane->thread};
+        *to = (struct merged){*event, lane->number, lane->thread};
+        if (event->resource >= STRAY_USER_FIRST)
+            defs_rename(&merge->trace->defs, &to->event);
+        to++;
     }
     merge->batch_count = (size_t)(to - merge->batch);
     root->next = event;

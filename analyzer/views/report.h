@@ -49,7 +49,7 @@ struct report_process {
     uint64_t events, lost_events;
     bool complete;
     struct damage damage;
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
     uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
     bool forked;                         /* `parent_id` is the process that forked it */
     uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
