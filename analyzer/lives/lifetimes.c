@@ -785,6 +785,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (is_user_defined(event->resource))
+        return handle_event(lives, event, thread);
     if (event->resource == STRAY_MMAP)
         return mapping_event(lives, event, lane);
     return block_event(lives, event, lane, thread);
@@ -825,6 +827,8 @@ void lives_close(struct lives *lives)
     map_clear(&lives->site_map);
     map_clear(&lives->peer_map);
     map_clear(&lives->conn_map);
+    for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)
+        map_clear(&lives->handles[i]);
     marks_clear(&lives->marks);
     free(lives->sites);
     free(lives->lives);

@@ -131,7 +131,7 @@ struct batch {
 
 #define RECENT_LIVES 32
 
-/* Files and plain sockets of a site that ended, and of which no life is kept. */
+/* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
 struct gone {
     uint64_t count, finalized; /* finalized: by a destructor or the garbage collector */
     uint64_t first, last;      /* births */
@@ -240,6 +240,7 @@ struct lives {
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
     struct blocks blocks[STRAY_USER_END];
+    struct map handles[STRAY_USER_END - STRAY_USER_FIRST]; /* of user-defined pairs: index of the life, LIVES_NONE: ended */
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
     struct mappings mappings;

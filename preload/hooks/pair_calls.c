@@ -20,7 +20,7 @@ struct pair_frame {
     uint64_t width;
     uint64_t results[2];
     uint64_t time;  /* closers: from before the call */
-    bool outermost; /* of its family, and recorded */
+    bool outermost; /* and recorded */
     uint8_t padding[23];
     uint64_t caller[2]; /* what the frame of a C function would begin with: the caller's frame pointer, the return address */
     uint64_t words[PAIR_WORDS]; /* arguments on the stack, if that many belong to the program's stack at all */
@@ -45,10 +45,24 @@ void pair_leave(struct pair_frame *frame) __attribute__((visibility("hidden")));
 
 /* ---- outermost calls ---- */
 
-/* A row of the thread's list: where the outermost call of a family has its frame. */
-static uint64_t row_of(const struct pair_frame *frame, unsigned family)
+/* A row of the thread's list: where an outermost call has its frame, and its entry. */
+static uint64_t row_of(const struct pair_frame *frame)
 {
-    return (uint64_t)(uintptr_t)frame->caller << 8 | family;
+    return (uint64_t)(uintptr_t)frame->caller << 8 | frame->number;
+}
+_Static_assert(PAIR_STUBS == 1 << 8, "an entry's number has 8 bits");
+
+static bool called_from(const struct pair_entry *entry, const struct pair_frame *frame)
+{
+    return frame->caller[1] >= entry->start && frame->caller[1] < entry->end;
+}
+
+/* Whether the call is the outer one's own doing: it is of the same resource, or it comes from the library that the outer one
+ * is in and stays there (SSL_free() gives back its count of the SSL_CTX by SSL_CTX_free()). */
+static bool belongs_to(const struct pair_frame *frame, uint64_t outer)
+{
+    const struct pair_entry *entry = &pair_entries[frame->number], *around = &pair_entries[outer & 0xff];
+    return entry->pair->resource == around->pair->resource || (entry->start == around->start && called_from(entry, frame));
 }
 
 /* What lies further in than `frame`, or is the frame itself, is over: it was left by a jump or an exception, if not by a
@@ -61,17 +75,17 @@ static void drop_inner(const struct pair_frame *frame)
     thread_self.pair_depth = depth;
 }
 
-/* Whether no call of the family is under way. Calls beyond what the list holds are not told from inner ones. */
-static bool enter_family(const struct pair_frame *frame, unsigned family)
+/* Whether the program itself made the call. Those beyond what the list holds are not told from inner ones. */
+static bool enter_outermost(const struct pair_frame *frame)
 {
     drop_inner(frame);
     unsigned depth = thread_self.pair_depth;
     for (unsigned i = 0; i < depth; i++)
-        if ((thread_self.pairs[i] & 0xff) == family)
+        if (belongs_to(frame, thread_self.pairs[i]))
             return false;
     if (depth == THREAD_PAIRS)
         return false;
-    thread_self.pairs[depth] = row_of(frame, family);
+    thread_self.pairs[depth] = row_of(frame);
     __atomic_signal_fence(__ATOMIC_RELEASE);
     thread_self.pair_depth = depth + 1;
     return true;
@@ -155,7 +169,7 @@ struct pair_call pair_enter(struct pair_frame *frame)
     const struct pair_entry *entry = &pair_entries[frame->number];
     const struct stray_pair_function *function = entry->pair;
     int kept = errno;
-    frame->outermost = enter_family(frame, function->resource) && gate_open(GATE_TRACED);
+    frame->outermost = enter_outermost(frame) && gate_open(GATE_TRACED);
     if (frame->outermost && function->closes) {
         frame->time = clock_before();
         if (function->check == STRAY_PAIR_ALWAYS)

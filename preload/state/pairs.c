@@ -181,11 +181,30 @@ static unsigned place_of(const void *function, unsigned number)
     return available;
 }
 
+/* What the object around `function` has mapped. */
+static void find_range(const void *function, struct pair_entry *entry)
+{
+    Dl_info info;
+    struct link_map *object;
+    if (!dladdr1(function, &info, (void **)&object, RTLD_DL_LINKMAP))
+        return;
+    const ElfW(Ehdr) *header = info.dli_fbase;
+    const ElfW(Phdr) *parts = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
+    entry->start = (uintptr_t)header;
+    entry->end = entry->start;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        uint64_t end = object->l_addr + parts[i].p_vaddr + parts[i].p_memsz;
+        if (parts[i].p_type == PT_LOAD && end > entry->end)
+            entry->end = end;
+    }
+}
+
 /* Who reads an entry got its stub from here, after it was filled. */
 static void fill(struct pair_entry *entry, void *function, unsigned number)
 {
     entry->pair = &pairs.functions[number];
     entry->number = (uint16_t)number;
+    find_range(function, entry);
     __atomic_store_n(&entry->function, function, __ATOMIC_RELEASE);
 }
 

@@ -19,6 +19,7 @@
 struct pair_entry {
     void *function; /* the real one; NULL: free */
     const struct stray_pair_function *pair;
+    uint64_t start, end; /* of all that the object which defines it has mapped */
     uint16_t number; /* of the function, among all of the user's */
 };
 
