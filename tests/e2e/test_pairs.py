@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Functions of the user's own choice: is every call counted once, and does the program get what it would have got?"""
+import os
+import re
+
+import pytest
+
+from conftest import BUILD, PYTHON, ROOT, SOURCES, bare
+
+THINGS = ("thing:thing_open=ret!0,thing_again=ret!0,thing_open_deep=ret!0,thing_fails=ret!0,thing_of_many=ret!0,thing_of_doubles=ret!0,"
+          "thing_of_any=ret!0,thing_of_long_double=ret!0,thing_calling=ret!0,result_double=*a0,result_float=*a0,result_doubles=*a0,"
+          "result_mixed=*a0,result_wide=*a0,result_large=*a1,result_long_double=*a0,result_complex=*a0,result_vector=*a0,"
+          "result_wide_vector=*a0:thing_close=a0")
+BOXES = "box_open=ret!0:box_close=a0"
+NUMBERS = "number_open=*a0.int@ret0:number_close=a0.int@ret0"
+ALL = (f"--pair={THINGS}", "--pair", BOXES, "--pair", NUMBERS)
+
+
+@pytest.fixture
+def pairs(stray, target):
+    def run(*options):
+        return stray.run([target("target_pairs")], options=options).ok()
+    return run
+
+
+def test_every_form_of_call(pairs):
+    report = pairs(*ALL).check().report()
+    finding = report.finding("leaks", "thing", "leaked")
+    assert finding["count"] == 10 and "thing handles" in finding["message"]
+    report.nothing_about("closes_all", "churn")
+
+
+def test_the_program_gets_what_it_would_get(pairs, target):
+    untraced, traced = bare([target("target_pairs")]), pairs(*ALL)
+    assert re.sub(r'"pid": \d+', "", traced.stdout) == re.sub(r'"pid": \d+', "", untraced.stdout)
+
+
+@pytest.mark.parametrize("binding", ["LD_BIND_NOW", "LD_BIND_NOT", "NOTHING"])
+def test_however_references_are_bound(stray, target, binding):
+    stray.run([target("target_pairs")], options=ALL, env={binding: "1"}).ok().check()
+
+
+def test_only_some(pairs):
+    report = pairs("--pair", BOXES, "--only", "box").report()
+    assert report.sum("boxes", "box")["opened"] == 10
+    assert set(report.process()["resources"]) >= {"heap", "box"} and report.process()["resources"]["heap"]["opened"] == 0
+    assert "thing" not in report.process()["resources"]
