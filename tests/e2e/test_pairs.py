@@ -73,3 +73,17 @@ def test_common_libraries_are_judged(clients, name, resource):
     report = clients(name).report()
     assert report.finding(f"leaks_{name}", resource, "leaked")["count"] == 10
     report.nothing_about(f"closes_{name}", "churn")
+
+
+PYTHON_LEAKS = [("contexts", "openssl", "leaks_contexts", "SSL_CTX"), ("tls", "openssl", "leaks_connections", "SSL"),
+                ("databases", "sqlite", "leaks_databases", "sqlite3"), ("ctypes_databases", "sqlite", "by_ctypes", "sqlite3"),
+                ("curl", "curl", "by_pycurl", "curl_easy")]
+
+
+@pytest.mark.parametrize("mode, name, function, resource", PYTHON_LEAKS)
+def test_behind_python(stray, mode, name, function, resource):
+    report = stray.run([PYTHON, SOURCES / "python" / "pairs.py", mode], options=("--pair", name)).ok().check().report()
+    finding = report.finding(function, resource, "leaked")
+    assert finding["count"] in (9, 10) and finding["site"]["language"] == "python"  # of the last one it may be too early to tell
+    report.nothing_about("closes_connections", "churn")
+    report.nothing_about("closes_databases", "churn")
