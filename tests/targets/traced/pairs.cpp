@@ -4,7 +4,9 @@
 #include <csetjmp>
 #include <cstring>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 extern "C" {
@@ -224,6 +226,30 @@ static void run_threads(void)
         pthread_join(thread, nullptr);
 }
 
+static ucontext_t here, there;
+
+SITE void at_stack_end(void)
+{
+    thing_close(thing_open());
+}
+
+}
+
+// On a stack that ends with its page, and the next page is nobody's: what lies above the first frame is not there.
+static void run_at_stack_end(void)
+{
+    const size_t page = 4096, size = 32 * page;
+    char *stack = static_cast<char *>(mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    MUST(stack != MAP_FAILED && mprotect(stack + size, page, PROT_NONE) == 0 && getcontext(&there) == 0);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = size;
+    there.uc_link = &here;
+    makecontext(&there, at_stack_end, 0);
+    MUST(swapcontext(&here, &there) == 0);
+}
+
+extern "C" {
+
 SITE void in_child(void)
 {
     thing_close(thing_open());
@@ -284,6 +310,8 @@ int main()
     expect("calls_back", "thing", 10, 10, -1);
     run_threads();
     expect("in_thread", "thing", 404, 400, -1);
+    run_at_stack_end();
+    expect("at_stack_end", "thing", 1, 1, -1);
     run_child();
     return 0;
 }
