@@ -48,6 +48,26 @@ def test_only_some(pairs):
         assert opened["heap"] == 0 and "box" in opened and "thing" not in opened
 
 
+def test_libraries_that_come_late(stray, target):
+    command = [target("target_pairs_late"), target("libtarget_pairs_library.so"), target("target_pairs_plugin_lazy.so"),
+               target("target_pairs_plugin_now.so")]
+    stray.run(command, options=("--pair", "thing_open=ret!0:thing_close=a0;thing_nowhere=ret:thing_close=a0")).ok().check()
+
+
+def test_by_environment_alone(stray, target, tmp_path):
+    done = bare([target("target_pairs")], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path), "STRAY_PAIR": f"{THINGS};{BOXES}\n{NUMBERS}"})
+    assert done.returncode == 0
+    report = stray.report(tmp_path)
+    assert report.sum("leaks", "thing") == {"opened": 40, "closed": 30, "open": 10, "bytes_open": 0}
+    assert report.sum("numbers", "number")["closed"] == 5
+
+
+def test_environment_that_is_not_understood(stray, target, tmp_path):
+    done = bare([target("target_pairs")], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path), "STRAY_PAIR": "thing_open"})
+    assert done.returncode == 0 and done.stderr == ""
+    assert any("STRAY_PAIR is not understood" in note for note in stray.report(tmp_path).trace["notes"])
+
+
 LISTS = ("openssl", "sqlite", "curl", "hiredis", "libxml2", "zlib", "mysql")
 LEAKS = {"contexts": "SSL_CTX", "tls": "SSL", "databases": "sqlite3", "prepared": "sqlite3_stmt", "curl": "curl_easy",
          "redis": "redisContext", "replies": "redisReply", "documents": "xmlDoc", "streams": "deflate", "mysql": "mysql"}
