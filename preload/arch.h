@@ -87,18 +87,15 @@ static inline uint64_t arch_xgetbv(uint32_t number)
     return (uint64_t)high << 32 | low;
 }
 
-/* How wide the vector registers are that hold arguments, and whether the processor tells how much of them is in use: for
- * arch_pairs_x86_64.S. */
+/* How wide the vector registers are that hold arguments: for arch_pairs_x86_64.S. */
 static inline uint32_t arch_vectors(void)
 {
-    enum { OSXSAVE_AVX = 3u << 27, STATE_AVX = 6u, STATE_AVX512 = 0xe6u, XGETBV_1 = 4u };
+    enum { OSXSAVE_AVX = 3u << 27, STATE_AVX = 6u, STATE_AVX512 = 0xe6u };
     uint32_t eax, ebx, ecx, edx;
     __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1), "c"(0));
     if ((ecx & OSXSAVE_AVX) != OSXSAVE_AVX || (arch_xgetbv(0) & STATE_AVX) != STATE_AVX)
         return PAIR_SSE;
-    uint32_t width = (arch_xgetbv(0) & STATE_AVX512) == STATE_AVX512 ? PAIR_AVX512 : PAIR_AVX;
-    __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(1));
-    return width | (eax & XGETBV_1 ? PAIR_ASKS : 0);
+    return (arch_xgetbv(0) & STATE_AVX512) == STATE_AVX512 ? PAIR_AVX512 : PAIR_AVX;
 }
 
 /* Whether the counter runs at one rate on all processors in all power states, and `rdtscp` exists. */

@@ -14,14 +14,13 @@
 #define PAIR_RAX        560
 #define PAIR_R10        568
 #define PAIR_NUMBER     576 /* of the entry */
-#define PAIR_WIDTH      584 /* enum pair_width: how much of the vector registers is in use */
+#define PAIR_WIDTH      584 /* how much of the vector registers is in use */
 #define PAIR_RESULTS    592 /* rax rdx */
 #define PAIR_FRAME      640 /* all of it */
 
-/* Of pair_vectors, and in PAIR_WIDTH. */
+/* In pair_vectors, and in PAIR_WIDTH. */
 #define PAIR_SSE        0
 #define PAIR_AVX        1
 #define PAIR_AVX512     2
-#define PAIR_ASKS       4 /* pair_vectors: and the processor says how much is in use */
 
 #endif

@@ -8,7 +8,7 @@
  *
  * It is a function that calls another: the program's return address stays where it is, so that shadow stacks, exceptions
  * and whoever unwinds meet nothing unusual. The whole of a vector register may hold an argument or a result. Its upper part is
- * kept only where the processor says that it is in use: who loads it makes it so, and slows down older code.
+ * kept only where it is not zero: who loads it puts it into use, and slows down the older code that follows.
  */
 #include "arch_pairs.h"
 
@@ -31,53 +31,71 @@ pair_stubs:
         .size   pair_stubs, . - pair_stubs
 
 /* Moves the first `count` vector registers, as much of them as PAIR_WIDTH says. */
-.macro VECTORS count, save
-        cmpl    $PAIR_AVX, PAIR_WIDTH(%rsp)
+.macro VECTORS count, save, frame=rsp
+        cmpl    $PAIR_AVX, PAIR_WIDTH(%\frame)
         je      2f
         ja      3f
         .set    register, 0
         .rept   \count
-        VECTOR  movups, xmm, %register, \save
+        VECTOR  movups, xmm, %register, \save, \frame
         .set    register, register + 1
         .endr
         jmp     4f
 2:      .set    register, 0
         .rept   \count
-        VECTOR  vmovups, ymm, %register, \save
+        VECTOR  vmovups, ymm, %register, \save, \frame
         .set    register, register + 1
         .endr
         jmp     4f
 3:      .set    register, 0
         .rept   \count
-        VECTOR  vmovups, zmm, %register, \save
+        VECTOR  vmovups, zmm, %register, \save, \frame
         .set    register, register + 1
         .endr
 4:
 .endm
 
         .altmacro
-.macro VECTOR move, name, number, save
+.macro VECTOR move, name, number, save, frame
         .if     \save
-        \move   %\name\number, PAIR_VECTOR * \number(%rsp)
+        \move   %\name\number, PAIR_VECTOR * \number(%\frame)
         .else
-        \move   PAIR_VECTOR * \number(%rsp), %\name\number
+        \move   PAIR_VECTOR * \number(%\frame), %\name\number
         .endif
 .endm
 
-/* How much of them is in use. Changes rax, rcx, rdx and r11. */
-.macro WIDTH
+/* Joins the first `count` of them in the eighth. */
+.macro JOIN move, name, count
+        \move   %\name\()0, %\name\()1, %\name\()8
+        .if     \count > 2
+        \move   %\name\()2, %\name\()3, %\name\()9
+        \move   %\name\()4, %\name\()5, %\name\()10
+        \move   %\name\()6, %\name\()7, %\name\()11
+        \move   %\name\()8, %\name\()9, %\name\()8
+        \move   %\name\()10, %\name\()11, %\name\()10
+        \move   %\name\()8, %\name\()10, %\name\()8
+        .endif
+.endm
+
+/* How much of the first `count` vector registers is not zero. Changes r11 and the vector registers from 8 on, which hold neither
+ * arguments nor results. (xgetbv would tell, too, and takes longer than all of this.) */
+.macro WIDTH count
         movl    pair_vectors(%rip), %r11d
-        testl   $PAIR_ASKS, %r11d
-        jz      1f
-        xorl    $PAIR_ASKS, %r11d
-        movl    $1, %ecx
-        xgetbv
-        testl   $0x40, %eax             /* upper halves of ZMM0 to 15 */
+        cmpl    $PAIR_AVX, %r11d
+        jb      1f
+        je      7f
+        JOIN    vporq, zmm, \count
+        vextracti64x4 $1, %zmm8, %ymm9
+        vptest  %ymm9, %ymm9
         jnz     1f
+        movl    $PAIR_AVX, %r11d
+        jmp     8f
+7:      JOIN    vorps, ymm, \count
+8:      vextractf128 $1, %ymm8, %xmm9
+        vptest  %xmm9, %xmm9
+        jnz     1f
+        vzeroupper                      /* they are zero already, and now the processor knows */
         xorl    %r11d, %r11d
-        shrl    $2, %eax                /* upper halves of YMM0 to 15 */
-        andl    $1, %eax
-        movl    %eax, %r11d
 1:      movl    %r11d, PAIR_WIDTH(%rsp)
 .endm
 
@@ -100,22 +118,30 @@ pair_body:
         movq    %rax, PAIR_RAX(%rsp)
         movq    %r10, PAIR_R10(%rsp)
         movq    %r11, PAIR_NUMBER(%rsp)
-        WIDTH
+        WIDTH   8
         VECTORS 8, 1
         movq    %rsp, %rdi
         call    pair_enter
         movq    %rax, %r11
-        movq    %rdx, %rcx
-        VECTORS 8, 0
         movq    %rsp, %rax              /* the frame, from below the words */
         subq    $8 * PAIR_WORDS, %rsp
-5:      testq   %rcx, %rcx              /* the words, the last one first */
+        cmpq    $PAIR_WORDS, %rdx
+        jne     5f
+        .set    offset, 0
+        .rept   PAIR_WORDS / 2
+        movups  16 + offset(%rbp), %xmm0
+        movups  %xmm0, offset(%rsp)
+        .set    offset, offset + 16
+        .endr
+        jmp     6f
+5:      testq   %rdx, %rdx              /* the last one first */
         jz      6f
-        subq    $1, %rcx
-        movq    16(%rbp, %rcx, 8), %rdx
-        movq    %rdx, (%rsp, %rcx, 8)
+        subq    $1, %rdx
+        movq    16(%rbp, %rdx, 8), %rcx
+        movq    %rcx, (%rsp, %rdx, 8)
         jmp     5b
-6:      movq    PAIR_ARGUMENTS(%rax), %rdi
+6:      VECTORS 8, 0, rax
+        movq    PAIR_ARGUMENTS(%rax), %rdi
         movq    PAIR_ARGUMENTS + 8(%rax), %rsi
         movq    PAIR_ARGUMENTS + 16(%rax), %rdx
         movq    PAIR_ARGUMENTS + 24(%rax), %rcx
@@ -127,7 +153,7 @@ pair_body:
         addq    $8 * PAIR_WORDS, %rsp
         movq    %rax, PAIR_RESULTS(%rsp)
         movq    %rdx, PAIR_RESULTS + 8(%rsp)
-        WIDTH
+        WIDTH   2
         VECTORS 2, 1
         movq    %rsp, %rdi
         call    pair_leave
