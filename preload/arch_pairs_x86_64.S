@@ -4,7 +4,8 @@
  *
  *   pair_stubs   PAIR_STUBS entries, PAIR_STUB_SIZE bytes each: number n calls pair_enter() with a frame that holds n and all
  *                registers that may hold arguments, calls the function that it returns with the arguments as they came and so
- *                many words of the caller's stack as it says, calls pair_leave(), and returns what the function returned
+ *                many words of the caller's stack as it says, calls pair_leave(), and returns what the function returned.
+ *                Its unwind information names pair_personality()
  *
  * It is a function that calls another: the program's return address stays where it is, so that shadow stacks, exceptions
  * and whoever unwinds meet nothing unusual. The whole of a vector register may hold an argument or a result. Its upper part is
@@ -13,7 +14,7 @@
 #include "arch_pairs.h"
 
         .text
-        .hidden pair_stubs, pair_enter, pair_leave, pair_vectors
+        .hidden pair_stubs, pair_enter, pair_leave, pair_personality, pair_vectors
         .globl  pair_stubs
         .type   pair_stubs, @function
         .balign 16
@@ -103,6 +104,7 @@ pair_stubs:
         .balign 16
 pair_body:
         .cfi_startproc
+        .cfi_personality 0x1b, pair_personality /* relative to here, 4 bytes */
         pushq   %rbp
         .cfi_def_cfa_offset 16
         .cfi_offset %rbp, -16

@@ -20,8 +20,9 @@ struct pair_frame {
     uint64_t width;
     uint64_t results[2];
     uint64_t time;  /* closers: from before the call */
+    uint32_t depth; /* calls around this one */
     bool outermost; /* and recorded */
-    uint8_t padding[23];
+    uint8_t padding[19];
     uint64_t caller[2]; /* what the frame of a C function would begin with: the caller's frame pointer, the return address */
     uint64_t words[PAIR_WORDS]; /* arguments on the stack, if that many belong to the program's stack at all */
 };
@@ -42,10 +43,11 @@ struct pair_call {
 
 struct pair_call pair_enter(struct pair_frame *frame) __attribute__((visibility("hidden")));
 void pair_leave(struct pair_frame *frame) __attribute__((visibility("hidden")));
+int pair_personality(int version, int actions, uint64_t class, void *exception, void *context) __attribute__((visibility("hidden")));
 
 /* ---- outermost calls ---- */
 
-/* A row of the thread's list: where an outermost call has its frame, and its entry. */
+/* A row of the thread's list. */
 static uint64_t row_of(const struct pair_frame *frame)
 {
     return (uint64_t)(uintptr_t)frame->caller << 8 | frame->number;
@@ -65,30 +67,31 @@ static bool belongs_to(const struct pair_frame *frame, uint64_t outer)
     return entry->pair->resource == around->pair->resource || (entry->start == around->start && called_from(entry, frame));
 }
 
-/* What lies further in than `frame`, or is the frame itself, is over: it was left by a jump or an exception, if not by a
- * return. */
-static void drop_inner(const struct pair_frame *frame)
+/* Whether the program itself made the call. Of those beyond what the list holds this is not told. */
+static bool enter(struct pair_frame *frame)
 {
-    unsigned depth = thread_self.pair_depth;
-    while (depth > 0 && thread_self.pairs[depth - 1] >> 8 <= (uint64_t)(uintptr_t)frame->caller)
-        depth--;
-    thread_self.pair_depth = depth;
+    uint32_t depth = gate_pairs_around((uintptr_t)frame->caller);
+    bool outermost = depth < THREAD_PAIRS;
+    for (uint32_t i = 0; outermost && i < depth; i++)
+        outermost = !belongs_to(frame, thread_self.pairs[i]);
+    if (depth < THREAD_PAIRS)
+        thread_self.pairs[depth] = row_of(frame);
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    frame->depth = depth;
+    thread_self.pair_depth = depth + 1;
+    return outermost;
 }
 
-/* Whether the program itself made the call. Those beyond what the list holds are not told from inner ones. */
-static bool enter_outermost(const struct pair_frame *frame)
+#define CLEANUP_PHASE   2 /* of _Unwind_Action */
+#define CONTINUE_UNWIND 8 /* of _Unwind_Reason_Code */
+
+/* Called by the unwinder for each call that it takes away, from the innermost on. It asks for nothing, so that any unwinder
+ * will do. */
+int pair_personality(int version, int actions, uint64_t class, void *exception, void *context)
 {
-    drop_inner(frame);
-    unsigned depth = thread_self.pair_depth;
-    for (unsigned i = 0; i < depth; i++)
-        if (belongs_to(frame, thread_self.pairs[i]))
-            return false;
-    if (depth == THREAD_PAIRS)
-        return false;
-    thread_self.pairs[depth] = row_of(frame);
-    __atomic_signal_fence(__ATOMIC_RELEASE);
-    thread_self.pair_depth = depth + 1;
-    return true;
+    if (actions & CLEANUP_PHASE && thread_self.pair_depth > 0)
+        thread_self.pair_depth--;
+    return CONTINUE_UNWIND;
 }
 
 /* ---- events ---- */
@@ -169,7 +172,7 @@ struct pair_call pair_enter(struct pair_frame *frame)
     const struct pair_entry *entry = &pair_entries[frame->number];
     const struct stray_pair_function *function = entry->pair;
     int kept = errno;
-    frame->outermost = enter_outermost(frame) && gate_open(GATE_TRACED);
+    frame->outermost = enter(frame) && gate_open(GATE_TRACED);
     if (frame->outermost && function->closes) {
         frame->time = clock_before();
         if (function->check == STRAY_PAIR_ALWAYS)
@@ -184,7 +187,7 @@ void pair_leave(struct pair_frame *frame)
 {
     const struct stray_pair_function *function = pair_entries[frame->number].pair;
     int kept = errno;
-    drop_inner(frame);
+    thread_self.pair_depth = frame->depth;
     if (frame->outermost && gate_open(GATE_TRACED)) {
         if (!function->closes)
             opened(frame, function);

@@ -157,17 +157,35 @@ static void throws(void *data)
     throw data;
 }
 
+SITE struct thing *open_deep(int depth)
+{
+    char room[200];
+    memset(room, 1, sizeof(room));
+    struct thing *thing = depth > 0 ? open_deep(depth - 1) : thing_open();
+    asm volatile("" : : "r"(room) : "memory");
+    return thing;
+}
+
+// Further in than the call that follows, but for one that is further in still.
+static __attribute__((noinline)) void call_deep(void (*call)(void *), void *data)
+{
+    char room[2000];
+    memset(room, 1, sizeof(room));
+    thing_calling(call, data);
+    asm volatile("" : : "r"(room) : "memory");
+}
+
 // After each exception the next call is an outermost one again.
 SITE void thrown_through(void)
 {
     for (int i = 0; i < 10; i++) {
         try {
-            thing_calling(throws, &i);
+            call_deep(throws, &i);
             MUST(false);
         } catch (void *data) {
             MUST(data == &i);
         }
-        thing_close(thing_open());
+        thing_close(i % 2 ? thing_open() : open_deep(50));
     }
 }
 
@@ -180,8 +198,8 @@ SITE void jumped_out_of(void)
 {
     for (volatile int i = 0; i < 10; i++) {
         if (setjmp(out) == 0)
-            thing_calling(jumps, nullptr);
-        thing_close(thing_open());
+            call_deep(jumps, nullptr);
+        thing_close(i % 2 ? thing_open() : open_deep(50));
     }
 }
 
@@ -303,9 +321,10 @@ int main()
     numbers();
     expect("numbers", "number", 10, 5, -1);
     thrown_through();
-    expect("thrown_through", "thing", 10, 10, -1);
+    expect("thrown_through", "thing", 5, 5, -1);
     jumped_out_of();
-    expect("jumped_out_of", "thing", 10, 10, -1);
+    expect("jumped_out_of", "thing", 5, 5, -1);
+    expect("open_deep", "thing", 10, 10, -1);
     calls_back();
     expect("calls_back", "thing", 10, 10, -1);
     run_threads();
