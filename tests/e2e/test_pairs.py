@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Functions of the user's own choice: is every call counted once, and does the program get what it would have got?"""
-import os
+import json
 import re
 
 import pytest
 
-from conftest import BUILD, PYTHON, ROOT, SOURCES, bare
+from conftest import PYTHON, SOURCES, bare
 
 THINGS = ("thing:thing_open=ret!0,thing_again=ret!0,thing_open_deep=ret!0,thing_fails=ret!0,thing_of_many=ret!0,thing_of_doubles=ret!0,"
           "thing_of_any=ret!0,thing_of_long_double=ret!0,thing_calling=ret!0,result_double=*a0,result_float=*a0,result_doubles=*a0,"
@@ -107,3 +107,58 @@ def test_behind_python(stray, mode, name, function, resource):
     assert finding["count"] in (9, 10) and finding["site"]["language"] == "python"  # of the last one it may be too early to tell
     report.nothing_about("closes_connections", "churn")
     report.nothing_about("closes_databases", "churn")
+
+
+@pytest.fixture(scope="module")
+def thing_trace(stray, target):
+    return stray.run([target("target_pairs")], options=ALL).ok().trace
+
+
+def test_every_verb_calls_it_by_its_name(stray, thing_trace, tmp_path):
+    def text(*arguments):
+        done = stray.call(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "leaks" in text("sites", thing_trace, "--resource", "thing") and "boxes" not in text("sites", thing_trace, "--resource", "thing")
+    assert len(json.loads(text("conns", thing_trace, "--resource", "box", "--format", "json"))["conns"]) == 10
+    assert re.search(r" open number number_open 0x1000000\w\w ", text("dump", thing_trace))
+    assert "open thing" in text("info", thing_trace)
+    assert "leaks" in text("export", thing_trace, "--to", "folded", "--resource", "thing")
+    for format in ("jsonl", "openmetrics", "speedscope"):
+        assert "thing" in text("export", thing_trace, "--to", format), format
+    packed = tmp_path / "things.pack"
+    text("pack", thing_trace, "-o", packed)
+    assert stray.report(packed).finding("leaks", "thing", "leaked")["count"] == 10
+
+
+def test_names_that_no_trace_knows(stray, thing_trace):
+    for verb in (["sites"], ["conns"], ["export", "--to", "folded"]):
+        done = stray.call(*verb, thing_trace, "--resource", "things")
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", "stray: --resource things: no such resource\n")
+
+
+def test_suppressed_by_its_name(stray, thing_trace, tmp_path):
+    assert stray.call("check", thing_trace, "--fail-on", "leaked").returncode == 1
+    path = tmp_path / "suppressions"
+    path.write_text("pair/thing:^leaks$\n")
+    assert stray.call("check", thing_trace, "--fail-on", "leaked", "--suppressions", path).returncode in (0, 3)
+    path.write_text("thing:^leaks$\n")
+    assert stray.call("check", thing_trace, "--suppressions", path).returncode == 2
+
+
+def test_killed(stray, tmp_path):
+    script = ("import os, signal, ssl, sys\n"
+              "def leaks():\n"
+              "    return [ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(50)]\n"
+              "kept = leaks()\n"
+              "os.kill(os.getpid(), signal.SIGKILL)\n")
+    result = stray.run([PYTHON, "-c", script], options=("--pair", "openssl"))
+    assert result.status == -9
+    book = result.report().process()["resources"]["SSL_CTX"]
+    assert (book["opened"], book["closed"], book["open"]) == (50, 0, 50)
+
+
+def test_executed_programs(stray, target, tmp_path):
+    result = stray.run(["/bin/sh", "-c", f"exec {target('target_pairs')}"], options=ALL).ok().check()
+    assert len(result.report().processes) == 3
