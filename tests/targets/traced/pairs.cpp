@@ -289,10 +289,13 @@ static void run_child(void)
     MUST(waitpid(child, &status, 0) == child && status == 0);
 }
 
-int main()
+// With an argument: nothing but a leak.
+int main(int argc, char **)
 {
     leaks();
     expect("leaks", "thing", 40, 30, -1);
+    if (argc > 1)
+        return 0;
     closes_all();
     expect("closes_all", "thing", 40, 40, -1);
     fails();
