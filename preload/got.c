@@ -54,7 +54,7 @@ static bool lies_in(uintptr_t bias, const ElfW(Phdr) *part, uintptr_t address)
     return address >= begin && address < end;
 }
 
-bool got_store(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *function)
+void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to)
 {
     const ElfW(Phdr) *parts = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
     bool writable = false, read_only = false;
@@ -65,11 +65,10 @@ bool got_store(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *func
         read_only |= there && parts[i].p_type == PT_GNU_RELRO;
     }
     if (!writable || (read_only && sys_mprotect(page, STRAY_PAGE, PROT_READ | PROT_WRITE) < 0))
-        return false;
-    __atomic_store_n(slot, function, __ATOMIC_RELEASE);
+        return;
+    __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     if (read_only)
         sys_mprotect(page, STRAY_PAGE, PROT_READ);
-    return true;
 }
 
 static void visit_all(const struct tables *tables, const ElfW(Rela) *relocations, size_t size, uintptr_t bias,
@@ -133,7 +132,8 @@ static void replace_one(void *data, const struct got_slot *slot)
         return;
     void *function = replacement->choose(replacement->data, slot->name);
     if (function)
-        replacement->found |= got_store(replacement->object->l_addr, (const ElfW(Ehdr) *)replacement->object->l_addr, slot->at, function);
+        got_exchange(replacement->object->l_addr, (const ElfW(Ehdr) *)replacement->object->l_addr, slot->at, *slot->at, function);
+    replacement->found |= function != NULL;
 }
 
 struct named {

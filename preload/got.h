@@ -30,9 +30,9 @@ void got_each(uintptr_t bias, const ElfW(Dyn) *dynamic, void (*visit)(void *data
 /* The version of the symbol of that number that the object asks for; NULL: any. */
 const char *got_version(uintptr_t bias, const ElfW(Dyn) *dynamic, uint32_t symbol);
 
-/* Stores `function` in `slot`, whose page may be one that the dynamic linker has made read-only. `header`: of the object that
- * is loaded with `bias`. False: it cannot be written to. */
-bool got_store(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *function);
+/* Stores `to` in `slot`, if it still holds `from`; its page may be one that the dynamic linker has made read-only. `header`: of the
+ * object that is loaded with `bias`. */
+void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to);
 
 /* Makes the shared library `object`'s calls of `name` go to `function`. True if a slot was found and replaced. Not signal safe; the object
  * must stay loaded meanwhile. */

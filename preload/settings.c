@@ -10,8 +10,13 @@
 #define DEPTH_MAX     200
 #define SAMPLE_MAX    (UINT64_C(1) << 30)
 
-struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,
-                            .python_memory = PYTHON_MEMORY_SAMPLED};
+#define DEFAULTS                                                                                                       \
+    {                                                                                                                  \
+        .interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,        \
+        .python_memory = PYTHON_MEMORY_SAMPLED                                                                         \
+    }
+
+struct settings settings = DEFAULTS;
 
 static char variables[16384];
 static const char *variable_list[VARIABLES_MAX + 1];
@@ -194,10 +199,8 @@ static void remember_library(const char *list)
 /* The text is looked at for as long as the program runs, which may change its environment. */
 static void define_pairs(void)
 {
-    if (!pair)
-        return;
-    size_t size = string_length(pair) + 1;
-    char *copy = sys_memory(size);
+    size_t size = pair ? string_length(pair) + 1 : 0;
+    char *copy = pair ? sys_memory(size) : NULL;
     if (copy)
         __builtin_memcpy(copy, pair, size);
     pairs_init(copy);
@@ -205,7 +208,8 @@ static void define_pairs(void)
 
 static void keep_variable(struct text *store, const char *variable, unsigned *count)
 {
-    if (*count == VARIABLES_MAX || string_begins(variable, "STRAY_PREVIOUS="))
+    if (*count == VARIABLES_MAX || string_begins(variable, "STRAY_PREVIOUS=") || string_begins(variable, SETTINGS_TRACE_PATH) ||
+        string_begins(variable, SETTINGS_SPOOL_PATH))
         return;
     const char *copy = store->at + store->used + (store->used > 0);
     if (store->used > 0)
@@ -220,6 +224,9 @@ bool settings_read(char *const *environment)
     struct text store = TEXT(variables);
     unsigned count = 0;
     const char *root = NULL;
+    settings = (struct settings)DEFAULTS;
+    __builtin_memset(variable_list, 0, sizeof(variable_list));
+    only = pair = NULL;
     for (; environment && *environment; environment++) {
         const char *variable = *environment;
         if (string_begins(variable, "LD_PRELOAD="))

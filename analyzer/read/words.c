@@ -35,6 +35,7 @@ static const char *const actions[] = {
     [STRAY_RESULT] = "result",
     [STRAY_WAITED] = "waited",
     [STRAY_BLOCKED] = "blocked",
+    [STRAY_AWAITED] = "awaited",
     [STRAY_WORK] = "work",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",
@@ -49,6 +50,7 @@ static const char *const actions[] = {
     [STRAY_PART] = "part",
     [STRAY_LIMIT] = "limit",
     [STRAY_END_AWAITED] = "end-awaited",
+    [STRAY_BASELINE] = "baseline",
 };
 
 struct resource {

@@ -5,6 +5,7 @@
 
 #include "hooks/large_objects.h"
 #include "hooks/sampled_heap.h"
+#include "hooks/waiting.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
@@ -17,8 +18,11 @@
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
+    uintptr_t here = arch_stack_pointer();
+    if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
+        thread_self.libpq_calls++;
     if (thread_self.libpq_depth == 0)
-        thread_self.libpq_frame = arch_stack_pointer();
+        thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
@@ -94,6 +98,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
+        __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))

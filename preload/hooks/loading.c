@@ -9,6 +9,7 @@
 #include "hooks/given.h"
 #include "hooks/by_name.h"
 #include "state/pairs_bind.h"
+#include "hooks/journal.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
 #include "stack/python.h"
@@ -37,6 +38,8 @@ static void settle(void)
             python_detect();
         deepbind_patch();
         pairs_bind();
+        if (journal_bound())
+            journal_bind();
     }
     gate_leave(flags);
     errno = kept;
@@ -51,7 +54,7 @@ struct loading_answer loading_dlopen(const char *path, unsigned long mode)
 {
     if (!is_own_call()) {
         settle();
-        if ((int)mode & RTLD_DEEPBIND)
+        if ((int)mode & RTLD_DEEPBIND && !journal_bound())
             deepbind_begin();
     }
     return (struct loading_answer){.jump = (void *)REAL(dlopen)};

@@ -172,7 +172,7 @@ struct pair_call pair_enter(struct pair_frame *frame)
     const struct pair_entry *entry = &pair_entries[frame->number];
     const struct stray_pair_function *function = entry->pair;
     int kept = errno;
-    frame->outermost = enter(frame) && gate_open(GATE_TRACED);
+    frame->outermost = enter(frame) && entry->number != PAIR_UNWANTED && gate_open(GATE_TRACED);
     if (frame->outermost && function->closes) {
         frame->time = clock_before();
         if (function->check == STRAY_PAIR_ALWAYS)

@@ -72,10 +72,28 @@ static NOINLINE bool record_other_block(uint16_t hook, uint64_t handle, uint64_t
     return stack != 0;
 }
 
+/* Whether nothing has to be noted of the interpreter before a usual event. */
+static inline bool nothing_to_note(void)
+{
+    if (UNLIKELY(samples_are_due()) && python_active() && !python_finalizing())
+        python_memory_look();
+    return LIKELY(!python_finalizing());
+}
+
+/* Its stack is part of the emission: a thread's handlers leave both alone. */
+static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    struct young *young = nothing_to_note() ? quick_begin() : NULL;
+    if (UNLIKELY(!young))
+        return false;
+    quick_acquire(young, handle, size, capture_beside_python(frame), hook);
+    return true;
+}
+
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     if (UNLIKELY(python_possible()))
-        return false;
+        return record_beside_python(hook, handle, size, frame);
     struct young *young = quick_begin();
     if (UNLIKELY(!young))
         return false;
@@ -101,11 +119,13 @@ static inline __attribute__((always_inline)) bool release_quickly(uint16_t hook,
     return true;
 }
 
-/* Where note_finalizing() has something to do, the usual is not enough. */
+/* What was put aside of the interpreter's objects ends here. */
 static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
 {
-    bool noted = python_active() && (python_finalizing() || samples_are_due());
-    return !noted && release_quickly(hook, handle);
+    const void *block = (const void *)(uintptr_t)handle;
+    if (samples_may_have(python_samples_counts, block) && python_memory_freed(block))
+        return true;
+    return nothing_to_note() && release_quickly(hook, handle);
 }
 
 bool record_usual_free(uint16_t hook, uint64_t handle)
@@ -163,11 +183,19 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return REAL(name) args;                                                                                        \
     }
 
+/* Most calls of libpq's functions are its own. They leave no frame of ours. */
+#define INNER_CALL(name, type, params, args, none)                                                                     \
+    if (thread_self.libpq_depth != 0) {                                                                                \
+        void *inner = real_libpq_function(STRAY_HOOK_##name, #name, CALLER());                                         \
+        return inner ? ((type(*) params)inner)args : none;                                                             \
+    }
+
 /* Timed libpq calls; only the outermost of nested ones is an event. */
 #define BODY_TIMED(name, type, args, params, none, start, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
+        INNER_CALL(name, type, params, args, none)                                                                     \
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
@@ -204,6 +232,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
+        INNER_CALL(name, type, params, args, (type)0)                                                                  \
         struct libpq_call call =                                                                                       \
             libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, FRAME());                               \
         if (call.function)                                                                                             \
@@ -222,11 +251,26 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return ret;                                                                                                    \
     }
 
+#define FIRST(first, ...) (first)
+
 #define BODY_WAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        int on = WAITING_ON(STRAY_HOOK_##name, FIRST args);                                                            \
+        uint64_t begin = waiting_begin_elsewhere(on);                                                                  \
         type ret = REAL(name) args;                                                                                    \
-        waiting_note(STRAY_HOOK_##name);                                                                               \
+        waiting_kept(STRAY_HOOK_##name, on, begin, CALLER());                                                          \
+        waiting_note(STRAY_HOOK_##name, on);                                                                           \
+        return ret;                                                                                                    \
+    }
+
+#define BODY_AWAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        uint64_t begin = awaiting_begin();                                                                             \
+        type ret = REAL(name) args;                                                                                    \
+        if (UNLIKELY(begin != 0))                                                                                      \
+            awaiting_over(STRAY_HOOK_##name, begin, CALLER());                                                             \
         return ret;                                                                                                    \
     }
 

@@ -299,6 +299,30 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
     return count;
 }
 
+static inline uint64_t innermost_frame(uint64_t thread)
+{
+    uint64_t frame = python_word(thread + runtime.layout.thread_frames);
+    return runtime.layout.thread_has_cframe && frame ? python_word(frame + runtime.layout.cframe_current) : frame;
+}
+
+struct python_point python_here(void)
+{
+    struct python_point none = {0};
+    if (python_state() != PYTHON_STATE_PROVEN || finalizer() != 0)
+        return none;
+    uint64_t thread = (uint64_t)runtime.this_thread();
+    if (!thread)
+        return none;
+    uint64_t frame = innermost_frame(thread);
+    return frame ? (struct python_point){thread, frame, python_word(frame + runtime.layout.frame_instruction)} : none;
+}
+
+bool python_is_at(const struct python_point *point)
+{
+    return point->thread != 0 && python_active() && innermost_frame(point->thread) == point->frame &&
+           python_word(point->frame + runtime.layout.frame_instruction) == point->instruction;
+}
+
 /* To 3.11 the current thread is the process's, later each thread's own: in both cases only who holds the lock has the same
  * answer twice. */
 const struct python_allocators *python_allocators_held(void)

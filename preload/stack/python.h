@@ -83,6 +83,16 @@ const char *python_note(void);
  * thread is finalizing the interpreter. *ret_truncated: there were more. */
 size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated);
 
+/* Where this thread is in its innermost Python frame. While that is the same, and what the frame has called has not returned, so
+ * are all frames. */
+struct python_point {
+    uint64_t thread; /* its state; 0: python_capture() gives no frames */
+    uint64_t frame, instruction;
+};
+struct python_point python_here(void);
+/* Whether it is still there; for the thread whose point it is, and inside of what the frame has called. */
+bool python_is_at(const struct python_point *point);
+
 /* The interpreter's functions for its allocators, if this thread holds its lock, else NULL. */
 const struct python_allocators *python_allocators_held(void);
 

@@ -5,8 +5,8 @@
  * out. A second table maps the contents to the id, so that a code object compiled again and again (templates,
  * exec'd text) is defined once.
  *
- * Both tables are static, of fixed size, open-addressed and lock-free. Where one is full, a definition is
- * made again instead of found again. Private memory: a forked child has a copy.
+ * Both grow, are open-addressed and lock-free. Where there is no room, a definition is made again instead of
+ * found again. Private memory: a forked child has a copy.
  *
  * Threads: any; async-signal-safe. Allocates nothing.
  */

@@ -17,7 +17,7 @@
 extern uint32_t pair_vectors ARCH_NEAR;
 uint32_t pair_vectors; /* for the entries: enum of arch_pairs.h */
 struct pair_entry pair_entries[PAIR_STUBS];
-static struct stray_pairs pairs;
+static struct stray_pairs nothing, *pairs = &nothing; /* never freed: calls under way look into it */
 static uint16_t places[PLACES]; /* number of a function, plus one; 0: free */
 static const char *mistake;     /* in the user's text */
 static uint32_t lock;
@@ -50,7 +50,7 @@ static unsigned hash_of(struct stray_pair_text name)
 
 static void remember(unsigned number)
 {
-    unsigned place = hash_of(pairs.functions[number].name);
+    unsigned place = hash_of(pairs->functions[number].name);
     while (places[place] != 0)
         place = (place + 1) & (PLACES - 1);
     places[place] = (uint16_t)(number + 1);
@@ -71,33 +71,45 @@ static bool is_hooked(struct stray_pair_text name)
 
 static const char *what_is_wrong(const char *text)
 {
-    const char *at, *wrong = stray_pairs_parse(&pairs, text, &at);
-    for (size_t i = 0; !wrong && i < pairs.function_count; i++)
-        if (stray_pair_denied(pairs.functions[i].name) || is_hooked(pairs.functions[i].name))
+    const char *at, *wrong = stray_pairs_parse(pairs, text, &at);
+    for (size_t i = 0; !wrong && i < pairs->function_count; i++)
+        if (stray_pair_denied(pairs->functions[i].name) || is_hooked(pairs->functions[i].name))
             wrong = "one of the functions cannot be traced as part of a pair";
     return wrong;
 }
 
+/* An entry from before is that of the function of its name, if that is still wanted; else it only calls through. */
+static void renumber(struct pair_entry *entry)
+{
+    const struct stray_pair_function *pair = entry->pair ? stray_pairs_find(pairs, entry->pair->name) : NULL;
+    entry->number = pair ? (uint16_t)(pair - pairs->functions) : PAIR_UNWANTED;
+    entry->pair = pair ? pair : entry->pair;
+}
+
 void pairs_init(const char *text)
 {
-    mistake = text ? what_is_wrong(text) : NULL;
+    struct stray_pairs *fresh = text ? sys_memory(sizeof(*fresh)) : NULL;
+    pairs = fresh ? fresh : &nothing;
+    mistake = fresh ? what_is_wrong(text) : NULL;
     if (mistake)
-        pairs.function_count = pairs.resource_count = 0;
-    for (unsigned i = 0; i < pairs.function_count; i++)
+        pairs = &nothing;
+    __builtin_memset(places, 0, sizeof(places));
+    for (unsigned i = 0; i < pairs->function_count; i++)
         remember(i);
-    if (pairs_any())
-        pair_vectors = arch_vectors();
+    for (unsigned i = 0; i < PAIR_STUBS; i++)
+        renumber(&pair_entries[i]);
+    pair_vectors = arch_vectors();
 }
 
 bool pairs_any(void)
 {
-    return pairs.function_count > 0;
+    return pairs->function_count > 0;
 }
 
 unsigned pairs_resource(const char *label, unsigned long length)
 {
-    for (unsigned i = 0; i < pairs.resource_count; i++)
-        if (stray_pair_same(pairs.resources[i], (struct stray_pair_text){label, length}))
+    for (unsigned i = 0; i < pairs->resource_count; i++)
+        if (stray_pair_same(pairs->resources[i], (struct stray_pair_text){label, length}))
             return STRAY_USER_FIRST + i;
     return STRAY_RESOURCE_NONE;
 }
@@ -107,7 +119,7 @@ static unsigned number_of(const char *name)
 {
     struct stray_pair_text text = {name, string_length(name)};
     for (unsigned place = hash_of(text); places[place] != 0; place = (place + 1) & (PLACES - 1))
-        if (stray_pair_same(pairs.functions[places[place] - 1].name, text))
+        if (stray_pair_same(pairs->functions[places[place] - 1].name, text))
             return places[place] - 1u;
     return STRAY_PAIR_FUNCTIONS;
 }
@@ -136,11 +148,11 @@ void pairs_define(void)
         text_string(&note, mistake);
         defs_string(STRAY_DEF_NOTE, buffer);
     }
-    for (unsigned i = 0; i < pairs.resource_count; i++)
-        define(STRAY_DEF_RESOURCE, (uint16_t)(STRAY_USER_FIRST + i), 0, 0, pairs.resources[i]);
-    for (unsigned i = 0; i < pairs.function_count; i++)
-        define(STRAY_DEF_FUNCTION, (uint16_t)(STRAY_HOOK_USER + i), (uint16_t)(STRAY_USER_FIRST + pairs.functions[i].resource),
-               pairs.functions[i].closes ? STRAY_FUNCTION_CLOSES : 0, pairs.functions[i].name);
+    for (unsigned i = 0; i < pairs->resource_count; i++)
+        define(STRAY_DEF_RESOURCE, (uint16_t)(STRAY_USER_FIRST + i), 0, 0, pairs->resources[i]);
+    for (unsigned i = 0; i < pairs->function_count; i++)
+        define(STRAY_DEF_FUNCTION, (uint16_t)(STRAY_HOOK_USER + i), (uint16_t)(STRAY_USER_FIRST + pairs->functions[i].resource),
+               pairs->functions[i].closes ? STRAY_FUNCTION_CLOSES : 0, pairs->functions[i].name);
 }
 
 /* ---- stubs ---- */
@@ -155,6 +167,11 @@ static void *stub_of(unsigned place)
 bool pairs_is_ours(const void *function)
 {
     return (uintptr_t)function - (uintptr_t)pair_stubs < PAIR_STUBS * PAIR_STUB_SIZE;
+}
+
+void *pairs_behind(const void *function)
+{
+    return pair_entries[((uintptr_t)function - (uintptr_t)pair_stubs) / PAIR_STUB_SIZE].function;
 }
 
 /* A name may be that of a variable, which nobody calls. */
@@ -202,7 +219,7 @@ static void find_range(const void *function, struct pair_entry *entry)
 /* Who reads an entry got its stub from here, after it was filled. */
 static void fill(struct pair_entry *entry, void *function, unsigned number)
 {
-    entry->pair = &pairs.functions[number];
+    entry->pair = &pairs->functions[number];
     entry->number = (uint16_t)number;
     find_range(function, entry);
     __atomic_store_n(&entry->function, function, __ATOMIC_RELEASE);

@@ -75,9 +75,8 @@ static void *look_up(const struct binding *binding, const struct got_slot *slot)
 }
 
 /* The function that a call by this slot reaches, or that its value stands for; NULL: none, or not for certain. */
-static void *real_behind(const struct binding *binding, const struct got_slot *slot)
+static void *real_behind(const struct binding *binding, const struct got_slot *slot, void *value)
 {
-    void *value = __atomic_load_n(slot->at, __ATOMIC_RELAXED);
     const ElfW(Sym) *symbol = symbol_at(value);
     bool exact = symbol && symbol->st_shndx != SHN_UNDEF;
     if (exact || pairs_is_ours(value))
@@ -92,36 +91,47 @@ static void turn(void *data, const struct got_slot *slot)
     struct binding *binding = data;
     if (!pairs_wanted(slot->name))
         return;
-    void *behind = real_behind(binding, slot), *function = behind ? pairs_function(slot->name, behind) : NULL;
+    void *value = __atomic_load_n(slot->at, __ATOMIC_RELAXED), *behind = real_behind(binding, slot, value);
+    void *function = behind ? pairs_function(slot->name, behind) : NULL;
     if (function && function != behind)
-        got_store(binding->object->l_addr, binding->header, slot->at, function);
+        got_exchange(binding->object->l_addr, binding->header, slot->at, value, function);
     binding->incomplete |= !behind;
 }
 
+static void turn_back(void *data, const struct got_slot *slot)
+{
+    const struct binding *binding = data;
+    void *value = __atomic_load_n(slot->at, __ATOMIC_RELAXED);
+    if (pairs_is_ours(value))
+        got_exchange(binding->object->l_addr, binding->header, slot->at, value, pairs_behind(value));
+}
+
+typedef void visit_slot(void *data, const struct got_slot *slot);
+
 /* True: some slots are not turned, because what they will be bound to is not loaded. */
-static bool turn_all(struct link_map *object)
+static bool turn_all(struct link_map *object, visit_slot *visit)
 {
     Dl_info info;
     struct binding binding = {.object = object};
     if (object == object_of((const void *)pairs_bind) || !dladdr(object->l_ld, &info))
         return false;
     binding.header = info.dli_fbase;
-    got_each(object->l_addr, object->l_ld, turn, &binding);
+    got_each(object->l_addr, object->l_ld, visit, &binding);
     return binding.incomplete;
 }
 
 /* It must not go meanwhile. */
-static bool bind_object(const char *path)
+static bool visit_object(const char *path, visit_slot *visit)
 {
     void *object = REAL(dlopen)(path[0] ? path : NULL, RTLD_LAZY | RTLD_NOLOAD);
-    bool incomplete = object && turn_all(object);
+    bool incomplete = object && turn_all(object, visit);
     if (object)
         REAL(dlclose)(object);
     return incomplete;
 }
 
 /* Those that were not complete are looked at again the next time. */
-static void bind_new(void)
+static void visit_new(visit_slot *visit)
 {
     static char buffer[PATH_MAX_TEXT];
     static uint64_t again[OBJECTS_MAX];
@@ -130,23 +140,33 @@ static void bind_new(void)
     uint64_t address;
     buffer[0] = 0;
     while (objects_next(&known, &path, &address)) {
-        if (bind_object(buffer) && count < OBJECTS_MAX)
+        if (visit_object(buffer, visit) && count < OBJECTS_MAX)
             again[count++] = address;
         path = (struct text)TEXT(buffer);
         buffer[0] = 0;
     }
     while (count > 0)
         objects_unknow(&known, again[--count]);
+    dlerror(); /* what was not found is not the program's concern */
 }
 
 void pairs_bind(void)
 {
     if (!pairs_any() || !take())
         return;
-    bind_new();
-    dlerror(); /* what was not found is not the program's concern */
+    visit_new(turn);
     if (objects_are_full(&known))
         defs_string(STRAY_DEF_NOTE, "too many objects are loaded: user-defined pairs are not seen in some");
+    give_back();
+}
+
+void pairs_release(void)
+{
+    if (!pairs_any() || !take())
+        return;
+    known.count = 0;
+    visit_new(turn_back);
+    known.count = 0;
     give_back();
 }
 

@@ -11,6 +11,8 @@
 
 /* Turns the slots of what was loaded since the last time. Costs nothing where the user has named no function. */
 void pairs_bind(void);
+/* Puts the functions themselves back into the slots: tracing ends, and the program goes on. */
+void pairs_release(void);
 /* Some object was unloaded: another may come to its place. */
 void pairs_unbind(void);
 /* What dlsym(object, name), or dlvsym(), has to find; NULL, with dlerror() set: nothing. `name` is one of the user's. */
