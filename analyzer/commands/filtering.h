@@ -6,6 +6,7 @@
 #include "commands/common.h"
 #include "commands/options.h"
 #include "views/listing.h"
+#include "views/report.h"
 
 /* For the usage of these verbs: of what is acquired, of what is sent. */
 #define FILTER_USAGE                                                                                         \
@@ -36,5 +37,15 @@ struct listing_options {
  * status. */
 int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
                 int (*list)(const struct listing_options *options));
+
+/* What is listed of a report. */
+struct report_list {
+    bool sites, statements; /* of these it is */
+    int (*select)(struct report *report, const struct listing_filter *filter);
+    int (*write_text)(const struct report *report, FILE *out);
+    int (*write_json)(const struct report *report, FILE *out);
+};
+/* The `list` of such a verb: builds the report, selects and writes. */
+int listing_of_report(const struct listing_options *options, const struct report_list *list);
 
 #endif

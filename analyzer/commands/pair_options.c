@@ -17,8 +17,6 @@
 #define TEXT_MAX  12000 /* the shim keeps the variables that it hands on in no more than 16 KiB */
 #define SHOWN     120   /* of what is wrong */
 
-enum { STATUS_REFUSED = 125 };
-
 static char *text; /* all pairs; NULL: no option named any */
 static struct stray_pairs pairs;
 

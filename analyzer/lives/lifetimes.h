@@ -52,6 +52,7 @@ struct lives_source {
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
     uint32_t (*place)(void *data, uint32_t stack); /* as in struct statements_source; may be NULL */
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
+    uint64_t (*statement_hash)(void *data, uint64_t id); /* ... of it, the same in all processes; 0: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
     double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
 };

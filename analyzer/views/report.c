@@ -69,6 +69,7 @@ void report_free(struct report *report)
     for (size_t i = 0; i < report->statement_count; i++)
         free(report->statements[i].senders);
     free(report->statements);
+    map_clear(&report->statement_rows);
     free(report);
 }
 
@@ -143,7 +144,7 @@ static int text_order(const char *a, const char *b)
     return strcmp(a, b);
 }
 
-static int frame_order(const struct report_frame *a, const struct report_frame *b)
+int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return (a != NULL) - (b != NULL);
@@ -179,7 +180,7 @@ enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
  * one code apart; from others they say only where it was installed, if nothing there has the same path. */
 static enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
 {
-    if (frame_order(a, b) == 0)
+    if (report_frame_order(a, b) == 0)
         return LIKE_PLACE;
     return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
 }
@@ -385,7 +386,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    return frame_order(a->site, b->site) == 0;
+    return report_frame_order(a->site, b->site) == 0;
 }
 
 /* NULL without memory. */
@@ -719,7 +720,7 @@ static int finding_order(const void *left, const void *right)
     if (order == 0)
         order = more_first(a->count, b->count);
     if (order == 0)
-        order = frame_order(a->site, b->site);
+        order = report_frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
     if (order == 0)
@@ -748,7 +749,7 @@ static int site_order(const void *left, const void *right)
     if (order == 0)
         order = (int)b->known - (int)a->known;
     if (order == 0)
-        order = frame_order(&a->site, &b->site);
+        order = report_frame_order(&a->site, &b->site);
     return order ? order : text_order(a->peer, b->peer);
 }
 

@@ -188,6 +188,7 @@ struct report {
     bool with_statements; /* they were asked for */
     struct report_statement *statements;
     size_t statement_count;
+    struct map statement_rows; /* by the hash of a statement */
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
@@ -244,6 +245,8 @@ void report_free(struct report *report);
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
+/* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
+int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless

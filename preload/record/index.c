@@ -247,13 +247,19 @@ static uint64_t bytes_of(const struct map *map)
 }
 
 /* The largest table goes on to be used. */
-void index_clear(void)
+static void clear(struct map *map)
 {
     for (unsigned table = 0; table < TABLES; table++)
-        if (tables[table])
-            sys_madvise(tables[table], table_bytes(table), MADV_DONTNEED);
-    __builtin_memset(moved, 0, sizeof(moved));
-    oldest = newest;
+        if (map->tables[table])
+            sys_madvise(map->tables[table], table_bytes(map, table), MADV_DONTNEED);
+    __builtin_memset(map->moved, 0, sizeof(map->moved));
+    map->oldest = map->newest;
+}
+
+void index_clear(void)
+{
+    clear(&pairs);
+    clear(&ids);
 }
 
 uint64_t index_bytes(void)
