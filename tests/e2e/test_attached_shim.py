@@ -58,3 +58,12 @@ def test_fifty_times_amid_a_storm(attached):
     for which in range(times):
         report = done.check(which)
         assert is_whole(report) and report.process()["end"] == "detached"
+
+
+def test_pairs_of_the_users(attached):
+    """Those of one time are nothing to the next, and nothing is left of them."""
+    done = attached(name="target_attached_pairs")
+    first, second = done.report(0), done.report(1)
+    assert (first.sum("makes", "thing")["opened"], first.sum("makes", "thing")["closed"]) == (20, 15)
+    assert "box" not in first.process()["resources"] and first.process()["resources"]["thing"]["opened"] >= 21
+    assert second.sum("boxes", "box")["opened"] == 9 and "thing" not in second.process()["resources"]
