@@ -90,6 +90,12 @@ static struct loading_answer find_of_pair(void *object, const char *name, const 
     return (struct loading_answer){.result = function};
 }
 
+/* Preloaded, the hook is what the dynamic linker finds. */
+static bool is_behind_journal(const struct hook_name *hook, const void *object, const char *version)
+{
+    return journal_bound() && object == RTLD_DEFAULT && !version && *hook->real;
+}
+
 /* RTLD_NEXT and RTLD_DEFAULT depend on the caller; with any other object only libpq's functions are of interest. */
 static struct loading_answer find(void *object, const char *name, const char *version, const void *caller, void *jump)
 {
@@ -100,6 +106,8 @@ static struct loading_answer find(void *object, const char *name, const char *ve
     if (name && object != RTLD_NEXT && pairs_wanted(name))
         return find_of_pair(object, name, version, jump);
     const struct hook_name *hook = name ? hook_named(name) : NULL;
+    if (hook && is_behind_journal(hook, object, version))
+        return (struct loading_answer){.result = hook->function};
     if (!hook || !hook->libpq || object == RTLD_NEXT)
         return answer;
     uint32_t flags = gate_enter();
