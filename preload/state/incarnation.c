@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "gate.h"
+#include "state/pairs_bind.h"
 #include "real.h"
 #include "record/defs.h"
 #include "record/emit.h"
@@ -283,6 +284,7 @@ static void describe_all(void)
 {
     command_define((uint32_t)process.parent_pid);
     define_options();
+    pairs_define();
     foreign_define();
     capture_init();
     descriptors_init();
@@ -373,6 +375,8 @@ static void begin_program(char **environment)
     heap_samples_init();
     python_samples_init();
     bool started = wanted && start(origin_of_program());
+    if (started)
+        pairs_bind();
     gate_leave(flags);
     if (!started) {
         stay_shut();
