@@ -20,6 +20,7 @@ struct cursor {
 
 struct lane {
     uint32_t number, thread;
+    uint64_t asked, asked_at; /* the PGconn of its last STATEMENT, and when that was sent */
 };
 
 struct merge {
@@ -180,6 +181,19 @@ static uint64_t root_leads_until(const struct merge *merge)
     return until;
 }
 
+/* An ANSWERED or AT_ONCE as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
+static __attribute__((noinline)) struct merged *take_answer(const struct lane *lane, const struct stray_event *event, struct merged *to)
+{
+    struct stray_event result = *event, use = *event;
+    result.action = STRAY_RESULT;
+    result.stack = 0;
+    use.action = STRAY_USE;
+    use.value = event->action == STRAY_ANSWERED && lane->asked == event->handle && event->time > lane->asked_at ? event->time - lane->asked_at : 0;
+    *to++ = (struct merged){result, lane->number, lane->thread};
+    *to++ = (struct merged){use, lane->number, lane->thread};
+    return to;
+}
+
 /* Hands out events of the root as long as they come first. An event whose action is 0 does not exist. */
 static void take_run(struct merge *merge)
 {
@@ -187,12 +201,20 @@ static void take_run(struct merge *merge)
     struct lane *lane = root->lane;
     uint64_t until = root_leads_until(merge);
     const struct stray_event *event = root->next, *end = root->end;
-    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH];
+    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH - 1];
     for (; event < end && event->time <= until && to < full; event++) {
         if (event->action == 0)
             continue;
         if (event->action == STRAY_OWNER)
             lane->thread = (uint32_t)event->handle;
+        if (event->action == STRAY_ANSWERED || event->action == STRAY_AT_ONCE) {
+            to = take_answer(lane, event, to);
+            continue;
+        }
+        if (event->action == STRAY_STATEMENT) {
+            lane->asked = event->handle;
+            lane->asked_at = event->time;
+        }
         *to++ = (struct merged){*event, lane->number, lane->thread};
     }
     merge->batch_count = (size_t)(to - merge->batch);
@@ -226,7 +248,7 @@ static bool take_more(struct merge *merge)
 int merge_batch(struct merge *merge, const struct merged **ret_batch)
 {
     merge->batch_count = merge->handed = 0;
-    while (merge->batch_count < MERGE_BATCH && merge->failure == 0 && take_more(merge))
+    while (merge->batch_count < MERGE_BATCH - 1 && merge->failure == 0 && take_more(merge))
         ;
     *ret_batch = merge->batch;
     return merge->batch_count > 0 ? (int)merge->batch_count : merge->failure;

@@ -75,6 +75,7 @@ void report_free(struct report *report)
     for (size_t i = 0; i < report->statement_count; i++)
         free(report->statements[i].senders);
     free(report->statements);
+    map_clear(&report->statement_rows);
     free(report);
 }
 
@@ -149,7 +150,7 @@ static int text_order(const char *a, const char *b)
     return strcmp(a, b);
 }
 
-static int frame_order(const struct report_frame *a, const struct report_frame *b)
+int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return (a != NULL) - (b != NULL);
@@ -185,7 +186,7 @@ enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
  * one code apart; from others they say only where it was installed, if nothing there has the same path. */
 static enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
 {
-    if (frame_order(a, b) == 0)
+    if (report_frame_order(a, b) == 0)
         return LIKE_PLACE;
     return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
 }
@@ -391,7 +392,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    return frame_order(a->site, b->site) == 0;
+    return report_frame_order(a->site, b->site) == 0;
 }
 
 /* NULL without memory. */
@@ -599,6 +600,24 @@ static enum axis axis_told(const struct lives *lives)
     return samples ? AXIS_TIME : lives->axis;
 }
 
+const char report_came_late[] =
+    "where that was made, and what calls do that go through addresses of functions which the program had copied before";
+
+static int add_before(struct report *report, struct report_process *process, const struct lives *lives)
+{
+    process->before = lives->before;
+    process->before_peers = arena_alloc(&report->arena, (lives->peer_count + 1) * sizeof(*process->before_peers));
+    if (!process->before_peers)
+        return -ENOMEM;
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        const struct peer *from = &lives->peers[i];
+        if (from->before > 0)
+            process->before_peers[process->before_peer_count++] =
+                (struct report_before_peer){report_keep(report, from->text), from->server, from->before, from->before_closed};
+    }
+    return 0;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = report_append(&report->processes, &report->process_count, sizeof(*process));
@@ -612,6 +631,8 @@ static int add_process(struct report *report, const struct report_process *from,
     for (size_t i = 0; i < from->command_count; i++)
         process->command[i] = report_keep(report, from->command[i]);
     memcpy(process->books, lives->books, sizeof(process->books));
+    if (add_before(report, process, lives) < 0)
+        return -ENOMEM;
     report->complete &= from->complete;
     report->events += from->events;
     report->lost_events += from->lost_events;
@@ -725,7 +746,7 @@ static int finding_order(const void *left, const void *right)
     if (order == 0)
         order = more_first(a->count, b->count);
     if (order == 0)
-        order = frame_order(a->site, b->site);
+        order = report_frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
     if (order == 0)
@@ -754,7 +775,7 @@ static int site_order(const void *left, const void *right)
     if (order == 0)
         order = (int)b->known - (int)a->known;
     if (order == 0)
-        order = frame_order(&a->site, &b->site);
+        order = report_frame_order(&a->site, &b->site);
     return order ? order : text_order(a->peer, b->peer);
 }
 

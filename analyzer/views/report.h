@@ -37,6 +37,13 @@ struct report_stack {
     bool truncated;
 };
 
+/* Of what was open when a running process was attached to. */
+struct report_before_peer {
+    const char *text;
+    bool server;
+    uint64_t open, closed;
+};
+
 struct report_process {
     uint32_t pid, parent_pid;
     const char *exe;
@@ -52,6 +59,9 @@ struct report_process {
     bool complete;
     struct damage damage;
     struct book books[STRAY_RESOURCE_END];
+    struct before before;
+    struct report_before_peer *before_peers;
+    size_t before_peer_count;
     uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
     bool forked;                         /* `parent_id` is the process that forked it */
     uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
@@ -188,6 +198,7 @@ struct report {
     bool with_statements; /* they were asked for */
     struct report_statement *statements;
     size_t statement_count;
+    struct map statement_rows; /* by the hash of a statement */
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
@@ -244,6 +255,8 @@ void report_free(struct report *report);
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
+/* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
+int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
@@ -269,6 +282,9 @@ int report_add(struct report *report, const struct report_process *process, cons
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
+
+/* What cannot be known of a process that was attached to: a sentence. */
+extern const char report_came_late[];
 
 /* What the statements of one process give away (statement_findings.c). -ENOMEM. */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);

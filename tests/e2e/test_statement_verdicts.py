@@ -114,6 +114,22 @@ def test_sql_adds_up_what_means_the_same(stray, several):
     assert [row["total_s"] for row in rows] == sorted((row["total_s"] for row in rows), reverse=True)
 
 
+def test_hidden_texts_are_added_up_over_processes(stray, postgres):
+    """Definitions are numbered by each process as it meets texts: the second one meets them the other way round."""
+    script = """
+import sys, psycopg2
+cursor = psycopg2.connect("").cursor()
+texts = ["SELECT 1", "SELECT 1, 2", "SELECT 1, 2, 3"]
+for times, text in sorted(zip((2, 3, 4), texts), reverse=sys.argv[1] == "back"):
+    for _ in range(times): cursor.execute(text)
+"""
+    result = stray.run(["bash", "-c", '"$0" -c "$1" forth; "$0" -c "$1" back', PYTHON, script], env=postgres.env,
+                       options=["--sql", "off"]).ok()
+    rows = listed(stray, result.trace)
+    assert sorted(row["calls"] for row in rows if row["calls"] > 2) == [4, 6, 8], rows
+    assert len(rows) == len({row["fingerprint"] for row in rows})
+
+
 def test_sql_filters(stray, several):
     assert [row["rows"] for row in listed(stray, several.trace, "--site", "other")] == [80]
     assert len(listed(stray, several.trace, "--sort", "calls", "--limit", 1)) == 1
