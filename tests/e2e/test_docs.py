@@ -19,7 +19,7 @@ CASES = ROOT / "examples" / "cases" / "cases.py"
 
 
 # What differs from run to run in more than numbers.
-VARYING = re.compile(r"NOT LEAKS|WHERE RSS| {16}|    also holds")
+VARYING = re.compile(r"NOT LEAKS|WHERE RSS| {16}|    also holds|  ! the load differs")
 
 
 def words_of(line):
@@ -29,7 +29,7 @@ def words_of(line):
     line = re.sub(r"/tmp/tmp\w+", "", line)
     line = re.sub(r"\S*/(?=[\w.]+)", "", line)
     line = re.sub(r"\w+\.(py|c):\d+", lambda match: match[0].partition(":")[0], line)
-    return [word for word in re.findall(r"[A-Za-z_][A-Za-z_.-]{2,}", line) if word not in ("KiB", "MiB", "GiB", "TiB")]
+    return [word for word in re.findall(r"[A-Za-z_][A-Za-z_.-]{2,}", line) if word not in ("KiB", "MiB", "GiB", "TiB", "high", "medium", "low")]
 
 
 def missing_lines(shown, printed):
