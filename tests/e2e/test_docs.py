@@ -29,7 +29,7 @@ def words_of(line):
     line = re.sub(r"/tmp/tmp\w+", "", line)
     line = re.sub(r"\S*/(?=[\w.]+)", "", line)
     line = re.sub(r"\w+\.(py|c):\d+", lambda match: match[0].partition(":")[0], line)
-    return [word for word in re.findall(r"[A-Za-z_][A-Za-z_.-]{2,}", line) if word not in ("KiB", "MiB", "GiB", "TiB", "high", "medium", "low")]
+    return [word for word in re.findall(r"[A-Za-z_][A-Za-z_.-]{2,}", line) if word not in ("KiB", "MiB", "GiB", "TiB", "min", "high", "medium", "low")]
 
 
 def missing_lines(shown, printed):
