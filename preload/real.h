@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The functions behind the hooks. Those of libc are the next definition after ours, found once. Those of libpq are the
+ * The functions behind the hooks. Those of libc are the next definition after ours, found once; in a program that was running
+ * already, the first one that there is. Those of libpq are the
  * ones that the calling object would have reached without us: with libpq loaded privately by an extension module, or two
  * of them in one process, there is no single "next" one. See docs/INTERPOSITION.md.
  */
@@ -23,6 +24,9 @@ extern struct real real ARCH_NEAR;
 
 /* Fills `real` for libc's functions. May be called again; not signal safe before it has succeeded once. */
 void real_init(void);
+
+/* Whether this library was loaded into a program that was running already, and so stands before nobody. Not signal safe. */
+bool real_came_late(void);
 
 /* While real_init() is at work, the dynamic linker may allocate: from here. The blocks are never returned. */
 #define REAL_BOOT_SIZE (16u << 10)

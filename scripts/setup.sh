@@ -27,6 +27,10 @@ packages=(
     # to test: programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
     libpython3.11 php8.2-cli php8.2-pgsql libdbd-pg-perl ruby ruby-pg
+    # to test: what is installed besides, and the Debian package
+    mandoc systemd zsh fish python3-yaml dpkg-dev debhelper fakeroot lintian debuginfod
+    # to test: a browser for the HTML report
+    chromium chromium-driver
 )
 
 install_packages "${packages[@]}" || fail "packages are missing"

@@ -125,9 +125,9 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
+/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
 struct batch {
-    uint32_t from, to; /* to 0: none yet */
+    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
 };
 
 #define RECENT_LIVES 32
@@ -220,6 +220,9 @@ struct lives {
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
+    uint64_t before_threads, before_heap; /* when a running process was attached to: how many, and bytes in use (UINT64_MAX: not
+                                           * known); 0 and 0: it was traced from its start */
+
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
     uint64_t first_time, last_time;
@@ -288,5 +291,11 @@ double lives_growth_from(const struct lives *lives, const struct site *site);
 double lives_work(const struct lives *lives, uint32_t mark);
 /* ... and by the next mark: what came about after `mark` was done before this. */
 double lives_work_by(const struct lives *lives, uint32_t mark);
+
+/* Kinds of which there may be very many, and whose bytes are memory that the program asked for. */
+static inline bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
 
 #endif

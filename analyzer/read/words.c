@@ -50,6 +50,7 @@ static const char *const actions[] = {
     [STRAY_PART] = "part",
     [STRAY_LIMIT] = "limit",
     [STRAY_END_AWAITED] = "end-awaited",
+    [STRAY_BASELINE] = "baseline",
 };
 
 struct resource {

@@ -6,6 +6,7 @@
 
 #include "names/packed.h"
 #include "views/numbers.h"
+#include "views/places.h"
 #include "views/report.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
@@ -119,7 +120,9 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};
         describe(trace, lives, &process);
-        result = report_add(report, &process, lives, &stacks, options->all);
+        result = report_run(report, trace_path(trace), &process.run);
+        if (result == 0)
+            result = report_add(report, &process, lives, &stacks, options->all);
         if (result == 0)
             result = add_notes(report, trace);
         if (result == 0 && visitor)
@@ -142,6 +145,11 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
         return error_set(error, result, "%s: %s", given, error_reason(result));
     report->limits = options->limits;
     report->with_statements = options->statements;
+    report->places = options->places ? calloc(1, sizeof(*report->places)) : NULL;
+    if (options->places && !report->places) {
+        report_free(report);
+        return error_set(error, -ENOMEM, "%s: %s", given, error_reason(-ENOMEM));
+    }
     report->limit_count = options->limit_count;
     result = symbols_open(&symbols);
     if (result < 0) {

@@ -112,6 +112,8 @@ static json_t *trace(const struct report *report)
     json_object_set_new(object, "notes", notes);
     if (report->heap_sampled)
         json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(report->run_count));
     return object;
 }
 
@@ -252,10 +254,12 @@ static json_t *finding(const struct report *report, const struct report_finding 
     if (from->cause != REPORT_NONE)
         json_object_set_new(object, "caused_by", json_string(report->findings[from->cause].id));
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(from->run_count));
     return object;
 }
 
-static json_t *site(const struct report_site *from)
+static json_t *site(const struct report *report, const struct report_site *from)
 {
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
@@ -276,6 +280,8 @@ static json_t *site(const struct report_site *from)
         json_array_append_new(handles, whole(from->handles[i]));
     json_object_set_new(object, "handles", handles);
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(from->run_count));
     return object;
 }
 
@@ -362,7 +368,7 @@ static json_t *whole_report(const struct report *report, bool with_sites)
     if (with_sites) {
         json_t *sites = json_array();
         for (size_t i = 0; i < report->site_count; i++)
-            json_array_append_new(sites, site(&report->sites[i]));
+            json_array_append_new(sites, site(report, &report->sites[i]));
         json_object_set_new(object, "sites", sites);
     }
     for (size_t i = 0; i < report->peer_count; i++)
@@ -393,6 +399,11 @@ json_t *report_json_moment(uint64_t realtime_ns)
 json_t *report_json_frame(const struct report_frame *from)
 {
     return frame(from);
+}
+
+json_t *report_json_whole(const struct report *report, bool sites)
+{
+    return whole_report(report, sites);
 }
 
 json_t *report_json_trace(const struct report *report)

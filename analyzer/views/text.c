@@ -133,6 +133,9 @@ static void heading(const struct page *page)
                  report->processes[0].pid);
     else
         snprintf(who, sizeof(who), "%zu processes", report->process_count);
+    size_t length = strlen(who);
+    if (report->run_count > 1)
+        snprintf(who + length, sizeof(who) - length, " of %zu folders", report->run_count);
     struct row row;
     row_begin(&row, page, "", "stray report  ");
     row_add(&row, "", who);
@@ -428,9 +431,26 @@ static void estimate_part(const struct report_finding *finding, char *text, size
              words_count(&high, (uint64_t)ceil(count.high)), words_bytes(&least, bytes.low), words_bytes(&most, bytes.high));
 }
 
+/* Of what is not judged by how many were opened. */
+static void others_part(const struct report_finding *finding, char *text, size_t size)
+{
+    bool opener = report_fact(finding, "used_by_opener") > 0;
+    double children = report_fact(finding, "used_by_children");
+    if (finding->verdict == VERDICT_DUPLICATE_POOL)
+        snprintf(text, size, "one of %.0f pools to this database, which have %.0f connections in all", report_fact(finding, "pools"),
+                 report_fact(finding, "pooled_connections"));
+    else
+        snprintf(text, size, "used by %.0f %s%s", children, children == 1 ? "child" : "children",
+                 opener ? ", and by the process that opened it" : "");
+}
+
 /* How many there were, and what became of them while the process had not begun to end. */
 static void counts_part(const struct report_finding *finding, char *text, size_t size)
 {
+    if (finding->verdict == VERDICT_DUPLICATE_POOL || finding->verdict == VERDICT_FORK_SHARED) {
+        others_part(finding, text, size);
+        return;
+    }
     struct words opened, closed, left;
     double made = report_fact(finding, "opened"), gone = report_fact(finding, "closed");
     double in_time = fmax(made - report_fact(finding, "open_at_end"), 0);
@@ -457,6 +477,10 @@ static void figures(const struct page *page, const struct report_finding *findin
     row_begin(&row, page, "    ", "");
     counts_part(finding, part, sizeof(part));
     row_add(&row, "", part);
+    if (page->report->run_count > 1) {
+        snprintf(part, sizeof(part), "in %zu of %zu folders", finding->run_count, page->report->run_count);
+        row_add(&row, ", ", part);
+    }
     if (finding->estimated) {
         estimate_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);

@@ -151,6 +151,9 @@ enum stray_action {
     STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
     STRAY_END_AWAITED = 76, /* the thread that began the program has come to its end, and waits for the others to end: value:
                              enum stray_ending of what follows then */
+    STRAY_BASELINE = 77,  /* what was open before a running process was attached to is told between one whose value is 0 and one whose value
+                             is the number of threads that there were; handle of that: bytes of heap blocks in use; UINT64_MAX:
+                             not known */
 };
 
 /* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,

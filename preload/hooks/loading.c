@@ -8,6 +8,7 @@
 #include "hooks/deepbind.h"
 #include "hooks/given.h"
 #include "hooks/by_name.h"
+#include "hooks/journal.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
 #include "stack/python.h"
@@ -35,6 +36,8 @@ static void settle(void)
         if (!python_active())
             python_detect();
         deepbind_patch();
+        if (journal_bound())
+            journal_bind();
     }
     gate_leave(flags);
     errno = kept;
@@ -49,7 +52,7 @@ struct loading_answer loading_dlopen(const char *path, unsigned long mode)
 {
     if (!is_own_call()) {
         settle();
-        if ((int)mode & RTLD_DEEPBIND)
+        if ((int)mode & RTLD_DEEPBIND && !journal_bound())
             deepbind_begin();
     }
     return (struct loading_answer){.jump = (void *)REAL(dlopen)};

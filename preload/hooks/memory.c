@@ -7,6 +7,7 @@
 #include "hooks/sampled_heap.h"
 #include "record/young.h"
 #include "state/foreign.h"
+#include "state/python_samples.h"
 
 /* dlsym() may allocate while we look for the real calloc (glibc before 2.34). */
 void *stray_hook_calloc(size_t count, size_t size)
@@ -73,6 +74,7 @@ static inline __attribute__((always_inline)) void *resize(uint16_t hook, void *o
 {
     if (UNLIKELY(real_is_boot_memory(old)))
         return leave_boot_memory(old, size);
+    python_samples_resizes++;
     bool all = gate_open(BITS_OF(STRAY_HEAP));
     if (!all && heap_samples_open())
         return sampled_heap_resize(hook, old, size, frame);

@@ -35,11 +35,9 @@ static bool is_exact(void)
     return settings.python_memory == PYTHON_MEMORY_EXACT;
 }
 
-static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
+/* The block of an object that is wanted; the gate is open. */
+static void record_sample(uint16_t hook, void *block, size_t size, const void *frame)
 {
-    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
-    if (!wanted || !gate_open(GATE_TRACED))
-        return;
     int kept = errno;
     note_finalizing();
     if (!is_exact())
@@ -50,6 +48,13 @@ static __attribute__((noinline)) void record_made(uint16_t hook, void *block, si
     event.stack = capture_caller(frame);
     emit_acquire(&event);
     errno = kept;
+}
+
+static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
+{
+    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
+    if (wanted && gate_open(GATE_TRACED))
+        record_sample(hook, block, size, frame);
 }
 
 INLINE void made(const struct layer *layer, unsigned part, void *block, size_t size, const void *frame)
@@ -67,17 +72,20 @@ INLINE bool is_known(const struct layer *layer, const void *block)
     return layer->limit && (UNLIKELY(is_exact()) ? python_samples_marked(block) : samples_may_have(python_samples_counts, block));
 }
 
-/* Nobody else can get the address before who holds the interpreter's lock is back, so this may be after the release. */
-static __attribute__((noinline)) void record_gone(uint16_t hook, const void *block)
+/* Nobody else can get the address before who holds the interpreter's lock is back, so this may be after the release. Returns what
+ * `block` was. */
+static __attribute__((noinline)) enum samples_found record_gone(uint16_t hook, const void *block)
 {
-    if ((!is_exact() && samples_remove(&python_samples, block) == SAMPLES_NONE) || !gate_open(GATE_TRACED))
-        return;
+    enum samples_found found = is_exact() ? SAMPLES_ONE : samples_remove(&python_samples, block);
+    if (found == SAMPLES_NONE || !gate_open(GATE_TRACED))
+        return found;
     int kept = errno;
     note_finalizing();
     struct stray_event event = {.time = clock_before(), .handle = handle_of(block), .hook = hook, .action = STRAY_CLOSE,
                                 .resource = STRAY_PYOBJECT};
     emit_release(&event);
     errno = kept;
+    return found;
 }
 
 static void *stray_python_malloc(void *context, size_t size)
@@ -149,16 +157,146 @@ static void *stray_python_realloc(void *context, void *old, size_t size)
     return new;
 }
 
+/* ---- samples put aside ----
+ *
+ * Where the interpreter's own allocator comes next, a sample is asked of it as a block that is too big for it, which it takes
+ * from malloc and gives back to free: so its end is seen there, and releases of objects, which are as many as there are objects,
+ * need no function of ours. What is no sample is passed on by a jump.
+ */
+
+#define ASIDE (SMALL + 1)
+
+/* The block behind is no heap block of the program's. */
+static void *take_aside(const struct layer *layer)
+{
+    uint32_t flags = gate_enter();
+    void *block = layer->below.malloc(layer->below.context, ASIDE);
+    gate_leave(flags);
+    return block;
+}
+
+static void free_aside(const struct layer *layer, void *block)
+{
+    uint32_t flags = gate_enter();
+    layer->below.free(layer->below.context, block);
+    gate_leave(flags);
+}
+
+/* Whether the next `size` bytes may hold a point. */
+INLINE bool reaches_point(const struct layer *layer, size_t size)
+{
+    return size - 1 < layer->limit && UNLIKELY((python_samples_line.left -= (int64_t)size) < 0);
+}
+
+/* A point may have been reached by `size` bytes. NULL: they are no sample. */
+static void *make_sample(const struct layer *layer, unsigned part, size_t size, const void *frame)
+{
+    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !gate_open(GATE_TRACED))
+        return NULL;
+    void *block = take_aside(layer);
+    if (block)
+        record_sample((uint16_t)(layer->hook + part), block, size, frame);
+    return block;
+}
+
+static __attribute__((noinline)) void *malloc_at_point(void *context, size_t size)
+{
+    const struct layer *layer = context;
+    void *block = make_sample(layer, PART_MALLOC, size, FRAME());
+    if (!block)
+        block = layer->below.malloc(layer->below.context, size);
+    STAY();
+    return block;
+}
+
+static void *stray_python_malloc_aside(void *context, size_t size)
+{
+    const struct layer *layer = context;
+    return reaches_point(layer, size) ? malloc_at_point(context, size) : layer->below.malloc(layer->below.context, size);
+}
+
+static __attribute__((noinline)) void *calloc_at_point(void *context, size_t count, size_t size)
+{
+    const struct layer *layer = context;
+    void *block = make_sample(layer, PART_CALLOC, count * size, FRAME());
+    if (block)
+        __builtin_memset(block, 0, count * size);
+    else
+        block = layer->below.calloc(layer->below.context, count, size);
+    STAY();
+    return block;
+}
+
+static void *stray_python_calloc_aside(void *context, size_t count, size_t size)
+{
+    const struct layer *layer = context;
+    size_t total;
+    bool reached = !__builtin_mul_overflow(count, size, &total) && reaches_point(layer, total);
+    return reached ? calloc_at_point(context, count, size) : layer->below.calloc(layer->below.context, count, size);
+}
+
+/* A resize is the end of one block and the beginning of another, which is a sample with the probability of its own size. */
+static void *move_sample(const struct layer *layer, void *old, size_t size, const void *frame)
+{
+    void *new = reaches_point(layer, size) ? make_sample(layer, PART_REALLOC, size, frame) : NULL;
+    if (!new && !(new = layer->below.malloc(layer->below.context, size)))
+        return NULL;
+    __builtin_memcpy(new, old, size < ASIDE ? size : ASIDE);
+    record_gone((uint16_t)(layer->hook + PART_REALLOC), old);
+    free_aside(layer, old);
+    return new;
+}
+
+/* What was resized has become a sample, perhaps. */
+static void *move_aside(const struct layer *layer, void *block, size_t size, const void *frame)
+{
+    void *sample = make_sample(layer, PART_REALLOC, size, frame);
+    if (!sample)
+        return block;
+    __builtin_memcpy(sample, block, size);
+    layer->below.free(layer->below.context, block);
+    return sample;
+}
+
+/* A big block that is made small stays malloc's: the hook of realloc was called. */
+static void *stray_python_realloc_aside(void *context, void *old, size_t size)
+{
+    const struct layer *layer = context;
+    bool perhaps = samples_may_have(python_samples_counts, old);
+    if (perhaps && samples_has(&python_samples, old))
+        return move_sample(layer, old, size, FRAME());
+    uint32_t resizes = python_samples_resizes;
+    void *new = layer->below.realloc(layer->below.context, old, size);
+    if (new && perhaps)
+        record_gone((uint16_t)(layer->hook + PART_REALLOC), old);
+    bool small = new && python_samples_resizes == resizes;
+    return small && reaches_point(layer, size) ? move_aside(layer, new, size, FRAME()) : new;
+}
+
+bool python_memory_freed(const void *block)
+{
+    return record_gone(STRAY_HOOK_python_object_free, block) == SAMPLES_ONE;
+}
+
 static bool is_ours(const struct python_allocator *allocator)
 {
-    return allocator->malloc == stray_python_malloc;
+    return allocator->malloc == stray_python_malloc || allocator->malloc == stray_python_malloc_aside;
+}
+
+/* `aside`: the interpreter's own functions come next; these look at no context. */
+static struct python_allocator ours_before(struct layer *layer, bool aside)
+{
+    if (aside)
+        return (struct python_allocator){layer, stray_python_malloc_aside, stray_python_calloc_aside, stray_python_realloc_aside,
+                                         layer->below.free};
+    return (struct python_allocator){layer, stray_python_malloc, stray_python_calloc, stray_python_realloc, stray_python_free};
 }
 
 static void put_before(const struct python_allocators *allocators, enum python_domain domain, struct layer *layer, size_t limit,
-                       uint16_t hook)
+                       uint16_t hook, bool aside)
 {
-    struct python_allocator ours = {layer, stray_python_malloc, stray_python_calloc, stray_python_realloc, stray_python_free};
     allocators->get(domain, &layer->below);
+    struct python_allocator ours = ours_before(layer, aside);
     layer->limit = limit;
     layer->hook = hook;
     allocators->set(domain, &ours);
@@ -182,8 +320,9 @@ static void look(const struct python_allocators *allocators)
     if (is_ours(&now) || limit == 0 || (!name && layer_count > 0) || layer_count == LAYERS)
         return;
     struct layer *layer = layers[layer_count++];
-    put_before(allocators, PYTHON_DOMAIN_OBJECT, &layer[0], limit, STRAY_HOOK_python_object_malloc);
-    put_before(allocators, PYTHON_DOMAIN_MEM, &layer[1], limit, STRAY_HOOK_python_mem_malloc);
+    bool aside = !is_exact() && name && string_equal(name, "pymalloc");
+    put_before(allocators, PYTHON_DOMAIN_OBJECT, &layer[0], limit, STRAY_HOOK_python_object_malloc, aside);
+    put_before(allocators, PYTHON_DOMAIN_MEM, &layer[1], limit, STRAY_HOOK_python_mem_malloc, aside);
 }
 
 void python_memory_look(void)

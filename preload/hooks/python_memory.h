@@ -7,8 +7,14 @@
 #ifndef STRAY_PRELOAD_PYTHON_MEMORY_H
 #define STRAY_PRELOAD_PYTHON_MEMORY_H
 
+#include <stdbool.h>
+
 /* Sets our functions, if this thread holds the interpreter's lock, and if the interpreter's own are in force: also when
  * they have come back. Does nothing else, most of the time. Allocates nothing; errno is left alone. */
 void python_memory_look(void);
+
+/* `block` is about to be given to free, and may be a sample that was put aside: then its end is recorded. False: it is none, and
+ * whatever else is to be done about it is. */
+bool python_memory_freed(const void *block);
 
 #endif

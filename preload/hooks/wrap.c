@@ -104,6 +104,9 @@ static inline __attribute__((always_inline)) bool release_quickly(uint16_t hook,
 /* Where note_finalizing() has something to do, the usual is not enough. */
 static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
 {
+    const void *block = (const void *)(uintptr_t)handle;
+    if (samples_may_have(python_samples_counts, block) && python_memory_freed(block))
+        return true;
     bool noted = python_active() && (python_finalizing() || samples_are_due());
     return !noted && release_quickly(hook, handle);
 }

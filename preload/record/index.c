@@ -142,6 +142,16 @@ void index_forget(void)
     newest = oldest = 0;
 }
 
+/* The largest table goes on to be used. */
+void index_clear(void)
+{
+    for (unsigned table = 0; table < TABLES; table++)
+        if (tables[table])
+            sys_madvise(tables[table], table_bytes(table), MADV_DONTNEED);
+    __builtin_memset(moved, 0, sizeof(moved));
+    oldest = newest;
+}
+
 uint64_t index_bytes(void)
 {
     uint64_t bytes = 0;

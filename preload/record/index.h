@@ -18,6 +18,8 @@
 uint32_t index_find(uint64_t key);
 void index_put(uint64_t key, uint32_t id);
 void index_forget(void);
+/* Drops all keys, and keeps the memory in place for whoever still looks: between two traces of one process. */
+void index_clear(void);
 /* Puts empty memory in its place: in a child as in spool_stand_in(). */
 void index_stand_in(void);
 /* Bytes mapped. */

@@ -13,6 +13,7 @@
 #include "stack/native.h"
 #include "stack/python.h"
 #include "stack/rules.h"
+#include "real.h"
 #include "settings.h"
 #include "sys.h"
 
@@ -68,7 +69,8 @@ void capture_init(void)
         native_init();
         rules_init();
         python_detect();
-        python_stays();
+        if (!real_came_late())
+            python_stays();
     }
     modules_refresh();
     if (python_note())
@@ -88,6 +90,24 @@ void capture_forget(void)
     }
     modules_forget();
     python_forget_definitions();
+}
+
+/* Threads remember where theirs is: the memory stays in place. */
+void capture_clear(void)
+{
+    for (unsigned i = 0; i < SCRATCHES; i++)
+        if (scratches[i])
+            sys_madvise(scratches[i], sizeof(struct scratch), MADV_DONTNEED);
+    modules_forget();
+    python_forget_definitions();
+}
+
+bool capture_idle(void)
+{
+    bool idle = true;
+    for (unsigned i = 0; shared && i < SHARED; i++)
+        idle = idle && !__atomic_load_n(&shared[i].taken, __ATOMIC_ACQUIRE);
+    return idle;
 }
 
 static struct scratch *scratch_share(void)
@@ -193,12 +213,13 @@ static uint32_t find_node(struct scratch *scratch, uint64_t key, bool *ret_recen
     return node;
 }
 
-/* Whether a frame lies in code that was loaded since we looked; then what libunwind made of it is not to be trusted. */
+/* Whether a frame lies in code that was loaded since we looked; then what libunwind made of it is not to be trusted. Rules are
+ * learnt in known modules only: by them, all but the last frame were left. */
 static bool meets_unknown_module(const struct capture *capture)
 {
     if (modules_stale())
         return true;
-    for (size_t i = 0; i < capture->native_count; i++)
+    for (size_t i = capture->slow ? 0 : capture->native_count - 1; i < capture->native_count; i++)
         if (!modules_know(capture->frames[i].ip - 1))
             return true;
     return false;

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/merge_frames.h"
 
+#define RUNS_MAX 128u
+
+/* Runs, from inside, are looked at for each native frame: so they are found once. */
 struct merge {
     const struct merge_input *input;
     bool by_host;
+    unsigned run_count;
+    uint16_t ends[RUNS_MAX]; /* one past a run's last frame */
+    uint64_t hosts[RUNS_MAX];
     struct merged_frame *merged;
     size_t count, capacity;
 };
@@ -15,19 +21,39 @@ static void emit(struct merge *merge, bool python, size_t index)
 }
 
 /* One past the run that begins at `start`. */
-static size_t run_end(const struct merge *merge, size_t start)
+static size_t run_end(const struct merge_input *input, size_t start)
 {
     size_t end = start;
-    while (end < merge->input->python_count && !merge->input->python[end].entry)
+    while (end < input->python_count && !input->python[end].entry)
         end++;
-    return end < merge->input->python_count ? end + 1 : end;
+    return end < input->python_count ? end + 1 : end;
 }
 
-static bool contains(const struct merge *merge, size_t native, uint64_t host)
+/* Where there are too many, the last one takes the rest. */
+static void find_runs(struct merge *merge)
 {
-    uint64_t outer = merge->input->native[native].cfa;
-    uint64_t inner = native ? merge->input->native[native - 1].cfa : merge->input->stack;
-    return outer != 0 && inner != 0 && host >= inner && host < outer;
+    size_t end = 0;
+    while (end < merge->input->python_count && merge->run_count < RUNS_MAX) {
+        end = run_end(merge->input, end);
+        merge->hosts[merge->run_count] = merge->input->python[end - 1].host;
+        merge->ends[merge->run_count++] = (uint16_t)end;
+    }
+    if (end < merge->input->python_count)
+        merge->ends[merge->run_count - 1] = (uint16_t)merge->input->python_count;
+}
+
+/* One past the last of the runs, from `first` on, whose hosts lie in a native frame; `first`: in this one there are none. */
+static unsigned hosts_until(const struct merge *merge, size_t native, unsigned first)
+{
+    const struct native_frame *frame = &merge->input->native[native];
+    uint64_t outer = frame->cfa, inner = native ? frame[-1].cfa : merge->input->stack;
+    unsigned until = first;
+    if (inner == 0 || outer <= inner)
+        return first;
+    for (unsigned run = first; run < merge->run_count; run++)
+        if (merge->hosts[run] - inner < outer - inner) /* a host that is not known is 0 */
+            until = run + 1;
+    return until;
 }
 
 /* A return address may stand right behind the evaluator, never at its start. */
@@ -36,48 +62,39 @@ static bool is_evaluator(const struct merge *merge, size_t native)
     return merge->input->native[native].ip - 1 - merge->input->evaluator.start < merge->input->evaluator.size;
 }
 
-/* The end of the outermost Python frames, from `start` on, that belong to this native frame or further in;
- * `start` if it hosts none. */
-static size_t hosted_until(const struct merge *merge, size_t native, size_t start)
+/* One past the last of the runs, from `first` on, that belong to a native frame or further in; `first` if it hosts none. */
+static unsigned hosted_until(const struct merge *merge, size_t native, unsigned first)
 {
-    if (start == merge->input->python_count)
-        return start;
-    size_t end = run_end(merge, start);
+    if (first == merge->run_count)
+        return first;
     /* The last run of a truncated list has lost its host. */
-    if (!merge->by_host || merge->input->python[end - 1].host == 0)
-        return is_evaluator(merge, native) ? end : start;
-    size_t until = start;
-    for (size_t run = start; run < merge->input->python_count; run = end) {
-        end = run_end(merge, run);
-        uint64_t host = merge->input->python[end - 1].host;
-        if (host != 0 && contains(merge, native, host))
-            until = end;
-    }
-    return until;
+    if (!merge->by_host || merge->hosts[first] == 0)
+        return first + is_evaluator(merge, native);
+    return hosts_until(merge, native, first);
 }
 
 static bool any_host_known(const struct merge *merge)
 {
-    for (size_t run = 0; run < merge->input->python_count;) {
-        run = run_end(merge, run);
-        for (size_t i = 0; merge->input->python[run - 1].host != 0 && i < merge->input->native_count; i++)
-            if (contains(merge, i, merge->input->python[run - 1].host))
-                return true;
-    }
-    return false;
+    size_t native = 0;
+    while (native < merge->input->native_count && hosts_until(merge, native, 0) == 0)
+        native++;
+    return native < merge->input->native_count;
 }
 
 size_t merge_frames(const struct merge_input *input, struct merged_frame *merged, size_t capacity)
 {
     struct merge merge = {.input = input, .merged = merged, .capacity = capacity};
+    find_runs(&merge);
     merge.by_host = any_host_known(&merge);
+    unsigned run = 0;
     size_t next = 0;
     for (size_t i = 0; i < input->native_count; i++) {
-        size_t until = hosted_until(&merge, i, next);
-        if (until == next)
+        unsigned until = hosted_until(&merge, i, run);
+        if (until == run)
             emit(&merge, false, i);
-        for (; next < until; next++)
-            emit(&merge, true, next);
+        for (; run < until; run++)
+            for (; next < merge.ends[run]; next++)
+                emit(&merge, true, next);
     }
     for (; next < input->python_count; next++)
         emit(&merge, true, next);

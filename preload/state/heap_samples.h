@@ -9,8 +9,8 @@
 #include "gate.h"
 #include "state/samples.h"
 
-extern __thread struct samples_line heap_samples_line;
-extern uint8_t heap_samples_counts[SAMPLES_COUNTS];
+extern __thread struct samples_line heap_samples_line ARCH_NEAR;
+extern uint8_t heap_samples_counts[SAMPLES_COUNTS] ARCH_NEAR;
 extern struct samples heap_samples; /* with these counts */
 extern double heap_samples_mean;
 

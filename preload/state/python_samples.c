@@ -3,15 +3,16 @@
 
 #include "settings.h"
 
-#define SETS     (1u << 18) /* each for so many bytes of address space as have one sample in the mean, or fewer: 4 GiB together */
-#define SPACE    14         /* ... log2 */
-#define MEAN     (1u << SPACE)
+#define SETS     (1u << 18) /* of 1 GiB together */
+#define SPACE    12         /* log2 of the bytes of address space of a set: no more than eight blocks of 513 begin there */
+#define MEAN     (1u << 14)
 #define MEAN_MAX (1u << 26) /* what one of a byte stands for must fit its event */
 
 uint32_t python_samples_due;
 _Alignas(SAMPLES_PAGE) uint8_t python_samples_counts[SAMPLES_COUNTS];
 double python_samples_mean = MEAN;
 __thread struct samples_line python_samples_line;
+__thread uint32_t python_samples_resizes;
 uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
 static _Alignas(SAMPLES_PAGE) uint64_t table[SETS][SAMPLES_WAYS];
@@ -26,6 +27,7 @@ uint64_t python_samples_weight(size_t size)
 
 void python_samples_init(void)
 {
+    python_samples_mean = MEAN;
     if (settings.sample > MEAN)
         python_samples_mean = settings.sample < MEAN_MAX ? (double)settings.sample : MEAN_MAX;
 }

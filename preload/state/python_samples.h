@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch.h"
 #include "state/samples.h"
 
 #define PYTHON_SAMPLES_PAGES (1u << 20)
@@ -24,7 +25,9 @@ extern uint32_t python_samples_due;
 /* Asks for a look, unless Python's memory is left out. */
 static inline void python_samples_look(void);
 
-extern uint8_t python_samples_counts[SAMPLES_COUNTS];
+extern __thread uint32_t python_samples_resizes ARCH_NEAR; /* calls of realloc */
+
+extern uint8_t python_samples_counts[SAMPLES_COUNTS] ARCH_NEAR;
 extern const struct samples python_samples; /* with these counts */
 extern uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
@@ -46,7 +49,7 @@ static inline bool python_samples_marked(const void *block)
 /* ---- samples ---- */
 
 extern double python_samples_mean;
-extern __thread struct samples_line python_samples_line; /* where all are recorded nothing is ever left */
+extern __thread struct samples_line python_samples_line ARCH_NEAR; /* where all are recorded nothing is ever left */
 
 /* How many objects one sample of `size` bytes (1 to 512) stands for, in sixteenths. */
 uint64_t python_samples_weight(size_t size);

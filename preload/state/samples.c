@@ -95,6 +95,12 @@ void samples_add(const struct samples *samples, const void *block)
         count_fill(samples, block);
 }
 
+bool samples_has(const struct samples *samples, const void *block)
+{
+    uint64_t address = (uint64_t)(uintptr_t)block;
+    return block && exchange(samples, block, address, address);
+}
+
 enum samples_found samples_remove(const struct samples *samples, const void *block)
 {
     if (block && exchange(samples, block, (uint64_t)(uintptr_t)block, 0)) {

@@ -50,6 +50,8 @@ void samples_line_forget(struct samples_line *line);
 
 /* `block` is a living sample, and is no other's address yet. */
 void samples_add(const struct samples *samples, const void *block);
+/* Whether it is one for certain. */
+bool samples_has(const struct samples *samples, const void *block);
 /* It is about to be released or resized. */
 enum samples_found samples_remove(const struct samples *samples, const void *block);
 /* All are gone: in a forked child, as what its parent recorded is not in the child's trace. */

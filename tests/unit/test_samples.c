@@ -86,6 +86,8 @@ Test(samples, living_ones_are_known)
     cr_expect_eq(samples_remove(&samples, block), SAMPLES_NONE);
     samples_add(&samples, block);
     cr_expect(samples_may_have(counts, block));
+    cr_expect(samples_has(&samples, block) && samples_has(&samples, block));
+    cr_expect_not(samples_has(&samples, address(0x7f0000001020)) || samples_has(&samples, NULL));
     cr_expect_eq(samples_remove(&samples, address(0x7f0000001020)), SAMPLES_NONE);
     cr_expect_eq(samples_remove(&samples, block), SAMPLES_ONE);
     cr_expect_not(samples_may_have(counts, block));
