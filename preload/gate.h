@@ -47,6 +47,7 @@ struct thread {
     uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
     uint32_t tid;         /* ... its id */
     uint32_t fate;        /* ... enum thread_fate */
+    uint64_t libpq_calls; /* outermost libpq calls so far: the number of the one that is under way */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;

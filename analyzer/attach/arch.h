@@ -15,6 +15,8 @@
 /* e_machine of programs that can be attached to, and what it is called. */
 extern const unsigned arch_machine;
 extern const char arch_name[];
+/* What seccomp calls it: AUDIT_ARCH_*. */
+extern const unsigned arch_audit;
 /* Register set (NT_*) of floating point and vector registers. */
 extern const int arch_vector_set;
 
@@ -28,8 +30,6 @@ uint64_t arch_stack(const struct user_regs_struct *registers);
 uint64_t arch_thread_pointer(const struct user_regs_struct *registers);
 /* What a system call that has just ended returned. */
 int64_t arch_result(const struct user_regs_struct *registers);
-/* What a function returned that has come back to stub_returned. */
-int64_t arch_returned(const struct user_regs_struct *registers);
 
 /* Whether the thread was stopped in a system call, or on its way out of one: which, and with which first three arguments. */
 bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, uint64_t ret_arguments[3]);
@@ -43,8 +43,10 @@ bool arch_shadow_stack(pid_t tid);
 
 /* Registers to make a system call with, at an instruction for it that is found at `at`. */
 void arch_prepare_call(struct user_regs_struct *registers, uint64_t at, long number, const uint64_t arguments[6]);
-/* Registers to call a function with, on a stack that ends at `stack`, and what must lie there: 8 bytes below that end. */
-void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack);
+/* Registers to call a function with, on a stack that ends at `stack`. It returns to stub_returned, whose address must lie 8 bytes
+ * below that end, and which wants to know the desk. */
+void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack,
+                           uint64_t desk);
 /* Registers to make the raw clone with: at stub_clone, mapped at `at`. */
 void arch_prepare_clone(struct user_regs_struct *registers, uint64_t at, const uint64_t arguments[5], uint64_t desk);
 /* Arguments of clone(), whose order differs from one processor to the next. */
@@ -59,8 +61,10 @@ ssize_t arch_find_call(const uint8_t *code, size_t size);
 /* The code that handlers return to: its bytes. */
 extern const uint8_t arch_restorer[];
 extern const size_t arch_restorer_size;
-/* The handler's return address lies in the frame; where the interrupted instruction stands, in bytes from there. */
-extern const size_t arch_frame_instruction;
+/* What the kernel leaves from the handler's return address on. */
+#define ARCH_FRAME_WORDS 25
+/* Whether that is such a frame, and no copy of the address only, as libc leaves them on the stack; and where it was interrupted. */
+bool arch_frame(const uint64_t words[ARCH_FRAME_WORDS], uint64_t *ret_instruction);
 
 /* ---- thread control blocks of glibc ---- */
 

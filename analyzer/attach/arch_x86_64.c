@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 #define FLAG_TRAP 0x100u
 
 const unsigned arch_machine = EM_X86_64;
+const unsigned arch_audit = AUDIT_ARCH_X86_64;
 const char arch_name[] = "x86-64";
 const int arch_vector_set = NT_X86_XSTATE;
 
@@ -48,11 +50,6 @@ uint64_t arch_thread_pointer(const struct user_regs_struct *registers)
 int64_t arch_result(const struct user_regs_struct *registers)
 {
     return (int64_t)registers->rax;
-}
-
-int64_t arch_returned(const struct user_regs_struct *registers)
-{
-    return (int64_t)registers->rbx;
 }
 
 bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, uint64_t ret_arguments[3])
@@ -96,12 +93,14 @@ void arch_prepare_call(struct user_regs_struct *registers, uint64_t at, long num
     registers->r9 = arguments[5];
 }
 
-void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack)
+void arch_prepare_function(struct user_regs_struct *registers, uint64_t function, const uint64_t arguments[4], uint64_t stack,
+                           uint64_t desk)
 {
     leave_call(registers);
     registers->rip = function;
     registers->rsp = stack - 8; /* where the address lies that it returns to */
     registers->rax = 0;
+    registers->rbx = desk;
     registers->rdi = arguments[0];
     registers->rsi = arguments[1];
     registers->rdx = arguments[2];
@@ -131,8 +130,18 @@ ssize_t arch_find_call(const uint8_t *code, size_t size)
 /* mov $15, %rax; syscall */
 const uint8_t arch_restorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
 const size_t arch_restorer_size = sizeof(arch_restorer);
-/* A ucontext follows, whose registers begin at 40: rip is the 17th. */
-const size_t arch_frame_instruction = 8 + 40 + 16 * 8;
+
+/* A ucontext follows the address: flags, link, a stack, and registers, of which rip is the 17th and the segments the 19th. */
+#define FRAME_FLAGS     1
+#define FRAME_REGISTERS 6
+#define FLAGS_MAX       0xffu
+#define USER_CODE       0x33u
+
+bool arch_frame(const uint64_t words[ARCH_FRAME_WORDS], uint64_t *ret_instruction)
+{
+    *ret_instruction = words[FRAME_REGISTERS + 16];
+    return words[FRAME_FLAGS] <= FLAGS_MAX && (words[FRAME_REGISTERS + 18] & 0xffff) == USER_CODE;
+}
 
 /* struct tcbhead_t of glibc, which the compiler and others rely on. */
 #define BLOCK_SELF        0x00

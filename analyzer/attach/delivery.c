@@ -220,7 +220,7 @@ static int end(struct injection *injection, uint64_t entry, struct error *error)
     if (result == 0 && (int)answer < 0)
         result = error_set(error, (int)answer, "%d: %s", (int)injection->pid,
                            (int)answer == -ESRCH ? "not traced" : error_reason((int)answer));
-    return result;
+    return result == 0 ? (int)answer : result;
 }
 
 int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)

@@ -18,7 +18,7 @@ struct delivery {
 /* Begins tracing. 0; -EALREADY: it is traced; -ESRCH: it has ended; or another negative errno. */
 int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error);
 
-/* Ends it. 0; -ENOENT: nothing of ours is in it; -ESRCH: it has ended, or was not traced any more. */
+/* Ends it. 0: all stands in the trace; 1: some in the spool; -ENOENT: nothing of ours is in it; -ESRCH: it has ended, or was not traced any more. */
 int delivery_end(pid_t pid, double *ret_stall_s, struct error *error);
 
 #endif

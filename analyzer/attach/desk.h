@@ -11,7 +11,8 @@
 #define DESK_RESULT 56
 #define DESK_STATE 64     /* enum desk_state, or a negative errno */
 #define DESK_CLONE 68     /* thread id of the raw clone; 0: there is none, or it is gone */
-#define DESK_CREATED 72   /* what pthread_create() said in the raw clone; DESK_PENDING: nothing yet */
+#define DESK_CREATED 72   /* what pthread_create() said; DESK_PENDING: nothing yet */
+#define DESK_THREAD_ID 76 /* of the server, for the kernel */
 #define DESK_SOCKETS 80   /* the server's end; the injector's, -1 once it has been closed there */
 #define DESK_MASK 88      /* signals that the server blocks */
 #define DESK_HEADER 96    /* struct msghdr of what comes in, */
@@ -42,7 +43,7 @@ enum desk_state { DESK_STARTING = 0, DESK_READY = 1 };
 
 struct desk {
     uint64_t function, arguments[6], result;
-    int32_t state, clone, created, padding;
+    int32_t state, clone, created, thread_id;
     int32_t sockets[2];
     uint64_t mask;
     struct msghdr header;
@@ -60,6 +61,7 @@ DESK_HOLDS(result, DESK_RESULT);
 DESK_HOLDS(state, DESK_STATE);
 DESK_HOLDS(clone, DESK_CLONE);
 DESK_HOLDS(created, DESK_CREATED);
+DESK_HOLDS(thread_id, DESK_THREAD_ID);
 DESK_HOLDS(sockets, DESK_SOCKETS);
 DESK_HOLDS(mask, DESK_MASK);
 DESK_HOLDS(header, DESK_HEADER);

@@ -36,8 +36,6 @@ static void read_status_line(const char *line, struct process_status *process)
         process->tracer = number;
     else if (sscanf(line, "Uid: %*u %u", &user) == 1)
         process->user = user;
-    else
-        sscanf(line, "Seccomp: %u", &process->seccomp);
 }
 
 static void read_flags(struct process_status *process)

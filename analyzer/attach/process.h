@@ -14,7 +14,6 @@ struct process_status {
     pid_t pid, group, tracer; /* group: of its threads; tracer: 0 if there is none */
     char state;               /* R, S, D, T, t, Z ... */
     uid_t user;               /* effective */
-    unsigned seccomp;         /* 0: none, 1: strict, 2: filters */
     unsigned long flags;      /* of the kernel's PF_* */
 };
 

@@ -146,15 +146,20 @@ static bool is_harmless_here(const struct terrain *terrain, pid_t pid, long numb
 
 /* ---- signal handlers ---- */
 
-/* Whether a word of the stack is the return address of a handler that interrupted sensitive code. */
-static bool is_bad_frame(const struct terrain *terrain, uint64_t word, uint64_t address)
+static bool is_restorer(const struct terrain *terrain, uint64_t word)
 {
-    uint64_t instruction;
     for (size_t i = 0; i < terrain->restorer_count; i++)
         if (word == terrain->restorers[i])
-            return memory_read(terrain->objects->memory, address + arch_frame_instruction, &instruction, sizeof(instruction)) < 0 ||
-                   is_sensitive(terrain, instruction);
+            return true;
     return false;
+}
+
+/* Whether a handler returns to here that has interrupted sensitive code. */
+static bool is_bad_frame(const struct terrain *terrain, uint64_t address)
+{
+    uint64_t words[ARCH_FRAME_WORDS], instruction;
+    return memory_read(terrain->objects->memory, address, words, sizeof(words)) == 0 && arch_frame(words, &instruction) &&
+           is_sensitive(terrain, instruction);
 }
 
 static bool piece_is_clean(const struct terrain *terrain, uint64_t from, size_t size)
@@ -163,7 +168,7 @@ static bool piece_is_clean(const struct terrain *terrain, uint64_t from, size_t 
     if (memory_read(terrain->objects->memory, from, words, size) < 0)
         return false;
     for (size_t i = 0; i < size / sizeof(*words); i++)
-        if (is_bad_frame(terrain, words[i], from + i * sizeof(*words)))
+        if (is_restorer(terrain, words[i]) && is_bad_frame(terrain, from + i * sizeof(*words)))
             return false;
     return true;
 }

@@ -107,15 +107,15 @@ void scratch_unmap(const struct ground *ground, struct tracee *tracee, const str
 }
 
 /* errno is the thread's, and it may be about to look at it. */
-static int create_here(const struct ground *ground, struct tracee *tracee, const struct scratch *scratch, int64_t *ret_answer)
+static int create_here(const struct ground *ground, struct tracee *tracee, const struct scratch *scratch, int32_t *ret_answer)
 {
     int32_t kept;
     const uint64_t arguments[4] = {scratch->desk + DESK_THREAD, 0, stub_at(scratch, stub_server), scratch->desk};
     uint64_t number =
         thread_errno(ground->objects, ground->libc->object, ground->layout, arch_thread_pointer(&tracee->registers));
     bool known = number && memory_read(ground->objects->memory, number, &kept, sizeof(kept)) == 0;
-    int result = tracee_function(tracee, ground->libc->pthread_create, arguments, scratch->base + STACK_END, scratch->base,
-                                 scratch->base + CODE_SIZE, ret_answer);
+    int result = tracee_function(tracee, ground->libc->pthread_create, arguments, scratch->base + STACK_END,
+                                 ground->objects->memory, scratch->desk, ret_answer);
     if (known && result == 0)
         result = memory_write(ground->objects->memory, number, &kept, sizeof(kept));
     return result;
@@ -123,7 +123,7 @@ static int create_here(const struct ground *ground, struct tracee *tracee, const
 
 int scratch_start_here(const struct ground *ground, struct tracee *tracee, struct scratch *ret_scratch, struct error *error)
 {
-    int64_t answer = 0;
+    int32_t answer = 0;
     int result = prepare(ground, tracee, ret_scratch, error);
     if (result < 0)
         return result;
@@ -132,7 +132,7 @@ int scratch_start_here(const struct ground *ground, struct tracee *tracee, struc
         return 0;
     if (result == 0)
         scratch_unmap(ground, tracee, ret_scratch);
-    return fail_call(tracee->pid, result < 0 ? result : -(int)answer, "making a thread in it", error);
+    return fail_call(tracee->pid, result < 0 ? result : -answer, "making a thread in it", error);
 }
 
 static int write_block(const struct ground *ground, const struct tracee *tracee, const struct scratch *scratch, uint64_t *ret_pointer)

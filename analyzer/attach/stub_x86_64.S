@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What is copied into the target. It never runs here. Position independent; all it knows is in the desk (desk.h), whose address
- * is the server's argument, and the raw clone's rbx. System calls by number: the target's libc may be another.
+ * is the server's argument, and the others' rbx. System calls by number: the target's libc may be another.
  */
 #include "attach/desk.h"
 
@@ -12,8 +12,9 @@
 #define NR_SOCKETPAIR     53
 #define NR_SETSOCKOPT     54
 #define NR_CLOSE          3
-#define NR_GETPID         39
+#define NR_PAUSE          34
 #define NR_EXIT           60
+#define NR_GETTID         186
 #define NR_FUTEX          202
 #define MINUS_EINTR       -4
 
@@ -23,13 +24,13 @@
     .balign 16
 stub_begin:
 
-/* Where a function that was called in a stopped thread returns to: a system call, before which it stops again. The result is kept
- * where the kernel leaves it alone. */
+/* Where pthread_create() returns to that was called in a stopped thread: says what came of it, and waits for the injector. */
 stub_returned:
-    mov %rax, %rbx
-    mov $NR_GETPID, %eax
+    mov %eax, DESK_CREATED(%rbx)
+.Lpause:
+    mov $NR_PAUSE, %eax
     syscall
-    ud2
+    jmp .Lpause
 
 /* A raw clone: the system call is prepared by the injector, and its parent never comes back here. The child has a stack, a thread
  * control block and nothing else; it makes a thread and is gone, which the kernel notes in DESK_CLONE. */
@@ -56,6 +57,9 @@ stub_server:
     push %r12
     push %r13
     mov %rdi, %rbx
+    mov $NR_GETTID, %eax
+    syscall
+    mov %eax, DESK_THREAD_ID(%rbx)
     mov $NR_RT_SIGPROCMASK, %eax
     mov $2, %edi
     lea DESK_MASK(%rbx), %rsi

@@ -45,7 +45,7 @@ static const struct object *program_libc(const struct objects *objects, const st
 static bool has_musl(const struct objects *objects)
 {
     for (size_t i = 0; i < objects->count; i++)
-        if (strstr(objects->items[i].path, "ld-musl") || strstr(objects->items[i].path, "libc.musl"))
+        if (strstr(objects->items[i].path, "ld-musl") || strstr(objects->items[i].path, "-musl/libc.so"))
             return true;
     return false;
 }

@@ -13,10 +13,14 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "attach/desk.h"
+#include "attach/memory.h"
+
 #define CALL_STOP    (SIGTRAP | 0x80) /* by PTRACE_O_TRACESYSGOOD */
 #define MASK_SIZE    8u
 #define STOP_NS      UINT64_C(2000000000)
 #define FUNCTION_NS  UINT64_C(10000000000)
+#define GLANCE_NS    30000
 #define VECTORS_SIZE 16384 /* of the widest registers there are */
 
 static uint64_t now(void)
@@ -78,6 +82,7 @@ static int take_over(struct tracee *tracee)
 {
     const uint64_t all = ~UINT64_C(0);
     int result = wait_for(tracee->tid, true, PTRACE_CONT, now() + STOP_NS);
+    tracee->stopped_ns = now();
     if (result == 0)
         result = arch_get(tracee->tid, &tracee->registers);
     if (result == 0)
@@ -97,7 +102,6 @@ int tracee_stop(pid_t pid, pid_t tid, struct tracee *ret_tracee)
     int result = request(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD);
     if (result < 0)
         return result;
-    tracee.stopped_ns = now();
     result = request(PTRACE_INTERRUPT, tid, 0, 0);
     if (result == 0)
         result = take_over(&tracee);
@@ -122,7 +126,7 @@ static int through_call(struct tracee *tracee, const struct user_regs_struct *re
 {
     struct user_regs_struct after;
     uint64_t until = now() + FUNCTION_NS;
-    tracee->busy = true;
+    tracee->in_call = true;
     int result = arch_set(tracee->tid, registers);
     if (result == 0)
         result = next_call(tracee, until);
@@ -149,39 +153,61 @@ int tracee_clone(struct tracee *tracee, uint64_t at, const uint64_t arguments[5]
     return through_call(tracee, &registers, ret_result);
 }
 
-/* Until it comes back to the stub, which makes a system call; the function may make some itself. */
-static int run_to_stub(struct tracee *tracee, uint64_t low, uint64_t high, struct user_regs_struct *ret_registers)
+/* While it runs: a stop that somebody else has asked for must not hold it up now. */
+static int keep_running(pid_t tid)
+{
+    int status;
+    pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+    if (got == 0)
+        return 0;
+    return got == tid && WIFSTOPPED(status) ? request(PTRACE_CONT, tid, 0, 0) : -ESRCH;
+}
+
+static int await_result(struct tracee *tracee, int memory, uint64_t desk, int32_t *ret_result)
 {
     uint64_t until = now() + FUNCTION_NS;
     int result;
-    do {
-        result = next_call(tracee, until);
-        if (result == 0)
-            result = arch_get(tracee->tid, ret_registers);
-    } while (result == 0 && (arch_instruction(ret_registers) < low || arch_instruction(ret_registers) >= high));
+    while ((result = memory_read(memory, desk + DESK_CREATED, ret_result, sizeof(*ret_result))) == 0 &&
+           *ret_result == DESK_PENDING && (result = keep_running(tracee->tid)) == 0) {
+        if (now() >= until)
+            return -ETIMEDOUT;
+        nanosleep(&(struct timespec){.tv_nsec = GLANCE_NS}, NULL);
+    }
     return result;
 }
 
-int tracee_function(struct tracee *tracee, uint64_t function, const uint64_t arguments[4], uint64_t stack, uint64_t low,
-                    uint64_t high, int64_t *ret_result)
+static int interrupt(pid_t tid)
+{
+    int result = request(PTRACE_INTERRUPT, tid, 0, 0);
+    return result < 0 ? result : wait_for(tid, true, PTRACE_CONT, now() + STOP_NS);
+}
+
+/* From where it stops at a system call or nowhere, to where it was interrupted. */
+static int run_function(struct tracee *tracee, const struct user_regs_struct *registers, int memory, uint64_t desk, int32_t *ret_result)
+{
+    tracee->in_call = false;
+    int result = arch_set(tracee->tid, registers);
+    if (result == 0)
+        result = request(PTRACE_CONT, tracee->tid, 0, 0);
+    if (result == 0)
+        result = await_result(tracee, memory, desk, ret_result);
+    if (result == 0)
+        result = interrupt(tracee->tid);
+    return result == -EAGAIN ? 0 : result;
+}
+
+int tracee_function(struct tracee *tracee, uint64_t function, const uint64_t arguments[4], uint64_t stack, int memory, uint64_t desk,
+                    int32_t *ret_result)
 {
     uint8_t vectors[VECTORS_SIZE];
     struct iovec kept = {vectors, sizeof(vectors)};
-    struct user_regs_struct registers = tracee->registers, after;
-    arch_prepare_function(&registers, function, arguments, stack);
+    struct user_regs_struct registers = tracee->registers;
+    arch_prepare_function(&registers, function, arguments, stack, desk);
     int result = request(PTRACE_GETREGSET, tracee->tid, (uintptr_t)arch_vector_set, (uintptr_t)&kept);
-    if (result < 0)
-        return result;
-    tracee->busy = true;
-    result = arch_set(tracee->tid, &registers);
     if (result == 0)
-        result = run_to_stub(tracee, low, high, &after);
-    if (result == 0)
-        result = next_call(tracee, now() + FUNCTION_NS); /* the stub's own is over */
+        result = run_function(tracee, &registers, memory, desk, ret_result);
     if (result == 0)
         result = request(PTRACE_SETREGSET, tracee->tid, (uintptr_t)arch_vector_set, (uintptr_t)&kept);
-    if (result == 0)
-        *ret_result = arch_returned(&after);
     return result;
 }
 
@@ -243,7 +269,7 @@ static int back_to_event_stop(struct tracee *tracee)
 
 int tracee_release(struct tracee *tracee, uint64_t *ret_stall_ns)
 {
-    int result = tracee->busy ? back_to_event_stop(tracee) : 0;
+    int result = tracee->in_call ? back_to_event_stop(tracee) : 0;
     repair(tracee);
     if (result == 0)
         result = arch_set(tracee->tid, &tracee->registers);

@@ -133,6 +133,8 @@ static int end(struct session *session)
         fail("%s; tracing goes on (stray detach %d ends it)", error.text, (int)session->pid);
         return STATUS_REFUSED;
     }
+    if (result == 0)
+        trace_files_remove_spool(session->files.trace_path);
     note("%d (%s): no longer traced; one thread stood still for %.2f ms", (int)session->pid, session->name, stall * 1e3);
     return STATUS_DONE;
 }

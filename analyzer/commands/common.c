@@ -119,7 +119,7 @@ json_t *json_number(uint64_t value)
 
 bool json_print(json_t *value, size_t flags)
 {
-    char *text = value ? json_dumps(value, flags) : NULL;
+    char *text = value ? json_dumps(value, flags | JSON_ENSURE_ASCII) : NULL;
     json_decref(value);
     bool whole = text && !json_memory_failed();
     if (whole)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray detach: ends what stray attach began, whether that still runs or not. */
-#include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 
 #include "attach/delivery.h"
 #include "attach/process.h"
@@ -9,6 +9,7 @@
 #include "commands/common.h"
 #include "commands/options.h"
 #include "commands/target.h"
+#include "commands/trace_files.h"
 
 static const char usage[] =
     "usage: stray detach PID\n"
@@ -23,24 +24,31 @@ static int set_option(void *data, int code, char **argv)
     return code == 'h' ? STATUS_HELP : option_wrong(code, argv);
 }
 
-int command_detach(int argc, char **argv)
+static int detach(pid_t pid)
 {
     struct error error = {.text = ""};
-    char name[PROCESS_NAME_SIZE];
+    char name[PROCESS_NAME_SIZE], *trace = trace_files_find(pid);
     double stall = 0;
+    int result = delivery_end(pid, &stall, &error);
+    if (result == 0 && trace)
+        trace_files_remove_spool(trace);
+    free(trace);
+    if (result < 0) {
+        fail("%s", error.text);
+        return STATUS_REFUSED;
+    }
+    process_name(pid, name);
+    note("%d (%s): no longer traced; one thread stood still for %.2f ms", (int)pid, name, stall * 1e3);
+    return STATUS_DONE;
+}
+
+int command_detach(int argc, char **argv)
+{
     pid_t pid;
     int status = options_parse(argc, argv, ":h", long_options, set_option, NULL);
     if (status == STATUS_HELP)
         return usage_print(usage);
     if (status == STATUS_DONE)
         status = target_process(argc, argv, &pid);
-    if (status != STATUS_DONE)
-        return status;
-    process_name(pid, name);
-    if (delivery_end(pid, &stall, &error) < 0) {
-        fail("%s", error.text);
-        return STATUS_REFUSED;
-    }
-    note("%d (%s): no longer traced; one thread stood still for %.2f ms", (int)pid, name, stall * 1e3);
-    return STATUS_DONE;
+    return status == STATUS_DONE ? detach(pid) : status;
 }

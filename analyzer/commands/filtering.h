@@ -14,7 +14,9 @@
     "  --peer PATTERN         part of a peer, or a glob\n" SENT_USAGE
 #define SENT_USAGE                                                                                           \
     "  --site PATTERN         part of a function's name, of file:line or of a module's path; or a glob\n"    \
-    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339\n"                    \
+    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339. Both ends count, as\n"\
+    "                         times are shown: to the millisecond, and where TIME has more than three\n"     \
+    "                         decimals or is RFC 3339 to the microsecond\n"                                  \
     "  --min N                at least N in the column sorted by\n"                                          \
     "  --sort COLUMN          numbers from the largest, times and texts from the first\n"                    \
     "  --reverse              the other way round\n"                                                         \

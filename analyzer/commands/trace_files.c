@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "commands/trace_files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,4 +105,40 @@ bool trace_files_ended(const struct trace_files *files)
     struct stray_spool_header header;
     return pread(files->spool, &header, sizeof(header), 0) == sizeof(header) &&
            memcmp(header.magic, STRAY_SPOOL_MAGIC, sizeof(header.magic)) == 0 && header.state == STRAY_SPOOL_CLOSED;
+}
+
+static bool is_trace(const char *path)
+{
+    size_t length = strlen(path), size = strlen(STRAY_TRACE_SUFFIX);
+    return length > size && strcmp(path + length - size, STRAY_TRACE_SUFFIX) == 0 && access(path, F_OK) == 0;
+}
+
+char *trace_files_find(pid_t pid)
+{
+    char name[64], path[PATH_MAX], *found = NULL;
+    snprintf(name, sizeof(name), "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(name);
+    if (!folder)
+        return NULL;
+    for (const struct dirent *entry; !found && (entry = readdir(folder)) != NULL;) {
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, path, sizeof(path) - 1);
+        path[length > 0 ? length : 0] = '\0';
+        if (is_trace(path))
+            found = strdup(path);
+    }
+    closedir(folder);
+    return found;
+}
+
+void trace_files_remove_spool(const char *path)
+{
+    char beside[PATH_MAX], elsewhere[PATH_MAX];
+    if (snprintf(beside, sizeof(beside), "%s" STRAY_SPOOL_SUFFIX, path) >= (int)sizeof(beside))
+        return;
+    ssize_t length = readlink(beside, elsewhere, sizeof(elsewhere) - 1);
+    if (length > 0) {
+        elsewhere[length] = '\0';
+        unlink(elsewhere);
+    }
+    unlink(beside);
 }

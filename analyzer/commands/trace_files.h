@@ -22,4 +22,9 @@ void trace_files_close(struct trace_files *files);
 /* Whether the process that wrote to them has ended that. */
 bool trace_files_ended(const struct trace_files *files);
 
+/* The trace that the process `pid` writes to; to be freed. NULL: none is seen. */
+char *trace_files_find(pid_t pid);
+/* Removes the spool of the trace at `path`, wherever it is: all stands in the trace. */
+void trace_files_remove_spool(const char *path);
+
 #endif

@@ -308,6 +308,16 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     return 0;
 }
 
+int lane_taken(struct lives *lives, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->told.to == 0)
+        moving->told = (struct batch){lives->marks.current, lives->marks.current};
+    return 0;
+}
+
 int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane)
 {
     struct moving *moving = moving_of(lives, lane);

@@ -78,6 +78,8 @@ static inline struct tally tally_of_block(const struct lives *lives, unsigned re
 
 /* All kinds that are known by an address, and whose closing stack does not matter (block_events.c). */
 int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+/* OWNER: what its thread did before its first sums are told, it did since then. -ENOMEM. */
+int lane_taken(struct lives *lives, uint32_t lane);
 /* WORK: what was done since the lane's one before. -ENOMEM. */
 int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane);
 /* Takes threads that ended while they were waited for as done with. */

@@ -228,7 +228,9 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return -ENOMEM;
     if (lives->leaving_count > 0 && is_new_work(lives, event))
         threads_left(lives);
-    if (event->action >= STRAY_OWNER)
+    if (event->action == STRAY_OWNER)
+        return lane_taken(lives, lane);
+    if (event->action > STRAY_OWNER)
         return process_event(lives, event, thread);
     bool of_statements = (event->action >= STRAY_STATEMENT && event->action <= STRAY_BLOCKED) || event->action == STRAY_AWAITED;
     if ((of_statements || event->resource == STRAY_PGCONN || event->resource == STRAY_PGRESULT) && !lives->ended) {

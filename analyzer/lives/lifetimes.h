@@ -18,6 +18,8 @@
  *    weight of its last size, at the place where it was last drawn after it had been none.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
+ *  - What was open when a running process was attached to is counted in `before`, and as nothing else; so is a PGconn that is used
+ *    and was never seen opened there.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -101,6 +103,7 @@ struct life {
     bool sampled;     /* ... by a sample, which is no exact clock */
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
+    bool before;      /* ... because the process was attached to later */
     bool server;      /* accepted */
     bool stream;      /* a sample found a state: not made for datagrams */
     bool shut;        /* this side has shut it down */
@@ -175,6 +178,8 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+    uint64_t before, before_closed; /* open when a running process was attached to, and how many of them were closed since: they are
+                                     * nowhere else in these figures */
 };
 
 /* A child that was forked, and when. */
@@ -190,6 +195,14 @@ enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DET
 struct waited {
     uint64_t time;
     uint32_t pid, status;
+};
+
+/* What there was when a running process was attached to. PGconns are known by their first use. */
+struct before {
+    bool attached; /* else it was traced from its start, and all this is 0 */
+    uint64_t threads;
+    uint64_t heap; /* bytes in use; UINT64_MAX: not known */
+    uint64_t open[STRAY_RESOURCE_END], closed[STRAY_RESOURCE_END]; /* closed: of those, since */
 };
 
 struct memory {
@@ -220,8 +233,7 @@ struct lives {
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
-    uint64_t before_threads, before_heap; /* when a running process was attached to: how many, and bytes in use (UINT64_MAX: not
-                                           * known); 0 and 0: it was traced from its start */
+    struct before before;
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */

@@ -206,11 +206,10 @@ static void set_course(json_t *object, const struct place *place, unsigned windo
 
 static json_t *place(const struct places *places, const struct place *from)
 {
-    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "resource", resource_label(from->resource), "verdict",
-                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", whole(from->opened), "closed",
-                               whole(from->closed), "open", whole(from->open), "bytes_open", whole(from->bytes_open), "first_s",
-                               report_json_real(from->first_s), "last_s", report_json_real(from->last_s), "stack_total",
-                               whole(from->stack_total));
+    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "resource", resource_label(from->resource), "verdict",
+                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", whole(from->opened), "alive",
+                               whole(from->alive), "alive_bytes", whole(from->alive_bytes), "first_s", report_json_real(from->first_s),
+                               "last_s", report_json_real(from->last_s), "stack_total", whole(from->stack_total));
     json_object_set_new(object, "site", report_json_frame(from->known ? &from->site : NULL));
     json_object_set_new(object, "stacks", place_stacks(from));
     if (from->peer)

@@ -494,6 +494,17 @@ static struct ledger_life life_of(const struct ledger *ledger, const struct live
     return life;
 }
 
+static int add_before(struct ledger *ledger, const struct lives *lives, size_t index, const char *const *peers)
+{
+    struct ledger_life *life = append(&ledger->before, &ledger->before_room, &ledger->before_count, sizeof(*life));
+    if (!life)
+        return -ENOMEM;
+    *life = life_of(ledger, lives, index, peers);
+    tell_transactions(ledger, lives, &lives->lives[index], life);
+    life->place = life->partner = LEDGER_NONE;
+    return 0;
+}
+
 /* Lives that stand for what was inherited are left out; the others move up, and so do indexes of partners. */
 static int add_lives(struct ledger *ledger, const struct lives *lives, const struct report_stacks *stacks,
                      const char *const *peers, size_t first_place)
@@ -504,6 +515,8 @@ static int add_lives(struct ledger *ledger, const struct lives *lives, const str
     for (size_t i = 0; result == 0 && i < lives->life_count; i++) {
         const struct life *from = &lives->lives[i];
         moved[i] = LEDGER_NONE;
+        if (from->before)
+            result = add_before(ledger, lives, i, peers);
         if (from->inherited || from->site == LIVES_NONE)
             continue;
         struct ledger_life life = life_of(ledger, lives, i, peers);
@@ -584,6 +597,7 @@ void ledger_free(struct ledger *ledger)
     free(ledger->stacks);
     free(ledger->places);
     free(ledger->lives);
+    free(ledger->before);
     free(ledger->points);
     free(ledger->moments);
     free(ledger);

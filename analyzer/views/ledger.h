@@ -112,6 +112,8 @@ struct ledger {
     size_t place_count;
     struct ledger_life *lives;
     size_t life_count;
+    struct ledger_life *before; /* open when their process was attached to: without a place, and without the moment that they began */
+    size_t before_count;
     struct ledger_point *points;
     size_t point_count;
     struct ledger_moment *moments;
@@ -119,7 +121,7 @@ struct ledger {
     struct arena arena;
 
     /* private to ledger.c */
-    size_t process_room, frame_room, stack_room, place_room, life_room, point_room, moment_room;
+    size_t process_room, frame_room, stack_room, place_room, life_room, before_room, point_room, moment_room;
     struct map frame_map, stack_map;
     bool starved; /* memory ran out for a text */
     struct ledger_pass *pass;

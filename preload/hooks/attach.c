@@ -8,8 +8,10 @@
 
 #include "gate.h"
 #include "hooks/journal.h"
+#include "hooks/libpq_met.h"
 #include "hooks/python_memory.h"
 #include "settings.h"
+#include "stack/python.h"
 #include "state/incarnation.h"
 #include "text.h"
 
@@ -85,12 +87,18 @@ static int bind_hooks(void)
     return bound ? 0 : -ENOMEM;
 }
 
-static int unbind_hooks(void)
+static void take_hooks_back(void)
 {
     uint32_t flags = gate_enter();
     journal_unbind();
+    python_memory_left();
+    python_leave();
     gate_leave(flags);
-    return incarnation_leave();
+}
+
+static int leave(void)
+{
+    return incarnation_leave(take_hooks_back);
 }
 
 static int begin(const struct stray_attach_request *request)
@@ -104,15 +112,17 @@ static int begin(const struct stray_attach_request *request)
     name_files(variables, &files);
     if (!files.trace_path || !files.spool_path)
         return -EPROTO;
+    libpq_met_begin();
     int result = incarnation_attach(&files, variables);
     if (result == 0 && (result = bind_hooks()) < 0)
-        unbind_hooks();
+        leave();
     if (result < 0)
         return result;
     sys_close(files.trace);
     sys_close(files.spool);
     incarnation_baseline();
     watch_exit();
+    python_memory_attached();
     return 0;
 }
 
@@ -130,7 +140,7 @@ int stray_attach_end(void)
 {
     int kept = errno;
     take();
-    int result = unbind_hooks();
+    int result = leave();
     give_back();
     errno = kept;
     return result;

@@ -72,10 +72,28 @@ static NOINLINE bool record_other_block(uint16_t hook, uint64_t handle, uint64_t
     return stack != 0;
 }
 
+/* Whether nothing has to be noted of the interpreter before a usual event. */
+static inline bool nothing_to_note(void)
+{
+    if (UNLIKELY(samples_are_due()) && python_active() && !python_finalizing())
+        python_memory_look();
+    return LIKELY(!python_finalizing());
+}
+
+/* Its stack is part of the emission: a thread's handlers leave both alone. */
+static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    struct young *young = nothing_to_note() ? quick_begin() : NULL;
+    if (UNLIKELY(!young))
+        return false;
+    quick_acquire(young, handle, size, capture_beside_python(frame), hook);
+    return true;
+}
+
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     if (UNLIKELY(python_possible()))
-        return false;
+        return record_beside_python(hook, handle, size, frame);
     struct young *young = quick_begin();
     if (UNLIKELY(!young))
         return false;
@@ -101,14 +119,13 @@ static inline __attribute__((always_inline)) bool release_quickly(uint16_t hook,
     return true;
 }
 
-/* Where note_finalizing() has something to do, the usual is not enough. */
+/* What was put aside of the interpreter's objects ends here. */
 static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
 {
     const void *block = (const void *)(uintptr_t)handle;
     if (samples_may_have(python_samples_counts, block) && python_memory_freed(block))
         return true;
-    bool noted = python_active() && (python_finalizing() || samples_are_due());
-    return !noted && release_quickly(hook, handle);
+    return nothing_to_note() && release_quickly(hook, handle);
 }
 
 bool record_usual_free(uint16_t hook, uint64_t handle)

@@ -12,157 +12,276 @@
 #define LARGE      (4u << 20) /* bytes */
 #define CHUNK      128u /* slots of a smaller table that a put moves */
 
-struct slot {
-    uint64_t key; /* 0: free; written once */
-    uint32_t id;  /* 0: being written */
-    uint32_t reserved;
+struct map;
+
+/* What a map's slots are. Zeroed ones are free. */
+struct slots {
+    size_t size;
+    /* Puts the id into the window that begins at `slot`. False: there is no room. */
+    bool (*put)(void *slot, uint64_t key, uint32_t id);
+    /* Puts what `slot` holds into a larger table. */
+    void (*move)(struct map *map, const void *slot, unsigned top);
 };
 
-static struct slot *tables[TABLES];
-static uint32_t newest; /* index of the table that takes new keys */
-static uint32_t oldest; /* of the smallest one that may hold keys which no larger one has */
-static struct {
-    uint32_t begun, done; /* chunks */
-} moved[TABLES];
+struct map {
+    const struct slots *slots;
+    void *tables[TABLES];
+    uint32_t newest; /* index of the table that takes new keys */
+    uint32_t oldest; /* of the smallest one that may hold keys which no larger one has */
+    struct {
+        uint32_t begun, done; /* chunks */
+    } moved[TABLES];
+};
 
 static uint64_t table_slots(unsigned table)
 {
     return (uint64_t)1 << (FIRST_BITS + table);
 }
 
-static uint64_t table_bytes(unsigned table)
+static uint64_t table_bytes(const struct map *map, unsigned table)
 {
-    return (table_slots(table) + WINDOW) * sizeof(struct slot);
+    return (table_slots(table) + WINDOW) * map->slots->size;
 }
 
-static struct slot *window(unsigned table, uint64_t key)
+static void *slot_at(const struct map *map, unsigned table, uint64_t place)
 {
-    struct slot *slots = __atomic_load_n(&tables[table], __ATOMIC_ACQUIRE);
-    return slots ? slots + (key >> (64 - FIRST_BITS - table)) : NULL;
+    char *slots = __atomic_load_n(&map->tables[table], __ATOMIC_ACQUIRE);
+    return slots ? slots + place * map->slots->size : NULL;
 }
 
-static uint32_t find_in(unsigned table, uint64_t key)
+static void *window(const struct map *map, unsigned table, uint64_t key)
 {
-    struct slot *slot = window(table, key);
-    for (unsigned i = 0; slot && i < WINDOW; i++) {
-        uint64_t have = __atomic_load_n(&slot[i].key, __ATOMIC_ACQUIRE);
-        if (have == key)
-            return __atomic_load_n(&slot[i].id, __ATOMIC_ACQUIRE);
-        if (have == 0)
-            return 0;
-    }
-    return 0;
+    return slot_at(map, table, key >> (64 - FIRST_BITS - table));
 }
 
-static bool put_in(unsigned table, uint64_t key, uint32_t id)
+static bool put_in(struct map *map, unsigned table, uint64_t key, uint32_t id)
 {
-    struct slot *slot = window(table, key);
-    for (unsigned i = 0; slot && i < WINDOW; i++) {
+    void *slot = window(map, table, key);
+    return slot && map->slots->put(slot, key, id);
+}
+
+/* Adds table `table` if it is not there; the loser of a race gives its memory back. */
+static bool add_table(struct map *map, unsigned table)
+{
+    if (table >= TABLES)
+        return false;
+    void *none = NULL, *slots = sys_memory(table_bytes(map, table));
+    if (!slots)
+        return false;
+    sys_madvise(slots, table_bytes(map, table), MADV_DONTFORK);
+    if (table_bytes(map, table) >= LARGE) /* what is looked up is all over it */
+        sys_madvise(slots, table_bytes(map, table), MADV_HUGEPAGE);
+    if (!__atomic_compare_exchange_n(&map->tables[table], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        sys_munmap(slots, table_bytes(map, table));
+    return true;
+}
+
+static void move_chunk(struct map *map, unsigned table, uint32_t chunk, unsigned top)
+{
+    uint64_t begin = (uint64_t)chunk * CHUNK, end = begin + CHUNK, slots = table_slots(table) + WINDOW;
+    for (uint64_t i = begin; i < end && i < slots; i++)
+        map->slots->move(map, slot_at(map, table, i), top);
+}
+
+/* Each put moves a little of what a smaller table holds, so that there is soon but one to look into. An emptied one gives its
+ * pages back: who looks into it yet finds nothing there, as if what it held had not been put. */
+static void move_some(struct map *map, unsigned top)
+{
+    uint32_t table = __atomic_load_n(&map->oldest, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(table >= top, 1))
+        return;
+    uint32_t chunks = (uint32_t)((table_slots(table) + WINDOW + CHUNK - 1) / CHUNK);
+    uint32_t chunk = __atomic_fetch_add(&map->moved[table].begun, 1, __ATOMIC_ACQ_REL);
+    if (chunk >= chunks)
+        return; /* the last ones are on their way */
+    move_chunk(map, table, chunk, top);
+    if (__atomic_add_fetch(&map->moved[table].done, 1, __ATOMIC_ACQ_REL) != chunks)
+        return;
+    __atomic_store_n(&map->oldest, table + 1, __ATOMIC_RELEASE);
+    sys_madvise(map->tables[table], table_bytes(map, table), MADV_DONTNEED);
+}
+
+static void put(struct map *map, uint64_t key, uint32_t id)
+{
+    unsigned top = __atomic_load_n(&map->newest, __ATOMIC_ACQUIRE);
+    move_some(map, top);
+    if (put_in(map, top, key, id))
+        return;
+    unsigned next = __atomic_load_n(&map->tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
+    if (!add_table(map, next))
+        return; /* not interned: costs duplicates, loses nothing */
+    __atomic_compare_exchange_n(&map->newest, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    put_in(map, next, key, id);
+}
+
+/* ---- keys and their ids ---- */
+
+struct pair {
+    uint64_t key; /* 0: free; written once */
+    uint32_t id;  /* 0: being written */
+    uint32_t reserved;
+};
+
+static bool put_pair(void *slot, uint64_t key, uint32_t id)
+{
+    struct pair *pair = slot;
+    for (unsigned i = 0; i < WINDOW; i++) {
         uint64_t have = 0;
-        if (__atomic_compare_exchange_n(&slot[i].key, &have, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+        if (__atomic_compare_exchange_n(&pair[i].key, &have, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
             have == key) {
-            __atomic_store_n(&slot[i].id, id, __ATOMIC_RELEASE);
+            __atomic_store_n(&pair[i].id, id, __ATOMIC_RELEASE);
             return true;
         }
     }
     return false;
 }
 
-/* Adds table `table` if it is not there; the loser of a race gives its memory back. */
-static bool add_table(unsigned table)
+static void move_pair(struct map *map, const void *slot, unsigned top)
 {
-    if (table >= TABLES)
-        return false;
-    struct slot *none = NULL, *slots = sys_memory(table_bytes(table));
-    if (!slots)
-        return false;
-    sys_madvise(slots, table_bytes(table), MADV_DONTFORK);
-    if (table_bytes(table) >= LARGE) /* what is looked up is all over it */
-        sys_madvise(slots, table_bytes(table), MADV_HUGEPAGE);
-    if (!__atomic_compare_exchange_n(&tables[table], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        sys_munmap(slots, table_bytes(table));
-    return true;
+    const struct pair *pair = slot;
+    uint64_t key = __atomic_load_n(&pair->key, __ATOMIC_ACQUIRE);
+    uint32_t id = __atomic_load_n(&pair->id, __ATOMIC_ACQUIRE);
+    if (key != 0 && id != 0)
+        put_in(map, top, key, id);
+}
+
+static const struct slots pair_slots = {sizeof(struct pair), put_pair, move_pair};
+static struct map pairs = {.slots = &pair_slots};
+
+static uint32_t find_pair(unsigned table, uint64_t key)
+{
+    const struct pair *pair = window(&pairs, table, key);
+    for (unsigned i = 0; pair && i < WINDOW; i++) {
+        uint64_t have = __atomic_load_n(&pair[i].key, __ATOMIC_ACQUIRE);
+        if (have == key)
+            return __atomic_load_n(&pair[i].id, __ATOMIC_ACQUIRE);
+        if (have == 0)
+            return 0;
+    }
+    return 0;
 }
 
 uint32_t index_find(uint64_t key)
 {
-    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE), bottom = __atomic_load_n(&oldest, __ATOMIC_ACQUIRE);
+    unsigned top = __atomic_load_n(&pairs.newest, __ATOMIC_ACQUIRE), bottom = __atomic_load_n(&pairs.oldest, __ATOMIC_ACQUIRE);
     key |= key == 0;
-    uint32_t id = find_in(top, key);
+    uint32_t id = find_pair(top, key);
     for (unsigned table = top; id == 0 && table-- > bottom;)
-        id = find_in(table, key);
+        id = find_pair(table, key);
     return id;
-}
-
-static void move_chunk(unsigned table, uint32_t chunk, unsigned top)
-{
-    uint64_t begin = (uint64_t)chunk * CHUNK, end = begin + CHUNK, slots = table_slots(table) + WINDOW;
-    for (uint64_t i = begin; i < end && i < slots; i++) {
-        const struct slot *slot = &tables[table][i];
-        uint64_t key = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE);
-        uint32_t id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-        if (key != 0 && id != 0)
-            put_in(top, key, id);
-    }
-}
-
-/* Each put moves a little of what a smaller table holds, so that there is soon but one to look into. */
-static void move_some(unsigned top)
-{
-    uint32_t table = __atomic_load_n(&oldest, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(table >= top, 1))
-        return;
-    uint32_t chunks = (uint32_t)((table_slots(table) + WINDOW + CHUNK - 1) / CHUNK);
-    uint32_t chunk = __atomic_fetch_add(&moved[table].begun, 1, __ATOMIC_ACQ_REL);
-    if (chunk >= chunks)
-        return; /* the last ones are on their way */
-    move_chunk(table, chunk, top);
-    if (__atomic_add_fetch(&moved[table].done, 1, __ATOMIC_ACQ_REL) == chunks)
-        __atomic_store_n(&oldest, table + 1, __ATOMIC_RELEASE);
 }
 
 void index_put(uint64_t key, uint32_t id)
 {
-    key |= key == 0;
-    unsigned top = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
-    move_some(top);
-    if (put_in(top, key, id))
-        return;
-    unsigned next = __atomic_load_n(&tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
-    if (!add_table(next))
-        return; /* not interned: costs duplicates, loses nothing */
-    __atomic_compare_exchange_n(&newest, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    put_in(next, key, id);
+    put(&pairs, key | (key == 0), id);
 }
 
-void index_forget(void)
+/* ---- ids that know their keys ---- */
+
+/* A slot is one word: 10 bits of the key, never 0, over the id less one. */
+#define ID_BITS 22
+_Static_assert(INDEX_ID_MAX == 1u << ID_BITS, "what an id takes");
+
+static uint32_t tag_of(uint64_t key)
 {
-    __builtin_memset(tables, 0, sizeof(tables));
-    __builtin_memset(moved, 0, sizeof(moved));
-    newest = oldest = 0;
+    return ((uint32_t)key % 1023 + 1) << ID_BITS;
+}
+
+static bool put_id(void *slot, uint64_t key, uint32_t id)
+{
+    uint32_t *word = slot, wanted = tag_of(key) | (id - 1);
+    for (unsigned i = 0; i < WINDOW; i++) {
+        uint32_t have = 0;
+        if (__atomic_compare_exchange_n(&word[i], &have, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) || have == wanted)
+            return true;
+    }
+    return false;
+}
+
+static void move_id(struct map *map, const void *slot, unsigned top)
+{
+    uint32_t word = __atomic_load_n((const uint32_t *)slot, __ATOMIC_ACQUIRE), id = (word & (INDEX_ID_MAX - 1)) + 1;
+    if (word != 0)
+        put_in(map, top, index_key_of_id(id), id);
+}
+
+static const struct slots id_slots = {sizeof(uint32_t), put_id, move_id};
+static struct map ids = {.slots = &id_slots};
+
+static uint32_t find_id(unsigned table, uint64_t key, index_test *is, const void *what)
+{
+    const uint32_t *word = window(&ids, table, key);
+    for (unsigned i = 0; word && i < WINDOW; i++) {
+        uint32_t have = __atomic_load_n(&word[i], __ATOMIC_ACQUIRE), id = (have & (INDEX_ID_MAX - 1)) + 1;
+        if (have == 0)
+            return 0;
+        if (have - (id - 1) == tag_of(key) && is(id, what))
+            return id;
+    }
+    return 0;
+}
+
+uint32_t index_find_id(uint64_t key, index_test *is, const void *what)
+{
+    unsigned top = __atomic_load_n(&ids.newest, __ATOMIC_ACQUIRE), bottom = __atomic_load_n(&ids.oldest, __ATOMIC_ACQUIRE);
+    uint32_t id = find_id(top, key, is, what);
+    for (unsigned table = top; id == 0 && table-- > bottom;)
+        id = find_id(table, key, is, what);
+    return id;
+}
+
+void index_put_id(uint64_t key, uint32_t id)
+{
+    if (id <= INDEX_ID_MAX)
+        put(&ids, key, id);
+}
+
+/* ---- all of it ---- */
+
+static uint64_t bytes_of(const struct map *map)
+{
+    uint64_t bytes = 0;
+    for (unsigned table = map->oldest; table < TABLES; table++)
+        bytes += map->tables[table] ? table_bytes(map, table) : 0;
+    return bytes;
 }
 
 /* The largest table goes on to be used. */
-void index_clear(void)
+static void clear(struct map *map)
 {
     for (unsigned table = 0; table < TABLES; table++)
-        if (tables[table])
-            sys_madvise(tables[table], table_bytes(table), MADV_DONTNEED);
-    __builtin_memset(moved, 0, sizeof(moved));
-    oldest = newest;
+        if (map->tables[table])
+            sys_madvise(map->tables[table], table_bytes(map, table), MADV_DONTNEED);
+    __builtin_memset(map->moved, 0, sizeof(map->moved));
+    map->oldest = map->newest;
+}
+
+void index_clear(void)
+{
+    clear(&pairs);
+    clear(&ids);
 }
 
 uint64_t index_bytes(void)
 {
-    uint64_t bytes = 0;
+    return bytes_of(&pairs) + bytes_of(&ids);
+}
+
+void index_forget(void)
+{
+    pairs = (struct map){.slots = &pair_slots};
+    ids = (struct map){.slots = &id_slots};
+}
+
+static void stand_in(const struct map *map)
+{
     for (unsigned table = 0; table < TABLES; table++)
-        bytes += tables[table] ? table_bytes(table) : 0;
-    return bytes;
+        if (map->tables[table])
+            sys_memory_at(map->tables[table], table_bytes(map, table));
 }
 
 void index_stand_in(void)
 {
-    for (unsigned table = 0; table < TABLES; table++)
-        if (tables[table])
-            sys_memory_at(tables[table], table_bytes(table));
+    stand_in(&pairs);
+    stand_in(&ids);
 }

@@ -13,16 +13,24 @@
  * compared with the node itself. */
 static _Alignas(STRAY_PAGE) uint32_t recent[1u << RECENT_BITS];
 
-static bool is_node(uint32_t id, uint32_t parent, uint16_t kind, uint16_t flags, uint64_t value)
+static bool is_node(uint32_t id, const void *what)
 {
-    if (id == 0)
-        return false;
-    const struct stray_node *node = spool_nodes() + (id - 1);
-    return node->value == value && node->parent == parent && node->flags == flags &&
-           __atomic_load_n(&node->kind, __ATOMIC_ACQUIRE) == kind;
+    const struct stray_node *wanted = what, *node = spool_nodes() + (id - 1);
+    return node->value == wanted->value && node->parent == wanted->parent && node->flags == wanted->flags &&
+           __atomic_load_n(&node->kind, __ATOMIC_ACQUIRE) == wanted->kind;
 }
 
-static uint32_t add(uint32_t parent, uint16_t kind, uint16_t flags, uint64_t value)
+static uint64_t key_of(const struct stray_node *node)
+{
+    return index_mix(index_mix(node->value, node->parent), (uint32_t)node->kind << 16 | node->flags);
+}
+
+uint64_t index_key_of_id(uint32_t id)
+{
+    return key_of(spool_nodes() + (id - 1));
+}
+
+static uint32_t add(const struct stray_node *wanted)
 {
     uint64_t index = __atomic_load_n(&spool->node_count, __ATOMIC_RELAXED);
     do
@@ -30,10 +38,10 @@ static uint32_t add(uint32_t parent, uint16_t kind, uint16_t flags, uint64_t val
             return 0;
     while (!__atomic_compare_exchange_n(&spool->node_count, &index, index + 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
     struct stray_node *node = spool_nodes() + index;
-    node->value = value;
-    node->parent = parent;
-    node->flags = flags;
-    __atomic_store_n(&node->kind, kind, __ATOMIC_RELEASE); /* now it exists */
+    node->value = wanted->value;
+    node->parent = wanted->parent;
+    node->flags = wanted->flags;
+    __atomic_store_n(&node->kind, wanted->kind, __ATOMIC_RELEASE); /* now it exists */
     return (uint32_t)(index + 1);
 }
 
@@ -41,13 +49,14 @@ uint32_t nodes_intern(uint32_t parent, uint16_t kind, uint16_t flags, uint64_t v
 {
     if (parent == 0 && kind != STRAY_NODE_ROOT)
         return 0;
-    uint64_t key = index_mix(index_mix(value, parent), (uint32_t)kind << 16 | flags);
+    struct stray_node wanted = {.value = value, .parent = parent, .kind = kind, .flags = flags};
+    uint64_t key = key_of(&wanted);
     uint32_t *place = &recent[key >> (64 - RECENT_BITS)], id = __atomic_load_n(place, __ATOMIC_RELAXED);
-    if (is_node(id, parent, kind, flags, value))
+    if (id != 0 && is_node(id, &wanted))
         return id;
-    id = index_find(key);
-    if (id == 0 && (id = add(parent, kind, flags, value)) != 0)
-        index_put(key, id);
+    id = index_find_id(key, is_node, &wanted);
+    if (id == 0 && (id = add(&wanted)) != 0)
+        index_put_id(key, id);
     __atomic_store_n(place, id, __ATOMIC_RELAXED);
     return id;
 }

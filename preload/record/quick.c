@@ -21,7 +21,7 @@ void quick_acquire_late(struct young *young, uint64_t handle, uint64_t size, uin
 }
 
 /* The block may have been acquired elsewhere: then the counter must not be read before the handle has come. */
-void quick_tell(struct young *young, uint64_t handle, uint16_t hook)
+static inline void quick_tell(struct young *young, uint64_t handle, uint16_t hook)
 {
     uint64_t time = young_outdate(handle, clock_after());
     struct stray_event event = {time, handle, 0, 0, hook, STRAY_CLOSE, STRAY_HEAP}, *slot = young_slot(young);
@@ -32,12 +32,22 @@ void quick_tell(struct young *young, uint64_t handle, uint16_t hook)
     quick_leave(young, time);
 }
 
-void quick_release_slowly(struct young *young, uint64_t handle, uint16_t hook)
+/* `acquired` has been taken out of the index; NULL: it was not there. */
+static void release(struct young *young, struct stray_event *acquired, uint64_t handle, uint16_t hook)
 {
-    uint64_t time = clock_before();
-    struct stray_event *acquired = young_take(young, handle, STRAY_HEAP);
+    uint64_t time = acquired ? clock_before() : 0;
     if (acquired && (young_add(young, acquired, time) || young_begin_sum(young, acquired, time)))
         quick_leave(young, time);
     else
         quick_tell(young, handle, hook);
+}
+
+void quick_release_slowly(struct young *young, uint64_t handle, uint16_t hook)
+{
+    release(young, young_take(young, handle, STRAY_HEAP), handle, hook);
+}
+
+void quick_release_unknown(struct young *young, uint64_t handle, uint16_t hook)
+{
+    release(young, young->crowded ? young_take_elsewhere(young, handle, STRAY_HEAP) : NULL, handle, hook);
 }

@@ -68,8 +68,8 @@ QUICK void quick_acquire(struct young *young, uint64_t handle, uint64_t size, ui
     quick_leave(young, time);
 }
 
-/* A release of what is not in the lane. */
-void quick_tell(struct young *young, uint64_t handle, uint16_t hook);
+/* A release of what is not in its sets. */
+void quick_release_unknown(struct young *young, uint64_t handle, uint16_t hook);
 /* One that may be in the lane, but is not the end of the first pair of its kind. */
 void quick_release_slowly(struct young *young, uint64_t handle, uint16_t hook);
 
@@ -79,7 +79,7 @@ QUICK void quick_release(struct young *young, uint64_t handle, uint16_t hook)
 {
     young_place *place = young_like(young, handle);
     if (__builtin_expect(!place, 0)) {
-        quick_tell(young, handle, hook);
+        quick_release_unknown(young, handle, hook);
         return;
     }
     uint64_t time = arch_ticks_before();

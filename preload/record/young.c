@@ -112,6 +112,29 @@ bool young_may_follow(uint64_t handle, uint8_t resource, uint64_t time)
     return !may_be_container(young, young_at(young, *place), time);
 }
 
+void young_remember_elsewhere(struct young *young, uint64_t handle, young_place place)
+{
+    unsigned which = place % (2 * STRAY_LANE_EVENTS) >= STRAY_LANE_EVENTS, way = 0;
+    young_place *set = young_second_set(young, which, handle);
+    while (way < YOUNG_WAYS - 1 && set[way] != 0)
+        way++;
+    young->crowded |= 1u << which;
+    set[way] = place;
+}
+
+struct stray_event *young_take_elsewhere(struct young *young, uint64_t handle, uint8_t resource)
+{
+    young_place *place = NULL;
+    for (unsigned which = 0; which < 2 && !place; which++)
+        if (young->crowded >> which & 1)
+            place = young_find_in(young, young_second_set(young, which, handle), handle, resource);
+    if (!place)
+        return NULL;
+    struct stray_event *event = young_at(young, *place);
+    *place = 0;
+    return event;
+}
+
 static void find_free(struct young *young)
 {
     young->free_count = 0;
@@ -133,6 +156,7 @@ static void forget_places(struct young *young, unsigned which)
 {
     for (unsigned set = 0; set < YOUNG_SETS; set++)
         __builtin_memset(young->places[set][which], 0, sizeof(young->places[set][which]));
+    young->crowded &= ~(1u << which);
 }
 
 bool young_reopen(uint64_t *ret_blocks)

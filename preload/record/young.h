@@ -45,6 +45,7 @@ struct young {
     uint32_t which;             /* ... its number */
     uint32_t free_count;        /* ... slots that elided pairs have left free */
     uint32_t left;              /* acquires that have gone from the other buffer since it was active */
+    uint32_t crowded;           /* bit of a buffer: some of its acquires have found no room in their sets */
     uint16_t free_slots[STRAY_LANE_EVENTS];
     uint16_t slot_of_sum[YOUNG_SUMS];
     struct young_chain chains[YOUNG_CHAINS];    /* by the slot of the acquire; the latest of those with one place */
@@ -135,6 +136,12 @@ static inline young_place *young_set(struct young *young, unsigned which, uint64
 }
 _Static_assert(YOUNG_SETS == 1u << 10, "young_set() takes 10 bits");
 
+/* Where what finds no room there goes: neighbours are parted. */
+static inline young_place *young_second_set(struct young *young, unsigned which, uint64_t handle)
+{
+    return young->places[young_hash(handle) >> 39 & (YOUNG_SETS - 1)][which];
+}
+
 /* What of a place is the same wherever the acquire stands. */
 static inline young_place young_tag(uint64_t handle)
 {
@@ -143,16 +150,22 @@ static inline young_place young_tag(uint64_t handle)
 }
 _Static_assert(2 * STRAY_LANE_EVENTS == 1u << 11, "a place has 11 bits of a slot");
 
-/* Remembers where the acquire of `handle` stands. Where there is no room, another is forgotten: its release will be an
- * event. */
+/* Where there is no room in the set. If there is none in the second one either, another is forgotten: its release will be an
+ * event, and such a pair has three slots until its buffer is written. */
+void young_remember_elsewhere(struct young *young, uint64_t handle, young_place place);
+
+/* Remembers where the acquire of `handle` stands. */
 static inline void young_remember(struct young *young, uint64_t handle, const struct stray_event *slot)
 {
     size_t number = (size_t)(slot - young->events);
-    young_place *set = young_set(young, number >= STRAY_LANE_EVENTS, handle);
+    young_place *set = young_set(young, number >= STRAY_LANE_EVENTS, handle), place = (young_place)(young_tag(handle) | number);
     unsigned way = 0;
-    while (__builtin_expect(way < YOUNG_WAYS - 1 && set[way] != 0, 0))
+    while (__builtin_expect(way < YOUNG_WAYS && set[way] != 0, 0))
         way++;
-    set[way] = (young_place)(young_tag(handle) | number);
+    if (__builtin_expect(way < YOUNG_WAYS, 1))
+        set[way] = place;
+    else
+        young_remember_elsewhere(young, handle, place);
 }
 
 static inline uint64_t *young_outdated_at(uint64_t handle)
@@ -190,17 +203,28 @@ static inline bool young_fits(young_place place, young_place tag)
     return (place ^ tag) < (int)(2 * STRAY_LANE_EVENTS); /* larger where the tag is another, or there is none */
 }
 
-/* NULL: not in this buffer. */
-static inline young_place *young_find(struct young *young, unsigned which, uint64_t handle, uint8_t resource)
+static inline young_place *young_find_in(struct young *young, young_place *set, uint64_t handle, uint8_t resource)
 {
-    young_place *set = young_set(young, which, handle), tag = young_tag(handle);
+    young_place tag = young_tag(handle);
     for (unsigned way = 0; way < YOUNG_WAYS; way++)
         if (young_fits(set[way], tag) && young_stands(young_at(young, set[way]), handle, resource))
             return &set[way];
     return NULL;
 }
 
-/* The first place that may be that of the acquire of `handle`. NULL: it is not in the lane. */
+/* NULL: not in this buffer. */
+static inline young_place *young_find(struct young *young, unsigned which, uint64_t handle, uint8_t resource)
+{
+    young_place *place = young_find_in(young, young_set(young, which, handle), handle, resource);
+    if (!place && __builtin_expect(young->crowded >> which & 1, 0))
+        place = young_find_in(young, young_second_set(young, which, handle), handle, resource);
+    return place;
+}
+
+/* As young_take() below, in second sets only. */
+struct stray_event *young_take_elsewhere(struct young *young, uint64_t handle, uint8_t resource);
+
+/* The first place that may be that of the acquire of `handle`, in its sets. NULL: there is none. */
 static inline young_place *young_like(struct young *young, uint64_t handle)
 {
     young_place tag = young_tag(handle);

@@ -37,14 +37,8 @@ struct scratch {
     uint64_t cfa[NATIVE_MAX];
     struct native_frame native[NATIVE_MAX];
     struct python_frame python[PYTHON_MAX];
+    struct merge_run runs[PYTHON_MAX];
     struct merged_frame merged[NATIVE_MAX + PYTHON_MAX];
-};
-
-/* The Python frames of a stack. */
-struct python_stack {
-    size_t count;
-    uint64_t key; /* identifies them; 0: none */
-    bool truncated;
 };
 
 struct capture {
@@ -72,7 +66,7 @@ void capture_init(void)
         if (!real_came_late())
             python_stays();
     }
-    modules_refresh();
+    modules_begin();
     if (python_note())
         defs_string(STRAY_DEF_NOTE, python_note());
     if (!native_active())
@@ -282,7 +276,7 @@ static uint32_t intern_merged(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
     fill_native(capture);
-    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python.count,
+    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python.count, scratch->runs,
                                 python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
     size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
     uint32_t node = intern_root(capture);
@@ -303,6 +297,30 @@ static struct python_stack take_python(struct python_frame *frames)
 static inline struct python_stack find_python(struct scratch *scratch)
 {
     return __builtin_expect(python_active(), 0) ? take_python(scratch->python) : (struct python_stack){0};
+}
+
+/* The call of libpq that this thread is in, if a stack that begins at `frame` lies in it. */
+static struct recall_call call_around(const void *frame)
+{
+    uint64_t here = (uint64_t)(uintptr_t)frame;
+    bool inside = thread_self.libpq_depth > 0 && here < thread_self.libpq_frame;
+    return (struct recall_call){inside ? thread_self.libpq_calls : 0, thread_self.libpq_frame};
+}
+
+/* The Python frames of a call that has not returned: they are walked once. */
+static struct python_stack find_python_around(struct scratch *scratch, const struct recall_call *call)
+{
+    struct python_known *known = &scratch->familiar.python;
+    if (known->call == call->number && python_is_at(&known->point))
+        return known->stack;
+    struct python_point here = python_here();
+    struct python_stack stack = find_python(scratch);
+    __atomic_store_n(&known->call, 0, __ATOMIC_RELEASE); /* a handler may jump out of here */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    known->point = here;
+    known->stack = stack;
+    __atomic_store_n(&known->call, call->number, __ATOMIC_RELEASE);
+    return stack;
 }
 
 /* Sets *ret_recent if the stack was met lately. */
@@ -375,16 +393,45 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
     return node;
 }
 
+/* A stack that was taken lately is recognised. */
+static inline uint32_t take_caller(struct scratch *scratch, const void *frame)
+{
+    struct python_stack python = find_python(scratch);
+    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
+    uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
+    return __builtin_expect(node != 0, 1) ? node : take_and_keep(scratch, &start, &python);
+}
+
+/* The same inside a call of libpq that Python has made. */
+static uint32_t take_caller_inside(struct scratch *scratch, const void *frame, const struct recall_call *call)
+{
+    struct python_stack python = find_python_around(scratch, call);
+    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
+    bool mine = familiar_is_mine(&scratch->familiar);
+    uint32_t node = mine ? recall_find_inside(&scratch->familiar.recall, &start, call) : 0;
+    if (__builtin_expect(node != 0, 1))
+        return node;
+    python = find_python(scratch); /* with the frames themselves */
+    return take_and_keep(scratch, &start, &python);
+}
+
 uint32_t capture_caller(const void *frame)
 {
     struct scratch *scratch = begin();
     if (!scratch)
         return lone_caller(((void *const *)frame)[1]);
-    struct python_stack python = find_python(scratch);
-    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
-    uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
-    if (__builtin_expect(node == 0, 0))
-        node = take_and_keep(scratch, &start, &python);
+    uint32_t node = take_caller(scratch, frame);
     end(scratch);
+    return node;
+}
+
+uint32_t capture_beside_python(const void *frame)
+{
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return lone_caller(((void *const *)frame)[1]);
+    struct recall_call call = call_around(frame);
+    uint32_t node = call.number ? take_caller_inside(scratch, frame, &call) : take_caller(scratch, frame);
+    scratch_give(scratch);
     return node;
 }

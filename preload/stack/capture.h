@@ -14,6 +14,9 @@ uint32_t capture_stack(const void *caller);
 /* The same for the caller of a function that keeps a frame pointer and lives yet, by its __builtin_frame_address(0). A
  * stack that was taken lately is recognised; hooks that are called often have this one. */
 uint32_t capture_caller(const void *frame);
+/* The same for a thread that has a lane, and has set THREAD_UNWINDING itself. Inside a call of libpq what lies outwards of that is
+ * not looked at again and again. */
+uint32_t capture_beside_python(const void *frame);
 
 /* Before the first capture, at the start and in a forked child; with a spool to define modules in. */
 void capture_init(void);

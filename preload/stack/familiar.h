@@ -7,12 +7,28 @@
 #define STRAY_STACK_FAMILIAR_H
 
 #include "stack/modules.h"
+#include "stack/python.h"
 #include "stack/recall.h"
 #include "stack/unwind.h"
+
+/* The Python frames of a stack. */
+struct python_stack {
+    size_t count;
+    uint64_t key; /* identifies them; 0: none */
+    bool truncated;
+};
+
+/* Those that were there when a call began that Python made. */
+struct python_known {
+    uint64_t call; /* by its number; 0: of none */
+    struct python_point point;
+    struct python_stack stack;
+};
 
 struct familiar {
     struct unwinder unwinder;
     struct recall recall;
+    struct python_known python;
 };
 
 /* What the stack begins with of the caller of a function that keeps a frame pointer and lives yet, by its

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stack/merge_frames.h"
 
-#define RUNS_MAX 128u
-
-/* Runs, from inside, are looked at for each native frame: so they are found once. */
 struct merge {
     const struct merge_input *input;
     bool by_host;
-    unsigned run_count;
-    uint16_t ends[RUNS_MAX]; /* one past a run's last frame */
-    uint64_t hosts[RUNS_MAX];
+    size_t run_count; /* from inside; looked at for each native frame, so they are found once */
     struct merged_frame *merged;
     size_t count, capacity;
 };
@@ -29,29 +24,25 @@ static size_t run_end(const struct merge_input *input, size_t start)
     return end < input->python_count ? end + 1 : end;
 }
 
-/* Where there are too many, the last one takes the rest. */
 static void find_runs(struct merge *merge)
 {
-    size_t end = 0;
-    while (end < merge->input->python_count && merge->run_count < RUNS_MAX) {
-        end = run_end(merge->input, end);
-        merge->hosts[merge->run_count] = merge->input->python[end - 1].host;
-        merge->ends[merge->run_count++] = (uint16_t)end;
+    const struct merge_input *input = merge->input;
+    for (size_t end = 0; end < input->python_count; merge->run_count++) {
+        end = run_end(input, end);
+        input->runs[merge->run_count] = (struct merge_run){input->python[end - 1].host, end};
     }
-    if (end < merge->input->python_count)
-        merge->ends[merge->run_count - 1] = (uint16_t)merge->input->python_count;
 }
 
 /* One past the last of the runs, from `first` on, whose hosts lie in a native frame; `first`: in this one there are none. */
-static unsigned hosts_until(const struct merge *merge, size_t native, unsigned first)
+static size_t hosts_until(const struct merge *merge, size_t native, size_t first)
 {
     const struct native_frame *frame = &merge->input->native[native];
     uint64_t outer = frame->cfa, inner = native ? frame[-1].cfa : merge->input->stack;
-    unsigned until = first;
+    size_t until = first;
     if (inner == 0 || outer <= inner)
         return first;
-    for (unsigned run = first; run < merge->run_count; run++)
-        if (merge->hosts[run] - inner < outer - inner) /* a host that is not known is 0 */
+    for (size_t run = first; run < merge->run_count; run++)
+        if (merge->input->runs[run].host - inner < outer - inner) /* a host that is not known is 0 */
             until = run + 1;
     return until;
 }
@@ -63,12 +54,12 @@ static bool is_evaluator(const struct merge *merge, size_t native)
 }
 
 /* One past the last of the runs, from `first` on, that belong to a native frame or further in; `first` if it hosts none. */
-static unsigned hosted_until(const struct merge *merge, size_t native, unsigned first)
+static size_t hosted_until(const struct merge *merge, size_t native, size_t first)
 {
     if (first == merge->run_count)
         return first;
     /* The last run of a truncated list has lost its host. */
-    if (!merge->by_host || merge->hosts[first] == 0)
+    if (!merge->by_host || merge->input->runs[first].host == 0)
         return first + is_evaluator(merge, native);
     return hosts_until(merge, native, first);
 }
@@ -86,14 +77,13 @@ size_t merge_frames(const struct merge_input *input, struct merged_frame *merged
     struct merge merge = {.input = input, .merged = merged, .capacity = capacity};
     find_runs(&merge);
     merge.by_host = any_host_known(&merge);
-    unsigned run = 0;
-    size_t next = 0;
+    size_t run = 0, next = 0;
     for (size_t i = 0; i < input->native_count; i++) {
-        unsigned until = hosted_until(&merge, i, run);
+        size_t until = hosted_until(&merge, i, run);
         if (until == run)
             emit(&merge, false, i);
         for (; run < until; run++)
-            for (; next < merge.ends[run]; next++)
+            for (; next < input->runs[run].end; next++)
                 emit(&merge, true, next);
     }
     for (; next < input->python_count; next++)

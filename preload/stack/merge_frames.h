@@ -26,12 +26,19 @@ struct merged_frame {
     uint32_t index; /* into the native or the Python frames */
 };
 
+/* The Python frames of one evaluator. */
+struct merge_run {
+    uint64_t host; /* an address inside the evaluator's native frame; 0: not known */
+    size_t end;    /* one past its last frame */
+};
+
 /* Both lists are innermost first. */
 struct merge_input {
     const struct native_frame *native;
     size_t native_count;
     const struct python_frame *python;
     size_t python_count;
+    struct merge_run *runs; /* room for `python_count` of them */
     struct evaluator evaluator;
     uint64_t stack; /* an address of the stack further in than the first native frame, such as that of the
                      * caller's own frame; 0: unknown */

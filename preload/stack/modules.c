@@ -12,12 +12,14 @@
 #define MODULES_MAX 2048
 #define PHDRS_MAX   16
 #define NOTES_MAX   1024
+#define PATHS_MAX   (1u << 18) /* bytes */
 
 struct module {
     uint64_t start, end, file_offset, inode;
     uint64_t base;      /* where the file's first byte is mapped; 0: nowhere */
     uint64_t bias;
     uint64_t path_hash; /* 0: anonymous (generated code) */
+    const char *path;   /* for a forked child; NULL: there was no room for it */
     uint32_t seen;      /* the refresh that saw it last */
     bool gone;
     uint16_t phdr_count;
@@ -29,6 +31,9 @@ struct module {
 static struct module *modules; /* MODULES_MAX of them; a row changes only in being gone or not */
 static uint32_t module_count;  /* published after its row is complete */
 static uint32_t refreshing, refreshes;
+static char *paths; /* of the modules, PATHS_MAX bytes */
+static size_t paths_used;
+static bool inherited; /* the list is the parent's, and this process has not defined what is in it */
 union modules_state modules_state;
 
 /* One line of the maps file. */
@@ -182,6 +187,19 @@ static struct module *find_gone(const struct module *found)
     return NULL;
 }
 
+static const char *keep_path(const char *path)
+{
+    size_t size = string_length(path) + 1;
+    if (!paths)
+        paths = sys_memory(PATHS_MAX);
+    if (!paths || size > PATHS_MAX - paths_used)
+        return NULL;
+    char *kept = paths + paths_used;
+    __builtin_memcpy(kept, path, size);
+    paths_used += size;
+    return kept;
+}
+
 static void add(const struct mapping *mapping, uint64_t hash, uint64_t base)
 {
     static struct module found;
@@ -198,6 +216,7 @@ static void add(const struct mapping *mapping, uint64_t hash, uint64_t base)
     if (!again) {
         module = &modules[module_count];
         *module = found;
+        module->path = hash != 0 ? keep_path(mapping->path) : "";
     }
     module->seen = refreshes;
     if (hash != 0)
@@ -311,6 +330,30 @@ static bool refresh_alone(void)
     return true;
 }
 
+/* A forked child has its parent's mappings: it need not read them again, unless the list is known to be out of date. */
+static bool define_inherited(void)
+{
+    bool complete = !modules_stale() && module_count > 0 && module_count < MODULES_MAX / 2; /* many have gone, perhaps */
+    for (uint32_t i = 0; complete && i < module_count; i++)
+        complete = modules[i].path || modules[i].gone;
+    for (uint32_t i = 0; complete && i < module_count; i++)
+        if (!modules[i].gone && modules[i].path_hash != 0)
+            define(&modules[i], modules[i].path, false);
+    return complete;
+}
+
+void modules_begin(void)
+{
+    if (inherited && define_inherited()) {
+        inherited = false;
+        return;
+    }
+    inherited = false;
+    module_count = 0;
+    paths_used = 0;
+    modules_refresh();
+}
+
 bool modules_refresh(void)
 {
     if (__atomic_exchange_n(&refreshing, 1, __ATOMIC_ACQUIRE))
@@ -369,11 +412,9 @@ int modules_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void
     return result;
 }
 
-/* The list itself is right in the child, which has the same mappings; only the definitions are to be made again, and by
- * the child's first refresh they are. */
 void modules_forget(void)
 {
     refreshing = 0;
-    module_count = 0;
-    modules_state.generation++; /* what has gone since the last refresh will not be missed from an empty list */
+    inherited = true;
+    modules_state.generation++; /* epochs begin anew */
 }

@@ -13,6 +13,8 @@
 
 #include "arch.h"
 
+/* When the process begins: defines what is mapped. */
+void modules_begin(void);
 /* Reads the mappings again and defines what is new or gone. True if it was done. */
 bool modules_refresh(void);
 /* Whether `address` lies in a mapping known to be executable. */

@@ -7,6 +7,7 @@
 #include "sys.h"
 #include "stack/python_codes.h"
 #include "stack/python_layout.h"
+#include "stack/module_symbols.h"
 
 static struct python_runtime runtime;
 uint32_t python_state_found; /* enum python_state; atomic; published after `runtime` */
@@ -90,6 +91,26 @@ void python_suspend(void)
     if (staying != 0 && staying == runtime.state)
         return;
     __atomic_store_n(&python_suspended, 1, __ATOMIC_RELEASE);
+}
+
+void python_leave(void)
+{
+    if (python_active())
+        python_codes_unwatch(&runtime);
+}
+
+bool python_call_soon(int (*call)(void *unused))
+{
+    enum { STATE, ADD, BEGUN, COUNT };
+    struct module_symbol symbols[COUNT] = {
+        [STATE] = {.name = "_PyRuntime"}, [ADD] = {.name = "Py_AddPendingCall"}, [BEGUN] = {.name = "Py_IsInitialized"}};
+    struct module_range range;
+    int (*add)(int (*)(void *), void *), (*begun)(void);
+    if (!python_active() || !module_symbols_find(symbols, COUNT, &range) || symbols[STATE].address != runtime.state)
+        return false;
+    *(void **)&add = (void *)(uintptr_t)symbols[ADD].address;
+    *(void **)&begun = (void *)(uintptr_t)symbols[BEGUN].address;
+    return begun() && !python_finalizing() && add(call, NULL) == 0;
 }
 
 const char *python_note(void)
@@ -297,6 +318,30 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
     size_t count = walk_frames(&walk, frames, capacity, false);
     *ret_truncated = walk.frame != 0;
     return count;
+}
+
+static inline uint64_t innermost_frame(uint64_t thread)
+{
+    uint64_t frame = python_word(thread + runtime.layout.thread_frames);
+    return runtime.layout.thread_has_cframe && frame ? python_word(frame + runtime.layout.cframe_current) : frame;
+}
+
+struct python_point python_here(void)
+{
+    struct python_point none = {0};
+    if (python_state() != PYTHON_STATE_PROVEN || finalizer() != 0)
+        return none;
+    uint64_t thread = (uint64_t)runtime.this_thread();
+    if (!thread)
+        return none;
+    uint64_t frame = innermost_frame(thread);
+    return frame ? (struct python_point){thread, frame, python_word(frame + runtime.layout.frame_instruction)} : none;
+}
+
+bool python_is_at(const struct python_point *point)
+{
+    return point->thread != 0 && python_active() && innermost_frame(point->thread) == point->frame &&
+           python_word(point->frame + runtime.layout.frame_instruction) == point->instruction;
 }
 
 /* To 3.11 the current thread is the process's, later each thread's own: in both cases only who holds the lock has the same

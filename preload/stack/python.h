@@ -48,6 +48,14 @@ void python_stays(void);
  * be the interpreter: nothing where that stays. */
 void python_suspend(void);
 
+/* Takes back what python_detect() has changed in the interpreter, until that is called again: when tracing ends and the program goes
+ * on. */
+void python_leave(void);
+
+/* Has the interpreter that was found make `call` soon, in its main thread and with its lock held. False: it cannot. Takes a lock of the
+ * interpreter's: for a thread of our own only. */
+bool python_call_soon(int (*call)(void *unused));
+
 enum python_state {
     PYTHON_STATE_ABSENT,
     PYTHON_STATE_UNSUPPORTED,
@@ -82,6 +90,16 @@ const char *python_note(void);
 /* The frames of this thread, innermost first; at most `capacity`. 0 where it runs no Python, or when another
  * thread is finalizing the interpreter. *ret_truncated: there were more. */
 size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated);
+
+/* Where this thread is in its innermost Python frame. While that is the same, and what the frame has called has not returned, so
+ * are all frames. */
+struct python_point {
+    uint64_t thread; /* its state; 0: python_capture() gives no frames */
+    uint64_t frame, instruction;
+};
+struct python_point python_here(void);
+/* Whether it is still there; for the thread whose point it is, and inside of what the frame has called. */
+bool python_is_at(const struct python_point *point);
 
 /* The interpreter's functions for its allocators, if this thread holds its lock, else NULL. */
 const struct python_allocators *python_allocators_held(void);

@@ -9,12 +9,14 @@
 #include "record/defs.h"
 #include "stray/format.h"
 
-#define LIVING_BITS    17u
-#define LIVING_WINDOW  32u /* slots looked at before giving up */
-#define CONTENT_BITS   16u
-#define CONTENT_WINDOW 8u
+#define FIRST_BITS 10u /* of the smallest table */
+#define TABLES     8u  /* each twice as large as the one before */
+#define WINDOW     16u /* slots looked at before a larger table is made */
 #define MAX_NAME       4096u      /* bytes of a file name or qualified name */
 #define MAX_TABLE      (1u << 20) /* bytes of a line table */
+
+/* Multiplicative hashing, Knuth, The Art of Computer Programming, volume 3, 6.4. */
+#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull
 
 /* A slot's `code` only changes while its id is ID_PENDING, and by the thread that set that. Slots never
  * become empty again, so a search may end at an empty one. */
@@ -32,9 +34,14 @@ struct content {
     uint32_t unused;
 };
 
-/* Whole pages, so that they can be handed back to the kernel, which fills them with zeros again. */
-static struct living living[1u << LIVING_BITS] __attribute__((aligned(4096)));
-static struct content contents[1u << CONTENT_BITS] __attribute__((aligned(4096)));
+/* Tables of slots, made as they are wanted: what finds no room in one goes to the next. */
+struct tables {
+    size_t slot_size;
+    void *table[TABLES];
+};
+
+static struct tables living = {.slot_size = sizeof(struct living)};
+static struct tables contents = {.slot_size = sizeof(struct content)};
 
 uint64_t python_codes_marks[PYTHON_CODES_MARKS];
 
@@ -46,18 +53,56 @@ struct text {
     size_t size;
 };
 
-/* Multiplicative hashing, Knuth, The Art of Computer Programming, volume 3, 6.4. */
-#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull
-
-static struct living *living_slot(uint64_t code, unsigned index)
+static size_t table_bytes(const struct tables *tables, unsigned table)
 {
-    return &living[((code * GOLDEN_RATIO >> (64 - LIVING_BITS)) + index) & ((1u << LIVING_BITS) - 1)];
+    return tables->slot_size << (FIRST_BITS + table);
 }
 
-static uint32_t living_find(uint64_t code)
+/* The number of the first table that is not there. */
+static unsigned table_count(const struct tables *tables)
 {
-    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
-        struct living *slot = living_slot(code, i);
+    unsigned count = 0;
+    while (count < TABLES && __atomic_load_n(&tables->table[count], __ATOMIC_ACQUIRE))
+        count++;
+    return count;
+}
+
+/* The loser of a race gives its memory back. */
+static bool table_make(struct tables *tables, unsigned table)
+{
+    void *none = NULL, *slots = table < TABLES ? sys_memory(table_bytes(tables, table)) : NULL;
+    if (!slots)
+        return false;
+    if (!__atomic_compare_exchange_n(&tables->table[table], &none, slots, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        sys_munmap(slots, table_bytes(tables, table));
+    return true;
+}
+
+/* What takes new ones, or NULL: there is no memory for the first. */
+static void *newest_table(struct tables *tables, unsigned *ret_table)
+{
+    unsigned count = table_count(tables);
+    if (count == 0 && table_make(tables, 0))
+        count = 1;
+    *ret_table = count - 1;
+    return count == 0 ? NULL : tables->table[count - 1];
+}
+
+static void *slot_of(const struct tables *tables, unsigned table, uint64_t hash, unsigned index)
+{
+    uint64_t place = ((hash >> (64 - FIRST_BITS - table)) + index) & (((uint64_t)1 << (FIRST_BITS + table)) - 1);
+    return (char *)tables->table[table] + place * tables->slot_size;
+}
+
+static struct living *living_slot(unsigned table, uint64_t code, unsigned index)
+{
+    return slot_of(&living, table, code * GOLDEN_RATIO, index);
+}
+
+static uint32_t living_find_in(unsigned table, uint64_t code)
+{
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct living *slot = living_slot(table, code, i);
         uint64_t found = __atomic_load_n(&slot->code, __ATOMIC_ACQUIRE);
         if (found == 0)
             return 0;
@@ -69,6 +114,14 @@ static uint32_t living_find(uint64_t code)
             return id;
     }
     return 0;
+}
+
+static uint32_t living_find(uint64_t code)
+{
+    uint32_t id = 0;
+    for (unsigned table = table_count(&living); id == 0 && table-- > 0;)
+        id = living_find_in(table, code);
+    return id;
 }
 
 /* Makes the slot this thread's own, with id ID_PENDING. */
@@ -84,23 +137,31 @@ static bool living_claim(struct living *slot, uint64_t code)
     return true;
 }
 
+static bool living_add_to(unsigned table, uint64_t code, uint32_t id)
+{
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct living *slot = living_slot(table, code, i);
+        if (living_claim(slot, code)) {
+            __atomic_store_n(&slot->id, id, __ATOMIC_RELEASE);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Two threads may both enter the same code object: that costs a slot and does no harm. */
 static void living_add(uint64_t code, uint32_t id)
 {
-    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
-        struct living *slot = living_slot(code, i);
-        if (living_claim(slot, code)) {
-            __atomic_store_n(&slot->id, id, __ATOMIC_RELEASE);
-            return;
-        }
-    }
+    unsigned table;
+    if (newest_table(&living, &table) && !living_add_to(table, code, id) && table_make(&living, table + 1))
+        living_add_to(table + 1, code, id);
 }
 
-static bool living_kill(uint64_t code)
+static bool living_kill_in(unsigned table, uint64_t code)
 {
     bool killed = false;
-    for (unsigned i = 0; i < LIVING_WINDOW; i++) {
-        struct living *slot = living_slot(code, i);
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct living *slot = living_slot(table, code, i);
         uint64_t found = __atomic_load_n(&slot->code, __ATOMIC_ACQUIRE);
         if (found == 0)
             break;
@@ -110,6 +171,14 @@ static bool living_kill(uint64_t code)
         __atomic_store_n(&slot->id, ID_DEAD, __ATOMIC_RELEASE);
         killed = true;
     }
+    return killed;
+}
+
+static bool living_kill(uint64_t code)
+{
+    bool killed = false;
+    for (unsigned table = table_count(&living); table-- > 0;)
+        killed = living_kill_in(table, code) || killed;
     return killed;
 }
 
@@ -136,18 +205,48 @@ bool python_codes_watch(const struct python_runtime *runtime)
     return true;
 }
 
-/* The slot of these contents, or an empty one for them; NULL when all are taken. */
-static struct content *content_slot(uint64_t hash)
+void python_codes_unwatch(const struct python_runtime *runtime)
 {
-    for (unsigned i = 0; i < CONTENT_WINDOW; i++) {
-        struct content *slot = &contents[(hash + i) & ((1u << CONTENT_BITS) - 1)];
-        uint64_t found = 0;
-        if (__atomic_compare_exchange_n(&slot->hash, &found, hash, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE) ||
-            found == hash)
+    dealloc_function *slot = (dealloc_function *)(runtime->code_type + PYTHON_TYPE_DEALLOC), ours = watched_dealloc;
+    if (real_dealloc)
+        __atomic_compare_exchange_n(slot, &ours, real_dealloc, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* The slot of these contents, or an empty one for them; NULL: there is neither in this table. */
+static struct content *content_slot_in(unsigned table, uint64_t hash)
+{
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct content *slot = slot_of(&contents, table, hash * GOLDEN_RATIO, i);
+        uint64_t found = __atomic_load_n(&slot->hash, __ATOMIC_ACQUIRE);
+        if (found == 0 || found == hash)
             return slot;
     }
     return NULL;
+}
+
+static struct content *content_find(uint64_t hash)
+{
+    for (unsigned table = table_count(&contents); table-- > 0;) {
+        struct content *slot = content_slot_in(table, hash);
+        if (slot && __atomic_load_n(&slot->hash, __ATOMIC_ACQUIRE) == hash)
+            return slot;
+    }
+    return NULL;
+}
+
+/* Puts the hash where there is room for it in the newest table, or in one more. NULL: nowhere. */
+static struct content *content_add(uint64_t hash)
+{
+    unsigned table;
+    if (!newest_table(&contents, &table))
+        return NULL;
+    struct content *slot = content_slot_in(table, hash);
+    if (!slot && table_make(&contents, table + 1))
+        slot = content_slot_in(table + 1, hash);
+    uint64_t empty = 0;
+    bool claimed = slot && (__atomic_compare_exchange_n(&slot->hash, &empty, hash, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+                            empty == hash);
+    return claimed ? slot : NULL;
 }
 
 /* 64 bits of the bytes: eight at a time, each step a multiplication and a fold, as in the wyhash family. */
@@ -262,7 +361,9 @@ static uint32_t define(const struct stray_def_code *head, struct text filename, 
     uint64_t hash = hash_bytes(head->first_line, filename.bytes, filename.size);
     hash = hash_bytes(hash, name.bytes, name.size);
     hash = hash_bytes(hash, table.bytes, table.size) | 1; /* 0 is an empty slot */
-    struct content *known = content_slot(hash);
+    struct content *known = content_find(hash);
+    if (!known)
+        known = content_add(hash);
     uint32_t id = known ? __atomic_load_n(&known->id, __ATOMIC_ACQUIRE) : 0;
     if (id != 0)
         return id;
@@ -340,10 +441,15 @@ bool python_codes_named(const struct python_runtime *runtime, uint64_t code, con
            text_ends(runtime, its_name, name, true) && text_ends(runtime, its_file, file, false);
 }
 
+static void forget_tables(const struct tables *tables)
+{
+    for (unsigned table = table_count(tables); table-- > 0;)
+        if (sys_madvise(tables->table[table], table_bytes(tables, table), MADV_DONTNEED) != 0)
+            memset(tables->table[table], 0, table_bytes(tables, table));
+}
+
 void python_codes_forget(void)
 {
-    if (sys_madvise(living, sizeof(living), MADV_DONTNEED) != 0)
-        memset(living, 0, sizeof(living));
-    if (sys_madvise(contents, sizeof(contents), MADV_DONTNEED) != 0)
-        memset(contents, 0, sizeof(contents));
+    forget_tables(&living);
+    forget_tables(&contents);
 }

@@ -87,9 +87,38 @@ static struct recalled *place_for(struct recall *recall, const struct recall_sta
         way++;
     if (way == RECALL_WAYS)
         way = recall->next[home / RECALL_WAYS]++ % RECALL_WAYS;
+    recall->trust[home ^ way].call = recall->trust[home].call = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (way > 0)
         move(&recall->stacks[home ^ way], &recall->stacks[home]);
     return &recall->stacks[home];
+}
+
+/* A few words of the call's own frame are looked at all the same. */
+static uint32_t words_inside(const struct recall *recall, const struct recalled *stack, uint64_t frame)
+{
+    const struct recall_word *word = recall->words + stack->first;
+    uint32_t count = 0;
+    while (count < stack->count && (uint64_t)(uintptr_t)word[count].at <= frame)
+        count++;
+    count = (count / RECALL_STEP + 2) * RECALL_STEP;
+    return count < stack->count ? count : stack->count;
+}
+
+uint32_t recall_find_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call)
+{
+    unsigned home = recall_home(start);
+    for (unsigned way = 0; way < RECALL_WAYS; way++) {
+        const struct recalled *stack = &recall->stacks[home ^ way];
+        struct recall_trust *trust = &recall->trust[home ^ way];
+        bool trusted = trust->call == call->number;
+        if (!recall_begins(stack, start) || !recall_holds(recall, stack, trusted ? trust->inner : stack->count))
+            continue;
+        if (!trusted)
+            *trust = (struct recall_trust){call->number, words_inside(recall, stack, call->frame)};
+        return stack->node;
+    }
+    return 0;
 }
 
 void recall_keep(struct recall *recall, const struct recall_start *start, const struct unwind_frame *frames, size_t count,

@@ -44,9 +44,22 @@ struct recalled {
     uint16_t count; /* of words, a multiple of RECALL_STEP */
 } __attribute__((aligned(64))); /* one line of the cache */
 
+/* A call that has not returned: what lies outwards of it stays as it is. */
+struct recall_call {
+    uint64_t number; /* 0: there is none */
+    uint64_t frame;  /* inside of it */
+};
+
+/* Of a stack that was found whole since that call began: so many words are left to be looked at. */
+struct recall_trust {
+    uint64_t call; /* by its number; 0: none */
+    uint32_t inner;
+};
+
 /* Zeroed memory, of which no more is touched than the stacks need: most programs' are short. */
 struct recall {
     struct recalled stacks[RECALL_STACKS];
+    struct recall_trust trust[RECALL_STACKS];
     uint8_t next[RECALL_STACKS / RECALL_WAYS]; /* the way that is given up next */
     uint32_t used; /* words, shelves that are full as a whole, modulo those of all shelves */
     struct recall_word words[RECALL_SHELVES * RECALL_SHELF];
@@ -72,9 +85,9 @@ static inline bool recall_begins(const struct recalled *stack, const struct reca
             ((stack->bp ^ start->bp) & stack->bp_matters)) == 0;
 }
 
-static inline bool recall_holds(const struct recall *recall, const struct recalled *stack)
+static inline bool recall_holds(const struct recall *recall, const struct recalled *stack, uint32_t count)
 {
-    const struct recall_word *word = recall->words + stack->first, *end = word + stack->count;
+    const struct recall_word *word = recall->words + stack->first, *end = word + count;
     for (; word < end; word += RECALL_STEP)
         if (((*word[0].at ^ word[0].value) | (*word[1].at ^ word[1].value) | (*word[2].at ^ word[2].value) |
              (*word[3].at ^ word[3].value)) != 0)
@@ -84,7 +97,7 @@ static inline bool recall_holds(const struct recall *recall, const struct recall
 
 static inline bool recall_is(const struct recall *recall, const struct recalled *stack, const struct recall_start *start)
 {
-    return __builtin_expect(recall_begins(stack, start) && recall_holds(recall, stack), 1);
+    return __builtin_expect(recall_begins(stack, start) && recall_holds(recall, stack, stack->count), 1);
 }
 
 /* The node of the stack that begins so; 0: not known. */
@@ -103,6 +116,9 @@ static inline uint32_t recall_find(const struct recall *recall, const struct rec
             return recall->stacks[home ^ way].node;
     return 0;
 }
+
+/* The same inside `call`, whose outer frames are looked at once for each stack. */
+uint32_t recall_find_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call);
 
 /* Keeps a stack: `count` frames, the first that of `start`; more than those (`whole` is false) or none. The element past
  * them is there. */

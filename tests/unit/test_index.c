@@ -36,6 +36,41 @@ Test(index, nothing_is_found_after_it_was_forgotten)
     cr_assert_eq(index_find(key_of(7)), 8);
 }
 
+uint64_t index_key_of_id(uint32_t id)
+{
+    return key_of(id);
+}
+
+static bool is_number(uint32_t id, const void *number)
+{
+    return id == *(const uint32_t *)number;
+}
+
+Test(index, ids_are_found_however_the_tables_grow)
+{
+    for (uint32_t i = 1; i <= KEYS; i++) {
+        uint32_t before = i / 2 + 1;
+        cr_assert_eq(index_find_id(key_of(i), is_number, &i), 0);
+        index_put_id(key_of(i), i);
+        cr_assert_eq(index_find_id(key_of(i), is_number, &i), i);
+        cr_assert_eq(index_find_id(key_of(before), is_number, &before), before);
+    }
+    for (uint32_t i = 1; i <= KEYS; i++)
+        cr_assert_eq(index_find_id(key_of(i), is_number, &i), i);
+    index_forget();
+    for (uint32_t i = 1; i <= KEYS; i++)
+        cr_assert_eq(index_find_id(key_of(i), is_number, &i), 0);
+}
+
+Test(index, the_largest_id)
+{
+    uint32_t largest = INDEX_ID_MAX, next = INDEX_ID_MAX + 1;
+    index_put_id(key_of(largest), largest);
+    index_put_id(key_of(next), next);
+    cr_expect_eq(index_find_id(key_of(largest), is_number, &largest), largest);
+    cr_expect_eq(index_find_id(key_of(next), is_number, &next), 0);
+}
+
 /* Two threads may know a key by two ids, or one may not find what another has put meanwhile: a wrong one, never. */
 static void *put_all(void *data)
 {

@@ -16,7 +16,9 @@ static const char *merged_text(const struct native_frame *native, size_t native_
 {
     static char text[512];
     struct merged_frame merged[64];
-    struct merge_input input = {.native = native,
+    struct merge_run runs[8];
+    struct merge_input input = {.runs = runs,
+                                .native = native,
                                 .native_count = native_count,
                                 .python = python,
                                 .python_count = python_count,

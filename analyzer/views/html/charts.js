@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lines, areas and bars over time, by uPlot. Charts of one group share the cursor and the stretch that is looked at. */
+/* Lines and areas over time, by uPlot. Charts of one group share the cursor and the stretch that is looked at. */
 "use strict";
 
 const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
@@ -60,15 +60,15 @@ function axes(options) {
 function seriesOf(each) {
   const stroke = color(each.color);
   return {
-    label: each.label, stroke, width: each.bars ? 0 : 1.75, dash: each.dash ? [6, 4] : undefined, spanGaps: true,
+    label: each.label, stroke, width: each.solid ? 0 : 1.75, dash: each.dash ? [6, 4] : undefined, spanGaps: true,
     fill: each.fill ? (each.solid ? stroke : stroke + "22") : undefined,
-    paths: each.bars ? uPlot.paths.bars({size: [0.9, 60], align: -1}) : each.step ? uPlot.paths.stepped({align: each.step}) : undefined,
-    points: {show: Boolean(each.points)},
+    paths: each.step ? uPlot.paths.stepped({align: each.step}) : undefined,
+    points: {show: false},
   };
 }
 
 /*
- * options: title, x (numbers), series [{label, values, color, fill, dash, bars, step}], unit (bytes, count, share), stack, group,
+ * options: title, x (numbers), series [{label, values, color, fill, solid, dash, step}], unit (bytes, count, share), stack, group,
  * height, log (of x), max, limit (a line across). The title names it for those who cannot see it, too.
  */
 function chart(options) {

@@ -186,22 +186,24 @@ const char *probe_merge(void)
 {
     static __thread struct native_frame native[4 * MAX_FRAMES];
     static __thread struct python_frame python[MAX_FRAMES];
+    static __thread struct merge_run runs[MAX_FRAMES];
     static __thread struct merged_frame merged[5 * MAX_FRAMES], counted[5 * MAX_FRAMES];
     bool truncated;
-    size_t python_count = python_capture(python, MAX_FRAMES, &truncated), runs = 0;
+    size_t python_count = python_capture(python, MAX_FRAMES, &truncated), run_count = 0;
     for (size_t i = 0; i < python_count; i++)
-        runs += python[i].entry;
-    if (truncated || runs == 0 || !python[python_count - 1].entry)
+        run_count += python[i].entry;
+    if (truncated || run_count == 0 || !python[python_count - 1].entry)
         return "the last frame ends no run";
     struct merge_input input = {.native = native,
                                 .python = python,
                                 .python_count = python_count,
+                                .runs = runs,
                                 .evaluator = python_evaluator(),
                                 .stack = (uint64_t)__builtin_frame_address(0)};
     input.native_count = unwind(native, 4 * MAX_FRAMES);
     size_t count = merge_frames(&input, merged, 5 * MAX_FRAMES);
     if (count - python_count != count_native(merged, count) ||
-        count_native(merged, count) + runs != input.native_count)
+        count_native(merged, count) + run_count != input.native_count)
         return "not every run stands in for one native frame";
     for (size_t i = 0; i < count; i++)
         if (!merged[i].python && native[merged[i].index].ip - input.evaluator.start < input.evaluator.size)
