@@ -83,7 +83,7 @@ static inline bool nothing_to_note(void)
 /* Its stack is part of the emission: a thread's handlers leave both alone. */
 static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct young *young = nothing_to_note() ? quick_begin() : NULL;
+    struct young *young = quick_gate_is_open() && nothing_to_note() ? quick_begin() : NULL;
     if (UNLIKELY(!young))
         return false;
     quick_acquire(young, handle, size, capture_beside_python(frame), hook);
@@ -125,7 +125,7 @@ static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
     const void *block = (const void *)(uintptr_t)handle;
     if (samples_may_have(python_samples_counts, block) && python_memory_freed(block))
         return true;
-    return nothing_to_note() && release_quickly(hook, handle);
+    return quick_gate_is_open() && nothing_to_note() && release_quickly(hook, handle);
 }
 
 bool record_usual_free(uint16_t hook, uint64_t handle)
