@@ -83,7 +83,7 @@ static inline bool nothing_to_note(void)
 /* Its stack is part of the emission: a thread's handlers leave both alone. */
 static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct young *young = quick_gate_is_open() && nothing_to_note() ? quick_begin() : NULL;
+    struct young *young = nothing_to_note() ? quick_begin() : NULL;
     if (UNLIKELY(!young))
         return false;
     quick_acquire(young, handle, size, capture_beside_python(frame), hook);
@@ -93,7 +93,7 @@ static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     if (UNLIKELY(python_possible()))
-        return record_beside_python(hook, handle, size, frame);
+        return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
     struct young *young = quick_begin();
     if (UNLIKELY(!young))
         return false;
