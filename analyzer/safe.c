@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "safe.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
-/* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8); 0: harmless. */
+/* U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069: marks that turn the order of what follows around, and ends of lines. */
+static bool turns_text(const unsigned char *text)
+{
+    if (text[0] != 0xe2)
+        return false;
+    return (text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f || (text[2] >= 0xa8 && text[2] <= 0xae))) ||
+           (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);
+}
+
+/* Bytes of the character at `text` that could command a terminal (C0, DEL, C1 in UTF-8) or deceive who reads it; 0: harmless. */
 static int control_length(const unsigned char *text)
 {
     if (text[0] < 0x20 || text[0] == 0x7f)
         return 1;
+    if (turns_text(text))
+        return 3;
     return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
 }
 
@@ -30,15 +40,24 @@ static int utf8_length(const unsigned char *p)
     return length;
 }
 
-/* One character of `text`, with controls escaped; returns its bytes. */
-static int safe_character(const unsigned char *p, char *to)
+size_t character_length(const char *text, bool *ret_harmless)
 {
-    int length = control_length(p), used = 0;
-    to[0] = (char)*p;
-    to[1] = '\0';
-    for (int i = 0; i < length; i++)
-        used += sprintf(to + used, "\\x%02x", p[i]);
-    return length ? length : 1;
+    const unsigned char *p = (const unsigned char *)text;
+    int control = control_length(p), length = control ? control : utf8_length(p);
+    *ret_harmless = control == 0 && length > 0;
+    return length ? (size_t)length : 1;
+}
+
+/* One character of `text`, with controls and what is not UTF-8 escaped; returns its bytes. */
+static size_t safe_character(const unsigned char *p, char *to)
+{
+    bool harmless;
+    size_t length = character_length((const char *)p, &harmless), used = 0;
+    for (size_t i = 0; i < length && !harmless; i++)
+        used += (size_t)sprintf(to + used, "\\x%02x", p[i]);
+    if (harmless)
+        snprintf(to, 5, "%.*s", (int)length, (const char *)p);
+    return length;
 }
 
 void print_safe(FILE *out, const char *text)
@@ -86,13 +105,10 @@ void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte))
 {
     char character[16];
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int length = control_length(p) ? 0 : utf8_length(p);
-        snprintf(character, sizeof(character), "%.*s", length, (const char *)p);
-        if (length == 0 && control_length(p))
-            p += safe_character(p, character);
-        else if (length == 0)
-            p += snprintf(character, sizeof(character), "\xef\xbf\xbd") / 3;
-        p += length;
+        bool known = control_length(p) || utf8_length(p);
+        if (!known)
+            strcpy(character, "\xef\xbf\xbd");
+        p += known ? safe_character(p, character) : 1;
         for (const char *byte = character; *byte; byte++)
             put(out, *byte);
     }
@@ -100,8 +116,8 @@ void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte))
 
 char *clean_text(const char *text)
 {
-    char *safe = safe_text(text), *clean = safe ? utf8_text(safe) : NULL;
-    free(safe);
+    char *valid = utf8_text(text), *clean = valid ? safe_text(valid) : NULL;
+    free(valid);
     return clean;
 }
 

@@ -4,10 +4,14 @@
 #ifndef STRAY_SAFE_H
 #define STRAY_SAFE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* With control characters escaped as \xNN. */
+/* Bytes of the character at `text`, which is not empty. Harmless: it is UTF-8, and can neither command a terminal nor turn text
+ * around (U+202E and its like) nor end a line. */
+size_t character_length(const char *text, bool *ret_harmless);
+/* With what is not harmless escaped as \xNN. */
 void print_safe(FILE *out, const char *text);
 /* The same as a string, to be freed; NULL without memory. */
 char *safe_text(const char *text);
@@ -16,7 +20,7 @@ char *safe_text(const char *text);
 void utf8_copy(char *to, const char *text);
 /* The same; control characters stay. To be freed; NULL without memory. */
 char *utf8_text(const char *text);
-/* Both: UTF-8 without control characters. */
+/* Both: what is not UTF-8 as U+FFFD, other characters that are not harmless escaped. */
 char *clean_text(const char *text);
 /* The same, byte by byte to who escapes more; takes no memory. */
 void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte));

@@ -9,6 +9,7 @@
 #ifndef STRAY_PRELOAD_ARCH_H
 #define STRAY_PRELOAD_ARCH_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,11 @@
 
 /* Of a variable of the shim's own: it is reached without the global offset table, which matters where each nanosecond does. */
 #define ARCH_NEAR __attribute__((visibility("hidden")))
+
+/* Kinds of relocations that put a function's address into memory. */
+#define ARCH_RELOCATION_CALL    R_X86_64_JUMP_SLOT
+#define ARCH_RELOCATION_ADDRESS R_X86_64_GLOB_DAT
+#define ARCH_RELOCATION_DATA    R_X86_64_64
 
 /* Performs system call `number`; returns its result, or a negative errno. */
 static inline long arch_syscall(long number, long a, long b, long c, long d, long e, long f)

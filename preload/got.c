@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include "arch.h"
 #include "sys.h"
 #include "text.h"
 #include "stray/format.h"
@@ -15,10 +16,10 @@ struct tables {
 };
 
 /* The dynamic linker has relocated these pointers in place on the architectures we run on. */
-static struct tables read_tables(const struct link_map *object)
+static struct tables read_tables(const ElfW(Dyn) *dynamic)
 {
     struct tables tables = {0};
-    for (const ElfW(Dyn) *entry = object->l_ld; entry->d_tag != DT_NULL; entry++) {
+    for (const ElfW(Dyn) *entry = dynamic; entry->d_tag != DT_NULL; entry++) {
         const void *pointer = (const void *)entry->d_un.d_ptr;
         if (entry->d_tag == DT_SYMTAB)
             tables.symbols = pointer;
@@ -63,54 +64,73 @@ static void write_slot(const struct link_map *object, void **slot, void *functio
         sys_mprotect(page, STRAY_PAGE, PROT_READ);
 }
 
-/* Which function to put in place of the one called `name`. */
-typedef void *choose_function(void *data, const char *name);
-
-static bool replace_in(const struct tables *tables, const ElfW(Rela) *relocations, size_t size,
-                       const struct link_map *object, choose_function *choose, void *data)
+static void visit_all(const struct tables *tables, const ElfW(Rela) *relocations, size_t size, uintptr_t bias,
+                      void (*visit)(void *data, const struct got_slot *slot), void *data)
 {
-    bool found = false;
     for (size_t i = 0; relocations && i < size / sizeof(*relocations); i++) {
         unsigned type = ELF64_R_TYPE(relocations[i].r_info);
         const ElfW(Sym) *symbol = &tables->symbols[ELF64_R_SYM(relocations[i].r_info)];
-        if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || symbol->st_shndx != SHN_UNDEF)
+        if ((type != ARCH_RELOCATION_CALL && type != ARCH_RELOCATION_ADDRESS && type != ARCH_RELOCATION_DATA) ||
+            symbol->st_name == 0 || (type == ARCH_RELOCATION_DATA && relocations[i].r_addend != 0))
             continue;
-        void *function = choose(data, tables->strings + symbol->st_name);
-        if (function)
-            write_slot(object, (void **)(object->l_addr + relocations[i].r_offset), function);
-        found |= function != NULL;
+        struct got_slot slot = {
+            .at = (void **)(bias + relocations[i].r_offset),
+            .name = tables->strings + symbol->st_name,
+            .kind = type == ARCH_RELOCATION_CALL ? GOT_CALL : type == ARCH_RELOCATION_ADDRESS ? GOT_ADDRESS : GOT_DATA,
+            .defined = symbol->st_shndx != SHN_UNDEF,
+        };
+        visit(data, &slot);
     }
-    return found;
 }
 
-static bool replace(const struct link_map *object, choose_function *choose, void *data)
+void got_each(uintptr_t bias, const ElfW(Dyn) *dynamic, void (*visit)(void *data, const struct got_slot *slot), void *data)
 {
-    struct tables tables = read_tables(object);
+    struct tables tables = read_tables(dynamic);
     if (!tables.symbols || !tables.strings)
-        return false;
-    bool jumps = replace_in(&tables, tables.jumps, tables.jumps_size, object, choose, data);
-    bool others = replace_in(&tables, tables.others, tables.others_size, object, choose, data);
-    return jumps || others;
+        return;
+    visit_all(&tables, tables.jumps, tables.jumps_size, bias, visit, data);
+    visit_all(&tables, tables.others, tables.others_size, bias, visit, data);
 }
 
 struct replacement {
+    const struct link_map *object;
+    void *(*choose)(void *data, const char *name);
+    void *data;
+    bool found;
+};
+
+static void replace_one(void *data, const struct got_slot *slot)
+{
+    struct replacement *replacement = data;
+    if (slot->kind == GOT_DATA || slot->defined)
+        return;
+    void *function = replacement->choose(replacement->data, slot->name);
+    if (function)
+        write_slot(replacement->object, slot->at, function);
+    replacement->found |= function != NULL;
+}
+
+struct named {
     const char *name;
     void *function;
 };
 
-static void *choose_one(void *data, const char *name)
+static void *choose_named(void *data, const char *name)
 {
-    const struct replacement *replacement = data;
-    return string_equal(replacement->name, name) ? replacement->function : NULL;
+    const struct named *named = data;
+    return string_equal(named->name, name) ? named->function : NULL;
 }
 
 bool got_replace(const struct link_map *object, const char *name, void *function)
 {
-    struct replacement replacement = {name, function};
-    return replace(object, choose_one, &replacement);
+    struct named named = {name, function};
+    struct replacement replacement = {.object = object, .choose = choose_named, .data = &named};
+    got_each(object->l_addr, object->l_ld, replace_one, &replacement);
+    return replacement.found;
 }
 
-void got_replace_each(const struct link_map *object, choose_function *choose, void *data)
+void got_replace_each(const struct link_map *object, void *(*choose)(void *data, const char *name), void *data)
 {
-    replace(object, choose, data);
+    struct replacement replacement = {.object = object, .choose = choose, .data = data};
+    got_each(object->l_addr, object->l_ld, replace_one, &replacement);
 }

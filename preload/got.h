@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Replacing one imported function of one loaded object, by its global offset table.
+ * The places in a loaded object that hold addresses of functions it imports: its global offset table, and data that was
+ * initialised with such an address.
  */
 #ifndef STRAY_PRELOAD_GOT_H
 #define STRAY_PRELOAD_GOT_H
 
 #include <link.h>
 #include <stdbool.h>
+
+enum got_kind {
+    GOT_CALL,    /* of the procedure linkage table: may be bound lazily */
+    GOT_ADDRESS, /* the address of a function, for calls or for use as a value */
+    GOT_DATA,    /* a word of the object's data that was initialised with the address */
+};
+
+struct got_slot {
+    void **at;
+    const char *name;   /* of the function */
+    enum got_kind kind;
+    bool defined;       /* the object defines a function of that name itself */
+};
+
+/* Calls `visit` for each slot of the object that is loaded with `bias`. Takes no lock: the object must stay loaded meanwhile. */
+void got_each(uintptr_t bias, const ElfW(Dyn) *dynamic, void (*visit)(void *data, const struct got_slot *slot), void *data);
 
 /* Makes the shared library `object`'s calls of `name` go to `function`. True if a slot was found and replaced. Not signal safe; the object
  * must stay loaded meanwhile. */

@@ -38,13 +38,44 @@ static void find_dlsym(void)
         real.dlsym = (void *(*)(void *, const char *))symbols[0].address;
 }
 
-void real_init(void)
+static void find_next(void)
 {
-    uint32_t flags = gate_enter();
     find_dlsym();
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) FIND_##LIBRARY(name)
 #include "stray/hooks.def"
 #undef HOOK
+}
+
+#define WANT_LIBC(function) {.name = #function},
+#define WANT_LIBPQ(name)
+#define WANT_LIBURING(name)
+#define TAKE_LIBC(name)  *(void **)&real.name = (void *)(uintptr_t)(symbol++)->address;
+#define TAKE_LIBPQ(name)
+#define TAKE_LIBURING(name)
+
+/* Not by dlsym(): it takes the executable's stub for a function whose address is used there for the function itself, and the
+ * stub leads to whatever its slot holds: to our hook. */
+static void find_in_scope(void)
+{
+    static struct module_symbol wanted[] = {
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) WANT_##LIBRARY(name)
+#include "stray/hooks.def"
+#undef HOOK
+    };
+    const struct module_symbol *symbol = wanted;
+    module_symbols_first(wanted, sizeof(wanted) / sizeof(*wanted), (const void *)real_init);
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) TAKE_##LIBRARY(name)
+#include "stray/hooks.def"
+#undef HOOK
+}
+
+void real_init(void)
+{
+    uint32_t flags = gate_enter();
+    if (real_came_late())
+        find_in_scope();
+    else
+        find_next();
     gate_leave(flags);
 }
 
@@ -67,6 +98,21 @@ static const struct link_map *object_of(const void *address)
     Dl_info info;
     struct link_map *object = NULL;
     return dladdr1(address, &info, (void **)&object, RTLD_DL_LINKMAP) ? object : NULL;
+}
+
+/* A preloaded object stands before libc in the order of loading, one that was loaded into a running program behind it. */
+bool real_came_late(void)
+{
+    static uint32_t known; /* 1: no, 2: yes */
+    uint32_t answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (answer == 0) {
+        const struct link_map *libc = object_of((const void *)dl_iterate_phdr), *object = object_of((const void *)real_libpq);
+        while (object && object != libc)
+            object = object->l_prev;
+        answer = object ? 2 : 1;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer == 2;
 }
 
 /* Looks `name` up as `object` would: in itself and what it depends on. */
@@ -107,12 +153,22 @@ static void *find_anywhere(const struct link_map *begin, const char *name)
     return NULL;
 }
 
+/* In the program's own scope. */
+static void *find_after_ours(const char *name)
+{
+    struct module_symbol symbol = {.name = name};
+    if (!real_came_late())
+        return real.dlsym(RTLD_NEXT, name);
+    module_symbols_first(&symbol, 1, (const void *)real_libpq);
+    return (void *)(uintptr_t)symbol.address;
+}
+
 static void *find_libpq_function(const char *name, const void *caller)
 {
     const struct link_map *object = object_of(caller);
     void *function = find_from(object, name);
     if (!function || is_ours(function))
-        function = real.dlsym(RTLD_NEXT, name);
+        function = find_after_ours(name);
     return function ? function : find_anywhere(first_object(), name);
 }
 
@@ -189,12 +245,25 @@ static bool take_given(struct libpq_call *ret_call)
     return true;
 }
 
+static uint64_t key_of(unsigned id, const void *caller)
+{
+    return index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+}
+
+void *real_libpq_function(unsigned id, const char *name, const void *caller)
+{
+    uint64_t key = key_of(id, caller);
+    const struct call_site *site = place_of(key, key);
+    bool known = site && !thread_self.libpq_given;
+    return __builtin_expect(known, 1) ? site->call.function : real_libpq(id, name, caller).function;
+}
+
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
 {
     struct libpq_call given;
     if (take_given(&given))
         return given;
-    uint64_t key = index_mix((uint64_t)(uintptr_t)caller, id) | 1;
+    uint64_t key = key_of(id, caller);
     const struct call_site *site = place_of(key, key);
     if (site)
         return site->call;

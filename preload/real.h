@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The functions behind the hooks. Those of libc are the next definition after ours, found once. Those of libpq are the
+ * The functions behind the hooks. Those of libc are the next definition after ours, found once; in a program that was running
+ * already, the first one that there is. Those of libpq are the
  * ones that the calling object would have reached without us: with libpq loaded privately by an extension module, or two
  * of them in one process, there is no single "next" one. See docs/INTERPOSITION.md.
  */
@@ -23,6 +24,9 @@ extern struct real real ARCH_NEAR;
 
 /* Fills `real` for libc's functions. May be called again; not signal safe before it has succeeded once. */
 void real_init(void);
+
+/* Whether this library was loaded into a program that was running already, and so stands before nobody. Not signal safe. */
+bool real_came_late(void);
 
 /* While real_init() is at work, the dynamic linker may allocate: from here. The blocks are never returned. */
 #define REAL_BOOT_SIZE (16u << 10)
@@ -60,6 +64,8 @@ struct libpq_call {
 
 /* The real function for hook `id`, called `name`, when called from `caller`. Cached by call site. */
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller);
+/* The same for a call inside another one of libpq, of which nothing but the function is wanted: NULL for none. */
+void *real_libpq_function(unsigned id, const char *name, const void *caller);
 /* Whether a call of `name` from `caller` would reach any function. Not signal safe, like the next. */
 bool real_libpq_exists(const char *name, const void *caller);
 /* What the object that defines `function` offers; without PQstatus, it is no libpq. Never NULL. */

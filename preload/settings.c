@@ -9,8 +9,13 @@
 #define DEPTH_MAX     200
 #define SAMPLE_MAX    (UINT64_C(1) << 30)
 
-struct settings settings = {.interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,
-                            .python_memory = PYTHON_MEMORY_SAMPLED};
+#define DEFAULTS                                                                                                       \
+    {                                                                                                                  \
+        .interval_ns = 1000000000u, .depth = DEPTH_DEFAULT, .only = ~(uint64_t)0, .heap = true, .follow = true,        \
+        .python_memory = PYTHON_MEMORY_SAMPLED                                                                         \
+    }
+
+struct settings settings = DEFAULTS;
 
 static char variables[16384];
 static const char *variable_list[VARIABLES_MAX + 1];
@@ -185,7 +190,8 @@ static void remember_library(const char *list)
 
 static void keep_variable(struct text *store, const char *variable, unsigned *count)
 {
-    if (*count == VARIABLES_MAX || string_begins(variable, "STRAY_PREVIOUS="))
+    if (*count == VARIABLES_MAX || string_begins(variable, "STRAY_PREVIOUS=") || string_begins(variable, SETTINGS_TRACE_PATH) ||
+        string_begins(variable, SETTINGS_SPOOL_PATH))
         return;
     const char *copy = store->at + store->used + (store->used > 0);
     if (store->used > 0)
@@ -200,6 +206,8 @@ bool settings_read(char *const *environment)
     struct text store = TEXT(variables);
     unsigned count = 0;
     const char *root = NULL;
+    settings = (struct settings)DEFAULTS;
+    __builtin_memset(variable_list, 0, sizeof(variable_list));
     for (; environment && *environment; environment++) {
         const char *variable = *environment;
         if (string_begins(variable, "LD_PRELOAD="))

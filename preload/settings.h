@@ -34,7 +34,11 @@ struct settings {
 
 extern struct settings settings;
 
-/* Reads the environment block. False: not to be traced (a child under --no-follow). */
+/* What an attaching injector says beside the settings: what the files are called that it hands over. */
+#define SETTINGS_TRACE_PATH "STRAY_TRACE_PATH="
+#define SETTINGS_SPOOL_PATH "STRAY_SPOOL_PATH="
+
+/* Reads the environment block; what it does not say is as if it had never been said. False: not to be traced (a child under --no-follow). */
 bool settings_read(char *const *environment);
 
 /* Whether this program runs where the tracer may make no system call: under a filter that an earlier program set up. */

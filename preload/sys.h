@@ -111,6 +111,11 @@ static inline void sys_memory_at(void *address, size_t size)
     SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
+/* Maps over what is at `address`. */
+static inline bool sys_mmap_over(void *address, size_t size, int flags, int fd, off_t offset)
+{
+    return SYS6(SYS_mmap, address, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, offset) == (long)address;
+}
 /* Zeroed private memory, or NULL. */
 static inline void *sys_memory(size_t size)
 {

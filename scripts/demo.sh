@@ -37,7 +37,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 cd "$STRAY_ROOT"
-[ "$traced" = no ] || scripts/setup.sh
+[ "$traced" = no ] || scripts/setup.sh --without-tests
 folder=$(make_folder)
 trace=${keep:-$folder/trace}
 say "starting a private PostgreSQL and Redis"

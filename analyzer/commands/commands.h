@@ -6,8 +6,10 @@
 #ifndef STRAY_COMMANDS_H
 #define STRAY_COMMANDS_H
 
+int command_attach(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_conns(int argc, char **argv);
+int command_detach(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_export(int argc, char **argv);

@@ -10,18 +10,37 @@
 
 #include "json_memory.h"
 
-int fail(const char *format, ...)
+__attribute__((format(printf, 1, 0))) static void print_line(const char *format, va_list arguments)
 {
     char text[2048];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
     fflush(stdout);
     fputs("stray: ", stderr);
     print_safe(stderr, text);
     fputc('\n', stderr);
+}
+
+int fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_line(format, arguments);
+    va_end(arguments);
     return STATUS_UNREADABLE;
+}
+
+void note(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_line(format, arguments);
+    va_end(arguments);
+}
+
+int refuse(const char *what, const char *why)
+{
+    fail("%s: %s", what, why);
+    return STATUS_REFUSED;
 }
 
 static int wrong_option(int code, char **argv)
@@ -100,7 +119,7 @@ json_t *json_number(uint64_t value)
 
 bool json_print(json_t *value, size_t flags)
 {
-    char *text = value ? json_dumps(value, flags) : NULL;
+    char *text = value ? json_dumps(value, flags | JSON_ENSURE_ASCII) : NULL;
     json_decref(value);
     bool whole = text && !json_memory_failed();
     if (whole)

@@ -17,12 +17,19 @@
 
 /* Exit statuses of verbs that read traces. */
 enum { STATUS_DONE = 0, STATUS_DAMAGED = 1 /* verify only */, STATUS_UNREADABLE = 2 /* or wrong usage */ };
+/* Of verbs that trace: nothing was begun. */
+enum { STATUS_REFUSED = 125 };
 /* No exit status: the options ask for the usage. */
 enum { STATUS_HELP = -1 };
 
 /* Writes the one line "stray: ..." to standard error and returns STATUS_UNREADABLE. Control characters in
  * what is printed are escaped, so that it stays one line. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for what is no failure. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with "WHAT: WHY" for a verb that traces; returns STATUS_REFUSED. */
+int refuse(const char *what, const char *why);
 
 /* What verbs that only take --format and --help have on their command line. */
 struct simple_options {

@@ -7,6 +7,7 @@
 #include "commands/options.h"
 #include "commands/output.h"
 #include "views/diff.h"
+#include "views/html.h"
 
 static const char usage[] =
     "usage: stray diff BASE NEW [options]\n"
@@ -15,7 +16,8 @@ static const char usage[] =
     "that is\n"
     "fixed, improved, unchanged, worse or new, or the runs were too short to tell.\n"
     "\n"
-    "  --format text|json     json: schema \"stray-diff/1\"\n"
+    "  --format text|json|html\n"
+    "                         json: schema \"stray-diff/1\"; html: one page with a differential flame graph\n"
     "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
@@ -23,7 +25,7 @@ static const char usage[] =
     "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    bool json;
+    enum output_format format;
     const char *output;
     struct globs library, mine;
 };
@@ -44,7 +46,7 @@ static int set_option(void *data, int code, char **argv)
     struct options *options = data;
     switch (code) {
     case OPTION_FORMAT:
-        return option_json(optarg, &options->json);
+        return option_format(optarg, &options->format);
     case 'o':
         options->output = optarg;
         return STATUS_DONE;
@@ -83,13 +85,15 @@ static int read_side(char *argument, const struct options *options, struct ledge
 
 struct writing {
     const struct diff *diff;
-    bool json;
+    enum output_format format;
 };
 
 static int write_diff(void *data, FILE *out)
 {
     const struct writing *writing = data;
-    return writing->json ? diff_write_json(writing->diff, out) : diff_write_text(writing->diff, out);
+    if (writing->format == OUTPUT_HTML)
+        return html_write_diff(writing->diff, out);
+    return writing->format == OUTPUT_JSON ? diff_write_json(writing->diff, out) : diff_write_text(writing->diff, out);
 }
 
 static int compare(const struct ledger *base, const struct ledger *fresh, const struct options *options)
@@ -97,7 +101,7 @@ static int compare(const struct ledger *base, const struct ledger *fresh, const 
     struct diff diff;
     if (diff_make(base, fresh, &diff) < 0)
         return fail("out of memory");
-    struct writing writing = {&diff, options->json};
+    struct writing writing = {&diff, options->format};
     int status = output_write(options->output, write_diff, &writing);
     diff_clear(&diff);
     return status;

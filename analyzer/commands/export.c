@@ -27,6 +27,7 @@ static const char usage[] =
     "  --to openmetrics       the figures at the end, as Prometheus reads them\n"
     "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
     "  --resource KIND,...    these kinds only\n"
+    "  --label TEXT           sqlite, tsv, jsonl: the last column of every table, to tell hosts apart in one database\n"
     "  --weight WHAT          what stacks count: opened, open (when the end began; the default), or bytes\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
@@ -60,12 +61,13 @@ struct options {
     struct globs library, mine;
 };
 
-enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"to", required_argument, NULL, OPTION_TO},
     {"resource", required_argument, NULL, OPTION_RESOURCE},
     {"weight", required_argument, NULL, OPTION_WEIGHT},
+    {"label", required_argument, NULL, OPTION_LABEL},
     {"library", required_argument, NULL, OPTION_LIBRARY},
     {"mine", required_argument, NULL, OPTION_MINE},
     {"output", required_argument, NULL, 'o'},
@@ -106,6 +108,9 @@ static int set_option(void *data, int code, char **argv)
         return option_resources(optarg, &options->how.resources);
     case OPTION_WEIGHT:
         return set_weight(options, optarg);
+    case OPTION_LABEL:
+        options->how.label = optarg;
+        return STATUS_DONE;
     case OPTION_LIBRARY:
         return globs_add(&options->library, optarg);
     case OPTION_MINE:

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "commands/output.h"
+
 enum {
     OPTION_RESOURCE = 256,
     OPTION_SITE,
@@ -205,5 +207,31 @@ int listing_run(int argc, char **argv, const char *usage, const char *const *col
         return status;
     status = list(&options);
     listing_end(&options);
+    return status;
+}
+
+struct writing {
+    const struct report *report;
+    int (*write)(const struct report *report, FILE *out);
+};
+
+static int write_listing(void *data, FILE *out)
+{
+    const struct writing *writing = data;
+    return writing->write(writing->report, out);
+}
+
+int listing_of_report(const struct listing_options *options, const struct report_list *list)
+{
+    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = list->sites,
+                                 .statements = list->statements};
+    struct report *report;
+    struct error error = {.text = ""};
+    if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
+        return fail("%s", error.text);
+    struct writing writing = {report, options->json ? list->write_json : list->write_text};
+    int status = list->select(report, &options->filter) < 0 ? fail("out of memory")
+                                                            : output_write(options->output, write_listing, &writing);
+    report_free(report);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "commands/common.h"
 #include "commands/options.h"
 #include "views/listing.h"
+#include "views/report.h"
 
 /* For the usage of these verbs: of what is acquired, of what is sent. */
 #define FILTER_USAGE                                                                                         \
@@ -13,7 +14,9 @@
     "  --peer PATTERN         part of a peer, or a glob\n" SENT_USAGE
 #define SENT_USAGE                                                                                           \
     "  --site PATTERN         part of a function's name, of file:line or of a module's path; or a glob\n"    \
-    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339\n"                    \
+    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339. Both ends count, as\n"\
+    "                         times are shown: to the millisecond, and where TIME has more than three\n"     \
+    "                         decimals or is RFC 3339 to the microsecond\n"                                  \
     "  --min N                at least N in the column sorted by\n"                                          \
     "  --sort COLUMN          numbers from the largest, times and texts from the first\n"                    \
     "  --reverse              the other way round\n"                                                         \
@@ -34,5 +37,15 @@ struct listing_options {
  * status. */
 int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
                 int (*list)(const struct listing_options *options));
+
+/* What is listed of a report. */
+struct report_list {
+    bool sites, statements; /* of these it is */
+    int (*select)(struct report *report, const struct listing_filter *filter);
+    int (*write_text)(const struct report *report, FILE *out);
+    int (*write_json)(const struct report *report, FILE *out);
+};
+/* The `list` of such a verb: builds the report, selects and writes. */
+int listing_of_report(const struct listing_options *options, const struct report_list *list);
 
 #endif

@@ -8,6 +8,8 @@
 
 const struct verb verbs[] = {
     {"run", command_run, "[-o DIR] [options] -- CMD [ARG...]", "trace a command from its start"},
+    {"attach", command_attach, "PID [options]", "trace a process that runs already"},
+    {"detach", command_detach, "PID", "end that"},
     {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
     {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks, for CI"},
     {"diff", command_diff, "BASE NEW [options]", "compare two traces, before and after a change"},

@@ -123,6 +123,18 @@ int option_json(const char *format, bool *ret_json)
     return STATUS_DONE;
 }
 
+int option_format(const char *format, enum output_format *ret_format)
+{
+    static const char *const names[] = {[OUTPUT_TEXT] = "text", [OUTPUT_JSON] = "json", [OUTPUT_HTML] = "html"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(format, names[i]) == 0) {
+            *ret_format = i;
+            return STATUS_DONE;
+        }
+    }
+    return fail("--format %s: must be text, json or html", format);
+}
+
 int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
                   option_setter *set, void *options)
 {

@@ -42,6 +42,9 @@ int option_resources(const char *list, uint64_t *ret_resources);
 
 /* --format of verbs that know text and JSON. */
 int option_json(const char *format, bool *ret_json);
+/* ... and of those that make a page as well. */
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_HTML };
+int option_format(const char *format, enum output_format *ret_format);
 
 /* Takes one option in, whose value is `optarg`. STATUS_DONE to go on; STATUS_HELP and all else ends the parsing. */
 typedef int option_setter(void *options, int code, char **argv);

@@ -9,6 +9,7 @@
 #include "commands/common.h"
 #include "commands/options.h"
 #include "commands/output.h"
+#include "views/html.h"
 #include "views/json.h"
 #include "views/report.h"
 #include "views/text.h"
@@ -21,7 +22,8 @@ static const char usage[] =
     "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the "
     "end.\n"
     "\n"
-    "  --format text|json   json: schema \"stray-report/1\"\n"
+    "  --format text|json|html\n"
+    "                       json: schema \"stray-report/1\"; html: one page with charts, which needs no network\n"
     "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
     "  --all                every place that acquired something, leak or not\n"
     "  -v, --verbose        whole stacks and all evidence\n"
@@ -36,7 +38,8 @@ static const char usage[] =
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    bool json, all, verbose, help;
+    enum output_format format;
+    bool all, verbose, help;
     bool color;
     const char *output; /* NULL: standard output */
     struct globs library, mine;
@@ -58,19 +61,6 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
-
-static int set_format(struct options *options, const char *format)
-{
-    if (strcmp(format, "json") == 0)
-        options->json = true;
-    else if (strcmp(format, "html") == 0)
-        return fail("--format html: not available yet");
-    else if (strcmp(format, "text") != 0)
-        return fail("--format %s: must be text, json or html", format);
-    else
-        options->json = false;
-    return STATUS_DONE;
-}
 
 static int set_color(struct options *options, const char *when)
 {
@@ -104,7 +94,7 @@ static int set_option(void *data, int code, char **argv)
     struct options *options = data;
     switch (code) {
     case OPTION_FORMAT:
-        return set_format(options, optarg);
+        return option_format(optarg, &options->format);
     case 'o':
         options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
         return STATUS_DONE;
@@ -148,14 +138,40 @@ struct showing {
     const struct options *options;
 };
 
+struct paging {
+    struct ledger *ledger;
+    const struct options *options;
+};
+
 static int show(void *data, FILE *out)
 {
     const struct showing *showing = data;
     const struct options *options = showing->options;
     struct text_options text = {
         .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
-    return options->json ? report_write_json(showing->report, options->all, out)
+    return options->format == OUTPUT_JSON ? report_write_json(showing->report, options->all, out)
                          : report_write_text(showing->report, &text, out);
+}
+
+static int show_page(void *data, FILE *out)
+{
+    struct paging *paging = data;
+    return html_write_report(paging->ledger, paging->options->all, out);
+}
+
+/* A page shows more than a report has: lives, and how things stood over time. */
+static int page_inputs(const struct inputs *inputs, const struct report_options *how, const struct options *options)
+{
+    struct report_options with = *how;
+    struct ledger *ledger;
+    struct error error = {.text = ""};
+    with.statements = with.places = true;
+    if (ledger_build(inputs->paths, inputs->count, inputs->given, &with, &ledger, &error) < 0)
+        return fail("%s", error.text);
+    struct paging paging = {ledger, options};
+    int status = output_write(options->output, show_page, &paging);
+    ledger_free(ledger);
+    return status;
 }
 
 static int report_inputs(const struct inputs *inputs, void *data)
@@ -166,6 +182,8 @@ static int report_inputs(const struct inputs *inputs, void *data)
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
+    if (options->format == OUTPUT_HTML)
+        return page_inputs(inputs, &how, options);
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct showing showing = {report, options};

@@ -2,7 +2,6 @@
 /* stray sites: every place that acquired something. */
 #include "commands/commands.h"
 #include "commands/filtering.h"
-#include "commands/output.h"
 #include "views/json.h"
 #include "views/sites.h"
 
@@ -20,31 +19,16 @@ static const char usage[] =
     "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
-struct listing {
-    const struct report *report;
-    bool json;
-};
-
-static int write_sites(void *data, FILE *out)
+static int write_json(const struct report *report, FILE *out)
 {
-    const struct listing *listing = data;
-    return listing->json ? report_write_json(listing->report, true, out)
-                         : sites_write_text(listing->report, out);
+    return report_write_json(report, true, out);
 }
 
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
-    struct report *report;
-    struct error error = {.text = ""};
-    if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
-        return fail("%s", error.text);
-    struct listing listing = {report, options->json};
-    int status = sites_select(report, &options->filter) < 0
-                     ? fail("out of memory")
-                     : output_write(options->output, write_sites, &listing);
-    report_free(report);
-    return status;
+    static const struct report_list sites = {.sites = true, .select = sites_select, .write_text = sites_write_text,
+                                             .write_json = write_json};
+    return listing_of_report(options, &sites);
 }
 
 int command_sites(int argc, char **argv)

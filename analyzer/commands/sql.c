@@ -2,7 +2,6 @@
 /* stray sql: every statement that was sent. */
 #include "commands/commands.h"
 #include "commands/filtering.h"
-#include "commands/output.h"
 #include "views/queries.h"
 
 static const char usage[] =
@@ -19,31 +18,13 @@ static const char usage[] =
     "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
-struct listing {
-    const struct report *report;
-    bool json;
-};
-
-static int write_statements(void *data, FILE *out)
-{
-    const struct listing *listing = data;
-    return listing->json ? queries_write_json(listing->report, out) : queries_write_text(listing->report, out);
-}
-
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .statements = true};
-    struct report *report;
-    struct error error = {.text = ""};
+    static const struct report_list statements = {.statements = true, .select = queries_select, .write_text = queries_write_text,
+                                                  .write_json = queries_write_json};
     if (options->filter.resources || options->filter.peer)
         return fail("sql: statements have no --resource and no --peer");
-    if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
-        return fail("%s", error.text);
-    struct listing listing = {report, options->json};
-    int status = queries_select(report, &options->filter) < 0 ? fail("out of memory")
-                                                              : output_write(options->output, write_statements, &listing);
-    report_free(report);
-    return status;
+    return listing_of_report(options, &statements);
 }
 
 int command_sql(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "attach/process.h"
+#include "commands/common.h"
+#include "commands/options.h"
 
 #define SCRIPT_DEPTH 4 /* interpreters that are scripts themselves: the kernel's limit */
 #define HEAD_SIZE    256
@@ -173,4 +178,28 @@ static int check(const char *path, unsigned depth, struct error *error)
 int target_check(const char *path, struct error *error)
 {
     return check(path, 0, error);
+}
+
+int target_process(int argc, char **argv, pid_t *ret_pid)
+{
+    struct error error = {.text = ""};
+    struct process_status process;
+    const char *end;
+    uint64_t number;
+    if (optind >= argc)
+        return fail("%s: no PID (see stray %s --help)", argv[0], argv[0]);
+    if (optind + 1 < argc)
+        return fail("%s: more than one PID", argv[optind + 1]);
+    if (!digits_parse(argv[optind], &end, &number) || *end || number == 0)
+        return fail("%s: must be a PID, a number", argv[optind]);
+    int result = number > INT_MAX ? error_set(&error, -ESRCH, "%s: no such process", argv[optind])
+                                  : process_read((pid_t)number, &process, &error);
+    if (result == 0)
+        result = process_check(&process, &error);
+    if (result < 0) {
+        fail("%s", error.text);
+        return STATUS_REFUSED;
+    }
+    *ret_pid = (pid_t)number;
+    return STATUS_DONE;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a command would execute, and whether a preloaded library would get into it. */
+/* What a command would execute, and whether a preloaded library would get into it; and which process is meant. */
 #ifndef STRAY_COMMANDS_TARGET_H
 #define STRAY_COMMANDS_TARGET_H
+
+#include <sys/types.h>
 
 #include "error.h"
 
@@ -13,5 +15,9 @@ int target_find(const char *name, char **ret_path, struct error *error);
  * for one that ignores a preloaded library (static, setuid), -ELIBBAD for one whose loader would choke on it
  * (32-bit, musl, of another machine). What cannot be read is not refused. */
 int target_check(const char *path, struct error *error);
+
+/* The one PID on the rest of a command line, from argv[optind] on, of a process that can be attached to as far as one can see from
+ * here. STATUS_DONE; STATUS_UNREADABLE: that is no pid; STATUS_REFUSED: not this one. The last two after saying why. */
+int target_process(int argc, char **argv, pid_t *ret_pid);
 
 #endif

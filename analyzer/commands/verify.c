@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray verify: checks every byte of a trace, and says what is wrong. */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "commands/commands.h"
 #include "commands/common.h"
-#include "read/merge.h"
+#include "read/loader.h"
+
+#define STACKS_KNOWN (UINT32_C(1) << 22) /* as many as a spool holds */
 
 static const char usage[] =
     "usage: stray verify [TRACE...] [--format text|json]\n"
@@ -23,28 +27,51 @@ struct finding {
     char wrong[640]; /* empty: sound */
 };
 
-/* An event that names a stack the trace does not have: a frame of the stack table is gone. In the trace of a
- * live process the newest stacks may simply not have been copied yet. */
-static bool stack_unknown(const struct trace *trace, const struct stray_event *event)
-{
-    return event->stack != 0 && !trace_process(trace)->running && !trace_node(trace, event->stack);
-}
-
+/* Which stacks are known to be there, by id: to look each up for every event would take as long as reading them. */
 struct reading {
     const struct trace *trace;
     struct finding *finding;
+    uint8_t *known;
+    uint32_t known_end;
 };
 
-static void read_event(void *data, const struct stray_event *event)
+/* An event that names a stack the trace does not have: a frame of the stack table is gone. */
+static bool stack_unknown(struct reading *reading, uint32_t stack)
 {
-    const struct reading *reading = data;
-    reading->finding->events++;
-    reading->finding->unknown_stacks += stack_unknown(reading->trace, event);
+    if (stack == 0 || (stack < reading->known_end && reading->known[stack]))
+        return false;
+    bool known = trace_node(reading->trace, stack);
+    if (stack < reading->known_end)
+        reading->known[stack] = known;
+    return !known;
 }
 
+static void read_events(void *data, const struct stray_event *events, uint32_t count)
+{
+    struct reading *reading = data;
+    uint64_t exist = 0, unknown = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (events[i].action == 0)
+            continue;
+        exist++;
+        unknown += stack_unknown(reading, events[i].stack);
+    }
+    reading->finding->events += exist;
+    reading->finding->unknown_stacks += unknown;
+}
+
+/* In the trace of a live process the newest stacks may simply not have been copied yet. */
 static int read_through(struct trace *trace, struct finding *finding)
 {
-    return merge_each(trace, read_event, &(struct reading){trace, finding});
+    struct reading reading = {.trace = trace, .finding = finding, .known_end = STACKS_KNOWN};
+    if (trace_node_count(trace) < STACKS_KNOWN)
+        reading.known_end = trace_node_count(trace) + 1;
+    reading.known = calloc(reading.known_end, 1);
+    int result = reading.known ? loader_each(trace, read_events, &reading) : -ENOMEM;
+    free(reading.known);
+    if (trace_process(trace)->running)
+        finding->unknown_stacks = 0;
+    return result;
 }
 
 static void describe(struct finding *finding)

@@ -16,8 +16,19 @@ struct moving {
  * pointer to it. -ENOMEM leaves it as it was. */
 int room_for(void *array, size_t *room, size_t wanted, size_t size);
 
+/* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
+ * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
+static inline bool is_allocation(const struct stray_event *event)
+{
+    return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
+}
+
 /* The site of (resource, stack, peer), made if new. */
 int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site);
+/* To be called before a site's state changes: until now it was what it is. */
+void growth_before(struct lives *lives, struct site *site);
+/* ... and after it has changed. */
+void growth_after(struct lives *lives, struct site *site);
 /* Book-keeping of one acquire, one release, and one acquire that turns out not to have been one. */
 void count_open(struct lives *lives, uint32_t site, uint64_t size, uint64_t time);
 void count_close(struct lives *lives, uint32_t site, uint64_t size);
@@ -64,6 +75,24 @@ static inline struct tally tally_of_block(const struct lives *lives, unsigned re
 {
     return tally_of(weight_of(lives, resource, value), (double)bytes_of(lives, resource, value));
 }
+
+/* All kinds that are known by an address, and whose closing stack does not matter (block_events.c). */
+int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+/* OWNER: what its thread did before its first sums are told, it did since then. -ENOMEM. */
+int lane_taken(struct lives *lives, uint32_t lane);
+/* WORK: what was done since the lane's one before. -ENOMEM. */
+int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane);
+/* Takes threads that ended while they were waited for as done with. */
+void threads_left(struct lives *lives);
+
+/* What concerns the process as a whole (process_events.c). */
+int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
+/* Tc is reached, if it was not before: `thread` ends the process, of its own will if `voluntary`. -ENOMEM. */
+int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool voluntary);
+/* Whether this is a release by an exit handler, with which the end begins. */
+bool closes_at_exit(const struct lives *lives, const struct stray_event *event);
+/* Whether something begins that is no memory, nor the exit's own doing. */
+bool is_new_work(const struct lives *lives, const struct stray_event *event);
 
 /* Mappings (mapping_events.c). */
 int mapping_event(struct lives *lives, const struct stray_event *event, uint32_t lane);

@@ -18,6 +18,8 @@
  *    weight of its last size, at the place where it was last drawn after it had been none.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
+ *  - What was open when a running process was attached to is counted in `before`, and as nothing else; so is a PGconn that is used
+ *    and was never seen opened there.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -52,6 +54,7 @@ struct lives_source {
     double (*span)(void *data, uint64_t ticks);   /* seconds in a difference of times */
     uint32_t (*place)(void *data, uint32_t stack); /* as in struct statements_source; may be NULL */
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
+    uint64_t (*statement_hash)(void *data, uint64_t id); /* ... of it, the same in all processes; 0: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
     double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
 };
@@ -100,6 +103,7 @@ struct life {
     bool sampled;     /* ... by a sample, which is no exact clock */
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
+    bool before;      /* ... because the process was attached to later */
     bool server;      /* accepted */
     bool stream;      /* a sample found a state: not made for datagrams */
     bool shut;        /* this side has shut it down */
@@ -124,9 +128,9 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them: from mark to mark, the latest. */
+/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
 struct batch {
-    uint32_t from, to; /* to 0: none yet */
+    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
 };
 
 #define RECENT_LIVES 32
@@ -174,6 +178,8 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+    uint64_t before, before_closed; /* open when a running process was attached to, and how many of them were closed since: they are
+                                     * nowhere else in these figures */
 };
 
 /* A child that was forked, and when. */
@@ -189,6 +195,14 @@ enum ending { ENDING_UNSEEN, ENDING_EXIT, ENDING_SIGNAL, ENDING_EXEC, ENDING_DET
 struct waited {
     uint64_t time;
     uint32_t pid, status;
+};
+
+/* What there was when a running process was attached to. PGconns are known by their first use. */
+struct before {
+    bool attached; /* else it was traced from its start, and all this is 0 */
+    uint64_t threads;
+    uint64_t heap; /* bytes in use; UINT64_MAX: not known */
+    uint64_t open[STRAY_RESOURCE_END], closed[STRAY_RESOURCE_END]; /* closed: of those, since */
 };
 
 struct memory {
@@ -218,6 +232,8 @@ struct lives {
     struct residents residents;
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
+
+    struct before before;
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
@@ -287,5 +303,11 @@ double lives_growth_from(const struct lives *lives, const struct site *site);
 double lives_work(const struct lives *lives, uint32_t mark);
 /* ... and by the next mark: what came about after `mark` was done before this. */
 double lives_work_by(const struct lives *lives, uint32_t mark);
+
+/* Kinds of which there may be very many, and whose bytes are memory that the program asked for. */
+static inline bool is_memory(unsigned resource)
+{
+    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
+}
 
 #endif

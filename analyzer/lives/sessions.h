@@ -45,12 +45,27 @@ struct session_telling {
     uint16_t hook;
 };
 
+/* A thread's last wait for another thread, which may have taken several turns at the same place. */
+struct await {
+    uint64_t begin, end; /* end 0: none since its last statement */
+    uint64_t ticks;
+    uint32_t stack;
+};
+
+/* A large result. */
+struct held {
+    uint64_t since; /* 0: it was released */
+    uint32_t use;
+};
+
 struct session {
     struct session_telling telling;
     struct session_pending pending[SESSION_PENDING];
     uint32_t pending_first, pending_count;
     uint32_t open_stack; /* of the call that connected */
     uint64_t last_end;   /* of a call; 0: none */
+    uint32_t last_thread; /* that made it */
+    uint64_t used_until; /* what came before is counted in `used` */
     uint64_t begun;      /* the transaction under way; 0: none */
     uint32_t begun_stack;
     struct session_run run;
@@ -65,5 +80,15 @@ struct session {
 void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks);
 /* The run is over: what it came to is added to the uses. */
 void session_end_run(struct statements *statements, struct session *session);
+
+/* ---- queues (queues.c) ---- */
+
+/* `thread` has waited for another thread; and: it sends a statement over `conn` at `stack`. -ENOMEM. */
+int queue_awaited(struct statements *statements, const struct stray_event *event, uint32_t thread);
+int queue_left(struct statements *statements, uint32_t conn, uint32_t stack, uint32_t thread);
+
+/* The row of `key` in an array with its map; made, zeroed, if new. -ENOMEM. */
+int row_of(struct map *map, uint64_t key, void *array, size_t *room, size_t *count, size_t size, uint32_t *ret_row, bool *ret_new);
+uint64_t key_of(uint64_t a, uint64_t b);
 
 #endif

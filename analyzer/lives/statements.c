@@ -51,15 +51,13 @@ static double span_of(const struct statements *statements, uint64_t ticks)
     return statements->source.span(statements->source.data, ticks);
 }
 
-static uint64_t key_of(uint64_t a, uint64_t b)
+uint64_t key_of(uint64_t a, uint64_t b)
 {
     uint64_t both[] = {a, b};
     return hash_bytes(HASH_BEGIN, both, sizeof(both));
 }
 
-/* The row of `key` in an array with its map; made, zeroed, if new. */
-static int row_of(struct map *map, uint64_t key, void *array, size_t *room, size_t *count, size_t size, uint32_t *ret_row,
-                  bool *ret_new)
+int row_of(struct map *map, uint64_t key, void *array, size_t *room, size_t *count, size_t size, uint32_t *ret_row, bool *ret_new)
 {
     *ret_new = false;
     if (map_get(map, key, ret_row))
@@ -167,6 +165,27 @@ static int silent_until(struct statements *statements, uint32_t conn, uint64_t t
     return 0;
 }
 
+/* From `from` to `to` somebody had use of the connection. */
+static void in_use(struct statements *statements, uint32_t conn, uint64_t from, uint64_t to)
+{
+    struct session *session = session_of(statements, conn);
+    if (from < session->used_until)
+        from = session->used_until;
+    if (to <= from)
+        return;
+    statements->conns[conn].used += to - from;
+    session->used_until = to;
+}
+
+/* The transaction under way is over. */
+static void transaction_ended(struct statements *statements, uint32_t conn, uint64_t time)
+{
+    struct session *session = session_of(statements, conn);
+    statements->conns[conn].in_transaction += time - session->begun;
+    in_use(statements, conn, session->begun, time);
+    session->begun = 0;
+}
+
 /* What a call left the connection in. */
 static void transaction_seen(struct statements *statements, uint32_t conn, uint8_t status, uint64_t sent, uint32_t stack, uint64_t time)
 {
@@ -182,8 +201,7 @@ static void transaction_seen(struct statements *statements, uint32_t conn, uint8
         session->begun_stack = stack;
     } else if (!inside && session->begun != 0) {
         session_end_run(statements, session);
-        about->in_transaction += time - session->begun;
-        session->begun = 0;
+        transaction_ended(statements, conn, time);
         session->read_count = 0;
     }
 }
@@ -368,7 +386,7 @@ static int tell_end(struct statements *statements, uint32_t conn)
     return result;
 }
 
-static int tell(struct statements *statements, uint32_t conn, const struct stray_event *event)
+static int tell(struct statements *statements, uint32_t conn, const struct stray_event *event, uint32_t thread)
 {
     struct session_telling *telling = &session_of(statements, conn)->telling;
     switch (event->action) {
@@ -387,6 +405,8 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
     int result = tell_end(statements, conn);
     if (result == 0)
         result = silent_until(statements, conn, event->time, false);
+    if (result == 0)
+        result = queue_left(statements, conn, event->stack, thread);
     telling = &session_of(statements, conn)->telling;
     *telling = (struct session_telling){.under_way = true, .time = event->time, .definition = (uint32_t)event->value,
                                         .length = event->value >> 32, .stack = event->stack, .hook = event->hook};
@@ -398,6 +418,8 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
 static void timed(struct statements *statements, uint32_t conn, const struct session_pending *pending, uint64_t end, uint64_t ticks)
 {
     statements->conns[conn].busy += ticks;
+    if (session_of(statements, conn)->begun == 0) /* else the transaction will be counted */
+        in_use(statements, conn, end - ticks, end);
     if (pending->use == STATEMENTS_NONE)
         return;
     struct statement_use *use = &statements->uses[pending->use];
@@ -438,7 +460,34 @@ static void count_result(struct statement_use *use, uint64_t value)
         use->rows_most = rows;
 }
 
-static int answered(struct statements *statements, uint32_t conn, const struct stray_event *event)
+/* ---- large results ---- */
+
+static void released(struct statements *statements, struct held *held, uint64_t time)
+{
+    struct statement_use *use = &statements->uses[held->use];
+    if (held->since != 0 && time > held->since && time - held->since > use->held)
+        use->held = time - held->since;
+    held->since = 0;
+}
+
+/* A result stands in the trace right behind what is told of its statement, by the same thread. */
+static int result_fed(struct statements *statements, const struct stray_event *event, uint32_t thread)
+{
+    uint32_t row;
+    bool new;
+    if (event->action == STRAY_CLOSE && map_get(&statements->held_map, event->handle, &row))
+        released(statements, &statements->held[row], event->time);
+    if (event->action != STRAY_OPEN || event->value < STATEMENT_BYTES_MANY || statements->last_result_use == STATEMENTS_NONE ||
+        statements->last_result_thread != thread)
+        return 0;
+    int result = row_of(&statements->held_map, event->handle, &statements->held, &statements->held_room, &statements->held_count,
+                        sizeof(*statements->held), &row, &new);
+    if (result == 0)
+        statements->held[row] = (struct held){event->time, statements->last_result_use};
+    return result;
+}
+
+static int answered(struct statements *statements, uint32_t conn, const struct stray_event *event, uint32_t thread)
 {
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
@@ -446,6 +495,8 @@ static int answered(struct statements *statements, uint32_t conn, const struct s
     bool pending = session->pending_count > 0, over = event->value >> STRAY_RESULT_STATUS == STRAY_RESULT_NONE;
     if (pending)
         head = session->pending[session->pending_first];
+    statements->last_result_use = head.use;
+    statements->last_result_thread = thread;
     uint32_t stack = head.use == STATEMENTS_NONE ? 0 : statements->uses[head.use].stack;
     if (!over && head.use != STATEMENTS_NONE && event->value >> STRAY_RESULT_STATUS != RESULT_PIPELINE_SYNC)
         count_result(&statements->uses[head.use], event->value);
@@ -455,7 +506,7 @@ static int answered(struct statements *statements, uint32_t conn, const struct s
     return result;
 }
 
-static int called(struct statements *statements, uint32_t conn, const struct stray_event *event)
+static int called(struct statements *statements, uint32_t conn, const struct stray_event *event, uint32_t thread)
 {
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
@@ -463,6 +514,7 @@ static int called(struct statements *statements, uint32_t conn, const struct str
     if (waits(event->hook) && pop_pending(session, &head))
         timed(statements, conn, &head, event->time, event->value);
     session->last_end = event->time;
+    session->last_thread = thread;
     return result;
 }
 
@@ -474,7 +526,7 @@ static int conn_ended(struct statements *statements, uint32_t conn, uint64_t tim
     struct session *session = session_of(statements, conn);
     session_end_run(statements, session);
     if (session->begun != 0 && time > session->begun)
-        statements->conns[conn].in_transaction += time - session->begun;
+        transaction_ended(statements, conn, time);
     session_give_back(statements, &statements->conns[conn]);
     return result;
 }
@@ -534,15 +586,15 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
     case STRAY_NAMED:
     case STRAY_MEMBERS:
     case STRAY_KEY:
-        return tell(statements, conn, event);
+        return tell(statements, conn, event, thread);
     case STRAY_RESULT:
-        return answered(statements, conn, event);
+        return answered(statements, conn, event, thread);
     case STRAY_DURATION:
         return is_loop(statements, thread)
                    ? kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
                    : 0;
     case STRAY_USE:
-        result = called(statements, conn, event);
+        result = called(statements, conn, event, thread);
         if (result == 0 && is_loop(statements, thread))
             result = kept(statements, event->hook, event->stack, event->time, event->value);
         return result;
@@ -557,15 +609,19 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
 
 void statements_open(const struct statements_source *source, struct statements *ret_statements)
 {
-    *ret_statements = (struct statements){.source = *source};
+    *ret_statements = (struct statements){.source = *source, .last_result_use = STATEMENTS_NONE};
 }
 
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread)
 {
     if (event->action == STRAY_WAITED)
         return waited(statements, event, thread);
+    if (event->action == STRAY_AWAITED)
+        return queue_awaited(statements, event, thread);
     if (event->action == STRAY_BLOCKED)
         return kept(statements, event->hook, event->stack, event->time, event->value);
+    if (event->resource == STRAY_PGRESULT)
+        return result_fed(statements, event, thread);
     return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;
 }
 
@@ -581,6 +637,8 @@ int statements_finish(struct statements *statements, uint64_t tc)
     for (uint32_t i = 0; i < statements->conn_count && result == 0; i++)
         if (!statements->conns[i].closed)
             result = conn_ended(statements, i, tc);
+    for (size_t i = 0; i < statements->held_count; i++)
+        released(statements, &statements->held[i], tc);
     return result;
 }
 
@@ -589,6 +647,9 @@ void statements_close(struct statements *statements)
     free(statements->uses);
     free(statements->idles);
     free(statements->blocked);
+    free(statements->queues);
+    free(statements->awaits);
+    free(statements->held);
     free(statements->conns);
     free(statements->sessions);
     map_clear(&statements->birth_map);
@@ -600,5 +661,8 @@ void statements_close(struct statements *statements)
     map_clear(&statements->name_map);
     map_clear(&statements->pair_map);
     map_clear(&statements->loop_map);
+    map_clear(&statements->held_map);
+    map_clear(&statements->queue_map);
+    map_clear(&statements->await_map);
     *statements = (struct statements){0};
 }

@@ -56,6 +56,7 @@ struct statement_use {
     uint64_t results, rows, rows_most;      /* rows returned, or touched by what returns none */
     uint64_t bytes, bytes_most;             /* memory of results */
     uint64_t unbounded;                     /* results of at least STATEMENT_ROWS_MANY rows or STATEMENT_BYTES_MANY */
+    uint64_t held;                          /* the longest time that one of STATEMENT_BYTES_MANY was kept; 0: none, or not known */
     uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
     uint32_t conn;                          /* the one it was last sent on; STATEMENTS_NONE: control statements */
     uint64_t connections;                   /* that the text was sent on, and from here first */
@@ -83,11 +84,20 @@ struct statement_blocked {
     uint64_t first, last;
 };
 
+/* Threads that waited for another one, and then sent a statement over a connection that another one had used until then. */
+struct statement_queue {
+    uint32_t stack, next_stack; /* of the wait; of the statement that came next */
+    uint32_t conn;              /* over which it was sent, the first time */
+    uint64_t times, ticks, longest;
+    uint64_t first, last;       /* when waits ended */
+};
+
 /* What one PGconn did. */
 struct statement_conn {
     uint64_t handle, birth; /* birth: time of its OPEN; 0: it was not seen */
     uint64_t statements;
     uint64_t busy, in_transaction; /* ticks */
+    uint64_t used;                 /* ... in calls or in transactions */
     uint32_t last_use;             /* STATEMENTS_NONE: none */
     uint8_t status;                /* PGTransactionStatusType, last seen */
     bool closed;
@@ -102,6 +112,8 @@ struct statements {
     size_t idle_count;
     struct statement_blocked *blocked;
     size_t blocked_count;
+    struct statement_queue *queues;
+    size_t queue_count;
     struct statement_conn *conns; /* in the order in which they were first seen */
     size_t conn_count;
 
@@ -111,6 +123,13 @@ struct statements {
     struct map place_map; /* places by stack */
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
     struct map loop_map; /* by thread: how often it has waited for events */
+    struct map held_map; /* by handle: large results that are held */
+    struct held *held;
+    size_t held_count, held_room;
+    uint32_t last_result_use, last_result_thread; /* of the latest RESULT */
+    struct map queue_map, await_map; /* queues by both stacks; awaits by thread */
+    struct await *awaits; /* of threads, the last one of each */
+    size_t await_count, queue_room, await_room;
     struct session *sessions; /* of open connections */
     uint32_t free_session;    /* the first one that is to be used again, and one; 0: none */
     size_t use_room, idle_room, blocked_room, conn_room, session_room, session_count;
@@ -119,7 +138,7 @@ struct statements {
 /* `source` is copied; what its data points to must outlive the statements. */
 void statements_open(const struct statements_source *source, struct statements *ret_statements);
 void statements_close(struct statements *statements);
-/* The next event in time order, of whatever kind. -ENOMEM only. */
+/* The next event in time order that is about a PGconn, a PGresult or a thread. -ENOMEM only. */
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread);
 /* At the end: `tc` is the time up to which silences count. */
 int statements_finish(struct statements *statements, uint64_t tc);

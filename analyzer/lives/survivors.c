@@ -104,6 +104,7 @@ static void note(struct lives *lives, const struct block *block)
     sort_in(lives, lives->axis, lives_growth_from(lives, site), block->mark, site->growth->by_work);
     sort_in(lives, AXIS_TIME, start, block->mark, site->growth->by_time);
     site->growth->surviving[bucket_of(lives, block->mark, lives->tc)]++;
+    windows_kept(&site->growth->windows, block->mark);
 }
 
 int survivors_note(struct lives *lives)

@@ -12,6 +12,7 @@ static void merge_neighbours(struct windows *windows)
         unsigned first = 2 * i, second = first + 1;
         windows->low[i] = windows->low[first];
         windows->low_bytes[i] = windows->low_bytes[first];
+        windows->born[i] = saturated((uint64_t)windows->born[first] + windows->born[second]);
         if (second > windows->current)
             continue;
         if (windows->low[second] < windows->low[i])
@@ -22,6 +23,7 @@ static void merge_neighbours(struct windows *windows)
     for (unsigned i = LIVES_WINDOWS / 2; i < LIVES_WINDOWS; i++) {
         windows->low[i] = 0;
         windows->low_bytes[i] = 0;
+        windows->born[i] = 0;
     }
     windows->current /= 2;
     windows->shift++;
@@ -31,6 +33,8 @@ void windows_settle(struct windows *windows)
 {
     windows->low[windows->current] = windows->least;
     windows->low_bytes[windows->current] = windows->least_bytes;
+    windows->born[windows->current] = saturated((uint64_t)windows->born[windows->current] + windows->births);
+    windows->births = 0;
 }
 
 void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
@@ -45,6 +49,23 @@ void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_
     }
     windows->least = windows->low[windows->current];
     windows->least_bytes = windows->low_bytes[windows->current];
+}
+
+void windows_born_since(struct windows *windows, uint32_t from, uint64_t count)
+{
+    uint32_t first = from >> windows->shift, last = windows->current;
+    if (first > last)
+        first = last;
+    uint64_t parts = last - first + 1;
+    for (uint64_t i = 0; i < parts; i++) {
+        uint32_t *born = &windows->born[first + i];
+        *born = saturated(*born + count * (i + 1) / parts - count * i / parts);
+    }
+}
+
+void windows_kept(struct windows *windows, uint32_t mark)
+{
+    windows->kept[mark >> windows->shift]++;
 }
 
 uint32_t windows_mark(const struct windows *windows, uint32_t index)

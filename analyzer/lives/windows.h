@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * How many resources of one site were open, window by window: the smallest number. What piles up raises it,
- * what comes and goes does not. Windows are stretches of marks, so they are the same
+ * what comes and goes does not. Beside it, how many were born in each, and how many of these were kept to the end. Windows are stretches of marks, so they are the same
  * for all sites of a process, and lie on each of its axes. When they run out, their width doubles and
  * neighbours merge: memory is bounded however long the run. A zeroed struct is windows with nothing in them.
  * Not thread safe.
@@ -19,8 +19,11 @@ struct windows {
     uint32_t shift;   /* a mark's number, shifted right by this, is its window's index */
     uint32_t least;   /* smallest number open in it so far */
     float least_bytes;
+    uint32_t births; /* acquired in it, beyond what its place says */
     uint32_t low[LIVES_WINDOWS];    /* smallest number open */
     float low_bytes[LIVES_WINDOWS]; /* smallest sum of sizes open */
+    uint32_t born[LIVES_WINDOWS];   /* acquired */
+    uint32_t kept[LIVES_WINDOWS];   /* ... and open at Tc */
 };
 
 /* private to windows_advance() */
@@ -41,6 +44,22 @@ static inline void windows_change(struct windows *windows, uint64_t open, uint64
     if ((float)bytes < windows->least_bytes)
         windows->least_bytes = (float)bytes;
 }
+
+/* One more was acquired in the latest window; one that was acquired turns out not to have been. */
+static inline void windows_born(struct windows *windows)
+{
+    windows->births++;
+}
+
+static inline void windows_unborn(struct windows *windows)
+{
+    windows->births -= windows->births > 0;
+}
+
+/* `count` more were acquired since mark `from`, about evenly. */
+void windows_born_since(struct windows *windows, uint32_t from, uint64_t count);
+/* One that was acquired at `mark` is open at Tc. To be called when all windows have come to the same mark. */
+void windows_kept(struct windows *windows, uint32_t mark);
 
 /* Fills in the latest window: to be called before the arrays are looked at. */
 void windows_settle(struct windows *windows);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "names/arena.h"
 #include "names/closer.h"
 #include "names/ownership.h"
@@ -203,6 +204,8 @@ static bool add_native(struct names *names, struct draft *draft, const struct st
         return draft_add(draft, &frame, OWNER_RUNTIME);
     frame.module = names->modules[index].path;
     frame.offset = frame.address - names->modules[index].bias;
+    if (names->modules[index].build_id_size > 0)
+        frame.code = hash_bytes(HASH_BEGIN, names->modules[index].build_id, names->modules[index].build_id_size);
     if (frame.module && strncmp(base_name(frame.module), SHIM, strlen(SHIM)) == 0)
         return true;
     struct object *object = module_object(names, index);
@@ -224,6 +227,14 @@ static bool add_native(struct names *names, struct draft *draft, const struct st
     return true;
 }
 
+/* Where a function begins in its file and which of its instructions are on which line: changes with the code, not with its place. */
+static uint64_t python_code_hash(const struct code *code)
+{
+    uint64_t hash = hash_bytes(HASH_BEGIN, &code->first_line, sizeof(code->first_line));
+    hash = hash_bytes(hash, &code->minor, sizeof(code->minor));
+    return hash_bytes(hash_text(hash, code->name), code->table, code->table_size);
+}
+
 static bool add_python(struct names *names, struct draft *draft, const struct stray_node *node)
 {
     struct frame frame = {.language = LANGUAGE_PYTHON};
@@ -233,6 +244,7 @@ static bool add_python(struct names *names, struct draft *draft, const struct st
     frame.function = code->name;
     frame.file = code->filename;
     frame.line = python_line(code, (uint32_t)node->value);
+    frame.code = python_code_hash(code);
     size_t length = package_length(code->filename);
     if (length)
         frame.module = arena_copy(&names->arena, code->filename, length);

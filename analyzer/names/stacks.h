@@ -23,6 +23,8 @@ struct frame {
     const char *module;   /* path of the object file, or of the Python file's package root; NULL: unknown */
     uint64_t address;     /* native: the instruction, less 1 for return addresses; Python: 0 */
     uint64_t offset;      /* native: address in the module's file terms (address - bias); Python: 0 */
+    uint64_t code;        /* what tells the code wherever it lies: a hash of the module's build-id, or of the Python function's
+                             line table; 0: unknown */
     enum language language;
     bool inlined; /* this native frame was inlined into the next */
     bool user;    /* the user's own code by the rules below */

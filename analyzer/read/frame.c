@@ -311,15 +311,9 @@ static void merge_runs(const struct stray_event *from, size_t begin, size_t midd
                                                                                        : from[right++];
 }
 
-/* A natural merge sort: nearly sorted events, the common case, need one pass, and none need quadratic time.
- */
-int events_sort(struct stray_event *events, size_t count)
+/* A natural merge sort: no order takes quadratic time. `spare` has room for as many. */
+static void sort_runs(struct stray_event *events, size_t count, struct stray_event *spare)
 {
-    if (count < 2 || run_end(events, 0, count) == count)
-        return 0;
-    struct stray_event *spare = malloc(count * sizeof(*spare));
-    if (!spare)
-        return -ENOMEM;
     while (run_end(events, 0, count) < count) {
         for (size_t begin = 0; begin < count;) {
             size_t middle = run_end(events, begin, count);
@@ -329,6 +323,35 @@ int events_sort(struct stray_event *events, size_t count)
         }
         memcpy(events, spare, count * sizeof(*spare));
     }
+}
+
+/* Puts the run behind `first` events in between them, from the end on, so that only that run is moved aside. */
+static void merge_tail(struct stray_event *events, size_t first, size_t count, struct stray_event *spare)
+{
+    size_t tail = count - first;
+    memcpy(spare, events + first, tail * sizeof(*spare));
+    while (tail > 0) {
+        if (first > 0 && events[first - 1].time > spare[tail - 1].time) {
+            first--;
+            events[first + tail] = events[first];
+        } else {
+            tail--;
+            events[first + tail] = spare[tail];
+        }
+    }
+}
+
+/* Mostly all of them ascend, or all but some sums at the end: only these are sorted then. */
+int events_sort(struct stray_event *events, size_t count)
+{
+    size_t first = count < 2 ? count : run_end(events, 0, count);
+    if (first == count)
+        return 0;
+    struct stray_event *spare = malloc((count - first) * sizeof(*spare));
+    if (!spare)
+        return -ENOMEM;
+    sort_runs(events + first, count - first, spare);
+    merge_tail(events, first, count, spare);
     free(spare);
     return 0;
 }

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "read/ahead.h"
 #include "read/array.h"
 #include "read/inside.h"
-#include "read/progress.h"
-#include "read/stream.h"
+#include "read/loader.h"
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
@@ -22,15 +20,11 @@ struct cursor {
 
 struct lane {
     uint32_t number, thread;
+    uint64_t asked, asked_at; /* the PGconn of its last STATEMENT, and when that was sent */
 };
 
 struct merge {
-    struct trace *trace;
-    struct ahead *ahead; /* NULL: frames are decoded when their time comes */
-    struct stream stream; /* ... unused with `ahead` */
-    struct frame_info upcoming; /* the first one not yet loaded, by time */
-    bool peeked, ended;         /* `upcoming` is known; there is none */
-    uint64_t loaded;            /* frames */
+    struct loader loader;
     struct cursor *heap; /* the cursor whose event comes first is the root */
     size_t heap_count, heap_room;
     struct lane *lanes; /* ascending */
@@ -48,7 +42,7 @@ static int compare_lane(const void *left, const void *right)
 
 static int collect_lanes(struct merge *merge)
 {
-    const struct numbers *numbers = &merge->trace->index.numbers;
+    const struct numbers *numbers = &merge->loader.trace->index.numbers;
     merge->lanes = calloc(numbers->lane_count + 1, sizeof(*merge->lanes));
     if (!merge->lanes)
         return -ENOMEM;
@@ -64,33 +58,15 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
     struct merge *merge = calloc(1, sizeof(*merge));
     int result = -ENOMEM;
     if (merge) {
-        merge->trace = trace;
-        stream_open(&merge->stream, trace);
+        loader_open(&merge->loader, trace);
         result = collect_lanes(merge);
     }
     if (result < 0) {
         merge_close(merge);
         return error_set(error, result, "%s: out of memory", trace_path(trace));
     }
-    merge->ahead = ahead_open(trace);
     *ret_merge = merge;
     return 0;
-}
-
-static int load(struct merge *merge, struct stray_event **ret_events)
-{
-    if (!merge->ahead)
-        return trace_load(merge->trace, &merge->upcoming, ret_events);
-    int result = ahead_take(merge->ahead, ret_events);
-    return trace_note(merge->trace, &merge->upcoming, result, *ret_events);
-}
-
-static void unload(struct merge *merge, const struct cursor *cursor)
-{
-    if (merge->ahead)
-        ahead_give_back(merge->ahead, cursor->count, cursor->events);
-    else
-        free(cursor->events);
 }
 
 void merge_close(struct merge *merge)
@@ -98,10 +74,8 @@ void merge_close(struct merge *merge)
     if (!merge)
         return;
     for (size_t i = 0; i < merge->heap_count; i++)
-        unload(merge, &merge->heap[i]);
-    ahead_close(merge->ahead);
-    stream_close(&merge->stream);
-    progress_end();
+        loader_give_back(&merge->loader, merge->heap[i].count, merge->heap[i].events);
+    loader_close(&merge->loader);
     free(merge->heap);
     free(merge->lanes);
     free(merge);
@@ -156,17 +130,6 @@ static struct lane *find_lane(const struct merge *merge, uint32_t number)
     return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
 }
 
-/* Knows the next frame, or that there is none: 1, 0, or -ENOMEM. */
-static int peek(struct merge *merge)
-{
-    if (merge->peeked || merge->ended)
-        return merge->peeked;
-    int result = merge->ahead ? ahead_peek(merge->ahead, &merge->upcoming) : stream_next(&merge->stream, &merge->upcoming);
-    merge->peeked = result > 0;
-    merge->ended = result == 0;
-    return result;
-}
-
 /* Brings the next frame into the heap. A damaged one is left out. */
 static int load_next(struct merge *merge)
 {
@@ -174,13 +137,11 @@ static int load_next(struct merge *merge)
     if (!grown)
         return -ENOMEM;
     merge->heap = grown;
-    const struct frame_info *frame = &merge->upcoming;
+    const struct frame_info *frame = &merge->loader.upcoming;
     struct cursor cursor = {.sequence = frame->sequence, .count = frame->count};
-    progress_tell("reading", merge->loaded++, merge->trace->index.ordinals);
-    merge->peeked = false;
-    int result = load(merge, &cursor.events);
-    if (result < 0)
-        return result == -ENOMEM ? result : 0;
+    int result = loader_take(&merge->loader, &cursor.events);
+    if (result < 0 || !cursor.events)
+        return result;
     cursor.next = cursor.events;
     cursor.end = cursor.events + frame->count;
     cursor.time = cursor.next->time;
@@ -194,8 +155,8 @@ static int load_next(struct merge *merge)
 static int load_due(struct merge *merge)
 {
     int result;
-    while ((result = peek(merge)) > 0) {
-        if (merge->heap_count > 0 && merge->upcoming.first_time > merge->heap->time)
+    while ((result = loader_peek(&merge->loader)) > 0) {
+        if (merge->heap_count > 0 && merge->loader.upcoming.first_time > merge->heap->time)
             break;
         result = load_next(merge);
         if (result < 0)
@@ -215,9 +176,22 @@ static uint64_t root_leads_until(const struct merge *merge)
         at_once.time = merge->heap[second].time;
         until = at_once.time - !comes_before(&at_once, &merge->heap[second]);
     }
-    if (merge->peeked && merge->upcoming.first_time - 1 < until)
-        until = merge->upcoming.first_time - 1;
+    if (merge->loader.peeked && merge->loader.upcoming.first_time - 1 < until)
+        until = merge->loader.upcoming.first_time - 1;
     return until;
+}
+
+/* An ANSWERED or AT_ONCE as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
+static __attribute__((noinline)) struct merged *take_answer(const struct lane *lane, const struct stray_event *event, struct merged *to)
+{
+    struct stray_event result = *event, use = *event;
+    result.action = STRAY_RESULT;
+    result.stack = 0;
+    use.action = STRAY_USE;
+    use.value = event->action == STRAY_ANSWERED && lane->asked == event->handle && event->time > lane->asked_at ? event->time - lane->asked_at : 0;
+    *to++ = (struct merged){result, lane->number, lane->thread};
+    *to++ = (struct merged){use, lane->number, lane->thread};
+    return to;
 }
 
 /* Hands out events of the root as long as they come first. An event whose action is 0 does not exist. */
@@ -227,12 +201,20 @@ static void take_run(struct merge *merge)
     struct lane *lane = root->lane;
     uint64_t until = root_leads_until(merge);
     const struct stray_event *event = root->next, *end = root->end;
-    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH];
+    struct merged *to = &merge->batch[merge->batch_count], *full = &merge->batch[MERGE_BATCH - 1];
     for (; event < end && event->time <= until && to < full; event++) {
         if (event->action == 0)
             continue;
         if (event->action == STRAY_OWNER)
             lane->thread = (uint32_t)event->handle;
+        if (event->action == STRAY_ANSWERED || event->action == STRAY_AT_ONCE) {
+            to = take_answer(lane, event, to);
+            continue;
+        }
+        if (event->action == STRAY_STATEMENT) {
+            lane->asked = event->handle;
+            lane->asked_at = event->time;
+        }
         *to++ = (struct merged){*event, lane->number, lane->thread};
     }
     merge->batch_count = (size_t)(to - merge->batch);
@@ -246,7 +228,7 @@ static void settle_root(struct merge *merge)
     if (root->next < root->end) {
         root->time = root->next->time;
     } else {
-        unload(merge, root);
+        loader_give_back(&merge->loader, root->count, root->events);
         *root = merge->heap[--merge->heap_count];
     }
     sink_root(merge);
@@ -266,7 +248,7 @@ static bool take_more(struct merge *merge)
 int merge_batch(struct merge *merge, const struct merged **ret_batch)
 {
     merge->batch_count = merge->handed = 0;
-    while (merge->batch_count < MERGE_BATCH && merge->failure == 0 && take_more(merge))
+    while (merge->batch_count < MERGE_BATCH - 1 && merge->failure == 0 && take_more(merge))
         ;
     *ret_batch = merge->batch;
     return merge->batch_count > 0 ? (int)merge->batch_count : merge->failure;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * All events of a trace in time order. Frames are decoded when their time comes, so that memory is bounded by
+ * All events of a trace in time order; one that stands for two (ANSWERED, AT_ONCE) as these. Frames are decoded when their time comes, so that memory is bounded by
  * the frames that overlap in time, not by the trace. Events of equal time keep the order: lane, then position.
  */
 #ifndef STRAY_READ_MERGE_H

@@ -33,6 +33,9 @@ static const char *const actions[] = {
     [STRAY_RESULT] = "result",
     [STRAY_WAITED] = "waited",
     [STRAY_BLOCKED] = "blocked",
+    [STRAY_AWAITED] = "awaited",
+    [STRAY_ANSWERED] = "answered",
+    [STRAY_AT_ONCE] = "at-once",
     [STRAY_WORK] = "work",
     [STRAY_OWNER] = "owner",
     [STRAY_CLOCK_PAIR] = "clock-pair",
@@ -47,6 +50,7 @@ static const char *const actions[] = {
     [STRAY_PART] = "part",
     [STRAY_LIMIT] = "limit",
     [STRAY_END_AWAITED] = "end-awaited",
+    [STRAY_BASELINE] = "baseline",
 };
 
 struct resource {

@@ -312,7 +312,7 @@ struct heap_judgement heap_judge(const struct heap_figures *figures)
         judgement.verdict = quiet(figures, &judgement);
         return judgement;
     }
-    judgement.z = trend_of(levels->work, levels->low, levels->count).z;
+    judgement.z = trend_z(levels->work, levels->low, levels->count);
     if (figures->closed > 0)
         judgement.never_released = survival_share(&figures->ages);
     follow(figures, follow_up(figures), &judgement);

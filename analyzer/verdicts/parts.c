@@ -74,6 +74,16 @@ struct parts parts_of(const struct parts_figures *figures)
     return parts;
 }
 
+struct parts parts_at(const struct resident *at, bool heap_known)
+{
+    uint64_t told = at->allocator + at->stacks + at->files + at->tracer + at->other;
+    struct parts_figures figures = {.growth = (int64_t)at->total,
+                                    .last = *at,
+                                    .mapped_last = at->total > told ? at->total - told : 0,
+                                    .heap_known = heap_known};
+    return parts_of(&figures);
+}
+
 double parts_uncertain(double first_variance, double last_variance)
 {
     return NORMAL_95 * sqrt(fmax(0, first_variance) + fmax(0, last_variance));

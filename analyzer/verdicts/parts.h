@@ -26,6 +26,8 @@ struct parts {
 };
 
 struct parts parts_of(const struct parts_figures *figures);
+/* What resident memory consisted of at one moment. All that hooked calls mapped counts as mapped, arenas as well. */
+struct parts parts_at(const struct resident *at, bool heap_known);
 /* How much it matters what the allocator holds free. A warning only if it is much and has been so for a while: at the moment
  * before the last one, too. SEVERITY_NONE: it need not be said. */
 enum severity parts_retained(const struct parts *parts, int64_t growth, const struct residents *residents);

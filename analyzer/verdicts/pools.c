@@ -8,6 +8,20 @@
 #define OVERLAP_SHARE  0.5 /* of the shorter pool's time */
 #define SEVERAL        2u  /* a single connection may be somebody's own: of a listener, a lock, a thread */
 
+#define QUEUE_TIMES  10u
+#define QUEUE_LONG   3u  /* waits that took a large share of the time: pools are seldom fair, and some threads wait for long */
+#define QUEUE_SHARE  0.1 /* of the time: so many threads wait on average */
+
+bool pool_judge_queue(const struct pool_queue *queue, struct pool_judgement *ret_judgement)
+{
+    bool much = queue->waited_s >= QUEUE_SHARE * queue->observed_s;
+    if (queue->times < (much ? QUEUE_LONG : QUEUE_TIMES))
+        return false;
+    ret_judgement->severity = much ? SEVERITY_WARNING : SEVERITY_NOTE;
+    ret_judgement->confidence = queue->times >= QUEUE_TIMES ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+    return true;
+}
+
 bool pool_keeps(const struct pool_member *member, double tc)
 {
     return member->statements >= STATEMENTS_MIN && member->end - member->birth >= KEPT_SHARE * (tc - member->birth);

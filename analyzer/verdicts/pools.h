@@ -39,4 +39,13 @@ bool pool_keeps(const struct pool_member *member, double tc);
  * of birth. */
 bool pool_judge(const struct pool *pools, size_t count, size_t which, struct pool_judgement *ret_judgement);
 
+/* Threads that wait until others give back a pool's connections. */
+struct pool_queue {
+    uint64_t times;    /* waits of 10 ms and more */
+    double waited_s;   /* all of them */
+    double observed_s; /* since the pool's first connection */
+};
+/* Whether the pool is too small for those who use it. */
+bool pool_judge_queue(const struct pool_queue *queue, struct pool_judgement *ret_judgement);
+
 #endif

@@ -50,18 +50,49 @@ double survival_hazard(const struct ages *ages, double age, double span)
     return lived > 0 ? span * late / lived : 0;
 }
 
+/* The estimate, as it goes from bucket to bucket. */
+struct estimate {
+    double share, variance, risk;
+};
+
+static struct estimate estimate_begin(const struct ages *ages)
+{
+    double risk = ages->unseen * total(ages->released, ages->buckets) + total(ages->surviving, ages->buckets);
+    return (struct estimate){.share = 1, .risk = risk};
+}
+
+static void estimate_pass(const struct ages *ages, unsigned bucket, struct estimate *estimate)
+{
+    double deaths = ages->unseen * ages->released[bucket], at_risk = estimate->risk - ages->surviving[bucket] / 2.0;
+    if (deaths > 0 && at_risk > 0) {
+        estimate->share *= fmax(0, 1 - deaths / at_risk);
+        estimate->variance += at_risk > deaths ? deaths / (at_risk * (at_risk - deaths)) : 0;
+    }
+    estimate->risk -= deaths + ages->surviving[bucket];
+}
+
+static struct interval estimate_told(const struct estimate *estimate)
+{
+    double share = estimate->share, half = Z95 * share * sqrt(estimate->variance);
+    return (struct interval){share, fmax(0, share - half), fmin(1, share + half)};
+}
+
 struct interval survival_share(const struct ages *ages)
 {
-    double share = 1, variance = 0;
-    double risk = ages->unseen * total(ages->released, ages->buckets) + total(ages->surviving, ages->buckets);
-    for (unsigned i = 0; i < ages->buckets && risk >= AT_RISK; i++) {
-        double deaths = ages->unseen * ages->released[i], at_risk = risk - ages->surviving[i] / 2.0;
-        if (deaths > 0 && at_risk > 0) {
-            share *= fmax(0, 1 - deaths / at_risk);
-            variance += at_risk > deaths ? deaths / (at_risk * (at_risk - deaths)) : 0;
-        }
-        risk -= deaths + ages->surviving[i];
+    struct estimate estimate = estimate_begin(ages);
+    for (unsigned i = 0; i < ages->buckets && estimate.risk >= AT_RISK; i++)
+        estimate_pass(ages, i, &estimate);
+    return estimate_told(&estimate);
+}
+
+unsigned survival_curve(const struct ages *ages, struct survival_step *steps)
+{
+    struct estimate estimate = estimate_begin(ages);
+    unsigned count = 0;
+    for (unsigned i = 0; i < ages->buckets && estimate.risk >= AT_RISK; i++) {
+        estimate_pass(ages, i, &estimate);
+        if (ages->released[i] > 0)
+            steps[count++] = (struct survival_step){ages->bound[i + 1], estimate_told(&estimate)};
     }
-    double half = Z95 * share * sqrt(variance);
-    return (struct interval){share, fmax(0, share - half), fmin(1, share + half)};
+    return count;
 }

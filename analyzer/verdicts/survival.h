@@ -18,6 +18,12 @@ struct ages {
                       as well */
 };
 
+/* The share that is not yet released at an age, in seconds, with its interval. */
+struct survival_step {
+    double age;
+    struct interval share;
+};
+
 /* The age that a share `q` of the released did not reach; 0: none was released. */
 double survival_quantile(const struct ages *ages, double q);
 /* How readily those older than `age` are still released: expected releases of one that lives `span` more
@@ -26,5 +32,8 @@ double survival_hazard(const struct ages *ages, double age, double span);
 /* Share that is never released: Kaplan and Meier's estimate at the last age with 20 at risk, Greenwood's
  * interval. */
 struct interval survival_share(const struct ages *ages);
+/* The same at each age at which some were released, up to the last with 20 at risk: at most ages->buckets steps, for which there
+ * must be room. Returns how many. */
+unsigned survival_curve(const struct ages *ages, struct survival_step *steps);
 
 #endif

@@ -16,5 +16,7 @@ struct trend {
 
 /* Of y over x, which rises. Fewer than 4 points: no trend, and a slope of 0. */
 struct trend trend_of(const double *x, const double *y, size_t count);
+/* Its z alone, which takes less. */
+double trend_z(const double *x, const double *y, size_t count);
 
 #endif

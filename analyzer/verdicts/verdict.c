@@ -14,6 +14,7 @@ const char *verdict_name(enum verdict verdict)
         [VERDICT_FORK_SHARED] = "fork-shared",
         [VERDICT_RETENTION] = "retention",
         [VERDICT_DUPLICATE_POOL] = "duplicate-pool",
+        [VERDICT_POOL_SATURATED] = "pool-saturated",
         [VERDICT_IDLE_IN_TRANSACTION] = "idle-in-transaction",
         [VERDICT_BLOCKED_EVENT_LOOP] = "blocked-event-loop",
         [VERDICT_UNBOUNDED_RESULT] = "unbounded-result",

@@ -15,7 +15,8 @@ enum verdict {
     VERDICT_FORK_SHARED,
     VERDICT_RETENTION,
     VERDICT_DUPLICATE_POOL,
-    VERDICT_IDLE_IN_TRANSACTION, /* from here to READ_MODIFY_WRITE: about calls, not about what is open */
+    VERDICT_POOL_SATURATED, /* from here to READ_MODIFY_WRITE: about calls, not about what is open */
+    VERDICT_IDLE_IN_TRANSACTION,
     VERDICT_BLOCKED_EVENT_LOOP,
     VERDICT_UNBOUNDED_RESULT,
     VERDICT_STATEMENT_LOOP,

@@ -119,7 +119,9 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};
         describe(trace, lives, &process);
-        result = report_add(report, &process, lives, &stacks, options->all);
+        result = report_run(report, trace_path(trace), &process.run);
+        if (result == 0)
+            result = report_add(report, &process, lives, &stacks, options->all);
         if (result == 0)
             result = add_notes(report, trace);
         if (result == 0 && visitor)
@@ -143,7 +145,9 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     report->limits = options->limits;
     report->with_statements = options->statements;
     report->limit_count = options->limit_count;
-    result = symbols_open(&symbols);
+    result = options->places ? report_want_places(report) : 0;
+    if (result == 0)
+        result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
         return error_set(error, result, "%s: %s", given, error_reason(result));

@@ -45,7 +45,7 @@ static const struct report_death *death_of(const struct report *report, const st
     const struct report_death *first = NULL;
     for (size_t i = 0; i < report->death_count; i++) {
         const struct report_death *death = &report->deaths[i];
-        if (death->pid == process->pid && death->by == parent &&
+        if (death->pid == process->pid && death->by == parent && death->run == process->run &&
             death->realtime_ns + CLOCK_ERROR >= process->start_realtime_ns &&
             (!first || death->realtime_ns < first->realtime_ns))
             first = death;

@@ -12,6 +12,7 @@
 #ifndef STRAY_VIEWS_DIFF_H
 #define STRAY_VIEWS_DIFF_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "views/ledger.h"
@@ -77,5 +78,7 @@ const char *diff_word(enum diff_word word);
 /* -ENOMEM, -EIO */
 int diff_write_text(const struct diff *diff, FILE *out);
 int diff_write_json(const struct diff *diff, FILE *out);
+/* What that writes; a new reference. */
+json_t *diff_json(const struct diff *diff);
 
 #endif

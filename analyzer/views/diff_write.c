@@ -178,16 +178,18 @@ static json_t *row_json(const struct diff_row *row)
                      "work_needed", row->needed > 0 ? number(ceil(row->needed)) : json_null());
 }
 
-int diff_write_json(const struct diff *diff, FILE *out)
+json_t *diff_json(const struct diff *diff)
 {
-    json_memory_watch();
     json_t *rows = json_array();
     for (size_t i = 0; i < diff->count; i++)
         json_array_append_new(rows, row_json(&diff->rows[i]));
-    return report_json_write(json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "schema", "stray-diff/1",
-                                       "work_axis", axes[diff->axis], "base",
-                                       run_json(diff->base, diff->base_work, diff->base_load), "new",
-                                       run_json(diff->fresh, diff->fresh_work, diff->fresh_load),
-                                       "load_differs", diff->load_differs, "sites", rows),
-                             out);
+    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "schema", "stray-diff/1", "work_axis", axes[diff->axis], "base",
+                     run_json(diff->base, diff->base_work, diff->base_load), "new",
+                     run_json(diff->fresh, diff->fresh_work, diff->fresh_load), "load_differs", diff->load_differs, "sites", rows);
+}
+
+int diff_write_json(const struct diff *diff, FILE *out)
+{
+    json_memory_watch();
+    return report_json_write(diff_json(diff), out);
 }

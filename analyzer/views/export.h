@@ -22,6 +22,7 @@ enum export_weight {
 struct export_options {
     uint64_t resources; /* a bit for each kind wanted; 0: all */
     enum export_weight weight;
+    const char *label; /* a column of all tables; NULL: empty */
 };
 
 /* One format that is a stream. -ENOMEM, -EIO. */

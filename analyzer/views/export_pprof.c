@@ -11,6 +11,7 @@
 #include "hash.h"
 #include "read/array.h"
 #include "read/words.h"
+#include "safe.h"
 #include "views/export.h"
 
 /* Field numbers of profile.proto. */
@@ -203,6 +204,17 @@ static void append(struct message *message, const struct message *part)
         put_byte(message, part->data[i]);
 }
 
+/* Notes are the trace's own words, of any bytes. */
+static void put_comment(struct profile *profile, const char *note)
+{
+    char *clean = clean_text(note);
+    if (clean)
+        put_number(&profile->out, PROFILE_COMMENT, string_index(profile, clean));
+    else
+        profile->out.failed = true;
+    free(clean);
+}
+
 static void put_profile(struct profile *profile, const struct export_options *options)
 {
     const struct ledger *ledger = profile->ledger;
@@ -215,7 +227,7 @@ static void put_profile(struct profile *profile, const struct export_options *op
                ledger->process_count ? ledger->processes[0].start_realtime_ns : 0);
     put_number(&profile->out, PROFILE_DURATION, (uint64_t)(ledger->report->duration_s * 1e9));
     for (size_t i = 0; i < ledger->report->note_count; i++)
-        put_number(&profile->out, PROFILE_COMMENT, string_index(profile, ledger->report->notes[i]));
+        put_comment(profile, ledger->report->notes[i]);
     put_number(&profile->out, PROFILE_DEFAULT_TYPE,
                string_index(profile, export_weight_word(options->weight)));
     append(&profile->out, &profile->mappings);

@@ -52,7 +52,7 @@ static char *create_statement(const struct table *table)
     if (!out)
         return NULL;
     fprintf(out, "CREATE TABLE \"%s\" (", table->name);
-    table_define_columns(table, types, "", " ", out);
+    table_define_columns(table, types, "", " ", false, out);
     fputs(")", out);
     return memory_stream_end(out, &text);
 }
@@ -85,7 +85,7 @@ static int fill(const struct ledger *ledger, const struct export_options *option
     if (result == 0 && sqlite3_prepare_v2(database, insert, -1, &filling.insert, NULL) != SQLITE_OK)
         result = -EIO;
     if (result == 0)
-        result = table->rows(ledger, options, &(struct table_sink){&filling, insert_row});
+        result = table_give(table, ledger, options, &(struct table_sink){&filling, insert_row});
     sqlite3_finalize(filling.insert);
     free(create);
     free(insert);

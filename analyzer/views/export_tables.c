@@ -58,7 +58,7 @@ int export_jsonl(const struct ledger *ledger, const struct export_options *optio
     int result = 0;
     for (const struct table *table = tables; result == 0 && table->name; table++) {
         struct lines lines = {table, table_width(table), out};
-        result = table->rows(ledger, options, &(struct table_sink){&lines, json_row});
+        result = table_give(table, ledger, options, &(struct table_sink){&lines, json_row});
     }
     return result;
 }
@@ -115,8 +115,8 @@ static void postgresql_schema(FILE *out)
                                         [CELL_TRUTH] = "boolean"};
     fputs("-- psql -f schema.postgresql.sql, in this folder\n", out);
     for (const struct table *table = tables; table->name; table++) {
-        fprintf(out, "CREATE TABLE stray_%s (", table->name);
-        table_define_columns(table, types, "\n    ", "\n    ", out);
+        fprintf(out, "CREATE TABLE IF NOT EXISTS stray_%s (", table->name);
+        table_define_columns(table, types, "\n    ", "\n    ", true, out);
         fprintf(out, "\n);\n\\copy stray_%s FROM '%s.tsv'\n", table->name, table->name);
     }
 }
@@ -127,14 +127,14 @@ static void clickhouse_schema(FILE *out)
         [CELL_WHOLE] = "Int64", [CELL_REAL] = "Float64", [CELL_TEXT] = "String", [CELL_TRUTH] = "UInt8"};
     fputs("-- clickhouse-client --queries-file schema.clickhouse.sql, in this folder\n", out);
     for (const struct table *table = tables; table->name; table++) {
-        fprintf(out, "CREATE TABLE stray_%s (", table->name);
+        fprintf(out, "CREATE TABLE IF NOT EXISTS stray_%s (", table->name);
         for (size_t i = 0; i < table_width(table); i++) {
             const struct table_column *column = &table->columns[i];
             fprintf(out, column->nullable ? "%s\n    `%s` Nullable(%s)" : "%s\n    `%s` %s", i ? "," : "",
                     column->name, types[column->type]);
         }
         fprintf(out,
-                "\n) ENGINE = MergeTree ORDER BY `%s`;\nINSERT INTO stray_%s FROM INFILE '%s.tsv' FORMAT "
+                "\n) ENGINE = MergeTree ORDER BY (`label`, `%s`);\nINSERT INTO stray_%s FROM INFILE '%s.tsv' FORMAT "
                 "TabSeparated;\n",
                 table->columns[0].name, table->name, table->name);
     }
@@ -181,7 +181,7 @@ static int write_table(const struct ledger *ledger, const struct export_options 
     if (!out)
         return error_set(error, -errno, "%s/%s: %s", folder, name, error_reason(-errno));
     struct lines lines = {table, table_width(table), out};
-    int result = table->rows(ledger, options, &(struct table_sink){&lines, copy_row});
+    int result = table_give(table, ledger, options, &(struct table_sink){&lines, copy_row});
     return close_file(out, folder, name, result, error);
 }
 

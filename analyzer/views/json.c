@@ -112,6 +112,8 @@ static json_t *trace(const struct report *report)
     json_object_set_new(object, "notes", notes);
     if (report->heap_sampled)
         json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(report->run_count));
     return object;
 }
 
@@ -160,14 +162,51 @@ static void estimated_both(json_t *object, const struct tally *born, const struc
         set_unmet(intervals, born);
 }
 
-static json_t *book(const struct book *from)
+static json_t *opened_before(uint64_t open, uint64_t closed)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "open", whole(open));
+    json_object_set_new(object, "closed", whole(closed));
+    return object;
+}
+
+/* Of the books' inherited ones, those that are told as open before. */
+static uint64_t descriptor_before(const struct report_process *process, unsigned resource)
+{
+    return resource == STRAY_PGCONN ? 0 : process->before.open[resource];
+}
+
+/* What was open when a running process was attached to, and what became of it. */
+static json_t *before_attach(const struct report_process *process)
+{
+    const struct before *from = &process->before;
+    json_t *object = json_object(), *resources = json_object(), *connections = json_array();
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+        if (from->open[i] > 0 || i == STRAY_CONNECTION || i == STRAY_SOCKET || i == STRAY_FILE || i == STRAY_PGCONN)
+            json_object_set_new(resources, resource_label(i), opened_before(from->open[i], from->closed[i]));
+    for (size_t i = 0; i < process->before_peer_count; i++) {
+        const struct report_before_peer *peer = &process->before_peers[i];
+        json_t *row = opened_before(peer->open, peer->closed);
+        json_object_set_new(row, "peer", text(peer->text));
+        json_object_set_new(row, "kind", json_string(peer->server ? "server" : "client"));
+        json_array_append_new(connections, row);
+    }
+    json_object_set_new(object, "resources", resources);
+    json_object_set_new(object, "connections", connections);
+    json_object_set_new(object, "threads", whole(from->threads));
+    json_object_set_new(object, "heap_bytes", from->heap == UINT64_MAX ? json_null() : whole(from->heap));
+    json_object_set_new(object, "not_known", json_string(report_came_late));
+    return object;
+}
+
+static json_t *book(const struct book *from, uint64_t before)
 {
     json_t *object = json_object();
     json_object_set_new(object, "opened", whole(from->opened));
     json_object_set_new(object, "closed", whole(from->closed));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "peak", whole(from->peak));
-    json_object_set_new(object, "inherited", whole(from->inherited));
+    json_object_set_new(object, "inherited", whole(from->inherited - before));
     json_object_set_new(object, "unknown_closed", whole(from->unknown));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
@@ -206,8 +245,10 @@ static json_t *process(const struct report_process *from)
     json_object_set_new(object, "complete", json_boolean(from->complete));
     json_object_set_new(object, "damage", damage(&from->damage));
     for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
-        json_object_set_new(resources, resource_label(i), book(&from->books[i]));
+        json_object_set_new(resources, resource_label(i), book(&from->books[i], descriptor_before(from, i)));
     json_object_set_new(object, "resources", resources);
+    if (from->before.attached)
+        json_object_set_new(object, "before_attach", before_attach(from));
     return object;
 }
 
@@ -252,10 +293,12 @@ static json_t *finding(const struct report *report, const struct report_finding 
     if (from->cause != REPORT_NONE)
         json_object_set_new(object, "caused_by", json_string(report->findings[from->cause].id));
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(from->run_count));
     return object;
 }
 
-static json_t *site(const struct report_site *from)
+static json_t *site(const struct report *report, const struct report_site *from)
 {
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
@@ -276,6 +319,8 @@ static json_t *site(const struct report_site *from)
         json_array_append_new(handles, whole(from->handles[i]));
     json_object_set_new(object, "handles", handles);
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
+    if (report->run_count > 1)
+        json_object_set_new(object, "runs", whole(from->run_count));
     return object;
 }
 
@@ -362,7 +407,7 @@ static json_t *whole_report(const struct report *report, bool with_sites)
     if (with_sites) {
         json_t *sites = json_array();
         for (size_t i = 0; i < report->site_count; i++)
-            json_array_append_new(sites, site(&report->sites[i]));
+            json_array_append_new(sites, site(report, &report->sites[i]));
         json_object_set_new(object, "sites", sites);
     }
     for (size_t i = 0; i < report->peer_count; i++)
@@ -395,6 +440,11 @@ json_t *report_json_frame(const struct report_frame *from)
     return frame(from);
 }
 
+json_t *report_json_whole(const struct report *report, bool sites)
+{
+    return whole_report(report, sites);
+}
+
 json_t *report_json_trace(const struct report *report)
 {
     return trace(report);
@@ -407,7 +457,7 @@ json_t *report_json_finding(const struct report *report, const struct report_fin
 
 int report_json_write(json_t *value, FILE *out)
 {
-    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(value);
     int result = json_memory_failed() || !text ? -ENOMEM : 0;
     if (result == 0 && (fputs(text, out) == EOF || fputc('\n', out) == EOF))

@@ -16,6 +16,7 @@ json_t *report_json_text(const char *text);                  /* NULL: null */
 json_t *report_json_real(double number);                     /* what is not finite: null */
 json_t *report_json_moment(uint64_t realtime_ns);            /* RFC 3339; 0: null */
 json_t *report_json_frame(const struct report_frame *frame); /* NULL: an unknown one */
+json_t *report_json_whole(const struct report *report, bool sites);
 json_t *report_json_trace(const struct report *report);
 json_t *report_json_finding(const struct report *report, const struct report_finding *finding);
 /* Writes `value`, which may be NULL without memory, as the report is written, and a newline; releases it. */

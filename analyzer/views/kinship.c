@@ -23,7 +23,7 @@ struct copy {
 struct kin {
     uint8_t id[16], parent_id[16];
     bool forked;
-    uint32_t pid;
+    uint32_t pid, run;
     uint64_t start, end;
     struct forked *forks;
     size_t fork_count;
@@ -131,6 +131,8 @@ static int keep_places(struct report *report, struct kin *kin, const struct live
             return -ENOMEM;
         kin->places = moved;
         int result = report_place(report, lives, fold, stacks, &kin->places[kin->place_count]);
+        if (result == 0)
+            result = report_keep_stack(report, &kin->places[kin->place_count]);
         if (result < 0)
             return result;
         for (size_t k = 0; k < fold->life_count; k++)
@@ -162,7 +164,7 @@ static struct kin *kin_add(struct report *report, const struct report_process *p
     kinship->kin = moved;
     struct kin *kin = &kinship->kin[kinship->count++];
     *kin = (struct kin){
-        .forked = process->forked, .pid = process->pid, .start = process->start_time, .end = process->end_time};
+        .forked = process->forked, .pid = process->pid, .run = process->run, .start = process->start_time, .end = process->end_time};
     memcpy(kin->id, process->trace_id, sizeof(kin->id));
     memcpy(kin->parent_id, process->parent_id, sizeof(kin->parent_id));
     return kin;
@@ -368,6 +370,7 @@ static int judge_place(struct report *report, const struct use *uses, size_t cou
     told.finding.severity = SEVERITY_NONE;
     while (n < count && uses[n].opener == opener && uses[n].opened->place == place)
         n += judge_one(uses + n, count - n, &told);
+    report->run = opener->run;
     int result = say(report, opener, &told);
     free(told.pids);
     *ret_count = n;

@@ -25,7 +25,8 @@ struct ledger_pass {
     struct look *looks;
     size_t look_count, look_room;
     struct map stacks; /* by node */
-    size_t first_point;
+    size_t first_point, first_moment;
+    unsigned moments, moment_step; /* told so far; of so many one is kept */
     double interval, next;
     uint64_t rss, tracer;
 };
@@ -87,6 +88,7 @@ static int frame_add(struct ledger *ledger, const struct frame *frame, uint32_t 
         .module = keep(ledger, frame->module),
         .line = frame->line,
         .offset = offset_of(frame),
+        .code = frame->code,
         .python = frame->language == LANGUAGE_PYTHON,
         .user = frame->user,
         .inlined = frame->inlined,
@@ -225,6 +227,35 @@ static int add_point(struct ledger *ledger, const struct lives *lives, double ti
     return 0;
 }
 
+static void thin_moments(struct ledger *ledger)
+{
+    struct ledger_pass *pass = ledger->pass;
+    size_t to = pass->first_moment;
+    for (size_t from = to; from < ledger->moment_count; from += 2)
+        ledger->moments[to++] = ledger->moments[from];
+    ledger->moment_count = to;
+    pass->moment_step *= 2;
+}
+
+static int add_moment(struct ledger *ledger, const struct lives *lives, double time)
+{
+    struct ledger_pass *pass = ledger->pass;
+    const struct resident *now = &lives->residents.last;
+    if (lives->residents.moments == pass->moments)
+        return 0;
+    pass->moments = lives->residents.moments;
+    if (pass->moments % pass->moment_step != 0)
+        return 0;
+    if (ledger->moment_count - pass->first_moment >= LEDGER_MOMENTS)
+        thin_moments(ledger);
+    struct ledger_moment *moment = append(&ledger->moments, &ledger->moment_room, &ledger->moment_count, sizeof(*moment));
+    if (!moment)
+        return -ENOMEM;
+    *moment = (struct ledger_moment){(uint32_t)ledger->process_count, time, now->total,
+                                     parts_at(now, lives->books[STRAY_HEAP].opened > 0)};
+    return 0;
+}
+
 static int pass_begin(struct ledger *ledger)
 {
     if (ledger->pass)
@@ -234,6 +265,8 @@ static int pass_begin(struct ledger *ledger)
         return -ENOMEM;
     ledger->pass->interval = FIRST_INTERVAL_S;
     ledger->pass->first_point = ledger->point_count;
+    ledger->pass->first_moment = ledger->moment_count;
+    ledger->pass->moment_step = 1;
     return 0;
 }
 
@@ -263,6 +296,8 @@ int ledger_event(void *data, const struct lives *lives, const struct stray_event
     double time = lives->source.seconds(lives->source.data, event->time);
     if (result == 0 && time >= ledger->pass->next)
         result = add_point(ledger, lives, time);
+    if (result == 0)
+        result = add_moment(ledger, lives, time);
     return result;
 }
 
@@ -451,11 +486,23 @@ static struct ledger_life life_of(const struct ledger *ledger, const struct live
         .busy_s = span(lives, from->busy),
         .connect_s = span(lives, from->connect),
         .uses = from->uses ? from->uses : from->sent,
+        .close_wait_s = from->close_wait > 0 ? seconds(lives, from->close_wait_first) : -1,
         .state = from->resource == STRAY_PGCONN ? 0 : state_of(ledger->pass, from),
         .closed = closed_how(from),
     };
     count_statements(lives, from, &life);
     return life;
+}
+
+static int add_before(struct ledger *ledger, const struct lives *lives, size_t index, const char *const *peers)
+{
+    struct ledger_life *life = append(&ledger->before, &ledger->before_room, &ledger->before_count, sizeof(*life));
+    if (!life)
+        return -ENOMEM;
+    *life = life_of(ledger, lives, index, peers);
+    tell_transactions(ledger, lives, &lives->lives[index], life);
+    life->place = life->partner = LEDGER_NONE;
+    return 0;
 }
 
 /* Lives that stand for what was inherited are left out; the others move up, and so do indexes of partners. */
@@ -468,6 +515,8 @@ static int add_lives(struct ledger *ledger, const struct lives *lives, const str
     for (size_t i = 0; result == 0 && i < lives->life_count; i++) {
         const struct life *from = &lives->lives[i];
         moved[i] = LEDGER_NONE;
+        if (from->before)
+            result = add_before(ledger, lives, i, peers);
         if (from->inherited || from->site == LIVES_NONE)
             continue;
         struct ledger_life life = life_of(ledger, lives, i, peers);
@@ -548,7 +597,9 @@ void ledger_free(struct ledger *ledger)
     free(ledger->stacks);
     free(ledger->places);
     free(ledger->lives);
+    free(ledger->before);
     free(ledger->points);
+    free(ledger->moments);
     free(ledger);
 }
 

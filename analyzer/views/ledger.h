@@ -14,6 +14,7 @@
 
 #define LEDGER_NONE   UINT32_MAX
 #define LEDGER_POINTS 4096 /* a process, at most */
+#define LEDGER_MOMENTS 512
 
 struct ledger_process {
     uint32_t pid, parent_pid;
@@ -76,6 +77,7 @@ struct ledger_life {
     double in_transaction_s;    /* where statements are known */
     unsigned transaction;       /* PGTransactionStatusType when last seen */
     const char *last_statement; /* without literals; NULL: none, or not kept */
+    double close_wait_s; /* when its last CLOSE_WAIT was first seen; negative: it has none */
     unsigned state; /* of TCP, when last looked at, as in the kernel's enumeration; 0: unknown */
     enum ledger_closed closed;
 };
@@ -87,6 +89,14 @@ struct ledger_point {
     uint64_t rss, tracer; /* as last sampled; 0: not yet */
     uint64_t heap_bytes;
     uint64_t open[STRAY_RESOURCE_END];
+};
+
+/* What resident memory consisted of at one moment: bytes. */
+struct ledger_moment {
+    uint32_t process;
+    double time_s;
+    uint64_t rss;
+    struct parts parts;
 };
 
 struct ledger {
@@ -102,12 +112,16 @@ struct ledger {
     size_t place_count;
     struct ledger_life *lives;
     size_t life_count;
+    struct ledger_life *before; /* open when their process was attached to: without a place, and without the moment that they began */
+    size_t before_count;
     struct ledger_point *points;
     size_t point_count;
+    struct ledger_moment *moments;
+    size_t moment_count;
     struct arena arena;
 
     /* private to ledger.c */
-    size_t process_room, frame_room, stack_room, place_room, life_room, point_room;
+    size_t process_room, frame_room, stack_room, place_room, life_room, before_room, point_room, moment_room;
     struct map frame_map, stack_map;
     bool starved; /* memory ran out for a text */
     struct ledger_pass *pass;

@@ -7,6 +7,8 @@
 #include "read/words.h"
 #include "views/numbers.h"
 
+#define HELD_LONG_S 10.0 /* a large result that is worth to be mentioned */
+
 static const char *thing_of(unsigned resource)
 {
     switch (resource) {
@@ -136,9 +138,10 @@ static void say_retained(const struct report_finding *finding, const char *where
 }
 
 /* What is sent to a database, and how; false: the verdict is about something else. */
-static bool say_statement(const struct report_finding *finding, const char *where, char *text, size_t size)
+static bool say_statement(const struct report_finding *finding, const char *where, const char *peer, char *text,
+                          size_t size)
 {
-    struct words count, most, longest;
+    struct words count, most, longest, held;
     words_count(&count, finding->count);
     words_duration(&longest, report_fact(finding, "longest_s"));
     switch (finding->verdict) {
@@ -150,8 +153,10 @@ static bool say_statement(const struct report_finding *finding, const char *wher
     case VERDICT_UNBOUNDED_RESULT:
         words_count(&most, (uint64_t)report_fact(finding, "rows_most"));
         words_bytes(&longest, (double)finding->bytes);
-        snprintf(text, size, "%s fetches up to %s rows (%s) in one result, and nothing bounds their number: fetch them in portions",
-                 where, most.text, longest.text);
+        words_duration(&held, report_fact(finding, "held_s"));
+        snprintf(text, size, "%s fetches up to %s rows (%s) in one result%s%s, and nothing bounds their number: fetch them in portions",
+                 where, most.text, longest.text, report_fact(finding, "held_s") >= HELD_LONG_S ? ", which it kept for " : "",
+                 report_fact(finding, "held_s") >= HELD_LONG_S ? held.text : "");
         return true;
     case VERDICT_LARGE_STATEMENT:
         words_count(&most, (uint64_t)report_fact(finding, "members_most"));
@@ -166,6 +171,12 @@ static bool say_statement(const struct report_finding *finding, const char *wher
     case VERDICT_BLOCKED_EVENT_LOOP:
         snprintf(text, size, "%s keeps an event loop waiting for up to %s in %s, %s %s", where, longest.text,
                  finding->call ? finding->call : "a call", count.text, finding->count == 1 ? "time" : "times");
+        return true;
+    case VERDICT_POOL_SATURATED:
+        snprintf(text, size, "%s has had to wait for one of the %.0f connections%s, %s %s, for %.1f s in all and up to %s at a time: "
+                 "they are in use for %.0f %% of the time",
+                 where, report_fact(finding, "pooled_connections"), peer, count.text, finding->count == 1 ? "time" : "times",
+                 report_fact(finding, "seconds"), longest.text, 100 * report_fact(finding, "share_in_use"));
         return true;
     case VERDICT_READ_MODIFY_WRITE:
         snprintf(text, size, "%s writes back rows that were read without a lock in the same transaction, %s %s: what others write in "
@@ -187,7 +198,7 @@ const char *report_message(struct report *report, const struct report_finding *f
         say_left(finding, where, text, sizeof(text));
         return report_keep(report, text);
     }
-    if (say_statement(finding, where, text, sizeof(text)))
+    if (say_statement(finding, where, peer, text, sizeof(text)))
         return report_keep(report, text);
     switch (finding->verdict) {
     case VERDICT_FINALIZER_CLOSED:

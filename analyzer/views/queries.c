@@ -120,7 +120,7 @@ int queries_write_text(const struct report *report, FILE *out)
     return grid_finish(&grid, out);
 }
 
-static json_t *row_json(const struct report_statement *row)
+json_t *queries_json(const struct report_statement *row)
 {
     json_t *object = json_object(), *senders = json_array();
     json_object_set_new(object, "fingerprint", json_string(row->fingerprint));
@@ -154,7 +154,7 @@ int queries_write_json(const struct report *report, FILE *out)
     json_object_set_new(object, "schema", json_string("stray-sql/1"));
     json_object_set_new(object, "trace", report_json_trace(report));
     for (size_t i = 0; i < report->statement_count; i++)
-        json_array_append_new(list, row_json(&report->statements[i]));
+        json_array_append_new(list, queries_json(&report->statements[i]));
     json_object_set_new(object, "statements", list);
     return report_json_write(object, out);
 }

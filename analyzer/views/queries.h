@@ -3,6 +3,8 @@
 #ifndef STRAY_VIEWS_QUERIES_H
 #define STRAY_VIEWS_QUERIES_H
 
+#include <jansson.h>
+
 #include "views/listing.h"
 
 /* Names of columns, as in --sort; NULL-ended. */
@@ -13,5 +15,7 @@ int queries_select(struct report *report, const struct listing_filter *filter);
 /* -ENOMEM, -EIO. */
 int queries_write_text(const struct report *report, FILE *out);
 int queries_write_json(const struct report *report, FILE *out);
+/* One row of it; a new reference. */
+json_t *queries_json(const struct report_statement *statement);
 
 #endif

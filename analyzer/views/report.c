@@ -9,10 +9,11 @@
 #include "hash.h"
 #include "read/words.h"
 #include "views/kinship.h"
+#include "views/places.h"
 
 const char *report_keep(struct report *report, const char *text)
 {
-    return text ? arena_copy(&report->arena, text, strlen(text)) : NULL;
+    return text ? texts_keep(&report->texts, text) : NULL;
 }
 
 int report_begin(const char *given, struct report **ret_report)
@@ -29,6 +30,12 @@ int report_begin(const char *given, struct report **ret_report)
     }
     *ret_report = report;
     return 0;
+}
+
+int report_want_places(struct report *report)
+{
+    report->places = calloc(1, sizeof(*report->places));
+    return report->places ? 0 : -ENOMEM;
 }
 
 /* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
@@ -53,7 +60,11 @@ void report_free(struct report *report)
     if (!report)
         return;
     kinship_free(report->kinship);
+    places_free(report->places);
     arena_free(&report->arena);
+    arena_free(&report->scratch);
+    texts_free(&report->texts);
+    free(report->run_names);
     free(report->processes);
     free(report->findings);
     free(report->sites);
@@ -64,6 +75,7 @@ void report_free(struct report *report)
     for (size_t i = 0; i < report->statement_count; i++)
         free(report->statements[i].senders);
     free(report->statements);
+    map_clear(&report->statement_rows);
     free(report);
 }
 
@@ -92,6 +104,7 @@ struct report_frame report_copy_frame(struct report *report, const struct frame 
         .module = report_keep(report, frame->module),
         .line = frame->line,
         .offset = frame->offset,
+        .code = frame->code,
         .python = frame->language == LANGUAGE_PYTHON,
         .user = frame->user,
         .inlined = frame->inlined,
@@ -101,12 +114,25 @@ struct report_frame report_copy_frame(struct report *report, const struct frame 
 static int stack_copy(struct report *report, const struct stack *stack, struct report_stack *ret_stack)
 {
     struct report_stack copy = {.count = stack->count, .blame = stack->blame, .truncated = stack->truncated};
-    copy.frames = arena_alloc(&report->arena, (stack->count + 1) * sizeof(*copy.frames));
+    copy.frames = arena_alloc(&report->scratch, (stack->count + 1) * sizeof(*copy.frames));
     if (!copy.frames)
         return -ENOMEM;
     for (size_t i = 0; i < stack->count; i++)
         copy.frames[i] = report_copy_frame(report, &stack->frames[i]);
     *ret_stack = copy;
+    return 0;
+}
+
+int report_keep_stack(struct report *report, struct report_finding *finding)
+{
+    struct report_stack *stack = &finding->stack;
+    struct report_frame *frames = arena_alloc(&report->arena, (stack->count + 1) * sizeof(*frames));
+    if (!frames)
+        return -ENOMEM;
+    if (stack->count > 0)
+        memcpy(frames, stack->frames, stack->count * sizeof(*frames));
+    stack->frames = frames;
+    finding->site = stack->count ? &frames[stack->blame] : NULL;
     return 0;
 }
 
@@ -124,7 +150,7 @@ static int text_order(const char *a, const char *b)
     return strcmp(a, b);
 }
 
-static int frame_order(const struct report_frame *a, const struct report_frame *b)
+int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return (a != NULL) - (b != NULL);
@@ -140,19 +166,69 @@ static int frame_order(const struct report_frame *a, const struct report_frame *
     return order;
 }
 
-static int add_pid(struct report *report, uint32_t **pids, size_t *count, uint32_t pid)
+static const char *file_name(const char *path)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if ((*pids)[i] == pid)
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path;
+}
+
+/* The same line of the same code, though it may lie elsewhere on another host. */
+static bool same_code(const struct report_frame *a, const struct report_frame *b)
+{
+    if (!a || !b || a->code == 0 || a->code != b->code || a->line != b->line || text_order(a->function, b->function) != 0)
+        return false;
+    return (a->function || a->offset == b->offset) && text_order(file_name(a->file), file_name(b->file)) == 0;
+}
+
+enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
+
+/* Whether what is added now, at `b`, belongs to the place `a` that was met first in `run`. Within that run paths tell copies of
+ * one code apart; from others they say only where it was installed, if nothing there has the same path. */
+static enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)
+{
+    if (report_frame_order(a, b) == 0)
+        return LIKE_PLACE;
+    return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
+}
+
+/* Adds `number` to the set; room is made in powers of two. */
+static int add_number(struct report *report, uint32_t **numbers, size_t *count, uint32_t number)
+{
+    for (size_t i = *count; i-- > 0;) {
+        if ((*numbers)[i] == number)
             return 0;
     }
-    uint32_t *more = arena_alloc(&report->arena, (*count + 1) * sizeof(*more));
-    if (!more)
+    if ((*count & (*count - 1)) == 0) {
+        uint32_t *more = arena_alloc(&report->arena, (*count ? 2 * *count : 1) * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        if (*count > 0)
+            memcpy(more, *numbers, *count * sizeof(*more));
+        *numbers = more;
+    }
+    (*numbers)[(*count)++] = number;
+    return 0;
+}
+
+int report_run(struct report *report, const char *path, uint32_t *ret_run)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    const char *name = folder ? report_keep(report, folder) : NULL;
+    free(folder);
+    if (!name)
         return -ENOMEM;
-    if (*count > 0)
-        memcpy(more, *pids, *count * sizeof(*more));
-    more[(*count)++] = pid;
-    *pids = more;
+    for (size_t i = report->run_count; i-- > 0;) {
+        if (report->run_names[i] == name) {
+            *ret_run = (uint32_t)i;
+            return 0;
+        }
+    }
+    const char **added = report_append(&report->run_names, &report->run_count, sizeof(*added));
+    if (!added)
+        return -ENOMEM;
+    *added = name;
+    *ret_run = (uint32_t)(report->run_count - 1);
     return 0;
 }
 
@@ -261,11 +337,12 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     return result;
 }
 
-static bool same_finding(const struct report_finding *a, const struct report_finding *b)
+static enum likeness finding_likeness(const struct report *report, const struct report_finding *a, const struct report_finding *b)
 {
-    return a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
-           text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
-           text_order(a->call, b->call) == 0 && frame_order(a->site, b->site) == 0;
+    bool same = a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
+                text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
+                text_order(a->call, b->call) == 0;
+    return same ? likeness(report, a->site, a->runs[0], b->site) : LIKE_NOTHING;
 }
 
 /* Counted of opened, over all processes. Of blocks it is an estimate of the site's own, and stays. */
@@ -315,7 +392,7 @@ static void finding_merge(struct report_finding *into, const struct report_findi
 
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
-    return frame_order(a->site, b->site) == 0;
+    return report_frame_order(a->site, b->site) == 0;
 }
 
 /* NULL without memory. */
@@ -326,16 +403,19 @@ static struct report_finding *finding_new(struct report *report, const struct re
         return NULL;
     *added = *finding;
     name_finding(added);
-    return added;
+    return report_keep_stack(report, added) < 0 ? NULL : added;
 }
 
 static struct report_finding *finding_known(struct report *report, const struct report_finding *finding)
 {
-    for (size_t i = 0; i < report->finding_count; i++) {
-        if (same_finding(&report->findings[i], finding))
-            return &report->findings[i];
+    struct report_finding *known = NULL;
+    enum likeness best = LIKE_NOTHING;
+    for (size_t i = 0; best < LIKE_PLACE && i < report->finding_count; i++) {
+        enum likeness found = finding_likeness(report, &report->findings[i], finding);
+        known = found > best ? &report->findings[i] : known;
+        best = found > best ? found : best;
     }
-    return NULL;
+    return known;
 }
 
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
@@ -346,9 +426,9 @@ int report_add_finding(struct report *report, const struct report_finding *findi
         finding_merge(known, finding);
     else
         known = finding_new(report, finding);
-    int result = known ? 0 : -ENOMEM;
+    int result = known ? add_number(report, &known->runs, &known->run_count, report->run) : -ENOMEM;
     for (size_t i = 0; result == 0 && i < pid_count; i++)
-        result = add_pid(report, &known->pids, &known->pid_count, pids[i]);
+        result = add_number(report, &known->pids, &known->pid_count, pids[i]);
     if (result == 0)
         *ret_index = (size_t)(known - report->findings);
     return result;
@@ -385,15 +465,22 @@ static void add_handles(struct report_site *site, const struct lives *lives, con
     }
 }
 
+static enum likeness site_likeness(const struct report *report, const struct report_site *a, const struct report_site *b)
+{
+    bool same = a->resource == b->resource && a->known == b->known && text_order(a->peer, b->peer) == 0;
+    return same ? likeness(report, &a->site, a->runs[0], &b->site) : LIKE_NOTHING;
+}
+
 static struct report_site *site_find(struct report *report, const struct report_site *wanted)
 {
-    for (size_t i = 0; i < report->site_count; i++) {
-        struct report_site *site = &report->sites[i];
-        if (site->resource == wanted->resource && site->known == wanted->known &&
-            text_order(site->peer, wanted->peer) == 0 && frame_order(&site->site, &wanted->site) == 0)
-            return site;
+    struct report_site *known = NULL;
+    enum likeness best = LIKE_NOTHING;
+    for (size_t i = 0; best < LIKE_PLACE && i < report->site_count; i++) {
+        enum likeness found = site_likeness(report, &report->sites[i], wanted);
+        known = found > best ? &report->sites[i] : known;
+        best = found > best ? found : best;
     }
-    return NULL;
+    return known;
 }
 
 /* The first and the last acquire; of several processes, of all of them. */
@@ -436,7 +523,8 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     site->verdict = verdict < site->verdict ? verdict : site->verdict;
     add_handles(site, lives, fold);
     note_times(site, lives, fold, process);
-    return add_pid(report, &site->pids, &site->pid_count, process->pid);
+    int result = add_number(report, &site->runs, &site->run_count, report->run);
+    return result < 0 ? result : add_number(report, &site->pids, &site->pid_count, process->pid);
 }
 
 static int add_sites(struct report *report, const struct lives *lives, const struct folds *folds,
@@ -500,7 +588,7 @@ static int add_deaths(struct report *report, const struct report_process *proces
         if (!death)
             return -ENOMEM;
         double later = lives->source.seconds(lives->source.data, from->time);
-        *death = (struct report_death){process->start_realtime_ns + (uint64_t)(later * 1e9), from->pid, from->status, process->pid};
+        *death = (struct report_death){process->start_realtime_ns + (uint64_t)(later * 1e9), from->pid, from->status, process->pid, process->run};
     }
     return 0;
 }
@@ -510,6 +598,24 @@ static enum axis axis_told(const struct lives *lives)
 {
     bool samples = lives->axis == AXIS_ALLOCATIONS && lives->source.heap_mean > 0;
     return samples ? AXIS_TIME : lives->axis;
+}
+
+const char report_came_late[] =
+    "where that was made, and what calls do that go through addresses of functions which the program had copied before";
+
+static int add_before(struct report *report, struct report_process *process, const struct lives *lives)
+{
+    process->before = lives->before;
+    process->before_peers = arena_alloc(&report->arena, (lives->peer_count + 1) * sizeof(*process->before_peers));
+    if (!process->before_peers)
+        return -ENOMEM;
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        const struct peer *from = &lives->peers[i];
+        if (from->before > 0)
+            process->before_peers[process->before_peer_count++] =
+                (struct report_before_peer){report_keep(report, from->text), from->server, from->before, from->before_closed};
+    }
+    return 0;
 }
 
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
@@ -525,6 +631,8 @@ static int add_process(struct report *report, const struct report_process *from,
     for (size_t i = 0; i < from->command_count; i++)
         process->command[i] = report_keep(report, from->command[i]);
     memcpy(process->books, lives->books, sizeof(process->books));
+    if (add_before(report, process, lives) < 0)
+        return -ENOMEM;
     report->complete &= from->complete;
     report->events += from->events;
     report->lost_events += from->lost_events;
@@ -544,6 +652,7 @@ int report_add(struct report *report, const struct report_process *process, cons
     struct folds folds = {0};
     struct judged judged = {0};
     void *data = (void *)(uintptr_t)stacks;
+    report->run = process->run;
     int result = add_process(report, process, lives);
     if (result == 0)
         result = add_deaths(report, process, lives);
@@ -563,14 +672,19 @@ int report_add(struct report *report, const struct report_process *process, cons
         result = report_add_statements(report, lives, stacks, process->pid);
     if (result == 0)
         result = report_add_pools(report, lives, stacks, process->pid);
+    if (result == 0)
+        result = report_add_queues(report, lives, stacks, process->pid);
     if (result == 0 && report->with_statements)
         result = report_add_rows(report, process, lives, stacks);
     if (result == 0)
         result = report_add_memory(report, lives, &folds, stacks, process);
     if (result == 0)
         result = report_add_outlook(report, lives, &folds, &judged, process->pid);
+    if (result == 0 && report->places)
+        result = places_add(report->places, report, process, lives, &folds, &judged, stacks);
     judged_clear(&judged);
     folds_clear(&folds);
+    arena_free(&report->scratch);
     return result;
 }
 
@@ -632,7 +746,7 @@ static int finding_order(const void *left, const void *right)
     if (order == 0)
         order = more_first(a->count, b->count);
     if (order == 0)
-        order = frame_order(a->site, b->site);
+        order = report_frame_order(a->site, b->site);
     if (order == 0)
         order = (int)a->resource - (int)b->resource;
     if (order == 0)
@@ -661,7 +775,7 @@ static int site_order(const void *left, const void *right)
     if (order == 0)
         order = (int)b->known - (int)a->known;
     if (order == 0)
-        order = frame_order(&a->site, &b->site);
+        order = report_frame_order(&a->site, &b->site);
     return order ? order : text_order(a->peer, b->peer);
 }
 
@@ -752,6 +866,8 @@ int report_end(struct report *report)
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
     sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
+    if (report->places)
+        places_end(report->places);
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
     result = report_end_outlook(report);

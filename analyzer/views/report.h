@@ -16,6 +16,7 @@
 #include "lives/lifetimes.h"
 #include "names/arena.h"
 #include "names/fingerprint.h"
+#include "names/texts.h"
 #include "verdicts/judge.h"
 #include "verdicts/parts.h"
 
@@ -26,6 +27,7 @@ struct report_frame {
     const char *function, *file, *module; /* NULL: unknown */
     uint32_t line;                        /* 0: unknown */
     uint64_t offset;                      /* native: where in the module; else 0 */
+    uint64_t code;                        /* the same wherever the code lies (names/stacks.h); 0: unknown */
     bool python, user, inlined;
 };
 
@@ -33,6 +35,13 @@ struct report_stack {
     struct report_frame *frames; /* innermost first */
     size_t count, blame;
     bool truncated;
+};
+
+/* Of what was open when a running process was attached to. */
+struct report_before_peer {
+    const char *text;
+    bool server;
+    uint64_t open, closed;
 };
 
 struct report_process {
@@ -50,9 +59,13 @@ struct report_process {
     bool complete;
     struct damage damage;
     struct book books[STRAY_RESOURCE_END];
+    struct before before;
+    struct report_before_peer *before_peers;
+    size_t before_peer_count;
     uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
     bool forked;                         /* `parent_id` is the process that forked it */
     uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
+    uint32_t run;                        /* of report.run_names */
 };
 
 struct report_finding {
@@ -80,6 +93,8 @@ struct report_finding {
     size_t cause; /* index of the finding it follows from, or REPORT_NONE */
     uint32_t *pids;
     size_t pid_count;
+    uint32_t *runs; /* where it was found, the first one first */
+    size_t run_count;
 };
 
 struct report_site {
@@ -97,6 +112,8 @@ struct report_site {
     size_t handle_count;
     uint32_t *pids;
     size_t pid_count;
+    uint32_t *runs; /* where it acquired something, the first one first */
+    size_t run_count;
 };
 
 /* Where a statement is sent. */
@@ -131,6 +148,7 @@ struct report_peer {
 struct report_death {
     uint64_t realtime_ns;
     uint32_t pid, status, by; /* by: pid of the parent */
+    uint32_t run;
 };
 
 /* Growth between the first and the last sample. */
@@ -180,6 +198,7 @@ struct report {
     bool with_statements; /* they were asked for */
     struct report_statement *statements;
     size_t statement_count;
+    struct map statement_rows; /* by the hash of a statement */
     struct report_death *deaths; /* of one parent after the other, each in the order of time */
     size_t death_count;
     struct report_memory memory;
@@ -187,11 +206,17 @@ struct report {
     size_t limit_count;
     struct report_forecast *forecasts; /* the soonest first */
     size_t forecast_count;
+    struct places *places;   /* one by one (places.h); NULL: not asked for */
     struct kinship *kinship; /* what processes had in common, until report_end() */
     const char **notes; /* what the tracer said it could not see */
     size_t note_count;
     uint64_t heap_sampled; /* the heap's figures are estimates: bytes between two samples, the most of all traces; 0: they are not */
-    struct arena arena; /* of all strings and small arrays */
+    const char **run_names; /* folders and packed files that the traces are from */
+    size_t run_count;
+    uint32_t run;         /* of what is added now */
+    struct texts texts;   /* of all strings */
+    struct arena arena;   /* of small arrays */
+    struct arena scratch; /* of stacks, until report_add() has taken those that are needed */
 };
 
 /* Where report_add() gets stacks from: names_stack() and a struct names, or a test's own. */
@@ -213,6 +238,7 @@ struct report_options {
     const char *const *mine;
     bool all;                             /* sites with nothing to say as well */
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
+    bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
@@ -229,9 +255,12 @@ void report_free(struct report *report);
 /* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
+/* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
+int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
-/* What a finding of `fold` begins with: its place, its peer, no figures. -ENOMEM. */
+/* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
+ * report_keep_stack() is called. -ENOMEM. */
 int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
                  const struct report_stacks *stacks, struct report_finding *ret_finding);
 
@@ -239,17 +268,30 @@ int report_place(struct report *report, const struct lives *lives, const struct 
 int report_place_at(struct report *report, const struct lives *lives, uint32_t stack, unsigned resource, uint64_t first,
                     uint64_t last, const struct report_stacks *stacks, struct report_finding *ret_finding);
 
+/* Makes the stack of a finding last as long as the report. -ENOMEM. */
+int report_keep_stack(struct report *report, struct report_finding *finding);
+
+/* The number of the run whose traces lie in the folder or packed file of `path`. -ENOMEM. */
+int report_run(struct report *report, const char *path, uint32_t *ret_run);
+
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
+/* Places are to be kept one by one. To be called before the first report_add(). -ENOMEM. */
+int report_want_places(struct report *report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
 
+/* What cannot be known of a process that was attached to: a sentence. */
+extern const char report_came_late[];
+
 /* What the statements of one process give away (statement_findings.c). -ENOMEM. */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* Adds what is to be said of several pools to one database. -ENOMEM. */
 int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
+/* ... and of pools that threads wait for (queue_findings.c). -ENOMEM. */
+int report_add_queues(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
 char *report_shown_statement(const char *text);
 /* ... that of a definition; NULL: not kept, or without memory. */

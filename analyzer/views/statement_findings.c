@@ -123,6 +123,8 @@ static int add_result(const struct maker *maker, const struct statement_use *use
         return result;
     finding.bytes = use->bytes_most;
     fact_add(&finding, "rows_most", (double)use->rows_most, true, false);
+    if (use->held > 0)
+        fact_add(&finding, "held_s", span(maker, use->held), false, false);
     fact_add(&finding, "bytes_most", (double)use->bytes_most, true, false);
     fact_add(&finding, "rows", (double)use->rows, true, true);
     return add(maker, &finding, &judgement);
@@ -189,17 +191,42 @@ static int add_idle(const struct maker *maker, const struct statement_idle *idle
     return add(maker, &finding, &judgement);
 }
 
-/* Python's own loops have a function that waits and then runs what is due; outside it a thread merely waited at times. */
-static bool in_event_loop(const struct stack *stack)
+static bool names(const char *text, const char *part)
 {
-    bool python = false;
-    for (size_t i = 0; i < stack->count; i++) {
-        const struct frame *frame = &stack->frames[i];
-        python |= frame->language == LANGUAGE_PYTHON;
-        if ((frame->function && strstr(frame->function, "_run_once")) || (frame->module && strstr(frame->module, "uvloop")))
-            return true;
-    }
-    return !python;
+    return text && strstr(text, part);
+}
+
+/* The innermost frame of Python's own loops, which wait and then run what is due; `count` of the stack: there is none. */
+static size_t loop_frame(const struct stack *stack)
+{
+    size_t i = 0;
+    while (i < stack->count && !names(stack->frames[i].function, "_run_once") && !names(stack->frames[i].module, "uvloop"))
+        i++;
+    return i;
+}
+
+static size_t python_frames(const struct stack *stack, size_t end)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < end; i++)
+        count += stack->frames[i].language == LANGUAGE_PYTHON;
+    return count;
+}
+
+static bool waits_for_events(uint16_t hook)
+{
+    return hook >= STRAY_HOOK_epoll_wait && hook <= STRAY_HOOK_pselect;
+}
+
+/* Outside a loop of Python a thread merely waited at times. A wait for events keeps a loop if what the loop runs makes it, and
+ * not the loop itself; that is known of Python's only. */
+static bool keeps_event_loop(const struct stack *stack, uint16_t hook)
+{
+    size_t loop = loop_frame(stack), inside = python_frames(stack, loop);
+    bool found = loop < stack->count;
+    if (!waits_for_events(hook))
+        return found || inside == 0;
+    return found && inside > 0 && !names(stack->frames[loop - 1].function, "select");
 }
 
 static bool is_of_libpq(uint16_t hook)
@@ -212,7 +239,7 @@ static int add_blocked(const struct maker *maker, const struct statement_blocked
     struct statement_judgement judgement;
     struct report_finding finding;
     double longest = span(maker, blocked->longest);
-    if (!in_event_loop(maker->stacks->stack(maker->stacks->data, blocked->stack)) ||
+    if (!keeps_event_loop(maker->stacks->stack(maker->stacks->data, blocked->stack), blocked->hook) ||
         !statement_judge_blocked(longest, &judgement))
         return 0;
     unsigned resource = is_of_libpq(blocked->hook) ? STRAY_PGCONN : STRAY_CONNECTION;

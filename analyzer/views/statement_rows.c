@@ -6,38 +6,45 @@
 
 #include "views/report.h"
 
-/* A statement whose text is not kept is known by its definition's hash alone, which has no text to be parsed. */
-static bool name_statement(const char *text, uint64_t definition, char ret_fingerprint[FINGERPRINT_SIZE])
+/* A statement whose text is not kept is known by its hash alone, which has no text to be parsed. */
+static bool name_statement(const char *text, uint64_t hash, char ret_fingerprint[FINGERPRINT_SIZE])
 {
     if (text && text[0])
         return fingerprint_of(text, ret_fingerprint);
     char unknown[32];
-    snprintf(unknown, sizeof(unknown), "#%llu", (unsigned long long)definition);
+    snprintf(unknown, sizeof(unknown), "#%llu", (unsigned long long)hash);
     fingerprint_of(unknown, ret_fingerprint);
     return false;
 }
 
-static struct report_statement *row_of(struct report *report, const struct lives *lives, uint64_t definition)
+/* Of a statement that was not met before. */
+static int add_row(struct report *report, const struct lives *lives, uint64_t definition, uint64_t hash, uint32_t *ret_row)
 {
     const struct lives_source *source = &lives->source;
     const char *text = source->statement && definition ? source->statement(source->data, definition) : NULL;
     struct report_statement row = {.first_s = -1};
-    row.parsed = name_statement(text, definition, row.fingerprint);
-    for (size_t i = 0; i < report->statement_count; i++)
-        if (strcmp(report->statements[i].fingerprint, row.fingerprint) == 0)
-            return &report->statements[i];
+    row.parsed = name_statement(text, hash, row.fingerprint);
+    for (*ret_row = 0; *ret_row < report->statement_count; ++*ret_row)
+        if (strcmp(report->statements[*ret_row].fingerprint, row.fingerprint) == 0)
+            return 0;
     row.text = report_statement(report, lives, definition);
     struct report_statement *added = report_append(&report->statements, &report->statement_count, sizeof(*added));
-    if (added)
-        *added = row;
-    return added;
+    if (!added)
+        return -ENOMEM;
+    *added = row;
+    return 0;
 }
 
-static bool same_frame(const struct report_frame *a, const struct report_frame *b)
+/* Each text is parsed once, however many places and processes send it. */
+static struct report_statement *row_of(struct report *report, const struct lives *lives, uint64_t definition)
 {
-    bool lines = a->line == b->line && a->offset == b->offset;
-    bool functions = a->function && b->function ? strcmp(a->function, b->function) == 0 : a->function == b->function;
-    return lines && functions && (a->file && b->file ? strcmp(a->file, b->file) == 0 : a->file == b->file);
+    const struct lives_source *source = &lives->source;
+    uint64_t hash = source->statement_hash && definition ? source->statement_hash(source->data, definition) : definition;
+    uint32_t row;
+    if (!map_get(&report->statement_rows, hash, &row) &&
+        (add_row(report, lives, definition, hash, &row) < 0 || map_put(&report->statement_rows, hash, row) < 0))
+        return NULL;
+    return &report->statements[row];
 }
 
 static int add_sender(struct report *report, struct report_statement *row, const struct stack *stack, uint64_t calls)
@@ -47,7 +54,7 @@ static int add_sender(struct report *report, struct report_statement *row, const
     if (known)
         frame = report_copy_frame(report, &stack->frames[stack->blame]);
     for (size_t i = 0; i < row->sender_count; i++)
-        if (row->senders[i].known == known && same_frame(&row->senders[i].frame, &frame)) {
+        if (row->senders[i].known == known && report_frame_order(&row->senders[i].frame, &frame) == 0) {
             row->senders[i].calls += calls;
             return 0;
         }

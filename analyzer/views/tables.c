@@ -2,6 +2,7 @@
 #include "views/tables.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,16 @@ static struct cell line_of(uint32_t line)
 static const char *language_of(bool python)
 {
     return python ? "python" : "native";
+}
+
+#define CODE_SIZE 17
+
+static const char *code_of(const struct report_frame *frame, char code[CODE_SIZE])
+{
+    if (!frame || frame->code == 0)
+        return NULL;
+    snprintf(code, CODE_SIZE, "%016" PRIx64, frame->code);
+    return code;
 }
 
 static const char *kind_of(bool server)
@@ -119,6 +130,7 @@ static int frame_rows(const struct ledger *ledger, const struct export_options *
     int result = 0;
     for (size_t i = 0; result == 0 && i < ledger->frame_count; i++) {
         const struct report_frame *frame = &ledger->frames[i];
+        char code[CODE_SIZE];
         const struct cell cells[] = {whole(i),
                                      text(frame->function),
                                      text(frame->file),
@@ -127,7 +139,8 @@ static int frame_rows(const struct ledger *ledger, const struct export_options *
                                      whole(frame->offset),
                                      text(language_of(frame->python)),
                                      truth(frame->user),
-                                     truth(frame->inlined)};
+                                     truth(frame->inlined),
+                                     text(code_of(frame, code))};
         result = sink->row(sink->data, cells);
     }
     return result;
@@ -263,6 +276,7 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
         if (!export_wants(options, site->resource))
             continue;
         struct clean_texts frame = clean_texts(site->known ? &site->site : NULL, site->peer);
+        char code[CODE_SIZE];
         const struct cell cells[] = {whole(i),
                                      text(resource_label(site->resource)),
                                      text(frame.function),
@@ -278,7 +292,8 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
                                      text(verdict_name(site->verdict)),
                                      real(site->first_s),
                                      real(site->last_s),
-                                     truth(site->estimated)};
+                                     truth(site->estimated),
+                                     text(code_of(site->known ? &site->site : NULL, code))};
         result = frame.failed ? -ENOMEM : sink->row(sink->data, cells);
         clean_texts_free(&frame);
     }
@@ -292,6 +307,7 @@ static int finding_row(const struct report *report, const struct report_finding 
     char *message = clean_text(finding->message);
     const struct interval *rate = &finding->rate_per_hour;
     const struct cell none = {0};
+    char code[CODE_SIZE];
     const struct cell cells[] = {
         text(finding->id),
         text(verdict_name(finding->verdict)),
@@ -311,7 +327,8 @@ static int finding_row(const struct report *report, const struct report_finding 
         real(finding->first_s),
         real(finding->last_s),
         text(finding->cause == REPORT_NONE ? NULL : report->findings[finding->cause].id),
-        truth(finding->estimated)};
+        truth(finding->estimated),
+        text(code_of(finding->site, code))};
     int result = message && !frame.failed ? sink->row(sink->data, cells) : -ENOMEM;
     clean_texts_free(&frame);
     free(message);
@@ -398,63 +415,96 @@ static int counter_rows(const struct ledger *ledger, const struct export_options
         name, CELL_TRUTH, false                                                                              \
     }
 
+#define LABEL TEXT("label")
+
 const struct table tables[] = {
     {"trace",
      false,
      {TEXT("path"), TRUTH("complete"), WHOLE("events"), WHOLE("lost_events"), REAL("duration_s"),
-      TEXT("work_axis"), WHOLE("work"), WHOLE_OR_NOT("heap_sampled_bytes")},
+      TEXT("work_axis"), WHOLE("work"), WHOLE_OR_NOT("heap_sampled_bytes"), LABEL},
      trace_rows},
     {"process",
      true,
      {WHOLE("id"), WHOLE("pid"), WHOLE("parent_pid"), TEXT_OR_NOT("exe"), TEXT_OR_NOT("started"),
-      REAL("duration_s"), REAL("end_s"), TEXT("ending"), WHOLE("events"), WHOLE("lost_events")},
+      REAL("duration_s"), REAL("end_s"), TEXT("ending"), WHOLE("events"), WHOLE("lost_events"), LABEL},
      process_rows},
     {"frame",
      true,
      {WHOLE("id"), TEXT_OR_NOT("function"), TEXT_OR_NOT("file"), WHOLE_OR_NOT("line"), TEXT_OR_NOT("module"),
-      WHOLE("module_offset"), TEXT("language"), TRUTH("own"), TRUTH("inlined")},
+      WHOLE("module_offset"), TEXT("language"), TRUTH("own"), TRUTH("inlined"), TEXT_OR_NOT("code"), LABEL},
      frame_rows},
     {"stack",
      true,
-     {WHOLE("id"), WHOLE("frames"), WHOLE_OR_NOT("blame_frame"), TRUTH("truncated")},
+     {WHOLE("id"), WHOLE("frames"), WHOLE_OR_NOT("blame_frame"), TRUTH("truncated"), LABEL},
      stack_rows},
-    {"stack_frame", false, {WHOLE("stack"), WHOLE("depth"), WHOLE("frame")}, stack_frame_rows},
+    {"stack_frame", false, {WHOLE("stack"), WHOLE("depth"), WHOLE("frame"), LABEL}, stack_frame_rows},
     {"place",
      true,
      {WHOLE("id"), WHOLE("process"), TEXT("resource"), WHOLE_OR_NOT("stack"), TEXT_OR_NOT("peer"),
       TEXT("kind"), WHOLE("opened"), WHOLE("closed"), WHOLE("open"), WHOLE("bytes_open"), WHOLE("peak"),
       WHOLE("opened_by_end"), WHOLE("alive"), WHOLE("alive_bytes"), REAL("first_s"), REAL("last_s"),
-      TRUTH("estimated")},
+      TRUTH("estimated"), LABEL},
      place_rows},
     {"life",
      true,
      {WHOLE("id"), WHOLE("process"), WHOLE("place"), TEXT("resource"), TEXT_OR_NOT("peer"), TEXT("kind"),
       WHOLE("handle"), WHOLE("thread"), REAL("opened_s"), REAL("ended_s"), REAL("used_s"), REAL("busy_s"),
       REAL("connect_s"), WHOLE("uses"), WHOLE_OR_NOT("statements"), TEXT_OR_NOT("tcp_state"), TEXT("closed"),
-      WHOLE_OR_NOT("closing_stack"), WHOLE_OR_NOT("partner")},
+      WHOLE_OR_NOT("closing_stack"), WHOLE_OR_NOT("partner"), LABEL},
      life_rows},
     {"site",
      true,
      {WHOLE("id"), TEXT("resource"), TEXT_OR_NOT("function"), TEXT_OR_NOT("file"), WHOLE_OR_NOT("line"),
       TEXT_OR_NOT("module"), TEXT("language"), TEXT_OR_NOT("peer"), WHOLE("opened"), WHOLE("closed"),
-      WHOLE("open"), WHOLE("bytes_open"), TEXT("verdict"), REAL("first_s"), REAL("last_s"), TRUTH("estimated")},
+      WHOLE("open"), WHOLE("bytes_open"), TEXT("verdict"), REAL("first_s"), REAL("last_s"), TRUTH("estimated"), TEXT_OR_NOT("code"), LABEL},
      site_rows},
     {"finding",
      true,
      {TEXT("id"), TEXT("verdict"), TEXT("resource"), TEXT("severity"), TEXT("confidence"), TEXT("message"),
       TEXT_OR_NOT("function"), TEXT_OR_NOT("file"), WHOLE_OR_NOT("line"), TEXT_OR_NOT("peer"), WHOLE("count"),
       WHOLE("bytes"), REAL("rate_per_hour"), REAL("rate_low"), REAL("rate_high"), REAL("first_s"),
-      REAL("last_s"), TEXT_OR_NOT("caused_by"), TRUTH("estimated")},
+      REAL("last_s"), TEXT_OR_NOT("caused_by"), TRUTH("estimated"), TEXT_OR_NOT("code"), LABEL},
      finding_rows},
-    {"counter", false, {WHOLE("process"), REAL("time_s"), TEXT("name"), WHOLE("value")}, counter_rows},
+    {"counter", false, {WHOLE("process"), REAL("time_s"), TEXT("name"), WHOLE("value"), LABEL}, counter_rows},
     {0},
 };
 
-void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, FILE *out)
+void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, bool label_in_key,
+                          FILE *out)
 {
     for (size_t i = 0; i < table_width(table); i++) {
         const struct table_column *column = &table->columns[i];
-        const char *constraint = i == 0 && table->keyed ? " PRIMARY KEY" : column->nullable ? "" : " NOT NULL";
+        bool alone = i == 0 && table->keyed && !label_in_key;
+        const char *constraint = alone ? " PRIMARY KEY" : column->nullable ? "" : " NOT NULL";
         fprintf(out, "%s%s\"%s\" %s%s", i ? "," : "", i ? next : first, column->name, types[column->type], constraint);
     }
+    if (table->keyed && label_in_key)
+        fprintf(out, ",%sPRIMARY KEY (\"label\", \"%s\")", next, table->columns[0].name);
+}
+
+/* ---- the label ---- */
+
+struct labelled {
+    const struct table_sink *sink;
+    size_t width; /* without the label */
+    const char *label;
+};
+
+static int labelled_row(void *data, const struct cell *cells)
+{
+    const struct labelled *labelled = data;
+    struct cell all[TABLE_COLUMNS];
+    memcpy(all, cells, labelled->width * sizeof(*all));
+    all[labelled->width] = text(labelled->label);
+    return labelled->sink->row(labelled->sink->data, all);
+}
+
+int table_give(const struct table *table, const struct ledger *ledger, const struct export_options *options,
+               const struct table_sink *sink)
+{
+    char *label = clean_text(options->label ? options->label : "");
+    struct labelled labelled = {sink, table_width(table) - 1, label};
+    int result = label ? table->rows(ledger, options, &(struct table_sink){&labelled, labelled_row}) : -ENOMEM;
+    free(label);
+    return result;
 }

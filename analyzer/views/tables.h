@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A ledger and its report as tables of a relational database: one description for SQLite, PostgreSQL,
- * ClickHouse and JSON Lines. Ids count from 0 in the order of rows. Columns are only ever added, at the end.
+ * ClickHouse and JSON Lines. Ids count from 0 in the order of rows. The last column of every table is the label of
+ * the export, by which exports of many hosts are told apart in one database. Columns are only ever added, before that one.
  */
 #ifndef STRAY_VIEWS_TABLES_H
 #define STRAY_VIEWS_TABLES_H
@@ -32,19 +33,25 @@ struct table_sink {
 
 struct table {
     const char *name; /* NULL ends the list */
-    bool keyed;       /* the first column tells rows apart */
+    bool keyed;       /* the first column tells rows of one export apart */
     struct table_column columns[TABLE_COLUMNS + 1];
-    /* Gives all rows to `sink`. */
+    /* Gives all rows to `sink`, without the label: for table_give() alone. */
     int (*rows)(const struct ledger *ledger, const struct export_options *options,
                 const struct table_sink *sink);
 };
 
 extern const struct table tables[];
 
+/* The number of columns, with the label. */
 size_t table_width(const struct table *table);
 
+/* Gives all rows to `sink`. */
+int table_give(const struct table *table, const struct ledger *ledger, const struct export_options *options,
+               const struct table_sink *sink);
+
 /* The columns as standard SQL defines them, of `types` by enum cell type: `first` before the first, a comma and `next` before
- * each other. */
-void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, FILE *out);
+ * each other. Of a keyed one the key is the first column, with the label or without. */
+void table_define_columns(const struct table *table, const char *const *types, const char *first, const char *next, bool label_in_key,
+                          FILE *out);
 
 #endif

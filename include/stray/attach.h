@@ -29,7 +29,8 @@ struct stray_attach_request {
 int stray_attach_begin(const struct stray_attach_request *request);
 
 /* Ends tracing: every hook is taken back, calls in flight are waited for (at most 200 ms), the trace is completed, both descriptors
- * are closed. 0, or -ESRCH: nothing is traced. The shim stays mapped, and its hooks pass through. Same rules. */
+ * are closed. 0: all stands in the trace, and the injector removes the spool if the shim may not; 1: some could be written to the spool only,
+ * which must stay; -ESRCH: nothing is traced. The shim stays mapped, and its hooks pass through. Same rules. */
 int stray_attach_end(void);
 
 #endif

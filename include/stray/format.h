@@ -125,6 +125,12 @@ enum stray_action {
     STRAY_KEY = 33,       /* ... value: keyed hash of what its last WHERE clause asks to be equal */
     STRAY_RESULT = 34,    /* PGconn `handle`: a result has come: see STRAY_RESULT_ below */
     STRAY_WAITED = 35,    /* this thread has waited for events in `hook`; value: how often since it last said so */
+    STRAY_ANSWERED = 39,  /* PGconn `handle`: the call that sent the STATEMENT before it in this lane is over, with this result: stands
+                             for a RESULT of the same value and a USE, whose duration is what has passed since that STATEMENT */
+    STRAY_AT_ONCE = 40,   /* PGconn `handle`: another call that took less than a millisecond, with this result: stands for a RESULT of
+                             the same value and a USE whose duration is not told */
+    STRAY_AWAITED = 38,   /* this thread has waited for another one in the call `hook`, for `value` ticks; stack. Only once a PGconn
+                             has been opened, and outside libpq */
     STRAY_WORK = 37,      /* value: heap blocks whose sums this thread has moved away since its WORK before: they are told later, in
                              lanes that nobody owns */
     STRAY_BLOCKED = 36,   /* ... and was kept by the call `hook` for `value` ticks; handle: descriptor, UINT64_MAX: none; stack */
@@ -145,6 +151,9 @@ enum stray_action {
     STRAY_LIMIT = 75,     /* handle: enum stray_limit, value: the limit from here on; UINT64_MAX: none */
     STRAY_END_AWAITED = 76, /* the thread that began the program has come to its end, and waits for the others to end: value:
                              enum stray_ending of what follows then */
+    STRAY_BASELINE = 77,  /* what was open before a running process was attached to is told between one whose value is 0 and one whose value
+                             is the number of threads that there were; handle of that: bytes of heap blocks in use; UINT64_MAX:
+                             not known */
 };
 
 /* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,

@@ -10,9 +10,9 @@
 
 #define PLACES 2048u /* a power of two, several times the number of hooks */
 
-#define IS_LIBC false
-#define IS_LIBPQ true
-#define IS_LIBURING false
+#define IS_LIBC false, false
+#define IS_LIBPQ true, false
+#define IS_LIBURING false, true
 
 static const struct hook_name hooks[] = {
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

@@ -9,7 +9,7 @@ struct hook_name {
     const char *name;
     void *function; /* the hook */
     void *const *real; /* libc's function, once real_init() has found it */
-    bool libpq;
+    bool libpq, liburing; /* its function, not libc's: `real` stays NULL */
 };
 
 /* NULL: no function of that name is hooked. */

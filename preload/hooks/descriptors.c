@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 
+#include "hooks/traffic.h"
 #include "record/file.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
@@ -91,7 +92,7 @@ static void disconnected(int fd)
 
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-    uint64_t begin = clock_before();
+    uint64_t begin = clock_before(), kept_since = waiting_often() ? begin : 0;
     int result = REAL(connect)(fd, address, length);
     int error = errno;
     /* A pending connect that ended well answers a second call with 0. */
@@ -102,6 +103,7 @@ int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
             disconnected(fd);
     }
     errno = error;
+    traffic_kept(STRAY_HOOK_connect, fd, kept_since, CALLER());
     return result;
 }
 

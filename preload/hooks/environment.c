@@ -108,7 +108,7 @@ char *const *environment_patch(struct text *store, char **patched, char *const *
     const char *list = find(environment, PRELOAD);
     if (sys_quiet)
         return silence(patched, environment);
-    if (!settings.follow || !incarnation_describe(store) || !settings_library()[0])
+    if (!settings.follow || !settings_library()[0] || !incarnation_describe(store))
         return environment;
     char *previous = finish(store, 0);
     for (; environment && *environment; environment++)

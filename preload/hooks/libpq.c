@@ -4,15 +4,17 @@
 #include <errno.h>
 
 #include "hooks/large_objects.h"
+#include "hooks/libpq_met.h"
 #include "hooks/sampled_heap.h"
+#include "hooks/waiting.h"
 #include "record/defs.h"
 #include "record/young.h"
 #include "text.h"
 
-#define TRANSACTION_NONE 0 /* of PGTransactionStatusType */
 #define CONNECTION_OK 0 /* of ConnStatusType */
 #define POLLING_OK    3 /* of PostgresPollingStatusType */
 #define NAME_MAX_TEXT 256
+#define AT_ONCE_PER_SECOND 1000 /* a call of less than a millisecond */
 
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
@@ -78,6 +80,13 @@ static void emit_link(const struct libpq *libpq, const PGconn *conn)
     emit_now(STRAY_LINK, STRAY_PGCONN, 0, handle_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
 }
 
+/* One that was there before anything was recorded. */
+static void emit_met(const struct libpq *libpq, const PGconn *conn)
+{
+    emit_link(libpq, conn);
+    emit_database(libpq, conn);
+}
+
 /* After an attempt to connect that is over. */
 static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn *conn)
 {
@@ -97,6 +106,8 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
+        libpq_met_first(conn);
+        __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
@@ -112,8 +123,26 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 {
     if (!conn)
         return;
+    if (UNLIKELY(libpq_met_first(conn)))
+        emit_met(span->libpq, conn);
     emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
     large_objects_settle(span->libpq, conn, span->hook);
+}
+
+/* The call, and the result it gave: one event if how long it took is known from the statement, or does not matter. */
+static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *result, size_t size, uint32_t stack, uint64_t now)
+{
+    if (!conn)
+        return;
+    uint64_t value = statements_result(span->libpq, conn, result, size);
+    bool at_once = now - span->begin < clock_ticks_per_second / AT_ONCE_PER_SECOND;
+    if (span->sent || at_once) {
+        emit_at(now, span->sent ? STRAY_ANSWERED : STRAY_AT_ONCE, STRAY_PGCONN, span->hook, handle_of(conn), value, stack);
+        large_objects_settle(span->libpq, conn, span->hook);
+    } else {
+        emit_at(now, STRAY_RESULT, STRAY_PGCONN, span->hook, handle_of(conn), value, 0);
+        emit_use(span, conn, stack, now + 1);
+    }
 }
 
 /* Taken once a call. */
@@ -128,10 +157,9 @@ void libpq_sends(struct libpq_span *span, const PGconn *conn, const char *text, 
 {
     int kept = errno;
     if (span->recorded && conn && (text || name)) {
-        int status = span->libpq->PQtransactionStatus ? span->libpq->PQtransactionStatus(conn) : TRANSACTION_NONE;
-        struct sql_call call = {text, name, parameters, handle_of(conn), stack_of(span), span->hook, status != TRANSACTION_NONE};
-        statements_sent(&call, span->begin);
-        span->begin = clock_before();
+        struct sql_call call = {text, name, parameters, span->libpq, conn, stack_of(span), span->hook};
+        span->begin = statements_sent(&call);
+        span->sent = true;
     }
     errno = kept;
 }
@@ -143,9 +171,7 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
         uint64_t now = clock_after();
         uint32_t stack = stack_of(span);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
-        if (conn)
-            statements_result(span->libpq, span->hook, conn, result, now);
-        emit_use(span, conn, stack, now + 1);
+        emit_answer(span, conn, result, size, stack, now);
         struct stray_event made = {now + 2, handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
             emit_acquire(&made);
@@ -206,6 +232,7 @@ static void record_release(struct stray_event *event, const void *frame)
     }
     if (event->resource == STRAY_PGCONN) {
         event->stack = capture_caller(frame);
+        libpq_met_last((const PGconn *)(uintptr_t)event->handle);
         large_objects_end(event->handle, event->hook, event->time);
     }
     emit(event);

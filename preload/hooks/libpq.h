@@ -17,6 +17,7 @@ struct libpq_span {
     uint32_t stack; /* 0: not yet taken */
     uint16_t hook;
     bool recorded; /* outermost, and the gate is open */
+    bool sent;     /* a statement was told */
 };
 
 /*

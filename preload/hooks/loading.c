@@ -8,6 +8,7 @@
 #include "hooks/deepbind.h"
 #include "hooks/given.h"
 #include "hooks/by_name.h"
+#include "hooks/journal.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
 #include "stack/python.h"
@@ -35,6 +36,8 @@ static void settle(void)
         if (!python_active())
             python_detect();
         deepbind_patch();
+        if (journal_bound())
+            journal_bind();
     }
     gate_leave(flags);
     errno = kept;
@@ -49,7 +52,7 @@ struct loading_answer loading_dlopen(const char *path, unsigned long mode)
 {
     if (!is_own_call()) {
         settle();
-        if ((int)mode & RTLD_DEEPBIND)
+        if ((int)mode & RTLD_DEEPBIND && !journal_bound())
             deepbind_begin();
     }
     return (struct loading_answer){.jump = (void *)REAL(dlopen)};
@@ -74,6 +77,12 @@ static void *find_in(void *object, const struct hook_name *hook, const char *ver
     return function == next ? hook->function : given_function(hook, function);
 }
 
+/* Preloaded, the hook is what the dynamic linker finds. */
+static bool is_behind_journal(const struct hook_name *hook, const void *object, const char *version)
+{
+    return journal_bound() && object == RTLD_DEFAULT && !version && *hook->real;
+}
+
 /* RTLD_NEXT and RTLD_DEFAULT depend on the caller; with any other object only libpq's functions are of interest. */
 static struct loading_answer find(void *object, const char *name, const char *version, const void *caller, void *jump)
 {
@@ -82,6 +91,8 @@ static struct loading_answer find(void *object, const char *name, const char *ve
         return answer;
     settle();
     const struct hook_name *hook = name ? hook_named(name) : NULL;
+    if (hook && is_behind_journal(hook, object, version))
+        return (struct loading_answer){.result = hook->function};
     if (!hook || !hook->libpq || object == RTLD_NEXT)
         return answer;
     uint32_t flags = gate_enter();

@@ -16,6 +16,9 @@
 #define PREPARED      256u
 #define FIELD_STATE   'C' /* PG_DIAG_SQLSTATE */
 #define BINARY        1
+#define TRANSACTION_NONE 0 /* of PGTransactionStatusType */
+#define NONFATAL_ERROR   6 /* of ExecStatusType */
+#define FATAL_ERROR      7
 
 /* ---- texts ---- */
 
@@ -136,31 +139,40 @@ static uint64_t key_of_prepared(uint64_t who, const struct sql_parameters *param
 
 /* ---- what is sent ---- */
 
+/* Before the call. */
+static bool in_transaction(const struct sql_call *call)
+{
+    return call->libpq->PQtransactionStatus && call->libpq->PQtransactionStatus(call->conn) != TRANSACTION_NONE;
+}
+
 struct telling {
     const struct sql_call *call;
-    uint64_t time;
+    uint64_t begin, time; /* begin: of the first event; 0: none was told yet */
 };
 
 /* Each later than the one before: what has one stamp may change places. */
 static void tell(struct telling *telling, uint8_t action, uint64_t value, uint32_t stack)
 {
-    emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, telling->call->conn, value, stack);
+    if (telling->begin == 0)
+        telling->begin = telling->time = clock_before();
+    emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, handle_of(telling->call->conn), value, stack);
 }
 
-/* Of a text that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not kept. */
-static void remember_text(uint64_t text, const struct sql_statement *statement)
+/* Of a text or pattern that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not
+ * kept. */
+static void remember_text(uint64_t known, const struct sql_statement *statement)
 {
-    if (text && statement->members < MEMBERS_MANY)
-        known_put(text, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
+    if (known && statement->members < MEMBERS_MANY)
+        known_put(known, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
 }
 
 /* Whether that is all there is to tell. */
-static bool tell_known(struct telling *telling, uint64_t text, size_t length)
+static bool tell_known(struct telling *telling, uint64_t known, size_t length)
 {
     const struct sql_call *call = telling->call;
-    uint64_t hash = text && !call->name ? known_find(text) : 0;
+    uint64_t hash = known && !call->name ? known_find(known) : 0;
     bool has_keys = !(hash & 1);
-    uint32_t id = hash && !(has_keys && call->in_transaction) ? index_find(index_key(hash | 1)) : 0;
+    uint32_t id = hash && !(has_keys && in_transaction(call)) ? index_find(index_key(hash | 1)) : 0;
     if (id)
         tell(telling, STRAY_STATEMENT, id | (uint64_t)length << 32, call->stack);
     return id != 0;
@@ -173,16 +185,20 @@ static void tell_text(struct telling *telling, uint64_t who)
     uint64_t text = known_text(call->text, length);
     if (tell_known(telling, text, length))
         return;
+    uint64_t pattern = known_pattern(call->text, length);
+    if (tell_known(telling, pattern, length))
+        return;
     struct sql_statement statement;
     sql_normalise(call->text, &statement, NULL);
     remember_text(text, &statement);
+    remember_text(pattern, &statement);
     uint64_t members = statement.members;
     tell(telling, STRAY_STATEMENT, define(&statement, call->text) | (uint64_t)statement.length << 32, call->stack);
     if (members >= MEMBERS_MANY)
         tell(telling, STRAY_MEMBERS, members, 0);
     if (call->name)
         prepared_remember(who, &statement);
-    uint64_t key = call->in_transaction && statement.key_count > 0 ? key_of_text(&statement, &call->parameters) : 0;
+    uint64_t key = statement.key_count > 0 && in_transaction(call) ? key_of_text(&statement, &call->parameters) : 0;
     if (key)
         tell(telling, STRAY_KEY, key, 0);
 }
@@ -191,21 +207,22 @@ static void tell_prepared(struct telling *telling, uint64_t who)
 {
     const struct sql_call *call = telling->call;
     tell(telling, STRAY_STATEMENT, 0, call->stack);
-    uint64_t key = call->in_transaction && call->parameters.count > 0 ? key_of_prepared(who, &call->parameters) : 0;
+    uint64_t key = call->parameters.count > 0 && in_transaction(call) ? key_of_prepared(who, &call->parameters) : 0;
     if (key)
         tell(telling, STRAY_KEY, key, 0);
 }
 
-void statements_sent(const struct sql_call *call, uint64_t time)
+uint64_t statements_sent(const struct sql_call *call)
 {
-    struct telling telling = {call, time};
-    uint64_t name = call->name ? string_hash(call->name) : 0, who = index_mix(call->conn, name);
+    struct telling telling = {call, 0, 0};
+    uint64_t name = call->name ? string_hash(call->name) : 0, who = index_mix(handle_of(call->conn), name);
     if (call->text)
         tell_text(&telling, who);
     else
         tell_prepared(&telling, who);
     if (call->name)
         tell(&telling, STRAY_NAMED, name, 0);
+    return telling.begin;
 }
 
 /* ---- what came of it ---- */
@@ -228,11 +245,17 @@ static uint64_t state_number(const char *state)
     return number;
 }
 
-static uint64_t rows_of(const struct libpq *libpq, PGresult *result)
+static uint64_t state_of(const struct libpq *libpq, PGresult *result)
 {
     const char *state = libpq->PQresultErrorField ? libpq->PQresultErrorField(result, FIELD_STATE) : NULL;
-    if (state)
-        return state_number(state);
+    return state ? state_number(state) : 0;
+}
+
+/* Rows, or the SQLSTATE. */
+static uint64_t rows_of(const struct libpq *libpq, PGresult *result, int status)
+{
+    if (status == FATAL_ERROR || status == NONFATAL_ERROR)
+        return state_of(libpq, result);
     int rows = libpq->PQntuples ? libpq->PQntuples(result) : 0;
     if (rows > 0)
         return (uint64_t)rows;
@@ -240,16 +263,16 @@ static uint64_t rows_of(const struct libpq *libpq, PGresult *result)
     return touched ? string_number(touched) : 0;
 }
 
-void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result, uint64_t time)
+uint64_t statements_result(const struct libpq *libpq, const PGconn *conn, PGresult *result, size_t size)
 {
     uint64_t value = (uint64_t)STRAY_RESULT_NONE << STRAY_RESULT_STATUS;
     if (result && libpq->PQresultStatus) {
-        size_t size = libpq->PQresultMemorySize ? libpq->PQresultMemorySize(result) : 0;
-        value = (uint64_t)(libpq->PQresultStatus(result) & 15) << STRAY_RESULT_STATUS;
+        int status = libpq->PQresultStatus(result);
+        value = (uint64_t)(status & 15) << STRAY_RESULT_STATUS;
         value |= at_most(size / STRAY_RESULT_BYTES_UNIT, STRAY_RESULT_BYTES_BITS) << STRAY_RESULT_ROWS_BITS;
-        value |= at_most(rows_of(libpq, result), STRAY_RESULT_ROWS_BITS);
+        value |= at_most(rows_of(libpq, result, status), STRAY_RESULT_ROWS_BITS);
     }
     if (libpq->PQtransactionStatus)
         value |= (uint64_t)(libpq->PQtransactionStatus(conn) & 15) << STRAY_RESULT_TRANSACTION;
-    emit_at(time, STRAY_RESULT, STRAY_PGCONN, hook, handle_of(conn), value, 0);
+    return value;
 }

@@ -28,15 +28,16 @@ struct sql_call {
     const char *text; /* NULL: it is known by its name only */
     const char *name; /* of the prepared statement or portal; NULL: none */
     struct sql_parameters parameters;
-    uint64_t conn;
+    const struct libpq *libpq;
+    const PGconn *conn;
     uint32_t stack;
     uint16_t hook;
-    bool in_transaction; /* before the call */
 };
 
-/* Before the call; `time` is its stamp, and those of its events follow closely. */
-void statements_sent(const struct sql_call *call, uint64_t time);
-/* After a call on `conn` that gave `result` (NULL: none is left), and was over at `time`: before its USE is told, which ends it. */
-void statements_result(const struct libpq *libpq, uint16_t hook, const PGconn *conn, PGresult *result, uint64_t time);
+/* Before the call, as late as can be: returns its stamp; those of its events follow closely. */
+uint64_t statements_sent(const struct sql_call *call);
+/* After a call on `conn` that gave `result` (NULL: none is left), which takes `size` bytes: the value of its RESULT, which is told
+ * before its USE. */
+uint64_t statements_result(const struct libpq *libpq, const PGconn *conn, PGresult *result, size_t size);
 
 #endif

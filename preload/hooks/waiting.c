@@ -7,6 +7,7 @@
 #define KEPT_MIN(ticks_per_second) ((ticks_per_second) / 100)
 
 struct waiting waiting_threads[SPOOL_LANES_MAX];
+uint32_t awaiting_matters;
 
 /* Threads without a lane have done nothing that could be told. */
 static struct waiting *row_of_this_thread(void)
@@ -20,13 +21,30 @@ static struct waiting *row_of_this_thread(void)
     return row;
 }
 
-void waiting_note(uint16_t hook)
+/* A thread is the loop of the first descriptor that it waits on often, until it has turned to another. Clients' libraries, too,
+ * wait by poll() and select() again and again. */
+static void note_loop(struct waiting *row, int on)
+{
+    if (on == WAITING_OTHER)
+        return;
+    if (row->loop_count > 0 && on == row->loop) {
+        row->loop_count += row->loop_count < WAITING_OFTEN;
+        row->elsewhere_count = 0;
+    } else if (row->loop_count < WAITING_OFTEN || ++row->elsewhere_count >= WAITING_OFTEN) {
+        row->loop = on;
+        row->loop_count = 1;
+        row->elsewhere_count = 0;
+    }
+}
+
+void waiting_note(uint16_t hook, int on)
 {
     if (!gate_open(GATE_TRACED) || thread_self.flags != 0 || thread_self.libpq_depth != 0)
         return;
     struct waiting *row = row_of_this_thread();
     if (!row)
         return;
+    note_loop(row, on);
     uint64_t now = clock_before();
     bool often = row->count < WAITING_OFTEN && ++row->count == WAITING_OFTEN; /* from now on: told at once */
     row->since++;
@@ -37,7 +55,8 @@ void waiting_note(uint16_t hook)
     row->since = 0;
 }
 
-void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+/* A call that took long enough to be told. */
+static void took(uint8_t action, uint16_t hook, int fd, uint64_t begin, const void *caller)
 {
     if (LIKELY(begin == 0) || !gate_open(GATE_TRACED))
         return;
@@ -45,8 +64,18 @@ void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
     if (now - begin < KEPT_MIN(clock_ticks_per_second))
         return;
     int kept = errno;
-    emit_at(now, STRAY_BLOCKED, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));
+    emit_at(now, action, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));
     errno = kept;
+}
+
+void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller)
+{
+    took(STRAY_BLOCKED, hook, fd, begin, caller);
+}
+
+void awaiting_over(uint16_t hook, uint64_t begin, const void *caller)
+{
+    took(STRAY_AWAITED, hook, -1, begin, caller);
 }
 
 int stray_hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)

@@ -183,11 +183,19 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return REAL(name) args;                                                                                        \
     }
 
+/* Most calls of libpq's functions are its own. They leave no frame of ours. */
+#define INNER_CALL(name, type, params, args, none)                                                                     \
+    if (thread_self.libpq_depth != 0) {                                                                                \
+        void *inner = real_libpq_function(STRAY_HOOK_##name, #name, CALLER());                                         \
+        return inner ? ((type(*) params)inner)args : none;                                                             \
+    }
+
 /* Timed libpq calls; only the outermost of nested ones is an event. */
 #define BODY_TIMED(name, type, args, params, none, start, finish)                                                             \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
+        INNER_CALL(name, type, params, args, none)                                                                     \
         struct libpq_call call = real_libpq(STRAY_HOOK_##name, #name, CALLER());                                       \
         if (UNLIKELY(!call.function))                                                                                  \
             return none;                                                                                               \
@@ -224,6 +232,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
         LIBPQ_UNWINDS();                                                                                               \
+        INNER_CALL(name, type, params, args, (type)0)                                                                  \
         struct libpq_call call =                                                                                       \
             libpq_release(STRAY_HOOK_##name, #name, STRAY_##RESOURCE, handle, FRAME());                               \
         if (call.function)                                                                                             \
@@ -242,11 +251,26 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
         return ret;                                                                                                    \
     }
 
+#define FIRST(first, ...) (first)
+
 #define BODY_WAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                         \
     type stray_hook_##name params                                                                                      \
     {                                                                                                                  \
+        int on = WAITING_ON(STRAY_HOOK_##name, FIRST args);                                                            \
+        uint64_t begin = waiting_begin_elsewhere(on);                                                                  \
         type ret = REAL(name) args;                                                                                    \
-        waiting_note(STRAY_HOOK_##name);                                                                               \
+        waiting_kept(STRAY_HOOK_##name, on, begin, CALLER());                                                          \
+        waiting_note(STRAY_HOOK_##name, on);                                                                           \
+        return ret;                                                                                                    \
+    }
+
+#define BODY_AWAITS(name, RESOURCE, ACTION, LIBRARY, type, params, args, success, handle, size)                        \
+    type stray_hook_##name params                                                                                      \
+    {                                                                                                                  \
+        uint64_t begin = awaiting_begin();                                                                             \
+        type ret = REAL(name) args;                                                                                    \
+        if (UNLIKELY(begin != 0))                                                                                      \
+            awaiting_over(STRAY_HOOK_##name, begin, CALLER());                                                             \
         return ret;                                                                                                    \
     }
 

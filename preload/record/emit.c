@@ -42,7 +42,7 @@ static __attribute__((noinline)) struct stray_lane *enter_slowly(const struct st
     struct stray_lane *lane = thread_self.lane ? thread_self.lane : lane_take(event->time);
     if (__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_LATE) { /* whoever closes the trace may have missed a new lane */
         thread_self.flags = flags;                                  /* no lane is written to: lane_settle() need not wait */
-        file_write_late(event);
+        file_write_late(event);                                     /* once the process is traced no more, that does nothing */
         return NULL;
     }
     if (!lane)

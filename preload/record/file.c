@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "gate.h"
 #include "record/clock.h"
 #include "record/columns.h"
 #include "record/encode.h"
@@ -29,6 +30,7 @@ static struct {
     uint64_t nodes, defs; /* already in the file */
     uint64_t tables_since; /* when all of them were */
     uint32_t table_turn;   /* taken by the thread that writes the tables */
+    uint32_t late_writers; /* threads that write single events */
 } file = {.fd = -1};
 
 /* Puts the descriptor where programs that close or reuse low numbers do not meet it. */
@@ -53,24 +55,61 @@ static void remember_identity(void)
     }
 }
 
-int file_open(const char *path, const struct stray_file_header *header)
+static int keep_path(const char *path)
 {
     struct text text = TEXT(file.path);
     text_string(&text, path);
-    int fd = text.cut ? -ENAMETOOLONG : sys_open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return fd;
+    return text.cut ? -ENAMETOOLONG : 0;
+}
+
+static int write_header(int fd, const struct stray_file_header *header)
+{
     ssize_t written = sys_write(fd, header, sizeof(*header));
-    if (written != (ssize_t)sizeof(*header)) {
-        sys_close(fd);
-        sys_unlink(path);
+    if (written != (ssize_t)sizeof(*header))
         return written < 0 ? (int)written : -ENOSPC;
-    }
-    file.fd = move_high(fd);
-    file.bytes = sizeof(*header);
+    return 0;
+}
+
+static void begin(int fd)
+{
+    file.fd = fd;
+    file.bytes = sizeof(struct stray_file_header);
     file.late = file.nodes = file.defs = file.tables_since = 0;
     file.table_turn = 0;
     remember_identity();
+}
+
+int file_open(const char *path, const struct stray_file_header *header)
+{
+    int result = keep_path(path);
+    int fd = result < 0 ? result : sys_open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fd;
+    result = write_header(fd, header);
+    if (result < 0) {
+        sys_close(fd);
+        sys_unlink(path);
+        return result;
+    }
+    begin(move_high(fd));
+    return 0;
+}
+
+int file_adopt(int fd, const char *path, const struct stray_file_header *header)
+{
+    int flags = sys_fcntl(fd, F_GETFL, 0), result = flags < 0 ? flags : keep_path(path);
+    if (result == 0)
+        result = sys_fcntl(fd, F_SETFL, flags | O_APPEND);
+    if (result == 0)
+        result = write_header(fd, header);
+    if (result < 0)
+        return result;
+    int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) {
+        sys_ftruncate(fd, 0);
+        return copy;
+    }
+    begin(move_high(copy));
     return 0;
 }
 
@@ -285,11 +324,20 @@ bool file_complete_tables(void)
     return complete;
 }
 
+bool file_has_writers(void)
+{
+    return __atomic_load_n(&file.late_writers, __ATOMIC_SEQ_CST) > 0;
+}
+
 void file_write_late(const struct stray_event *event)
 {
     uint64_t mask = sys_no_signals();
-    file_complete_tables(); /* the spool may go next */
-    if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
-        spool_count_lost(1);
+    __atomic_fetch_add(&file.late_writers, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(gate_word, __ATOMIC_SEQ_CST) & GATE_TRACED) { /* else the file may have been closed */
+        file_complete_tables(); /* the spool may go next */
+        if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
+            spool_count_lost(1);
+    }
+    __atomic_fetch_sub(&file.late_writers, 1, __ATOMIC_SEQ_CST);
     sys_signals(mask);
 }

@@ -13,6 +13,8 @@
 
 /* Creates the file at `path`, which must not exist, and writes its header. 0 or a negative errno. */
 int file_open(const char *path, const struct stray_file_header *header);
+/* The same with `fd`, open for writing and empty, which stays the caller's; `path` is what it is called. */
+int file_adopt(int fd, const char *path, const struct stray_file_header *header);
 /* Closes the descriptor: in a forked child, whose trace is another. */
 void file_forget(void);
 
@@ -26,8 +28,10 @@ void file_make_way(int fd);
 /* Appends what is committed among `capacity` events as one frame. The definitions and nodes they refer to may come later.
  * False: it could not be written. */
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity);
-/* Appends one event at once: after the final flush. Counted as lost where that fails. */
+/* Appends one event at once: after the final flush. Counted as lost where that fails; dropped where the process is not traced. */
 void file_write_late(const struct stray_event *event);
+/* Whether a thread is amid file_write_late(); once the gate is shut, none begins. */
+bool file_has_writers(void);
 /* Appends one frame of new nodes or definitions, if there are enough of them or they have waited for a while. `in_time` false:
  * if there are far more, for the caller has kept the program waiting already. True: it has done so. */
 bool file_write_some_tables(uint64_t now, bool in_time);

@@ -246,6 +246,22 @@ static uint64_t bytes_of(const struct map *map)
     return bytes;
 }
 
+/* The largest table goes on to be used. */
+static void clear(struct map *map)
+{
+    for (unsigned table = 0; table < TABLES; table++)
+        if (map->tables[table])
+            sys_madvise(map->tables[table], table_bytes(map, table), MADV_DONTNEED);
+    __builtin_memset(map->moved, 0, sizeof(map->moved));
+    map->oldest = map->newest;
+}
+
+void index_clear(void)
+{
+    clear(&pairs);
+    clear(&ids);
+}
+
 uint64_t index_bytes(void)
 {
     return bytes_of(&pairs) + bytes_of(&ids);

@@ -30,6 +30,8 @@ uint64_t index_key_of_id(uint32_t id);
 
 /* All of both. */
 void index_forget(void);
+/* Drops all keys, and keeps the memory in place for whoever still looks: between two traces of one process. */
+void index_clear(void);
 /* Puts empty memory in its place: in a child as in spool_stand_in(). */
 void index_stand_in(void);
 /* Bytes of tables that are in use. */

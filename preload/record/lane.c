@@ -18,6 +18,8 @@
 
 static const struct thread *owner_words[SPOOL_LANES_MAX]; /* by lane number: the words of the thread that took it last */
 
+static uint32_t owners_kept[SPOOL_LANES_MAX]; /* from one trace of this process to the next */
+
 static bool owner_is_dead(uint32_t owner)
 {
     return sys_tgkill(sys_getpid(), (pid_t)owner, 0) == -ESRCH;
@@ -165,20 +167,20 @@ static bool write_copy(const struct stray_lane *lane, unsigned which)
 }
 
 /* The words of a thread that has gone may be anything by now, or nothing. */
-static bool is_emitting(const struct stray_lane *lane)
+static bool is_at_work(const struct stray_lane *lane, uint32_t wanted)
 {
     const struct thread *words = __atomic_load_n(&owner_words[lane->number], __ATOMIC_ACQUIRE);
-    uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_ACQUIRE), flags = THREAD_EMITTING;
+    uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_ACQUIRE), flags = wanted;
     if (words && sys_peek(&flags, &words->flags, sizeof(flags)) != (ssize_t)sizeof(flags))
         return false;
-    return flags & THREAD_EMITTING && owner != 0 && !owner_is_dead(owner);
+    return flags & wanted && owner != 0 && !owner_is_dead(owner);
 }
 
-static bool any_is_emitting(void)
+static bool any_is_at_work(uint32_t flags)
 {
     uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
-        if (spool_lane(i) != thread_self.lane && is_emitting(spool_lane(i)))
+        if (spool_lane(i) != thread_self.lane && is_at_work(spool_lane(i), flags))
             return true;
     return false;
 }
@@ -199,9 +201,45 @@ bool lane_settle(void)
                                             (busy && passed < clock_ticks_per_second / SETTLES_IN)); i++) {
         sys_yield();
         passed = clock_before() - begin;
-        busy = any_is_emitting();
+        busy = any_is_at_work(THREAD_EMITTING);
     }
     return !busy;
+}
+
+bool lane_all_idle(void)
+{
+    return !any_is_at_work(THREAD_EMITTING | THREAD_UNWINDING | THREAD_FLUSHING);
+}
+
+void lane_keep_owners(void)
+{
+    for (uint64_t i = 0; i < spool->lane_count && i < SPOOL_LANES_MAX; i++)
+        owners_kept[i] = spool_lane(i)->owner;
+}
+
+void lane_owners_forked(uint32_t thread)
+{
+    for (unsigned i = 0; i < SPOOL_LANES_MAX; i++)
+        if (owners_kept[i] != 0)
+            owners_kept[i] = thread;
+}
+
+/* As lane_new() and lane_take() make it. */
+static void renew(struct stray_lane *lane, uint32_t number, uint32_t owner)
+{
+    lane->number = number;
+    lane->owner = owner;
+    lane->buffer[1].sequence = 1;
+    if (owner == 0)
+        return;
+    lane->events[0][0] = (struct stray_event){.time = clock_before(), .handle = owner, .action = STRAY_OWNER};
+    lane->buffer[0].used = 1;
+}
+
+void lane_renew_all(void)
+{
+    for (uint64_t i = 0; i < spool->lane_count && i < SPOOL_LANES_MAX; i++)
+        renew(spool_lane(i), (uint32_t)i, owners_kept[i]);
 }
 
 static bool flush_lane(const struct stray_lane *lane)

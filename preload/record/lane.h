@@ -27,6 +27,15 @@ uint64_t lane_threads(void);
  * for ever, since a signal handler may hold one up. False: one may still come. */
 bool lane_settle(void);
 
+/* Whether no thread that has a lane, but this one, is at work for the tracer. */
+bool lane_all_idle(void);
+/* Between two traces of one process: who has which lane is kept when the first has ended, and put into the spool of the second, whose
+ * lanes are empty. Only while no thread records. */
+void lane_keep_owners(void);
+void lane_renew_all(void);
+/* In a forked child that has inherited such lanes: its one thread may have any of them. */
+void lane_owners_forked(uint32_t thread);
+
 /* Writes out everything that all lanes hold, for the end of the process or an exec. The buffers are copied as they
  * stand and stay: a later, fuller frame of the same number supersedes this one. False: not all could be written, and the spool is still needed. */
 bool lane_flush_all(void);

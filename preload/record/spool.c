@@ -22,6 +22,7 @@ char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
 uint32_t spool_level[SPOOL_AREAS];
 static uint64_t mapped[SPOOL_AREAS][SPOOL_LEVELS]; /* sizes, for a child that cannot read the header */
 static uint64_t reserved[SPOOL_AREAS];
+static bool again;   /* the mappings of an earlier trace are being replaced */
 static bool by_file; /* the kernel cannot populate a mapping: reserve in the file, by path */
 
 static uint64_t area_offset(enum spool_area area)
@@ -138,6 +139,15 @@ static uint64_t laid_size(const struct stray_spool_header *header)
     return header->lanes_offset + header->lanes_capacity * sizeof(struct stray_lane);
 }
 
+/* Threads remember where their lanes lie. */
+static bool map_in_place(void *at, uint64_t size, int fd, uint64_t offset)
+{
+    if (!sys_mmap_over(at, size, MAP_SHARED, fd, (off_t)offset))
+        return false;
+    advise(at, size);
+    return true;
+}
+
 /* Sizes the file within the process's own limit (to exceed it would raise SIGXFSZ) and maps it. */
 static int map_file(int fd, struct stray_spool_header *header)
 {
@@ -150,6 +160,8 @@ static int map_file(int fd, struct stray_spool_header *header)
         int result = sys_ftruncate(fd, (off_t)laid_size(header));
         if (result < 0)
             return result;
+        if (again)
+            return map_in_place(spool, STRAY_PAGE, fd, 0) ? 0 : -ENOMEM;
         spool = sys_mmap(STRAY_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         return spool ? 0 : -ENOMEM;
     }
@@ -169,8 +181,37 @@ static bool map_area(int fd, enum spool_area area)
     return base != NULL;
 }
 
+/* ---- again, at the same addresses ---- */
+
+static bool map_area_again(int fd, enum spool_area area)
+{
+    bool done = true;
+    for (unsigned level = 0; level < SPOOL_LEVELS; level++)
+        if (spool_bases[area][level])
+            done = done && mapped[area][level] == level_size(area, level) &&
+                   map_in_place(spool_bases[area][level], mapped[area][level], fd, area_offset(area));
+    reserved[area] = 0;
+    return done;
+}
+
+void spool_retire(void)
+{
+    struct stray_spool_header header = *spool;
+    sys_mmap_over(spool, STRAY_PAGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (unsigned area = 0; area < SPOOL_AREAS; area++)
+        for (unsigned level = 0; level < SPOOL_LEVELS; level++)
+            if (spool_bases[area][level])
+                sys_mmap_over(spool_bases[area][level], mapped[area][level], MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    spool->lanes_capacity = header.lanes_capacity;
+    spool->lane_count = header.lane_count;
+}
+
 static void unmap_all(void)
 {
+    if (again) {
+        spool_retire();
+        return;
+    }
     for (unsigned area = 0; area < SPOOL_AREAS; area++)
         if (spool_bases[area][0])
             sys_munmap(spool_bases[area][0], level_size(area, 0));
@@ -193,11 +234,32 @@ static int prepare(int fd, const uint8_t trace_id[16])
     }
     *spool = header;
     for (unsigned area = 0; area < SPOOL_AREAS; area++)
-        if (!map_area(fd, area)) {
+        if (again ? !map_area_again(fd, area) : !map_area(fd, area)) {
             unmap_all();
             return -ENOMEM;
         }
     return 0;
+}
+
+int spool_adopt(int fd, const char *path, const uint8_t trace_id[16])
+{
+    struct text text = TEXT(path_kept);
+    uint64_t lanes = spool ? spool->lane_count : 0;
+    link_kept[0] = 0;
+    text_string(&text, path);
+    if (text.cut)
+        return -ENAMETOOLONG;
+    again = spool != NULL;
+    int result = prepare(fd, trace_id);
+    again = false;
+    if (result < 0)
+        return result;
+    if (lanes > 0 && !spool_reserve(SPOOL_LANES, lanes * sizeof(struct stray_lane))) {
+        spool_retire();
+        result = -ENOSPC;
+    }
+    spool->lane_count = lanes;
+    return result;
 }
 
 int spool_open(const char *path, const char *link, const uint8_t trace_id[16])

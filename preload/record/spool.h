@@ -22,6 +22,11 @@ extern struct stray_spool_header *spool; /* NULL until opened */
 /* Creates and maps the file at `path` (which must not exist). Where that is not beside the trace, a symbolic link to it is
  * made at `link` (else NULL), so that readers find it. 0 or a negative errno. */
 int spool_open(const char *path, const char *link, const uint8_t trace_id[16]);
+/* The same with the file `fd`, empty and open for reading and writing, which stays the caller's, and at the addresses of an earlier
+ * spool, if there was one: lanes that threads have stay theirs, and are empty. `path` is what it is called. */
+int spool_adopt(int fd, const char *path, const uint8_t trace_id[16]);
+/* Gives the file up, but keeps the addresses: who comes late finds memory there. The lanes' number is kept. */
+void spool_retire(void);
 /* Forgets the mapping: in a forked child, which does not have it. */
 void spool_forget(void);
 /* Puts empty memory where the mapping is missing: in a forked child that is about to return into the middle of the tracer's

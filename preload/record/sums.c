@@ -36,6 +36,13 @@ void sums_forget(void)
     __builtin_memset(&sums, 0, sizeof(sums));
 }
 
+void sums_renew(void)
+{
+    sums.busy = 0;
+    __builtin_memset(sums.next, 0, sizeof(sums.next));
+    __builtin_memset(sums.shelves, 0, sizeof(sums.shelves));
+}
+
 uint64_t sums_lane_count(void)
 {
     return __atomic_load_n(&sums.lane_count, __ATOMIC_ACQUIRE);

@@ -29,5 +29,7 @@ uint64_t sums_lane_count(void);
 
 /* In a forked child: all anew. */
 void sums_forget(void);
+/* Before another trace of this process: the shelves are empty, and in the same lanes. */
+void sums_renew(void);
 
 #endif

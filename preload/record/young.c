@@ -45,6 +45,18 @@ void young_stop(void)
     __atomic_fetch_or(gate_word, GATE_WHOLE, __ATOMIC_RELAXED);
 }
 
+/* Whoever still looks at what it was finds an empty index. */
+void young_renew(void)
+{
+    began = 0;
+    for (unsigned i = 0; i < SPOOL_LANES_MAX; i++)
+        if (indices[i]) {
+            sys_madvise(indices[i], sizeof(struct young), MADV_DONTNEED);
+            indices[i]->events = spool_lane(i)->events[0];
+            activate(indices[i], spool_lane(i), 0);
+        }
+}
+
 void young_forget(void)
 {
     began = 0;

@@ -313,6 +313,8 @@ void young_moves(struct young *young, const struct stray_event *acquire, uint64_
 /* No more sums in this process: what is released from now on must be told from what was released before (at its end), or
  * buffers are being written out while they stay in use (before an exec, which may fail). */
 void young_stop(void);
+/* Before another trace of this process: the lanes, which are where they were, are empty. */
+void young_renew(void);
 /* In a forked child: all anew. */
 void young_forget(void);
 

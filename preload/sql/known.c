@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sql/known.h"
 
+#include <stdbool.h>
+
 #include "record/index.h"
 
 #define PLACES 256u
@@ -23,6 +25,51 @@ uint64_t known_text(const char *text, size_t length)
     for (word = 0; length > 0; length--)
         word = word << 8 | (uint8_t)text[length - 1];
     return index_mix(hash, word) | 1;
+}
+
+enum kind { OTHER, PART /* of a word, or of a number that is not whole */, DIGIT, IDENTIFIER /* in double quotes */ };
+
+static const uint8_t kinds[256] = {
+    ['A' ... 'Z'] = PART, ['a' ... 'z'] = PART, ['_'] = PART, ['$'] = PART, ['.'] = PART, [128 ... 255] = PART,
+    ['0' ... '9'] = DIGIT, ['"'] = IDENTIFIER,
+};
+
+/* Whether the digits from `at` to `next` are a whole number. In strings and comments that makes no difference. */
+static bool is_number(const char *text, const char *at, const char *next, const char *end)
+{
+    return (at == text || kinds[(uint8_t)at[-1]] != PART) && (next == end || kinds[(uint8_t)*next] != PART);
+}
+
+static const char *find_from(enum kind kind, const char *at, const char *end)
+{
+    while (at < end && kinds[(uint8_t)*at] < kind)
+        at++;
+    return at;
+}
+
+static const char *skip_digits(const char *at, const char *end)
+{
+    while (at < end && kinds[(uint8_t)*at] == DIGIT)
+        at++;
+    return at;
+}
+
+/* The texts between numbers, one after the other. From the first identifier in quotes on every digit may be a part of a name. */
+uint64_t known_pattern(const char *text, size_t length)
+{
+    const char *begin = text, *end = text + length, *at = text;
+    uint64_t hash = 0;
+    if (length > KNOWN_LENGTH_MAX)
+        return 0;
+    while ((at = find_from(DIGIT, at, end)) < end && kinds[(uint8_t)*at] == DIGIT) {
+        const char *next = skip_digits(at, end);
+        if (is_number(text, at, next, end)) {
+            hash = index_mix(hash, known_text(begin, (size_t)(at - begin)));
+            begin = next;
+        }
+        at = next;
+    }
+    return index_mix(hash, known_text(begin, (size_t)(end - begin))) | 1;
 }
 
 uint64_t known_find(uint64_t text)

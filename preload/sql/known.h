@@ -15,6 +15,9 @@
 
 /* Tells a text from others; 0: it is too long. */
 uint64_t known_text(const char *text, size_t length);
+/* The same for all texts that differ in whole numbers only, where these are literals: "id = 5" and "id = 4711", not "t5" nor "$5".
+ * They are one statement. */
+uint64_t known_pattern(const char *text, size_t length);
 /* What known_put() was given last for it; 0: nothing, or it has been forgotten since. */
 uint64_t known_find(uint64_t known_text);
 void known_put(uint64_t known_text, uint64_t value);

@@ -13,6 +13,7 @@
 #include "stack/native.h"
 #include "stack/python.h"
 #include "stack/rules.h"
+#include "real.h"
 #include "settings.h"
 #include "sys.h"
 
@@ -62,7 +63,8 @@ void capture_init(void)
         native_init();
         rules_init();
         python_detect();
-        python_stays();
+        if (!real_came_late())
+            python_stays();
     }
     modules_begin();
     if (python_note())
@@ -82,6 +84,24 @@ void capture_forget(void)
     }
     modules_forget();
     python_forget_definitions();
+}
+
+/* Threads remember where theirs is: the memory stays in place. */
+void capture_clear(void)
+{
+    for (unsigned i = 0; i < SCRATCHES; i++)
+        if (scratches[i])
+            sys_madvise(scratches[i], sizeof(struct scratch), MADV_DONTNEED);
+    modules_forget();
+    python_forget_definitions();
+}
+
+bool capture_idle(void)
+{
+    bool idle = true;
+    for (unsigned i = 0; shared && i < SHARED; i++)
+        idle = idle && !__atomic_load_n(&shared[i].taken, __ATOMIC_ACQUIRE);
+    return idle;
 }
 
 static struct scratch *scratch_share(void)

@@ -5,6 +5,7 @@
 #ifndef STRAY_PRELOAD_CAPTURE_H
 #define STRAY_PRELOAD_CAPTURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The node of the stack whose innermost frame is `caller`, the return address of the hook: what lies inside is the
@@ -19,6 +20,10 @@ uint32_t capture_beside_python(const void *frame);
 
 /* Before the first capture, at the start and in a forked child; with a spool to define modules in. */
 void capture_init(void);
+/* Between two traces of one process: drops what belonged to the first. Threads that are at it nevertheless find memory. */
+void capture_clear(void);
+/* Whether no thread that has no lane is amid a capture. */
+bool capture_idle(void);
 /* Drops, in a forked child, what belonged to the parent's trace and threads. */
 void capture_forget(void);
 

@@ -11,7 +11,10 @@ struct symbol_table {
     const ElfW(Sym) * symbols;
     const char *strings;
     const uint32_t *hash;
+    const uint16_t *versions; /* NULL: none */
 };
+
+#define HIDDEN_VERSION 0x8000u /* only for what was linked with it, long ago */
 
 struct search {
     struct module_symbol *symbols;
@@ -40,6 +43,8 @@ static bool symbol_table_open(const struct dl_phdr_info *info, struct symbol_tab
             table.strings = (const char *)address;
         else if (dynamic->d_tag == DT_GNU_HASH)
             table.hash = (const uint32_t *)address;
+        else if (dynamic->d_tag == DT_VERSYM)
+            table.versions = (const uint16_t *)address;
     }
     *ret_table = table;
     return table.symbols && table.strings && table.hash;
@@ -70,7 +75,8 @@ static const ElfW(Sym) * symbol_table_find(const struct symbol_table *table, con
     for (;; index++) {
         uint32_t link = chain[index - first];
         const ElfW(Sym) *symbol = &table->symbols[index];
-        if ((link | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
+        bool hidden = table->versions && table->versions[index] & HIDDEN_VERSION;
+        if ((link | 1) == (hash | 1) && !hidden && symbol->st_shndx != SHN_UNDEF &&
             strcmp(table->strings + symbol->st_name, name) == 0)
             return symbol;
         if (link & 1)
@@ -126,4 +132,52 @@ bool module_symbols_find(struct module_symbol *symbols, size_t count, struct mod
         return false;
     *ret_range = search.range;
     return true;
+}
+
+bool module_symbols_has(const struct dl_phdr_info *object, const char *name)
+{
+    struct symbol_table table;
+    return symbol_table_open(object, &table) && symbol_table_find(&table, name);
+}
+
+struct scope {
+    struct module_symbol *symbols;
+    size_t count;
+    uint64_t except;
+};
+
+/* What an indirect function stands for, its object says. */
+static uint64_t address_of(const struct symbol_table *table, const ElfW(Sym) * symbol)
+{
+    uint64_t address = table->bias + symbol->st_value;
+    if (ELF64_ST_TYPE(symbol->st_info) != STT_GNU_IFUNC)
+        return address;
+    uint64_t (*resolve)(void);
+    *(void **)&resolve = (void *)(uintptr_t)address;
+    return resolve();
+}
+
+static int search_scope(struct dl_phdr_info *info, size_t size, void *context)
+{
+    const struct scope *scope = context;
+    struct symbol_table table;
+    struct module_range range = module_range(info);
+    if ((scope->except >= range.start && scope->except < range.end) || !symbol_table_open(info, &table))
+        return 0;
+    for (size_t i = 0; i < scope->count; i++) {
+        const ElfW(Sym) *symbol = scope->symbols[i].address ? NULL : symbol_table_find(&table, scope->symbols[i].name);
+        if (symbol) {
+            scope->symbols[i].address = address_of(&table, symbol);
+            scope->symbols[i].size = symbol->st_size;
+        }
+    }
+    return 0;
+}
+
+void module_symbols_first(struct module_symbol *symbols, size_t count, const void *except)
+{
+    struct scope scope = {symbols, count, (uint64_t)(uintptr_t)except};
+    for (size_t i = 0; i < count; i++)
+        symbols[i].address = symbols[i].size = 0;
+    dl_iterate_phdr(search_scope, &scope);
 }

@@ -12,6 +12,7 @@
 #ifndef STRAY_STACK_MODULE_SYMBOLS_H
 #define STRAY_STACK_MODULE_SYMBOLS_H
 
+#include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +32,12 @@ struct module_range {
  * results and the object's range are set, and its relocation is complete. On false the results are undefined.
  */
 bool module_symbols_find(struct module_symbol *symbols, size_t count, struct module_range *ret_range);
+
+/* Whether `object` defines a symbol of that name. Takes no lock. */
+bool module_symbols_has(const struct dl_phdr_info *object, const char *name);
+
+/* For each symbol by itself, what the program's own references to it find: the first definition in load order, but for that of
+ * the object in which `except` lies. Symbols that nobody defines have the address 0. */
+void module_symbols_first(struct module_symbol *symbols, size_t count, const void *except);
 
 #endif

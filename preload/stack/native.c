@@ -116,6 +116,11 @@ bool native_active(void)
     return active;
 }
 
+const void *native_own_library(void)
+{
+    return active && !shared ? *(void **)&unw.backtrace : NULL;
+}
+
 size_t native_backtrace(void **addresses, size_t capacity)
 {
     if (!active)

@@ -14,6 +14,8 @@
 /* Loads libunwind; before it, and where it cannot be had, stacks are empty. Not signal safe; called once. */
 void native_init(void);
 bool native_active(void);
+/* An address inside the library that does it; NULL: none was loaded that the program does not use itself. */
+const void *native_own_library(void);
 
 /* The calling thread's return addresses, innermost (the caller of this function's caller, and the tracer's own frames
  * among them) first. About 10 ns a frame. */

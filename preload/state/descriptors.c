@@ -45,6 +45,13 @@ bool descriptors_init(void)
     return table != NULL;
 }
 
+void descriptors_forget(void)
+{
+    for (int fd = 0; table && fd <= highest; fd++)
+        table[fd] = (struct descriptor){.turn = table[fd].turn};
+    highest = -1;
+}
+
 struct descriptor *descriptors_at(int fd)
 {
     return table && fd >= 0 && fd < DESCRIPTORS_MAX ? &table[fd] : NULL;
@@ -315,11 +322,8 @@ static void adopt_socket(int fd)
         descriptor->accepted = side == SIDE_SERVER;
 }
 
-/* `folder` is the one that is being read. */
-static void adopt(int fd, int folder)
+static void adopt(int fd)
 {
-    if (fd <= STDERR_FILENO || fd == folder || file_is_kept(fd) || descriptors_tracked(fd))
-        return;
     if (descriptors_is_socket(fd))
         adopt_socket(fd);
     else
@@ -334,25 +338,27 @@ struct entry {
     char name[];
 };
 
-static void adopt_entries(const char *entries, long size, int folder)
+/* `folder` is the one that is being read. Every program begins with three descriptors that are nobody's to close: these stay
+ * unknown. */
+static void visit_entries(const char *entries, long size, int folder, void (*visit)(int fd))
 {
     for (long at = 0; at < size;) {
         const struct entry *entry = (const struct entry *)(const void *)(entries + at);
-        if (entry->name[0] != '.')
-            adopt((int)string_number(entry->name), folder);
+        int fd = entry->name[0] != '.' ? (int)string_number(entry->name) : -1;
+        if (fd > STDERR_FILENO && fd != folder && !file_is_kept(fd) && !descriptors_tracked(fd))
+            visit(fd);
         at += entry->size;
     }
 }
 
-/* After exec the table is empty: what is open is found by asking. Every program begins with three descriptors that are
- * nobody's to close: these stay unknown. */
-static void adopt_open(void)
+/* After exec the table is empty, and in a program that was running before: what is open is found by asking. */
+static void visit_open(void (*visit)(int fd))
 {
     _Alignas(8) char entries[1024];
     int folder = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
     long size;
     while (folder >= 0 && (size = SYS3(SYS_getdents64, folder, entries, sizeof(entries))) > 0)
-        adopt_entries(entries, size, folder);
+        visit_entries(entries, size, folder, visit);
     if (folder >= 0)
         sys_close(folder);
 }
@@ -364,19 +370,59 @@ static uint32_t peer_endpoint(int fd)
     return sys_getpeername(fd, &peer, &length) == 0 ? descriptors_endpoint(&peer, length) : 0;
 }
 
+static void tell_open(int fd, struct descriptor *descriptor, uint64_t time)
+{
+    descriptor->endpoint = descriptor->accepted ? descriptors_local_endpoint(fd) : peer_endpoint(fd);
+    emit_at(time, STRAY_INHERITED, descriptor->resource, 0, (uint64_t)fd,
+            descriptor->endpoint | (descriptor->accepted ? STRAY_ACCEPTED : 0), 0);
+}
+
 /* Definitions are of one trace. */
 void descriptors_inherited(void)
 {
     if (highest < 0)
-        adopt_open();
+        visit_open(adopt);
     for (int fd = 0; fd <= highest; fd++) {
         struct descriptor *descriptor = descriptors_tracked(fd);
-        if (!descriptor)
-            continue;
-        descriptor->endpoint = descriptor->accepted ? descriptors_local_endpoint(fd) : peer_endpoint(fd);
-        emit_now(STRAY_INHERITED, descriptor->resource, 0, (uint64_t)fd,
-                 descriptor->endpoint | (descriptor->accepted ? STRAY_ACCEPTED : 0), 0);
+        if (descriptor)
+            tell_open(fd, descriptor, clock_after());
     }
+}
+
+/* ---- what was open before ---- */
+
+static uint64_t baseline_time;
+
+/* One that the injector loaded us by, and takes away when we are in place. */
+static bool is_injected(int fd)
+{
+    char link[32], target[64];
+    struct text text = TEXT(link);
+    text_string(&text, "/proc/self/fd/");
+    text_number(&text, (uint64_t)fd);
+    ssize_t length = sys_readlink(link, target, sizeof(target) - 1);
+    target[length > 0 ? length : 0] = 0;
+    return string_begins(target, "/memfd:libstray") || string_begins(target, "/memfd:stray");
+}
+
+/* It may have been closed since it was listed; later on, that is an event. */
+static void tell_baseline(int fd)
+{
+    if (fd >= DESCRIPTORS_MAX || sys_fcntl(fd, F_GETFD, 0) < 0 || is_injected(fd))
+        return;
+    adopt(fd);
+    struct descriptor *descriptor = descriptors_tracked(fd);
+    if (!descriptor)
+        return;
+    tell_open(fd, descriptor, baseline_time);
+    if (descriptor->resource == STRAY_CONNECTION)
+        report_state(fd, descriptor);
+}
+
+void descriptors_baseline(uint64_t time)
+{
+    baseline_time = time;
+    visit_open(tell_baseline);
 }
 
 uint32_t descriptors_endpoint(const void *address, uint32_t length)

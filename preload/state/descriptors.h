@@ -38,6 +38,9 @@ struct descriptor {
 /* At the start of a trace. */
 bool descriptors_init(void);
 
+/* Between two traces of one process. */
+void descriptors_forget(void);
+
 /* The row of `fd`; NULL for numbers out of range. */
 struct descriptor *descriptors_at(int fd);
 /* The row if the descriptor is tracked, else NULL. */
@@ -64,6 +67,10 @@ void descriptors_sample(void);
 void descriptors_before_exec(void);
 /* Emits, in a forked child or a new program, what is open from the start. */
 void descriptors_inherited(void);
+
+/* Emits, in a program that was running before, what is open and was not opened under the hooks: inherited at `time`, which is before the
+ * call. */
+void descriptors_baseline(uint64_t time);
 
 /* Asks the kernel. *ret_endpoint: of a client's side the peer's definition, of a server's side its own address; else 0.
  * Which side it is nobody says: a name at one end only tells it for Unix-domain sockets; an accepted Internet socket has

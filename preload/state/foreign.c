@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <link.h>
 
+#include "real.h"
 #include "record/defs.h"
 #include "stack/module_symbols.h"
 #include "text.h"
@@ -46,8 +47,21 @@ static const struct link_map *first_definer(const char *function)
     return module_symbols_find(&symbol, 1, &range) ? object_of((const void *)(uintptr_t)symbol.address) : NULL;
 }
 
+/* In a program that we came late to, nothing comes before the hooks but the executable's calls of its own functions. */
+static void find_late(void)
+{
+    const struct link_map *object = first_definer(foreign[0].function);
+    struct text note = TEXT(foreign[0].note);
+    if (object && !object->l_name[0])
+        text_string(&note, "malloc is defined by the executable: the calls of it that it makes itself are not seen");
+}
+
 void foreign_find(void)
 {
+    if (real_came_late()) {
+        find_late();
+        return;
+    }
     for (unsigned i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
         const struct link_map *object = first_definer(foreign[i].function);
         struct text note = TEXT(foreign[i].note);
@@ -58,7 +72,7 @@ void foreign_find(void)
 
 bool foreign_heap(void)
 {
-    return foreign[0].note[0];
+    return foreign[0].note[0] && !real_came_late();
 }
 
 void foreign_define(void)

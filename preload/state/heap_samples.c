@@ -20,7 +20,8 @@ void heap_samples_init(void)
         return;
     heap_samples_mean = (double)settings.sample;
     heap_samples.shift = (uint32_t)(63 - __builtin_clzll(settings.sample));
-    heap_samples.sets = sys_memory(SETS * sizeof(*heap_samples.sets));
+    if (!heap_samples.sets)
+        heap_samples.sets = sys_memory(SETS * sizeof(*heap_samples.sets));
 }
 
 void heap_samples_define(void)

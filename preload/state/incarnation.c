@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stddef.h>
 
 #include "gate.h"
@@ -18,6 +19,7 @@
 #include "record/sums.h"
 #include "record/young.h"
 #include "stack/capture.h"
+#include "stack/module_symbols.h"
 #include "stack/python.h"
 #include "state/children.h"
 #include "state/command.h"
@@ -36,6 +38,8 @@
 #endif
 
 #define NAMES_TRIED 1000
+#define BUSY_FOR    2 /* seconds that incarnation_attach() waits for what an earlier trace has left under way */
+#define WAITS_IN    5 /* incarnation_leave() waits no longer than this part of a second for what lane_settle() does not see */
 
 extern char **environ;
 
@@ -51,6 +55,10 @@ static struct {
     uint32_t ending, ended, starting, awaited;
     uint32_t executing; /* threads that are about to execute a program */
     bool traced;
+    bool left;     /* an earlier trace has ended, and its memory is in place yet */
+    bool nobody_follows; /* a forked child: what it executes is not traced, and so does not remove its spool. The one that was attached
+                          * to keeps it, for should the exec fail it is needed; who attached removes it */
+    bool unfit;    /* ... but not in this child, so that it cannot be attached to */
 } process;
 
 bool incarnation_is_self(void)
@@ -263,19 +271,29 @@ static void tell_successors(void)
 }
 
 /* Begins this process's own trace. The gate stays shut until all is in place. */
-static bool start(uint32_t origin)
+static void be_born(void)
 {
     make_id(process.id);
     process.ending = process.ended = process.executing = process.awaited = 0;
     process.losses_told = 0;
     process.status = 0;
-    if (!open_files(origin))
-        return false;
+}
+
+static void describe_all(void)
+{
     command_define((uint32_t)process.parent_pid);
     define_options();
     foreign_define();
     capture_init();
     descriptors_init();
+}
+
+static bool start(uint32_t origin)
+{
+    be_born();
+    if (!open_files(origin))
+        return false;
+    describe_all();
     return true;
 }
 
@@ -319,13 +337,21 @@ static void forget_parent(void)
 
 static void begin_child(void)
 {
-    if (!process.traced || !settings.follow) {
+    if (!process.traced) {
         process.pid = sys_getpid();
-        file_forget();
+        process.unfit |= process.left;
+        index_forget();
+        lane_owners_forked((uint32_t)process.pid);
         stay_shut();
         return;
     }
     forget_parent();
+    if (!settings.follow) {
+        thread_self.flags = 0;
+        stay_shut();
+        return;
+    }
+    process.nobody_follows = real_came_late();
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
     if (started)
@@ -420,9 +446,11 @@ uint32_t gate_open_slow(uint32_t bits)
     return word;
 }
 
+/* Where a program that runs already loads us, it is traced when somebody asks for it. */
 __attribute__((constructor)) static void begin_at_latest(void)
 {
-    gate_open(GATE_TRACED | GATE_HEAP);
+    if (!real_came_late())
+        gate_open(GATE_TRACED | GATE_HEAP);
 }
 
 static bool is_traced(void)
@@ -505,6 +533,175 @@ void incarnation_detach(const char *note)
     sys_go_quiet();
 }
 
+/* ---- a process that runs already ---- */
+
+static bool is_busy(void)
+{
+    return file_has_writers() || !lane_all_idle() || !capture_idle();
+}
+
+/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
+static void give_memory_back(void)
+{
+    index_clear();
+    nodes_forget();
+    defs_forget();
+    capture_clear();
+    sums_renew();
+    tempfiles_forget();
+    children_forget();
+    python_samples_forget();
+    heap_samples_forget();
+    descriptors_forget();
+    spool_retire();
+    process.left = false;
+}
+
+/* False: it is busy still at `end`. */
+static bool wait_while_busy(uint64_t end)
+{
+    while (is_busy() && clock_before() < end)
+        sys_yield();
+    return !is_busy();
+}
+
+static int adopt_files(const struct incarnation_files *files)
+{
+    struct stray_file_header header = describe_file(STRAY_ORIGIN_ATTACH);
+    bool again = spool != NULL;
+    int result = spool_adopt(files->spool, files->spool_path, process.id);
+    if (result < 0)
+        return result;
+    result = file_adopt(files->trace, files->trace_path, &header);
+    if (result < 0)
+        spool_retire();
+    if (result == 0 && again) {
+        lane_renew_all();
+        young_renew();
+    }
+    return result;
+}
+
+static int start_attached(const struct incarnation_files *files, char *const *environment)
+{
+    real_init();
+    foreign_find();
+    clock_init();
+    process.pid = sys_getpid();
+    process.parent_pid = sys_getppid();
+    tempfiles_init(environ);
+    settings_read(environment);
+    command_find_folder(); /* children have theirs there, where they can */
+    heap_samples_init();
+    python_samples_init();
+    python_samples_forget();
+    __builtin_memset(process.parent_id, 0, sizeof(process.parent_id));
+    be_born();
+    int result = adopt_files(files);
+    if (result < 0)
+        return result;
+    describe_all();
+    python_detect();
+    return 0;
+}
+
+int incarnation_attach(const struct incarnation_files *files, char *const *environment)
+{
+    if (process.pid != 0)
+        gate_open(GATE_TRACED); /* in a forked child, its trace begins, if it is to have one */
+    if (process.traced)
+        return -EALREADY;
+    if (sys_quiet)
+        return -EPERM;
+    if (process.unfit)
+        return -EBUSY;
+    if (process.left && !wait_while_busy(clock_before() + BUSY_FOR * clock_ticks_per_second))
+        return -EBUSY;
+    if (process.left) {
+        file_forget();
+        give_memory_back();
+    }
+    if (gate_word == &gate_closed && !make_gate())
+        return -ENOMEM;
+    uint32_t flags = gate_enter();
+    int result = start_attached(files, environment);
+    gate_leave(flags);
+    if (result < 0) {
+        stay_shut();
+        return result;
+    }
+    process.traced = true;
+    process.nobody_follows = false;
+    __atomic_store_n(gate_word, open_bits(), __ATOMIC_SEQ_CST);
+    sample_init();
+    return 0;
+}
+
+/* glibc tells, where the program's malloc is its own. It takes the allocator's locks, one after the other. */
+static uint64_t heap_in_use(void)
+{
+    struct module_symbol symbols[] = {{.name = "mallinfo2"}, {.name = "malloc"}, {.name = "gnu_get_libc_version"}};
+    struct module_range libc;
+    struct mallinfo2 (*tell)(void);
+    if (!module_symbols_find(symbols, 3, &libc) || (uintptr_t)real.malloc != symbols[1].address)
+        return UINT64_MAX;
+    *(void **)&tell = (void *)(uintptr_t)symbols[0].address;
+    uint32_t flags = gate_enter();
+    struct mallinfo2 info = tell();
+    gate_leave(flags);
+    return (uint64_t)info.uordblks + info.hblkhd;
+}
+
+/* Each has a folder there, and the folder has two links beside; this one is made for us. */
+static uint64_t other_threads(void)
+{
+    struct stat status = {.st_nlink = 3};
+    int fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0) {
+        sys_fstat(fd, &status);
+        sys_close(fd);
+    }
+    return status.st_nlink > 3 ? status.st_nlink - 3 : 1;
+}
+
+void incarnation_baseline(void)
+{
+    uint64_t time = clock_after();
+    emit_at(time, STRAY_BASELINE, STRAY_RESOURCE_NONE, STRAY_HOOK_NONE, 0, 0, 0);
+    descriptors_baseline(time + 1);
+    emit_system(STRAY_BASELINE, heap_in_use(), other_threads());
+}
+
+/* From here on nothing is recorded, nor written through. What was under way is over soon. */
+static bool shut_and_wait(void (*take_hooks_back)(void))
+{
+    process.traced = false;
+    __atomic_store_n(gate_word, GATE_KNOWN | GATE_LATE, __ATOMIC_SEQ_CST);
+    take_hooks_back();
+    uint64_t end = clock_before() + clock_ticks_per_second / WAITS_IN;
+    bool settled = lane_settle();
+    wait_while_busy(end);
+    return settled;
+}
+
+int incarnation_leave(void (*take_hooks_back)(void))
+{
+    if (!say_last_words(STRAY_ENDING_DETACH, 0))
+        return -ESRCH;
+    bool settled = shut_and_wait(take_hooks_back), written = lane_flush_all() && settled;
+    spool->state = STRAY_SPOOL_CLOSED;
+    if (written)
+        spool_remove();
+    lane_keep_owners();
+    process.left = true;
+    if (file_has_writers()) /* whoever hangs there must not find another file under the number */
+        return 0;
+    file_forget();
+    if (!is_busy())
+        give_memory_back();
+    return 0;
+}
+
 /* Reached by exit(), by return from main, and by the end of the last thread. */
 __attribute__((destructor)) static void end_program(void)
 {
@@ -526,6 +723,8 @@ void incarnation_before_exec(void)
     bool settled = lane_settle();
     if (lane_flush_all() && settled)
         spool->state = STRAY_SPOOL_EXECING;
+    if (spool->state == STRAY_SPOOL_EXECING && process.nobody_follows)
+        spool_remove();
 }
 
 void incarnation_exec_failed(void)

@@ -27,6 +27,19 @@ void incarnation_end(unsigned ending, int status);
 /* The same for a process that goes on, but untraced and without any system call of ours, and so do its children. `note`
  * tells why in the report. */
 void incarnation_detach(const char *note);
+/* A process that runs already and is to be traced from now on, into two files that are open: the descriptors stay the caller's. */
+struct incarnation_files {
+    int trace, spool;
+    const char *trace_path, *spool_path; /* what they are called */
+};
+/* Begins its trace, with the settings that `environment` gives, NULL last; all is in place then but the hooks. 0; -EALREADY: it is traced;
+ * -EBUSY: threads are still at work for its last trace; or another errno, with nothing changed. Not signal safe. */
+int incarnation_attach(const struct incarnation_files *files, char *const *environment);
+/* Tells what was open before; once the hooks are in place. */
+void incarnation_baseline(void);
+/* Ends the trace of a process that goes on. `take_hooks_back` is called when nothing is recorded any more, and not before: what is known
+ * rests on all releases being seen. Then waits for calls in flight, at most 200 ms. 0, or -ESRCH: it is not traced. Not signal safe. */
+int incarnation_leave(void (*take_hooks_back)(void));
 /* The status that exit() or main gave, for an end that comes without one. */
 void incarnation_set_status(int status);
 

@@ -27,6 +27,7 @@ uint64_t python_samples_weight(size_t size)
 
 void python_samples_init(void)
 {
+    python_samples_mean = MEAN;
     if (settings.sample > MEAN)
         python_samples_mean = settings.sample < MEAN_MAX ? (double)settings.sample : MEAN_MAX;
 }

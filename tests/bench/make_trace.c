@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * make_trace PATH EVENTS: writes a trace of about so many events, as a busy server of eight threads would leave it with
+ * make_trace PATH EVENTS [SECONDS]: writes a trace of about so many events, as a busy server of eight threads would leave it with
  * --full, by the tracer's own encoder. Two threads run at a time. Most blocks die young; some 100,000 are alive at any
  * time, from 5,000 places, one of which leaks. There are reallocs, sums of short lives, and a pool of connections that are
- * used often and made anew now and then. The same arguments give the same trace. Its size is what the memory of a reader
- * must not depend on.
+ * used often and made anew now and then. With SECONDS all that is spread over so long a time, connections are made anew more
+ * often, and resident memory is told map by map. The same arguments give the same trace. Its size is what the memory of a
+ * reader must not depend on.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -39,6 +40,7 @@ struct lane {
 static struct lane lanes[LANES];
 static uint32_t sizes[YOUNG + OLD]; /* of the blocks; 0: free */
 static uint32_t places[PLACES];     /* nodes */
+static uint64_t pace = 1; /* above 1: a trace of a long time */
 static uint64_t now = START, made, leaked, state = 1;
 static uint32_t endpoint;
 static FILE *out;
@@ -83,7 +85,7 @@ static void flush(uint32_t number)
 static void tell(uint32_t number, struct stray_event event)
 {
     struct lane *lane = &lanes[number];
-    now += 20 + chance(60);
+    now += pace * (20 + chance(60));
     event.time = now;
     lane->events[lane->count++] = event;
     made++;
@@ -256,7 +258,7 @@ static void reconnect(uint32_t lane)
 static void step(uint32_t lane)
 {
     uint32_t what = chance(65536);
-    if (what == 0)
+    if (what == 0 || (pace > 1 && what < 128))
         reconnect(lane);
     else if (what <= 655)
         descriptor(lane, STRAY_USE, STRAY_HOOK_send, STRAY_CONNECTION, 3 + chance(POOL), 2000 + chance(2000));
@@ -264,6 +266,22 @@ static void step(uint32_t lane)
         short_lives(lane);
     else
         churn(lane);
+}
+
+static void part(uint32_t lane, unsigned kind, uint64_t mebibytes)
+{
+    uint64_t pages = mebibytes * 256;
+    tell(lane, (struct stray_event){.action = STRAY_PART, .handle = kind, .value = pages << 32 | pages});
+}
+
+static void resident(uint32_t lane, uint64_t grown)
+{
+    part(lane, STRAY_PART_BEGIN, 0);
+    part(lane, STRAY_PART_HEAP, 120 + grown);
+    part(lane, STRAY_PART_STACK, 8);
+    part(lane, STRAY_PART_FILE, 40);
+    part(lane, STRAY_PART_TRACER, 4);
+    part(lane, STRAY_PART_END, 0);
 }
 
 static void run(uint64_t events)
@@ -276,7 +294,10 @@ static void run(uint64_t events)
             step(chance(2) ? first : second);
         if (leaked < 1000 && made * 1000 >= leaked * events)
             leak(first);
-        tell(first, (struct stray_event){.action = STRAY_MEMORY, .handle = UINT64_C(200) << 20, .value = 4 << 20});
+        uint64_t grown = pace > 1 ? 100 * made / events : 28;
+        tell(first, (struct stray_event){.action = STRAY_MEMORY, .handle = (UINT64_C(172) + grown) << 20, .value = 4 << 20});
+        if (pace > 1)
+            resident(first, grown);
     }
 }
 
@@ -291,11 +312,14 @@ static void end(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t events = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+    uint64_t events = argc == 3 || argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
+    uint64_t seconds = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
     if (events == 0) {
-        fprintf(stderr, "usage: make_trace PATH EVENTS\n");
+        fprintf(stderr, "usage: make_trace PATH EVENTS [SECONDS]\n");
         return 2;
     }
+    if (seconds * 20000000 > events)
+        pace = seconds * 20000000 / events; /* 50 ns from one to the next, in the mean */
     out = fopen(argv[1], "w");
     if (!out)
         fail(argv[1]);

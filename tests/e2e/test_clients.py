@@ -106,6 +106,41 @@ def test_one_connection_beside_a_pool_is_a_note(stray, postgres):
     assert found == [("note", "listener")], report.summary()
 
 
+CALLS = ["pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "sem_wait", "sem_timedwait", "sem_clockwait"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_pool_that_threads_wait_for(stray, postgres, target, call):
+    """Each of three connections is wanted by eight threads; the wait is made where connections are handed out."""
+    result = stray.run([target("target_pool"), "short", call], env=postgres.env).ok()
+    finding, = result.report().find(verdict="pool-saturated")
+    assert finding["severity"] == "warning" and "pool_get" in [frame["function"] for frame in finding["stack"]], finding
+    assert finding["stack"][0]["function"] == f"by_{call}" and finding["count"] >= 3
+    assert finding["evidence"]["pooled_connections"] == 3 and 0.5 < finding["evidence"]["share_in_use"] <= 1
+    assert finding["peer"] == f"{postgres.peer}/{postgres.env['PGDATABASE']} {postgres.env['PGUSER']}"
+
+
+@pytest.mark.parametrize("call", ["pthread_cond_wait", "sem_wait"])
+@pytest.mark.parametrize("mode", ["enough", "idle"])
+def test_a_busy_pool_that_nobody_waits_for(stray, postgres, target, mode, call):
+    report = stray.run([target("target_pool"), mode, call], env=postgres.env).ok().report()
+    assert not report.find(verdict="pool-saturated"), report.summary()
+
+
+@pytest.mark.parametrize("mode, function", [("short_engine", "ask_engine"), ("short_pool", "ask_pool")])
+def test_threads_of_python_wait_for_a_pool(stray, postgres, mode, function):
+    report = stray.run([PYTHON, SOURCES / "python" / "pools.py", mode], env=postgres.env).ok().report()
+    finding, = report.find(verdict="pool-saturated")
+    assert (finding["severity"], finding["site"]["function"]) == ("warning", function), finding
+    assert finding["evidence"]["pooled_connections"] == 2 and finding["count"] >= 3
+
+
+@pytest.mark.parametrize("mode", ["fitting_engine", "fitting_pool", "jobs_engine", "jobs_pool"])
+def test_threads_of_python_wait_for_no_pool(stray, postgres, mode):
+    report = stray.run([PYTHON, SOURCES / "python" / "pools.py", mode], env=postgres.env).ok().report()
+    assert not report.find(verdict="pool-saturated"), report.summary()
+
+
 def test_psql(stray, postgres):
     """The system's psql is a script that becomes the program; what it sends is told of the program."""
     commands = ["-c", "SELECT n FROM generate_series(1, 3) n", "-c", "SELECT missing", "-c", "SELECT n FROM generate_series(2, 9) n"]

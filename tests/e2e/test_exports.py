@@ -322,7 +322,7 @@ def test_tsv_has_a_schema_for_clickhouse(database, tables, tmp_path):
     database.call("tsv", "-o", tmp_path / "out")
     schema = (tmp_path / "out" / "schema.clickhouse.sql").read_text()
     for name, rows in tables.items():
-        (body,) = re.findall(rf"CREATE TABLE stray_{name} \((.*?)\n\) ENGINE = MergeTree ORDER BY `(\w+)`;", schema, re.S)
+        (body,) = re.findall(rf"CREATE TABLE IF NOT EXISTS stray_{name} \((.*?)\n\) ENGINE = MergeTree ORDER BY \(`label`, `(\w+)`\);", schema, re.S)
         columns = re.findall(r"`(\w+)` (Nullable\(\w+\)|\w+)", body[0])
         assert all(column[1] in ("Int64", "Float64", "String", "UInt8") or column[1].startswith("Nullable(") for column in columns)
         assert not rows or [column[0] for column in columns] == list(rows[0])

@@ -62,6 +62,15 @@ def test_figures(report):
     assert blocked["call"] == "PQexec" and blocked["evidence"]["longest_s"] >= 0.2
 
 
+def test_how_long_a_large_result_is_held(report):
+    """Both are unbounded; what the one does with its 12 MB afterwards is told besides."""
+    held, let_go = ([each for each in about(report, function) if each["verdict"] == "unbounded-result"][0]["evidence"]["held_s"]
+                    for function in ("holds_all", "lets_go"))
+    assert held >= 1.5 > let_go
+    small, = [each for each in about(report, "fetches_all") if each["verdict"] == "unbounded-result"]
+    assert "held_s" not in small["evidence"], "of less than 8 MiB it is not asked"
+
+
 def test_hidden_texts_still_tell_loops(stray, postgres):
     report = stray.run([PYTHON, TARGET, "asks_for_each"], env=postgres.env, options=["--sql", "off"]).ok().report()
     loop, = [finding for finding in report.findings if finding["verdict"] == "statement-loop"]
@@ -105,6 +114,22 @@ def test_sql_adds_up_what_means_the_same(stray, several):
     assert [row["total_s"] for row in rows] == sorted((row["total_s"] for row in rows), reverse=True)
 
 
+def test_hidden_texts_are_added_up_over_processes(stray, postgres):
+    """Definitions are numbered by each process as it meets texts: the second one meets them the other way round."""
+    script = """
+import sys, psycopg2
+cursor = psycopg2.connect("").cursor()
+texts = ["SELECT 1", "SELECT 1, 2", "SELECT 1, 2, 3"]
+for times, text in sorted(zip((2, 3, 4), texts), reverse=sys.argv[1] == "back"):
+    for _ in range(times): cursor.execute(text)
+"""
+    result = stray.run(["bash", "-c", '"$0" -c "$1" forth; "$0" -c "$1" back', PYTHON, script], env=postgres.env,
+                       options=["--sql", "off"]).ok()
+    rows = listed(stray, result.trace)
+    assert sorted(row["calls"] for row in rows if row["calls"] > 2) == [4, 6, 8], rows
+    assert len(rows) == len({row["fingerprint"] for row in rows})
+
+
 def test_sql_filters(stray, several):
     assert [row["rows"] for row in listed(stray, several.trace, "--site", "other")] == [80]
     assert len(listed(stray, several.trace, "--sort", "calls", "--limit", 1)) == 1
@@ -122,3 +147,32 @@ def test_sql_in_text_is_one_line_each(stray, several):
 def test_sql_of_what_sent_nothing(stray):
     result = stray.run(["true"]).ok()
     assert listed(stray, result.trace) == []
+
+
+LOOPS = SOURCES / "python" / "loops.py"
+KEEP_LOOPS = {  # the innermost call that waits; who is blamed
+    "connects": "connect",
+    "connects_with_a_limit": "poll",
+    "asks_redis": "recv",
+    "asks_redis_with_a_limit": "poll",
+    "asks_the_database": "select",
+}
+
+
+@pytest.fixture(scope="module")
+def loops(stray, postgres, redis):
+    return stray.run([PYTHON, LOOPS], env={**postgres.env, **redis.env}).ok().report()
+
+
+@pytest.mark.parametrize("function", KEEP_LOOPS)
+def test_what_keeps_an_event_loop_is_told(loops, function):
+    found = [each for each in loops.find(verdict="blocked-event-loop") if function in (frame["function"] for frame in each["stack"])]
+    assert [(each["call"], each["severity"], each["site"]["file"]) for each in found] == [(KEEP_LOOPS[function], "error", str(LOOPS))], \
+        (found, loops.summary())
+
+
+def test_what_waits_aside_does_not_keep_it(loops):
+    functions = {frame["function"] for each in loops.find(verdict="blocked-event-loop") for frame in each["stack"]}
+    assert functions & set(KEEP_LOOPS) == set(KEEP_LOOPS)
+    assert not functions & {"connects_aside", "asks_redis_aside", "asks_the_database_aside", "outside_a_loop"}, loops.summary()
+    assert len(loops.find(verdict="blocked-event-loop")) == len(KEEP_LOOPS)

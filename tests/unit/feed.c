@@ -48,7 +48,7 @@ static const char *statement(void *data, uint64_t id)
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, 0, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, 0};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {
@@ -173,6 +173,8 @@ struct report *feed_report(struct feed *feed, bool all)
     struct report *report;
     feed_finish(feed);
     cr_assert_eq(report_begin("trace", &report), 0);
+    if (feed->places)
+        cr_assert_eq(report_want_places(report), 0);
     cr_assert_eq(report_add(report, &process, feed->lives, &feed_stacks, all), 0);
     cr_assert_eq(report_end(report), 0);
     return report;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "read/columns.h"
+#include "read/frame.h"
 #include "record/columns.h"
 #include "stray/hooks.h"
 
@@ -323,4 +324,18 @@ Test(columns, damaged_nodes_are_refused_or_harmless)
     plain[size] = 0;
     cr_assert_eq(decode_nodes(size + 1, 50, 9, got), -EBADMSG);
     cr_assert_eq(decode_nodes(size, 49, 9, got), -EBADMSG);
+}
+
+/* What a frame holds ascends, but for a tail that may be in any order, as long as all of it. */
+Test(columns, events_are_sorted_and_equal_ones_keep_their_order)
+{
+    static struct stray_event events[1000];
+    for (uint32_t tail = 0; tail <= 1000; tail += tail < 10 ? 1 : 99) {
+        for (uint32_t i = 0; i < 1000; i++)
+            events[i] = (struct stray_event){.time = i < 1000 - tail ? i / 3 : chance() % 400, .handle = i};
+        cr_assert_eq(events_sort(events, 1000), 0);
+        for (uint32_t i = 1; i < 1000; i++)
+            cr_assert(events[i - 1].time < events[i].time ||
+                      (events[i - 1].time == events[i].time && events[i - 1].handle < events[i].handle));
+    }
 }

@@ -676,6 +676,58 @@ Test(lifetimes, sums_stay_spread_when_marks_merge)
                        (unsigned long)middle->at[AXIS_ALLOCATIONS]);
 }
 
+static void expect_steady_work(double all)
+{
+    feed_finish(&feed);
+    const struct marks *marks = &feed.lives->marks;
+    cr_expect_float_eq((double)feed.lives->at_tc.at[AXIS_ALLOCATIONS], all, 1);
+    for (uint64_t quarter = 1; quarter < 4; quarter++) {
+        const struct mark *mark = marks_at(marks, (uint32_t)(marks->current * quarter / 4));
+        cr_expect_float_eq((double)mark->at[AXIS_ALLOCATIONS], all / 4 * (double)quarter, all / 50, "%lu of %g",
+                           (unsigned long)mark->at[AXIS_ALLOCATIONS], all);
+    }
+}
+
+/* On a fast machine buffers fill up within a mark or two: each still tells its own stretch, and none all from the start. */
+Test(lifetimes, work_that_is_told_at_every_mark_is_spread_over_its_own)
+{
+    for (uint64_t i = 1; i <= 1000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+        feed_event(&feed, STRAY_WORK, STRAY_RESOURCE_NONE, 0, 99, 0);
+    }
+    expect_steady_work(100000);
+}
+
+Test(lifetimes, sums_that_come_at_every_mark_are_spread_over_their_own)
+{
+    for (uint64_t i = 1; i <= 1000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+        feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 99 | UINT64_C(12) << 56, 0, 2);
+    }
+    expect_steady_work(100000);
+}
+
+/* What a thread did before its first sums were told, it did since it began. */
+Test(lifetimes, the_first_work_of_a_thread_came_since_it_began)
+{
+    for (uint64_t i = 1; i <= 1000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+    }
+    feed.lane = 5;
+    feed_event(&feed, STRAY_OWNER, STRAY_RESOURCE_NONE, 9, 0, 0);
+    uint32_t began = feed.lives->marks.current;
+    feed_wait(&feed, 200 * MS);
+    feed_event(&feed, STRAY_WORK, STRAY_RESOURCE_NONE, 0, 5000, 0);
+    feed_wait(&feed, 2 * MS);
+    feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 100 | UINT64_C(12) << 56, 0, 2);
+    feed_finish(&feed);
+    cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 6100);
+    cr_expect_eq(marks_at(&feed.lives->marks, began)->at[AXIS_ALLOCATIONS], 1000);
+}
+
 Test(lifetimes, a_realloc_that_grows_is_counted)
 {
     feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 100000, 1);

@@ -56,3 +56,17 @@ Test(pools, one_pool_is_known_by_what_sends_the_same_over_all)
     cr_expect_neq(statements_group(statements, 2), statements_group(statements, 0));
     feed_close_all(&feed);
 }
+
+Test(pools, threads_that_wait_for_one)
+{
+    struct pool_queue queue = {.times = 9, .waited_s = 0.9, .observed_s = 10};
+    cr_expect_not(pool_judge_queue(&queue, &judgement), "seldom, and not for long");
+    queue.times = 10;
+    cr_expect(pool_judge_queue(&queue, &judgement) && judgement.severity == SEVERITY_NOTE);
+    queue.waited_s = 1;
+    cr_expect(pool_judge_queue(&queue, &judgement) && judgement.severity == SEVERITY_WARNING);
+    queue.times = 3;
+    cr_expect(pool_judge_queue(&queue, &judgement) && judgement.confidence == CONFIDENCE_MEDIUM, "a few that take long");
+    queue.times = 2;
+    cr_expect_not(pool_judge_queue(&queue, &judgement));
+}

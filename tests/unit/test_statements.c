@@ -253,6 +253,55 @@ Test(statements, loops_that_wait_for_events_are_kept_by_long_calls)
     feed_close_all(&feed);
 }
 
+static void awaited(uint64_t ticks, uint32_t stack)
+{
+    feed_hook(&feed, STRAY_HOOK_sem_wait, STRAY_AWAITED, STRAY_RESOURCE_NONE, UINT64_MAX, ticks, stack);
+}
+
+Test(statements, whoever_waits_for_what_another_thread_uses)
+{
+    begin();
+    uint32_t first = feed.thread;
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7);
+    feed.thread = first + 1;
+    awaited(50 * MS, 9);
+    awaited(20 * MS, 9); /* somebody was faster */
+    execute(FEED_READ, 0, IDLE, 30 * MS, 8);
+    awaited(10 * MS, 9);
+    execute(FEED_READ, 0, IDLE, 30 * MS, 8); /* nobody else has used it since */
+    feed.thread = first;
+    feed_wait(&feed, 20 * MS);
+    awaited(10 * MS, 9);
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7); /* nor during the wait */
+    end();
+    cr_assert_eq(statements()->queue_count, 1);
+    const struct statement_queue *queue = &statements()->queues[0];
+    cr_expect_eq(queue->times, 1);
+    cr_expect_eq(queue->ticks, 70 * MS);
+    cr_expect_eq(queue->longest, 70 * MS);
+    cr_expect_eq(queue->stack, 9);
+    cr_expect_eq(queue->next_stack, 8);
+    feed_close_all(&feed);
+}
+
+Test(statements, what_is_in_use_counts_once)
+{
+    begin();
+    execute(FEED_READ, 0, IDLE, 50 * MS, 7);
+    feed_wait(&feed, 100 * MS);
+    uint64_t begun = feed.now;
+    execute(FEED_BEGIN, 0, OPEN, 10 * MS, 6);
+    feed_wait(&feed, 30 * MS);
+    execute(FEED_READ, 0, OPEN, 50 * MS, 7);
+    execute(FEED_READ, 0, IDLE, 10 * MS, 7);
+    uint64_t used = feed.now - begun;
+    feed_wait(&feed, 100 * MS);
+    end();
+    cr_expect(statements()->conns[0].used >= 50 * MS + 100 * MS);
+    cr_expect(statements()->conns[0].used <= 50 * MS + used);
+    feed_close_all(&feed);
+}
+
 /* Rows are used again for other connections; what was counted stays. */
 Test(statements, many_connections_one_after_the_other)
 {

@@ -2,6 +2,7 @@
 /* Reference values: Mann and Kendall (1975) with ties, Hamed and Rao (1998), Sen (1968), worked out apart. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "verdicts/trend.h"
 
@@ -64,4 +65,36 @@ Test(trend, work_that_stands_still)
 {
     static const double still[8], values[] = {1, 2, 3, 4, 5, 6, 7, 8};
     cr_expect_eq(trend_of(still, values, 8).slope.estimate, 0);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static double median_slope(size_t count)
+{
+    double slopes[TREND_POINTS * TREND_POINTS];
+    size_t pairs = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = i + 1; k < count; k++)
+            slopes[pairs++] = (y[k] - y[i]) / (x[k] - x[i]);
+    qsort(slopes, pairs, sizeof(*slopes), ascending);
+    return (slopes[(pairs - 1) / 2] + slopes[pairs / 2]) / 2;
+}
+
+Test(trend, the_slope_is_the_median_of_all)
+{
+    unsigned state = 1;
+    for (unsigned limit = 1; limit < 100000; limit *= 3)
+        for (size_t count = 4; count <= TREND_POINTS; count++) {
+            for (size_t i = 0; i < count; i++)
+                y[i] = (state = state * 1103515245 + 12345) / 65536 % limit; /* many ties, then few */
+            struct trend trend = trend_of(x, y, count);
+            cr_assert_float_eq(trend.slope.estimate, median_slope(count), 1e-9);
+            cr_assert_leq(trend.slope.low, trend.slope.estimate);
+            cr_assert_geq(trend.slope.high, trend.slope.estimate);
+            cr_assert_eq(trend_z(x, y, count), trend.z);
+        }
 }

@@ -2,9 +2,13 @@
 """Pools of connections beside each other. The server is that of PGHOST and so on.
 
     pools.py MODE     two_engines two_pools one_engine other_database short_lived listener
+                      short_engine short_pool fitting_engine fitting_pool jobs_engine jobs_pool
 """
+import concurrent.futures
 import sys
+import threading
 
+import psycopg_pool
 import psycopg2
 import psycopg2.pool
 import sqlalchemy
@@ -96,6 +100,77 @@ def listener():
         ask(pool, "SELECT 1")
         with own, own.cursor() as cursor:
             cursor.execute("SELECT 2, 3")
+
+
+# ---- threads that share a pool ----
+
+POOLED = 2
+SLOWLY = "SELECT pg_sleep(0.03)"
+
+
+def small_engine():
+    return sqlalchemy.create_engine("postgresql+psycopg2://", pool_size=POOLED, max_overflow=0)
+
+
+def small_pool():
+    pool = psycopg_pool.ConnectionPool("", min_size=POOLED, max_size=POOLED)
+    pool.wait()
+    return pool
+
+
+def ask_engine(engine):
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(SLOWLY))
+
+
+def ask_pool(pool):
+    with pool.connection() as connection:
+        connection.execute(SLOWLY)
+
+
+def by_threads(ask, pool, count):
+    def turns():
+        for _ in range(TURNS // count):
+            ask(pool)
+
+    threads = [threading.Thread(target=turns) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def by_jobs(ask, pool):
+    """More threads than connections, but never more jobs at a time than connections: threads wait for jobs only."""
+    with concurrent.futures.ThreadPoolExecutor(6) as executor:
+        running = {executor.submit(ask, pool) for _ in range(POOLED)}
+        for _ in range(TURNS):
+            done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            running |= {executor.submit(ask, pool) for _ in done}
+
+
+def short_engine():
+    by_threads(ask_engine, small_engine(), 6)
+
+
+def short_pool():
+    by_threads(ask_pool, small_pool(), 6)
+
+
+def fitting_engine():
+    by_threads(ask_engine, small_engine(), POOLED)
+
+
+def fitting_pool():
+    by_threads(ask_pool, small_pool(), POOLED)
+
+
+def jobs_engine():
+    by_jobs(ask_engine, small_engine())
+
+
+def jobs_pool():
+    by_jobs(ask_pool, small_pool())
 
 
 globals()[sys.argv[1]]()

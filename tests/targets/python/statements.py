@@ -57,6 +57,27 @@ def fetches_all():
     return rows
 
 
+def holds_all():
+    """Of rows that are long since objects of one's own the cursor keeps the result, 12 MB."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT repeat('x', 1000) FROM generate_series(1, 12000)")
+    rows = cursor.fetchall()
+    time.sleep(1.5)
+    cursor.close()
+    connection.commit()
+    return rows
+
+
+def lets_go():
+    cursor = connection.cursor()
+    cursor.execute("SELECT repeat('x', 1000), 1 FROM generate_series(1, 12000)")
+    rows = cursor.fetchall()
+    cursor.close()
+    connection.commit()
+    time.sleep(1.5)
+    return rows
+
+
 def fetches_a_portion():
     run("SELECT * FROM items ORDER BY id LIMIT 11000")
     with connection.cursor("portions") as cursor:  # a cursor of the server's
@@ -147,8 +168,8 @@ def waits_outside_a_loop():
     asks_slowly()
 
 
-NAMES = ["asks_for_each", "asks_once", "asks_many_things", "fetches_all", "fetches_a_portion", "lists_all", "lists_few", "leaves_open",
-         "commits_first", "reads_and_writes", "locks_and_writes", "lets_the_server_add", "compares_versions", "keeps_the_loop",
+NAMES = ["asks_for_each", "asks_once", "asks_many_things", "fetches_all", "holds_all", "lets_go", "fetches_a_portion", "lists_all",
+         "lists_few", "leaves_open", "commits_first", "reads_and_writes", "locks_and_writes", "lets_the_server_add", "compares_versions", "keeps_the_loop",
          "leaves_the_loop", "waits_outside_a_loop"]
 
 prepare()

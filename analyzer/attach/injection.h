@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A thread of our own in another process, which calls functions there on demand. One of the process's threads is stopped for the moment
+ * in which it is made; from then on all runs on the new thread, and nothing of the program waits. When this process ends, however it
+ * ends, the thread takes all that was brought and goes.
+ */
+#ifndef STRAY_ATTACH_INJECTION_H
+#define STRAY_ATTACH_INJECTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "attach/target_libc.h"
+#include "error.h"
+
+struct injection {
+    pid_t pid;
+    int process; /* pidfd */
+    int memory, socket;
+    struct target_libc libc; /* its object: no longer there */
+    pid_t thread; /* the one that was made */
+    uint64_t desk;
+    uint64_t room, room_size; /* memory in the target that arguments may be put in */
+    uint64_t stall_ns;        /* for how long one thread stood still, at most */
+};
+
+/* Makes the thread. 0; or a negative errno, and the process is as it was: -ESRCH: it has ended; -EBUSY: no safe moment came;
+ * -ENOTSUP, -EPERM ... */
+int injection_begin(pid_t pid, struct injection *ret_injection, struct error *error);
+/* Lets the thread go, and waits until it has. */
+void injection_end(struct injection *injection);
+
+/* Calls `function` there with up to six arguments. 0, or a negative errno: -ESRCH: the process has ended; -ETIMEDOUT. */
+int injection_call(struct injection *injection, uint64_t function, const uint64_t arguments[6], uint64_t *ret_result,
+                   struct error *error);
+/* Gives the process `count` (at most 8) descriptors, under the numbers ret_numbers[]; they are close-on-exec. */
+int injection_give(struct injection *injection, const int *descriptors, size_t count, int *ret_numbers, struct error *error);
+/* Puts bytes into the room, at `offset`; *ret_address: where they are there. -E2BIG: there is too little. */
+int injection_put(struct injection *injection, size_t offset, const void *bytes, size_t size, uint64_t *ret_address,
+                  struct error *error);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is copied into the target. It never runs here. Position independent; all it knows is in the desk (desk.h), whose address
+ * is the server's argument, and the others' rbx. System calls by number: the target's libc may be another.
+ */
+#include "attach/desk.h"
+
+#define NR_POLL           7
+#define NR_RT_SIGPROCMASK 14
+#define NR_SENDTO         44
+#define NR_RECVMSG        47
+#define NR_SOCKETPAIR     53
+#define NR_SETSOCKOPT     54
+#define NR_CLOSE          3
+#define NR_PAUSE          34
+#define NR_EXIT           60
+#define NR_GETTID         186
+#define NR_FUTEX          202
+#define MINUS_EINTR       -4
+
+    .section .rodata
+    .globl stub_begin, stub_returned, stub_clone, stub_server, stub_end
+    .hidden stub_begin, stub_returned, stub_clone, stub_server, stub_end
+    .balign 16
+stub_begin:
+
+/* Where pthread_create() returns to that was called in a stopped thread: says what came of it, and waits for the injector. */
+stub_returned:
+    mov %eax, DESK_CREATED(%rbx)
+.Lpause:
+    mov $NR_PAUSE, %eax
+    syscall
+    jmp .Lpause
+
+/* A raw clone: the system call is prepared by the injector, and its parent never comes back here. The child has a stack, a thread
+ * control block and nothing else; it makes a thread and is gone, which the kernel notes in DESK_CLONE. */
+    .balign 16
+stub_clone:
+    syscall
+    lea DESK_THREAD(%rbx), %rdi
+    xor %esi, %esi
+    mov DESK_SERVER(%rbx), %rdx
+    mov %rbx, %rcx
+    call *DESK_CREATE(%rbx)
+    mov %eax, DESK_CREATED(%rbx)
+    mov $NR_EXIT, %eax
+    xor %edi, %edi
+    syscall
+    ud2
+
+/* void *server(struct desk *): a thread of its own. It makes a pair of sockets, of which the injector takes one end, and does the
+ * calls that it is asked for, until the other end is closed or silent for long. Then it unmaps all this, and with it the ground it
+ * stands on: munmap() returns to where this function was called from. */
+    .balign 16
+stub_server:
+    push %rbx
+    push %r12
+    push %r13
+    mov %rdi, %rbx
+    mov $NR_GETTID, %eax
+    syscall
+    mov %eax, DESK_THREAD_ID(%rbx)
+    mov $NR_RT_SIGPROCMASK, %eax
+    mov $2, %edi
+    lea DESK_MASK(%rbx), %rsi
+    xor %edx, %edx
+    mov $8, %r10d
+    syscall
+    mov $NR_SOCKETPAIR, %eax
+    mov $1, %edi                   /* AF_UNIX */
+    mov $0x80005, %esi             /* SOCK_SEQPACKET | SOCK_CLOEXEC */
+    xor %edx, %edx
+    lea DESK_SOCKETS(%rbx), %r10
+    syscall
+    test %eax, %eax
+    js .Lfailed
+    mov $NR_SETSOCKOPT, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    mov $1, %esi                   /* SOL_SOCKET */
+    mov $20, %edx                  /* SO_RCVTIMEO */
+    lea DESK_TIMEOUT(%rbx), %r10
+    mov $16, %r8d
+    syscall
+    movl $1, DESK_STATE(%rbx)      /* DESK_READY */
+.Lnext:
+    movq $DESK_CONTROL_SIZE, DESK_HEADER_CONTROL_LENGTH(%rbx)
+    mov $NR_RECVMSG, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    lea DESK_HEADER(%rbx), %rsi
+    mov $0x40000000, %edx          /* MSG_CMSG_CLOEXEC */
+    syscall
+    cmp $MINUS_EINTR, %rax
+    je .Lnext
+    test %rax, %rax
+    jle .Lleave
+    call .Lclose_other_end
+    mov DESK_FUNCTION(%rbx), %r12
+    xor %eax, %eax
+    test %r12, %r12
+    jz .Lanswer
+    mov DESK_ARGUMENTS(%rbx), %rdi
+    mov DESK_ARGUMENTS + 8(%rbx), %rsi
+    mov DESK_ARGUMENTS + 16(%rbx), %rdx
+    mov DESK_ARGUMENTS + 24(%rbx), %rcx
+    mov DESK_ARGUMENTS + 32(%rbx), %r8
+    mov DESK_ARGUMENTS + 40(%rbx), %r9
+    call *%r12
+.Lanswer:
+    mov %rax, DESK_RESULT(%rbx)
+    mov $NR_SENDTO, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    lea DESK_RESULT(%rbx), %rsi
+    mov $8, %edx
+    mov $0x4000, %r10d             /* MSG_NOSIGNAL */
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    syscall
+    jmp .Lnext
+.Lleave:
+    call .Lclose_other_end
+    mov $NR_CLOSE, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    syscall
+    jmp .Lgone
+.Lfailed:                          /* the injector has a second to see why */
+    mov %eax, DESK_STATE(%rbx)
+    mov $NR_POLL, %eax
+    xor %edi, %edi
+    xor %esi, %esi
+    mov $1000, %edx
+    syscall
+.Lgone:                            /* the raw clone stands on this ground, too */
+    mov DESK_CLONE(%rbx), %edx
+    test %edx, %edx
+    jz .Lunmap
+    mov $NR_FUTEX, %eax
+    lea DESK_CLONE(%rbx), %rdi
+    xor %esi, %esi                 /* FUTEX_WAIT */
+    xor %r10d, %r10d
+    syscall
+    jmp .Lgone
+.Lunmap:
+    mov DESK_UNMAP(%rbx), %rax
+    mov DESK_BASE(%rbx), %rdi
+    mov DESK_LENGTH(%rbx), %rsi
+    pop %r13
+    pop %r12
+    pop %rbx
+    jmp *%rax
+
+.Lclose_other_end:
+    mov DESK_SOCKETS + 4(%rbx), %edi
+    test %edi, %edi
+    js .Lclosed
+    movl $-1, DESK_SOCKETS + 4(%rbx)
+    mov $NR_CLOSE, %eax
+    syscall
+.Lclosed:
+    ret
+
+stub_end:
+    .section .note.GNU-stack, "", @progbits

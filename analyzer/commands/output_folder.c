@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands/output_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/common.h"
+#include "stray/format.h"
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Makes `path` and what is missing above it. -errno. */
+static int make_folder(char *path)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return 0;
+    char *slash = strrchr(path, '/');
+    if (errno != ENOENT || !slash || slash == path)
+        return -errno;
+    *slash = '\0';
+    int result = make_folder(path);
+    *slash = '/';
+    if (result < 0)
+        return result;
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+    return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+/* 1: it holds traces or spools; 0: it does not; negative errno. */
+static int holds_traces(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return -errno;
+    int found = 0;
+    for (const struct dirent *entry; !found && (entry = readdir(folder)) != NULL;)
+        found = ends_with(entry->d_name, STRAY_TRACE_SUFFIX) || ends_with(entry->d_name, STRAY_SPOOL_SUFFIX);
+    closedir(folder);
+    return found;
+}
+
+int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path)
+{
+    char *folder;
+    if (given ? (folder = strdup(given)) == NULL : asprintf(&folder, "stray.%s.%d", base_name(command), (int)pid) < 0)
+        return refuse(command, error_reason(-ENOMEM));
+    int result = make_folder(folder);
+    int holds = result == 0 ? holds_traces(folder) : result;
+    char *path = holds >= 0 ? realpath(folder, NULL) : NULL;
+    int status = STATUS_DONE;
+    if (holds < 0 || !path)
+        status = refuse(folder, error_reason(holds < 0 ? holds : -errno));
+    else if (access(path, W_OK | X_OK) < 0)
+        status = refuse(folder, error_reason(-errno));
+    else if (holds > 0 && !force)
+        status = refuse(folder, "already holds traces (--force: use it all the same)");
+    free(folder);
+    if (status != STATUS_DONE)
+        free(path);
+    else
+        *ret_path = path;
+    return status;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The folder that traces go to. */
+#ifndef STRAY_COMMANDS_OUTPUT_FOLDER_H
+#define STRAY_COMMANDS_OUTPUT_FOLDER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Makes the folder `given`, or for NULL "stray.<command>.<pid>" here, and what is missing above it. *ret_path, absolute, is freed
+ * by the caller. STATUS_DONE, or STATUS_REFUSED after saying why: it cannot be used, or holds traces and not `force`. */
+int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands/tracing_options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/common.h"
+#include "commands/options.h"
+
+#define DEPTH_MAX 200 /* the shim keeps no more */
+#define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
+
+static int set(const char *name, const char *value)
+{
+    return setenv(name, value, 1) == 0 ? STATUS_DONE : fail("%s: %s", name, error_reason(-errno));
+}
+
+static int set_number(const char *name, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    return set(name, text);
+}
+
+static int set_no_follow(struct tracing_options *options)
+{
+    options->alone = true;
+    return set("STRAY_FOLLOW", "0");
+}
+
+static int set_depth(const char *text)
+{
+    const char *end;
+    uint64_t depth;
+    if (!digits_parse(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
+        return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
+    return set_number("STRAY_DEPTH", depth);
+}
+
+static int set_size(const char *text)
+{
+    uint64_t size;
+    if (!size_parse(text, &size) || size == 0)
+        return fail("--max-size %s: must be a size like 500M", text);
+    return set_number("STRAY_MAX_SIZE", size);
+}
+
+static int set_sample(const char *text)
+{
+    uint64_t size;
+    if (!size_parse(text, &size) || size == 0 || size > SAMPLE_MAX)
+        return fail("--sample %s: must be a size like 512K, from 1 to 1G", text);
+    return set_number("STRAY_SAMPLE", size);
+}
+
+static int set_interval(const char *text)
+{
+    const char *end, *unit;
+    static const char units[] = "smhd";
+    static const unsigned seconds[] = {1, 60, 3600, 86400};
+    uint64_t time, factor = 1;
+    bool valid = digits_parse(text, &end, &time) && time > 0 && time <= UINT32_MAX;
+    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
+        factor = seconds[unit - units];
+        end++;
+    }
+    if (!valid || *end)
+        return fail("--interval %s: must be a time like 1s or 5m", text);
+    return set_number("STRAY_INTERVAL", time * factor);
+}
+
+static int set_only(const char *list)
+{
+    for (const char *word = list; word;) {
+        size_t length = strcspn(word, ",");
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE)
+            return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return set("STRAY_ONLY", list);
+}
+
+static int set_sql(const char *mode)
+{
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0 || strcmp(mode, "text") == 0)
+        return set("STRAY_SQL", mode);
+    return fail("--sql %s: must be normalised, text or off", mode);
+}
+
+static int set_python_memory(const char *mode)
+{
+    if (strcmp(mode, "off") == 0 || strcmp(mode, "sampled") == 0 || strcmp(mode, "exact") == 0)
+        return set("STRAY_PYTHON_MEMORY", mode);
+    return fail("--python-memory %s: must be off, sampled or exact", mode);
+}
+
+static int set_spool(const char *folder)
+{
+    char *path = realpath(folder, NULL);
+    if (!path)
+        return refuse(folder, error_reason(-errno));
+    int status = set("STRAY_SPOOL", path);
+    free(path);
+    return status;
+}
+
+static int set_tracing(struct tracing_options *options, int code)
+{
+    switch (code) {
+    case TRACING_OPTION_FULL:
+        return set("STRAY_FULL", "1");
+    case TRACING_OPTION_DEPTH:
+        return set_depth(optarg);
+    case TRACING_OPTION_NO_HEAP:
+        return set("STRAY_HEAP", "0");
+    case TRACING_OPTION_ONLY:
+        return set_only(optarg);
+    case TRACING_OPTION_MAX_SIZE:
+        return set_size(optarg);
+    case TRACING_OPTION_INTERVAL:
+        return set_interval(optarg);
+    case TRACING_OPTION_FOLLOW:
+        return set("STRAY_FOLLOW", "1");
+    case TRACING_OPTION_NO_FOLLOW:
+        return set_no_follow(options);
+    case TRACING_OPTION_SPOOL:
+        return set_spool(optarg);
+    case TRACING_OPTION_SQL:
+        return set_sql(optarg);
+    case TRACING_OPTION_SAMPLE:
+        return set_sample(optarg);
+    case TRACING_OPTION_PYTHON:
+        return set_python_memory(optarg);
+    default:
+        return refuse("--pair", "not available yet");
+    }
+}
+
+int tracing_options_set(struct tracing_options *options, int code, char **argv)
+{
+    switch (code) {
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    case TRACING_OPTION_FORCE:
+        options->force = true;
+        return STATUS_DONE;
+    case TRACING_OPTION_HELP:
+        return STATUS_HELP;
+    case ':':
+        return fail("%s: needs a value", argv[optind - 1]);
+    case '?':
+        return fail("%s: unknown option (see stray %s --help)", argv[optind - 1], argv[0]);
+    default:
+        return set_tracing(options, code);
+    }
+}
+
+static bool lists_heap(const char *list)
+{
+    for (const char *word = list; word;) {
+        size_t length = strcspn(word, ",");
+        if (resource_parse(word, length) == STRAY_HEAP)
+            return true;
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return false;
+}
+
+/* What says that the heap is sampled, and how it is not. */
+static int check_sample(void)
+{
+    const char *heap = getenv("STRAY_HEAP"), *only = getenv("STRAY_ONLY"), *full = getenv("STRAY_FULL");
+    if (!getenv("STRAY_SAMPLE"))
+        return STATUS_DONE;
+    if (heap && *heap == '0')
+        return fail("--sample: with --no-heap there is nothing to sample");
+    if (only && !lists_heap(only))
+        return fail("--sample: --only %s leaves out the heap, and there is nothing else to sample", only);
+    if (full && *full && *full != '0')
+        return fail("--sample: with --full every block is recorded");
+    return STATUS_DONE;
+}
+
+int tracing_options_finish(const struct tracing_options *options, pid_t root)
+{
+    int status = check_sample();
+    /* Programs that the root executes in other processes find that they are not the root. */
+    return status == STATUS_DONE && options->alone ? set_number("STRAY_ROOT", (uint64_t)root) : status;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Everything that is known by an address, and whose closing stack does not matter. */
+#include <errno.h>
+
+#include "lives/internal.h"
+
+#define LANE_LIMIT     (1u << 20)
+
+/* A thread that was not joined may leave its id to another: its number tells them apart. */
+static uint64_t key_of(const struct stray_event *event)
+{
+    return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
+}
+
+/* What libc's allocator takes for all that a block of the heap stands for. */
+static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t size)
+{
+    if (resource != STRAY_HEAP)
+        return 0;
+    uint64_t held = resident_held(size);
+    return lives->source.heap_mean > 0 ? tally_times(held, weight_of(lives, resource, size)) : held;
+}
+
+static void hold(struct lives *lives, uint64_t more, uint64_t less)
+{
+    lives->held += more - less;
+    if (lives->held > lives->peak_held)
+        lives->peak_held = lives->held;
+}
+
+static void weigh_open(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct book *book = &lives->books[site->resource];
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    if (site->resource == STRAY_HEAP || value >> 32)
+        site->estimated = book->estimated = true;
+    tally_join(&site->born, &tally);
+    tally_join(&site->living, &tally);
+    tally_join(&book->born, &tally);
+    tally_join(&book->living, &tally);
+    if (book->living.count > book->most.count)
+        book->most = book->living;
+}
+
+static void weigh_close(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    tally_take(&site->living, &tally);
+    tally_take(&lives->books[site->resource].living, &tally);
+}
+
+/* As if it had never been: it counts where, and as what, it is drawn next. */
+static void weigh_left(struct lives *lives, struct site *site, uint64_t value)
+{
+    struct tally tally = tally_of_block(lives, site->resource, value);
+    weigh_close(lives, site, value);
+    tally_take(&site->born, &tally);
+    tally_take(&lives->books[site->resource].born, &tally);
+}
+
+static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time, bool left)
+{
+    struct site *site = &lives->sites[block->site];
+    if (site->growth && !lives->ended)
+        growth_release(lives, site, block->mark, time);
+    if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
+        site->waited = block->mark + 1;
+    count_close(lives, block->site, bytes_of(lives, site->resource, block->size));
+    hold(lives, 0, held_of(lives, site->resource, block->size));
+    if (left)
+        weigh_left(lives, site, block->size);
+    else if (is_weighed(lives, site->resource))
+        weigh_close(lives, site, block->size);
+    blocks_remove(blocks, block);
+}
+
+static bool has_value(unsigned resource)
+{
+    return is_memory(resource) || resource == STRAY_TEMPFILE;
+}
+
+static int block_open(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *old = blocks_find(blocks, key_of(event));
+    if (old)
+        block_end(lives, blocks, old, event->time, false);
+    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
+    block.size = has_value(event->resource) ? event->value : 0;
+    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
+    if (result == 0)
+        result = blocks_insert(blocks, block);
+    if (result == 0)
+        count_open(lives, block.site, bytes_of(lives, event->resource, block.size), event->time);
+    if (result == 0)
+        hold(lives, held_of(lives, event->resource, block.size), 0);
+    if (result == 0 && is_weighed(lives, event->resource))
+        weigh_open(lives, &lives->sites[block.site], block.size);
+    return result;
+}
+
+/* Where blocks are samples, a release may be that of a block that was none. */
+static void count_unknown(struct lives *lives, unsigned resource)
+{
+    struct book *book = &lives->books[resource];
+    book->unknown += !book->estimated;
+}
+
+/* free() is what PQfreemem() calls, and many programs call it themselves. */
+static void string_freed(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
+    struct block *string = blocks_find(strings, event->handle);
+    if (string)
+        block_end(lives, strings, string, event->time, false);
+}
+
+static void block_close(struct lives *lives, const struct stray_event *event)
+{
+    if (event->resource == STRAY_HEAP)
+        string_freed(lives, event);
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = blocks_find(blocks, key_of(event));
+    if (block)
+        block_end(lives, blocks, block, event->time, false);
+    else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
+        count_unknown(lives, event->resource);
+}
+
+/* What popen() begins is known by its stream, and not by a pid. */
+static bool is_death(const struct stray_event *event)
+{
+    return event->resource == STRAY_CHILD && event->action == STRAY_CLOSE && event->hook != STRAY_HOOK_pclose &&
+           event->handle <= UINT32_MAX;
+}
+
+static int death_add(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->deaths, &lives->death_room, lives->death_count + 1, sizeof(*lives->deaths));
+    if (result == 0)
+        lives->deaths[lives->death_count++] =
+            (struct waited){event->time, (uint32_t)event->handle, (uint32_t)event->value};
+    return result;
+}
+
+static void block_ended(struct lives *lives, const struct stray_event *event)
+{
+    bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
+    struct block *block = ends ? blocks_find(&lives->blocks[event->resource], key_of(event)) : NULL;
+    if (block)
+        block->ended = event->time;
+    else
+        lives->strange += !ends;
+}
+
+/* NULL without memory. */
+static struct moving *moving_of(struct lives *lives, uint32_t lane)
+{
+    size_t index = lane < LANE_LIMIT ? (size_t)lane + 1 : 0;
+    if (room_for(&lives->moving, &lives->moving_count, index + 1, sizeof(*lives->moving)) < 0)
+        return NULL;
+    return &lives->moving[index];
+}
+
+/* The block leaves the table at once, since its address may be handed to another thread before MOVE_TO; in
+ * the books it stays open all the while. */
+static int block_move_from(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = blocks_find(blocks, event->handle);
+    moving->block = (struct block){0};
+    moving->resource = event->resource;
+    if (block) {
+        moving->block = *block;
+        blocks_remove(blocks, block);
+    } else {
+        count_unknown(lives, event->resource);
+    }
+    return 0;
+}
+
+/* A sample stands for as many as its size says now: they take the place of those that it stood for. */
+static void block_change(struct lives *lives, const struct block *block, uint64_t value)
+{
+    struct site *site = &lives->sites[block->site];
+    unsigned resource = site->resource;
+    count_resize(lives, block->site, bytes_of(lives, resource, block->size), bytes_of(lives, resource, value));
+    hold(lives, held_of(lives, resource, value), held_of(lives, resource, block->size));
+    if (!is_weighed(lives, resource))
+        return;
+    weigh_left(lives, site, block->size);
+    weigh_open(lives, site, value);
+}
+
+static int block_move_to(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->block.handle == 0 || moving->resource != event->resource)
+        return 0;
+    struct block block = moving->block;
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *old = blocks_find(blocks, event->handle);
+    if (old)
+        block_end(lives, blocks, old, event->time, false);
+    if (event->resource != STRAY_TEMPFILE)
+        block_change(lives, &block, event->value);
+    block.handle = event->handle;
+    if (event->resource != STRAY_TEMPFILE || event->value != 0)
+        block.size = event->value;
+    moving->block.handle = 0;
+    return blocks_insert(blocks, block);
+}
+
+static void block_resize(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (!block) {
+        count_unknown(lives, event->resource);
+        return;
+    }
+    block_change(lives, block, event->value);
+    block->size = event->value;
+}
+
+static void block_left(struct lives *lives, const struct stray_event *event)
+{
+    struct blocks *blocks = &lives->blocks[event->resource];
+    struct block *block = is_weighed(lives, event->resource) ? blocks_find(blocks, event->handle) : NULL;
+    if (block)
+        block_end(lives, blocks, block, event->time, true);
+}
+
+/* Sums of one batch lie close to its first one, if not at one time. Close to the latest would not do: where batches come at every
+ * mark, all would be one that began with the first. */
+static void batch_come(struct batch *batch, uint32_t mark)
+{
+    if (mark > batch->to + (batch->to - batch->from) / 8 + 1) {
+        batch->from = batch->to;
+        batch->to = mark;
+    }
+}
+
+/* The mark since which the births of a sum came about: since the site's batch of sums before this one, and
+ * where that is its first, since the lane's. */
+static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
+{
+    batch_come(lane, mark);
+    if (site->to == 0)
+        *site = *lane;
+    else
+        batch_come(site, mark);
+    return site->from;
+}
+
+/* The value holds the sums of the weights and of the sizes; of their squares only the means can tell. */
+static void weigh_elided(struct lives *lives, struct site *site, const struct stray_event *event, uint64_t count)
+{
+    if (site->resource != STRAY_PYOBJECT || event->value >> 32 == 0)
+        return;
+    double sum = (double)(event->value >> 32) / TALLY_UNIT, size = (double)(event->value & UINT32_MAX) / (double)count;
+    struct tally each = tally_of(sum / (double)count, size * sum / (double)count);
+    struct tally born = {sum, each.variance * (double)count, each.bytes_variance * (double)count};
+    site->estimated = lives->books[site->resource].estimated = true;
+    tally_join(&site->born, &born);
+    tally_join(&lives->books[site->resource].born, &born);
+}
+
+/* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. Those of lanes that nobody owns have
+ * been told as WORK before. */
+static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+{
+    struct moving *moving = moving_of(lives, lane);
+    uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
+    unsigned octave = (unsigned)(event->handle >> 56);
+    uint32_t index;
+    int result = moving ? site_find(lives, event->resource, event->stack, LIVES_NONE, &index) : -ENOMEM;
+    if (result < 0)
+        return result;
+    struct site *site = &lives->sites[index];
+    if (site->opened == 0) {
+        site->first = event->time;
+        site->first_mark = lives->marks.current;
+    }
+    uint32_t began = lives->marks.current;
+    if (is_allocation(event) && !lives->ended && thread != 0) {
+        began = sum_began(&moving->told, &site->told, lives->marks.current);
+        marks_spread(&lives->marks, began, (double)count);
+    }
+    if (event->time > site->last)
+        site->last = event->time;
+    site->opened += count;
+    site->closed += count;
+    site->opened_by_tc += lives->ended ? 0 : count;
+    lives->books[event->resource].opened += count;
+    lives->books[event->resource].closed += count;
+    weigh_elided(lives, site, event, count);
+    growth_before(lives, site);
+    if (site->growth && !lives->ended)
+        windows_born_since(&site->growth->windows, began, count);
+    growth_after(lives, site);
+    if (site->growth && octave < 64 && !lives->ended)
+        growth_elided(lives, site, octave, count);
+    return 0;
+}
+
+int lane_taken(struct lives *lives, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    if (moving->told.to == 0)
+        moving->told = (struct batch){lives->marks.current, lives->marks.current};
+    return 0;
+}
+
+int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane)
+{
+    struct moving *moving = moving_of(lives, lane);
+    if (!moving)
+        return -ENOMEM;
+    batch_come(&moving->told, lives->marks.current);
+    if (!lives->ended)
+        marks_spread(&lives->marks, moving->told.from, (double)event->value);
+    return 0;
+}
+
+/* Threads that end while they are waited for may have been done with for long: an interpreter first tells its pools to end,
+ * and waits for them. They count as open until something else begins; if nothing does, that was the end of the program. */
+static int thread_leaves(struct lives *lives, const struct stray_event *event)
+{
+    int result = room_for(&lives->leaving, &lives->leaving_room, lives->leaving_count + 1, sizeof(*lives->leaving));
+    if (result == 0)
+        lives->leaving[lives->leaving_count++] = *event;
+    return result;
+}
+
+void threads_left(struct lives *lives)
+{
+    for (size_t i = 0; i < lives->leaving_count; i++)
+        block_close(lives, &lives->leaving[i]);
+    lives->leaving_count = 0;
+}
+
+/* Only temporary files are told more of. */
+static void block_named(struct lives *lives, const struct stray_event *event)
+{
+    struct block *block = blocks_find(&lives->blocks[event->resource], event->handle);
+    if (block && event->resource == STRAY_TEMPFILE)
+        block->size = event->value;
+}
+
+int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+{
+    switch (event->action) {
+    case STRAY_OPEN:
+        return event->handle ? block_open(lives, event) : 0;
+    case STRAY_CLOSE:
+    case STRAY_IMPLICIT:
+    case STRAY_RECONCILED:
+        if (event->resource == STRAY_THREAD && lives->awaited && !lives->ended)
+            return thread_leaves(lives, event);
+        block_close(lives, event);
+        return is_death(event) ? death_add(lives, event) : 0;
+    case STRAY_MOVE_FROM:
+        return block_move_from(lives, event, lane);
+    case STRAY_MOVE_TO:
+        return event->handle ? block_move_to(lives, event, lane) : 0;
+    case STRAY_RESIZE:
+        block_resize(lives, event);
+        return 0;
+    case STRAY_INHERITED:
+        lives->books[event->resource].inherited++;
+        return 0;
+    case STRAY_EXITED:
+        block_ended(lives, event);
+        return 0;
+    case STRAY_ELIDED:
+        return block_elided(lives, event, lane, thread);
+    case STRAY_ENDPOINT:
+        block_named(lives, event);
+        return 0;
+    case STRAY_LEFT:
+        block_left(lives, event);
+        return 0;
+    default:
+        return 0;
+    }
+}

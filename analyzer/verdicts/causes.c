@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which findings follow from others. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdicts/court.h"
+
+#define RECYCLED_BYTES 208 /* a tuple of 20 with its header, and a little */
+
+static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        if (court->judged.findings[i].fold == fold && court->judged.findings[i].verdict == verdict)
+            return i;
+    }
+    return LIVES_NONE;
+}
+
+static bool counts_life(const struct court *court, const struct finding *finding, uint32_t index)
+{
+    const struct life *life = &court->lives->lives[index];
+    if (finding->verdict == VERDICT_LEAKED)
+        return court->leaked[index];
+    if (finding->verdict == VERDICT_OPEN_AT_EXIT)
+        return life_open_at_tc(life);
+    return !life->born_late;
+}
+
+/* The connection finding with the same verdict to which most of a PGconn finding's lives are tied. */
+static uint32_t connection_behind(const struct court *court, const struct finding *finding,
+                                  const uint32_t *fold_of)
+{
+    const struct fold *fold = &court->folds->items[finding->fold];
+    uint64_t tied = 0, counted = 0;
+    uint32_t cause = LIVES_NONE;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        if (!counts_life(court, finding, fold->lives[i]))
+            continue;
+        counted++;
+        uint32_t partner = court->lives->lives[fold->lives[i]].partner;
+        uint32_t behind =
+            partner == LIVES_NONE ? LIVES_NONE : finding_of(court, fold_of[partner], finding->verdict);
+        if (behind == LIVES_NONE)
+            continue;
+        tied++;
+        cause = behind;
+    }
+    return 2 * tied > counted ? cause : LIVES_NONE;
+}
+
+static bool same_function(const struct frame *a, const struct frame *b)
+{
+    return a && b && a->function && b->function && strcmp(a->function, b->function) == 0 &&
+           (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
+}
+
+/* Memory acquired by the function that leaks connections or files is held by them: a database in a file has its pages, a
+ * stream its buffer. */
+static uint32_t handle_holding(const struct court *court, const struct finding *finding)
+{
+    const struct frame *here = court->blame(court->data, finding->stack);
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        unsigned resource = court->folds->items[other->fold].resource;
+        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE;
+        if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
+            same_function(here, court->blame(court->data, other->stack)))
+            return i;
+    }
+    return LIVES_NONE;
+}
+
+/* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
+ * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20. */
+static bool may_be_recycled(const struct court *court, const struct finding *finding)
+{
+    return court->folds->items[finding->fold].resource == STRAY_PYOBJECT &&
+           finding->bytes <= RECYCLED_BYTES * finding->count;
+}
+
+/* The growth that says most; LIVES_NONE: there is none of which the line is certain. */
+static uint32_t certain_growth(const struct court *court)
+{
+    uint32_t most = LIVES_NONE;
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        bool grows = other->verdict == VERDICT_LEAKED || other->verdict == VERDICT_CREEP;
+        if (grows && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
+            (most == LIVES_NONE || other->bytes > court->judged.findings[most].bytes))
+            most = i;
+    }
+    return most;
+}
+
+/* Of what may have been recycled the line is a hint, and goes with a growth of which the line is certain. */
+static void doubt_recycled(struct court *court)
+{
+    uint32_t certain = certain_growth(court);
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (!may_be_recycled(court, finding))
+            continue;
+        finding->severity = SEVERITY_NOTE;
+        finding->confidence = CONFIDENCE_LOW;
+        if (finding->cause == LIVES_NONE)
+            finding->cause = certain;
+    }
+}
+
+int find_causes(struct court *court)
+{
+    uint32_t *fold_of = calloc(court->lives->life_count + 1, sizeof(*fold_of));
+    if (!fold_of)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < court->folds->count; i++) {
+        for (size_t k = 0; k < court->folds->items[i].life_count; k++)
+            fold_of[court->folds->items[i].lives[k]] = i;
+    }
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (court->folds->items[finding->fold].resource == STRAY_PGCONN)
+            finding->cause = connection_behind(court, finding, fold_of);
+    }
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        const struct fold *fold = &court->folds->items[finding->fold];
+        if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
+            finding->cause = handle_holding(court, finding);
+    }
+    doubt_recycled(court);
+    free(fold_of);
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files that judge one process (judge.c) share among themselves. */
+#ifndef STRAY_VERDICTS_COURT_H
+#define STRAY_VERDICTS_COURT_H
+
+#include "verdicts/judge.h"
+
+#define HOUR_S 3600.0
+
+struct court {
+    const struct lives *lives;
+    const struct folds *folds;
+    blame_of *blame;
+    void *data;
+    struct judged judged;
+    size_t room;
+    bool *leaked;   /* lives that a finding counts as leaked */
+    uint32_t *next; /* of each life: the one that its thread acquired next, or LIVES_NONE */
+    double tc, work;
+    double bucket_age[AGE_BUCKETS + 1];
+};
+
+/* A new finding on a fold; NULL: no memory. Pointers to earlier ones are void afterwards. */
+struct finding *finding_add(struct court *court, uint32_t fold);
+/* A piece of evidence; `count`: an exact number of things. What is more than FACTS_MAX is left out. */
+void fact_add(struct finding *finding, const char *name, double value, bool count);
+
+/* Sets, from the last life back to the first, what came next of its thread and kind. -ENOMEM. */
+int find_next(struct court *court);
+/* The verdict and the findings on a fold whose lifetimes are all kept, or of which only sums are (judge_lives.c, judge_blocks.c).
+ * -ENOMEM. */
+int judge_lives(struct court *court, uint32_t which);
+int judge_blocks(struct court *court, uint32_t which);
+/* Tells which findings follow from others (causes.c). -ENOMEM. */
+int find_causes(struct court *court);
+
+static inline double seconds(const struct court *court, uint64_t time)
+{
+    return court->lives->source.seconds(court->lives->source.data, time);
+}
+
+static inline double span(const struct court *court, uint64_t ticks)
+{
+    return court->lives->source.span(court->lives->source.data, ticks);
+}
+
+/* Requests and statements; allocations are told by marks that lie up to some hundreds apart. */
+static inline bool is_load(const struct lives *lives)
+{
+    return lives->axis <= AXIS_STATEMENTS;
+}
+
+static inline bool keeps_lives(const struct fold *fold)
+{
+    return fold->life_count > 0;
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What `stray attach` calls in a program that was running before we were loaded, on a thread made for it. */
+#include "stray/attach.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate.h"
+#include "hooks/journal.h"
+#include "hooks/libpq_met.h"
+#include "hooks/python_memory.h"
+#include "settings.h"
+#include "stack/python.h"
+#include "state/incarnation.h"
+#include "text.h"
+
+#define VARIABLES_MAX 64
+
+#define EXPORTED __attribute__((visibility("default")))
+EXPORTED int stray_attach_begin(const struct stray_attach_request *request);
+EXPORTED int stray_attach_end(void);
+
+static uint32_t lock;
+
+static void take(void)
+{
+    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
+        sys_yield();
+}
+
+static void give_back(void)
+{
+    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+}
+
+static const char *value_of(const char *variable, const char *name, const char *otherwise)
+{
+    return string_begins(variable, name) ? variable + string_length(name) : otherwise;
+}
+
+/* False: there are too many, or there is no end to them. */
+static bool read_variables(const struct stray_attach_request *request, char *variables[VARIABLES_MAX + 1])
+{
+    const char *end = (const char *)request + request->size, *at = request->environment;
+    unsigned count = 0;
+    while (at < end && *at && count < VARIABLES_MAX) {
+        size_t length = strnlen(at, (size_t)(end - at));
+        variables[count++] = (char *)(uintptr_t)at;
+        at += length + 1;
+    }
+    variables[count] = NULL;
+    return at < end && !*at;
+}
+
+static void name_files(char *const *variables, struct incarnation_files *files)
+{
+    for (; *variables; variables++) {
+        files->trace_path = value_of(*variables, SETTINGS_TRACE_PATH, files->trace_path);
+        files->spool_path = value_of(*variables, SETTINGS_SPOOL_PATH, files->spool_path);
+    }
+}
+
+/* A return from main() is an exit() that no hook sees here, and its status is told to such handlers only. It is done before those that
+ * the program has set, and stays for good. */
+static void exiting(int status, void *unused)
+{
+    (void)unused;
+    incarnation_set_status(status);
+    incarnation_end_begins(STRAY_ENDING_EXIT);
+}
+
+static void watch_exit(void)
+{
+    static bool watching;
+    uint32_t flags = gate_enter();
+    if (!watching)
+        watching = on_exit(exiting, NULL) == 0;
+    gate_leave(flags);
+}
+
+static int bind_hooks(void)
+{
+    uint32_t flags = gate_enter();
+    bool bound = journal_bind();
+    gate_leave(flags);
+    return bound ? 0 : -ENOMEM;
+}
+
+static void take_hooks_back(void)
+{
+    uint32_t flags = gate_enter();
+    journal_unbind();
+    python_memory_left();
+    python_leave();
+    gate_leave(flags);
+}
+
+static int leave(void)
+{
+    return incarnation_leave(take_hooks_back);
+}
+
+static int begin(const struct stray_attach_request *request)
+{
+    char *variables[VARIABLES_MAX + 1];
+    struct incarnation_files files = {.trace = request->trace, .spool = request->spool};
+    if (request->version != STRAY_ATTACH_VERSION || request->size <= sizeof(*request))
+        return -EPROTO;
+    if (!read_variables(request, variables))
+        return -EPROTO;
+    name_files(variables, &files);
+    if (!files.trace_path || !files.spool_path)
+        return -EPROTO;
+    libpq_met_begin();
+    int result = incarnation_attach(&files, variables);
+    if (result == 0 && (result = bind_hooks()) < 0)
+        leave();
+    if (result < 0)
+        return result;
+    sys_close(files.trace);
+    sys_close(files.spool);
+    incarnation_baseline();
+    watch_exit();
+    python_memory_attached();
+    return 0;
+}
+
+int stray_attach_begin(const struct stray_attach_request *request)
+{
+    int kept = errno;
+    take();
+    int result = begin(request);
+    give_back();
+    errno = kept;
+    return result;
+}
+
+int stray_attach_end(void)
+{
+    int kept = errno;
+    take();
+    int result = leave();
+    give_back();
+    errno = kept;
+    return result;
+}

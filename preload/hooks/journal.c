@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hooks/journal.h"
+
+#include <link.h>
+#include <sys/auxv.h>
+
+#include "got.h"
+#include "hooks/by_name.h"
+#include "hooks/wrap.h"
+#include "maps.h"
+#include "stack/module_symbols.h"
+#include "stack/native.h"
+#include "sys.h"
+#include "text.h"
+
+#define SLOTS_FIRST 4096u /* of the journal; powers of two */
+#define LIBPQS      8u
+#define PATIENCE    10000
+
+extern void *__tls_get_addr(void *);
+
+struct entry {
+    void **slot; /* NULL: free */
+    void *before, *hook;
+};
+
+static struct {
+    struct entry *entries; /* open addressing by slot */
+    size_t size, used;
+    bool bound;
+    uint32_t lock;
+} journal;
+
+/* One walk over all objects. */
+struct pass {
+    struct maps maps;
+    struct module_range libc, libpqs[LIBPQS];
+    unsigned libpq_count;
+    bool restoring;
+    /* of the object that is being walked */
+    struct module_range own;
+    uintptr_t opened; /* a page that was made writable for it; 0: none */
+    int protection;   /* ... and what it was */
+};
+
+/* ---- the journal ---- */
+
+static struct entry *place_of(struct entry *entries, size_t size, void *const *slot)
+{
+    size_t place = (((uintptr_t)slot >> 3) * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
+    while (entries[place].slot && entries[place].slot != slot)
+        place = (place + 1) & (size - 1);
+    return &entries[place];
+}
+
+static bool grow(void)
+{
+    size_t size = journal.size ? 2 * journal.size : SLOTS_FIRST;
+    struct entry *entries = sys_memory(size * sizeof(*entries));
+    if (!entries)
+        return false;
+    for (size_t i = 0; i < journal.size; i++)
+        if (journal.entries[i].slot)
+            *place_of(entries, size, journal.entries[i].slot) = journal.entries[i];
+    if (journal.entries)
+        sys_munmap(journal.entries, journal.size * sizeof(*entries));
+    journal.entries = entries;
+    journal.size = size;
+    return true;
+}
+
+/* Whatever an object that has gone had there is of no use any more. */
+static bool note(void **slot, void *before, void *hook)
+{
+    if (4 * (journal.used + 1) > 3 * journal.size && !grow())
+        return false;
+    struct entry *entry = place_of(journal.entries, journal.size, slot);
+    journal.used += entry->slot == NULL;
+    *entry = (struct entry){slot, before, hook};
+    return true;
+}
+
+static const struct entry *entry_of(void **slot)
+{
+    const struct entry *entry = journal.size ? place_of(journal.entries, journal.size, slot) : NULL;
+    return entry && entry->slot ? entry : NULL;
+}
+
+/* ---- slots ---- */
+
+static void close_page(struct pass *pass)
+{
+    if (pass->opened)
+        sys_mprotect((void *)pass->opened, STRAY_PAGE, pass->protection);
+    pass->opened = 0;
+}
+
+/* Whether the page of `slot` can be written now. Code is never touched. */
+static bool open_page(struct pass *pass, void **slot)
+{
+    uintptr_t page = (uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1);
+    if (page == pass->opened)
+        return true;
+    int protection = maps_protection(&pass->maps, page);
+    if (protection < 0 || protection & PROT_EXEC)
+        return false;
+    if (protection & PROT_WRITE)
+        return true;
+    close_page(pass);
+    if (sys_mprotect((void *)page, STRAY_PAGE, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    pass->opened = page;
+    pass->protection = protection;
+    return true;
+}
+
+/* Not if it has changed meanwhile: the dynamic linker may be binding it. */
+static bool exchange(struct pass *pass, void **slot, void *from, void *to)
+{
+    return open_page(pass, slot) && __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static bool lies_in(const struct module_range *range, const void *address)
+{
+    return (uintptr_t)address >= range->start && (uintptr_t)address < range->end;
+}
+
+static bool is_libpqs(const struct pass *pass, const void *function)
+{
+    for (unsigned i = 0; i < pass->libpq_count; i++)
+        if (lies_in(&pass->libpqs[i], function))
+            return true;
+    return false;
+}
+
+/* A call that was not made so far leads to a stub of the object itself. A relocation that is not done yet leads nowhere. */
+static bool is_unbound(const struct pass *pass, const struct got_slot *slot, const void *function)
+{
+    return slot->kind == GOT_CALL && !slot->defined && lies_in(&pass->own, function);
+}
+
+/* An earlier version of what libc has under one name. */
+static bool is_libcs(const struct pass *pass, const struct hook_name *hook, const void *function)
+{
+    return lies_in(&pass->libc, function) && lies_in(&pass->libc, *hook->real);
+}
+
+/* Whether the slot leads, or will, to what the hook stands for. Another function of that name (an allocator of the object's own) is
+ * left alone. */
+static bool is_wanted(const struct pass *pass, const struct got_slot *slot, const struct hook_name *hook, const void *function)
+{
+    if (is_unbound(pass, slot, function))
+        return hook->libpq || hook->liburing || *hook->real;
+    if (hook->libpq)
+        return is_libpqs(pass, function);
+    if (hook->liburing)
+        return slot->kind == GOT_CALL && (uintptr_t)function >= STRAY_PAGE && !lies_in(&pass->own, function);
+    if (slot->kind == GOT_CALL && (is_libcs(pass, hook, function) || (slot->defined && lies_in(&pass->own, *hook->real))))
+        return true;
+    return function && function == *hook->real;
+}
+
+static void bind_slot(struct pass *pass, const struct got_slot *slot)
+{
+    const struct hook_name *hook = hook_named(slot->name);
+    if (!hook || hook->function == (void *)stray_hook___libc_start_main) /* its one call is long over */
+        return;
+    void *before = __atomic_load_n(slot->at, __ATOMIC_ACQUIRE);
+    if (before == hook->function || !is_wanted(pass, slot, hook, before))
+        return;
+    if (note(slot->at, before, hook->function))
+        exchange(pass, slot->at, before, hook->function);
+}
+
+static void restore_slot(struct pass *pass, const struct got_slot *slot)
+{
+    const struct entry *entry = entry_of(slot->at);
+    if (entry)
+        exchange(pass, slot->at, entry->hook, entry->before);
+}
+
+static void visit_slot(void *data, const struct got_slot *slot)
+{
+    struct pass *pass = data;
+    if (pass->restoring)
+        restore_slot(pass, slot);
+    else
+        bind_slot(pass, slot);
+}
+
+/* ---- objects ---- */
+
+static const ElfW(Phdr) *segment_of(const struct dl_phdr_info *object, uint32_t type)
+{
+    for (unsigned i = 0; i < object->dlpi_phnum; i++)
+        if (object->dlpi_phdr[i].p_type == type)
+            return &object->dlpi_phdr[i];
+    return NULL;
+}
+
+static struct module_range range_of(const struct dl_phdr_info *object)
+{
+    struct module_range range = {UINT64_MAX, 0};
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD)
+            continue;
+        uint64_t start = object->dlpi_addr + segment->p_vaddr, end = start + segment->p_memsz;
+        range.start = start < range.start ? start : range.start;
+        range.end = end > range.end ? end : range.end;
+    }
+    return range;
+}
+
+/* What the dynamic linker makes read-only when it has relocated the object is writable still. */
+static bool is_being_loaded(const struct pass *pass, const struct dl_phdr_info *object)
+{
+    const ElfW(Phdr) *relro = segment_of(object, PT_GNU_RELRO);
+    if (!relro)
+        return false;
+    uintptr_t begin = object->dlpi_addr + relro->p_vaddr, page = begin & ~(uintptr_t)(STRAY_PAGE - 1);
+    uintptr_t end = (begin + relro->p_memsz) & ~(uintptr_t)(STRAY_PAGE - 1);
+    int protection = page < end ? maps_protection(&pass->maps, page) : PROT_READ;
+    return protection < 0 || protection & PROT_WRITE;
+}
+
+/* The dynamic linker, the kernel's object, ourselves and what we have loaded for ourselves. */
+static bool is_left_alone(const struct pass *pass)
+{
+    return pass->own.start > pass->own.end || lies_in(&pass->own, (const void *)journal_bind) ||
+           lies_in(&pass->own, native_own_library()) || lies_in(&pass->own, (const void *)__tls_get_addr) ||
+           lies_in(&pass->own, (const void *)getauxval(AT_SYSINFO_EHDR));
+}
+
+static int visit_object(struct dl_phdr_info *object, size_t size, void *data)
+{
+    struct pass *pass = data;
+    const ElfW(Phdr) *dynamic = segment_of(object, PT_DYNAMIC);
+    pass->own = range_of(object);
+    if (!dynamic || is_left_alone(pass) || is_being_loaded(pass, object))
+        return 0;
+    got_each(object->dlpi_addr, (const ElfW(Dyn) *)(object->dlpi_addr + dynamic->p_vaddr), visit_slot, pass);
+    close_page(pass);
+    return 0;
+}
+
+static int find_libraries(struct dl_phdr_info *object, size_t size, void *data)
+{
+    struct pass *pass = data;
+    struct module_range range = range_of(object);
+    if (lies_in(&range, (const void *)dl_iterate_phdr))
+        pass->libc = range;
+    if (pass->libpq_count < LIBPQS && module_symbols_has(object, "PQstatus"))
+        pass->libpqs[pass->libpq_count++] = range;
+    return 0;
+}
+
+static bool walk(bool restoring)
+{
+    struct pass pass = {.restoring = restoring};
+    if (!maps_read(&pass.maps))
+        return false;
+    dl_iterate_phdr(find_libraries, &pass);
+    dl_iterate_phdr(visit_object, &pass);
+    maps_free(&pass.maps);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool take(void)
+{
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        if (!__atomic_exchange_n(&journal.lock, 1, __ATOMIC_ACQUIRE))
+            return true;
+        sys_yield();
+    }
+    return false;
+}
+
+static void give_back(void)
+{
+    __atomic_store_n(&journal.lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Twice: a call that was being bound for the first time meanwhile has taken its slot back. */
+bool journal_bind(void)
+{
+    if (!real_came_late())
+        return true;
+    if (!take())
+        return false;
+    bool done = (journal.size || grow()) && walk(false) && walk(false);
+    journal.bound |= done;
+    give_back();
+    return done;
+}
+
+void journal_unbind(void)
+{
+    if (!journal_bound() || !take())
+        return;
+    if (walk(true)) {
+        sys_munmap(journal.entries, journal.size * sizeof(*journal.entries));
+        journal.entries = NULL;
+        journal.size = journal.used = 0;
+        journal.bound = false;
+    }
+    give_back();
+}
+
+bool journal_bound(void)
+{
+    return __atomic_load_n(&journal.bound, __ATOMIC_ACQUIRE);
+}
+
+void journal_forked(void)
+{
+    give_back();
+}

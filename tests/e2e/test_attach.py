@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Does a library get into a running process, and out of the way again, without anything that the process could notice?
+
+A library of the tests (tests/targets/attached/shim.c) stands where the shim is, so that what goes wrong is the injector's fault.
+"""
+import contextlib
+import http.client
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from conftest import BUILD, PYTHON, SOAK, SOURCES, bare, shell
+from test_errors import compiled, refused
+
+ATTACHED = BUILD / "tests" / "targets" / "attached"
+CYCLES = 50 * SOAK
+SETXID = 1 << 32  # glibc handles this signal as soon as there is a second thread
+
+
+@pytest.fixture(scope="module")
+def tool(stray, tmp_path_factory):
+    """The tool, where other users reach it, with the library of the tests instead of the shim."""
+    folder = tmp_path_factory.mktemp("tool")
+    for parent in (folder, *folder.parents[:3]):
+        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    there = stray.copied_to(folder / "bin")
+    shutil.copy(ATTACHED / "libattached_shim.so", there.shim)
+    return there
+
+
+@contextlib.contextmanager
+def running(*command, **options):
+    """A program of ours that says when it is ready, and, once it is told to stop, whether it is sound."""
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, **options)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process.pid
+        process.terminate()
+        rest, _ = process.communicate(timeout=60)
+        assert (process.returncode, rest) == (0, "sound\n")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def started(*command, **options):
+    """Any program, killed in the end."""
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition, what="that it comes to be"):
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+def status(pid):
+    return dict(re.findall(r"^(\w+):\s*(.*)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+
+
+def traits(pid, files=True):
+    """What must not change: handlers, ignored signals, what each thread blocks, and open files where the program opens none itself."""
+    found = status(pid)
+    threads = {task.name: status(task.name)["SigBlk"] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    return {"ignored": found["SigIgn"], "caught": int(found["SigCgt"], 16) | SETXID, "blocked": threads, "user": found["Uid"],
+            "files": sorted(os.listdir(f"/proc/{pid}/fd"), key=int) if files else None}
+
+
+def attach(tool, pid, *options, **popen):
+    return tool.call("attach", pid, "-o", tool.new_folder(), *options, **popen)
+
+
+def cycle(tool, pid):
+    """Once in and out; the trace holds both."""
+    folder = tool.new_folder()
+    done = tool.call("attach", pid, "-o", folder, "--for", "0.01")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert all(line.startswith("stray: ") for line in done.stderr.splitlines()), done.stderr
+    (trace,) = folder.iterdir()
+    lines = trace.read_text().splitlines()
+    assert [line for line in lines if "=" not in line] == [f"begin {pid}", f"end {pid}"]
+    assert f"STRAY_OUTPUT={folder}" in lines and f"STRAY_TRACE_PATH={trace}" in lines
+    shutil.rmtree(folder)
+
+
+def cycles(tool, pid, count=CYCLES, files=True):
+    before = traits(pid, files)
+    for _ in range(count):
+        cycle(tool, pid)
+    assert traits(pid, files) == before
+
+
+# programs of ours, busy in every way
+
+@pytest.mark.parametrize("arguments", [["1"], ["8"], ["4", "libc"]], ids=" ".join)
+def test_storms(tool, arguments):
+    """In the last one no thread is ever at a safe point."""
+    with running(ATTACHED / "attached_storm", *arguments) as pid:
+        cycles(tool, pid, CYCLES if len(arguments) == 1 else CYCLES * 2 // 5)
+
+
+@pytest.mark.parametrize("call", ["epoll", "recv", "semop", "sigtimedwait", "nanosleep", "poll", "select", "semaphore"])
+def test_calls_that_wait(tool, call):
+    """No call returns EINTR, or before its time."""
+    with running(ATTACHED / "attached_waits", call) as pid:
+        for _ in range(10 * SOAK):
+            cycle(tool, pid)
+
+
+@pytest.mark.parametrize("call", ["epoll", "nothing"])
+def test_signals(tool, call):
+    """A thousand a second, which interrupt a call or the program's own code."""
+    with running(ATTACHED / "attached_waits", call, "ticks") as pid:
+        cycles(tool, pid)
+
+
+def test_python(tool):
+    with running(PYTHON, SOURCES / "attached" / "threads.py") as pid:
+        cycles(tool, pid)
+
+
+# servers under load
+
+def test_redis(tool, tmp_path):
+    port = shell("free_port")
+    with started("redis-server", "--port", port, "--save", "", "--dir", tmp_path) as server:
+        until(lambda: bare(["redis-cli", "-p", port, "ping"]).stdout == "PONG\n")
+        load = subprocess.Popen(["redis-benchmark", "-p", port, "-q", "-l", "-t", "set,get,lpush,lpop", "-n", "100000"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            for _ in range(CYCLES):
+                cycle(tool, server.pid)
+            assert load.poll() is None
+        finally:
+            load.terminate()
+            errors = load.communicate()[1]
+        assert not errors
+        assert bare(["redis-cli", "-p", port, "ping"]).stdout == "PONG\n"
+
+
+def test_postgres_backend(tool, postgres):
+    """Of another user, with one thread."""
+    connection = psycopg2.connect(postgres.url)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    (pid,) = cursor.fetchone()
+    stopping, sums = threading.Event(), set()
+
+    def query():
+        while not stopping.is_set():
+            cursor.execute("SELECT sum(number), string_agg(number::text, ',') FROM generate_series(1, 2000) number")
+            sums.add(cursor.fetchone()[0])
+
+    load = threading.Thread(target=query)
+    load.start()
+    try:
+        cycles(tool, pid, files=False)
+        assert load.is_alive()
+    finally:
+        stopping.set()
+        load.join()
+    for _ in range(10):  # and idle
+        cycle(tool, pid)
+    cursor.execute("SELECT pg_backend_pid()")
+    assert cursor.fetchone() == (pid,) and sums == {2001000}
+    connection.close()
+
+
+def test_uvicorn(tool):
+    port = int(shell("free_port"))
+    stopping, answered, wrong = threading.Event(), [0], []
+
+    def ask(name):
+        while not stopping.is_set():
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            for number in range(20):
+                client.request("GET", f"/{name}/{number}")
+                answer = client.getresponse()
+                body = answer.read()
+                if answer.status != 200 or body != f"/{name}/{number}".encode() * 20:
+                    wrong.append((answer.status, body))
+                answered[0] += 1
+            client.close()
+
+    with started(PYTHON, "-m", "uvicorn", "--app-dir", SOURCES / "attached", "--port", str(port), "--log-level", "error",
+                 "answers:app") as server:
+        until(lambda: bare([PYTHON, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"]).returncode == 0)
+        load = [threading.Thread(target=ask, args=(name,)) for name in ("a", "b")]
+        for thread in load:
+            thread.start()
+        try:
+            for _ in range(CYCLES):
+                cycle(tool, server.pid)
+            assert all(thread.is_alive() for thread in load)
+        finally:
+            stopping.set()
+            for thread in load:
+                thread.join()
+        assert server.poll() is None
+    assert answered[0] > 0 and not wrong
+
+
+# how it begins and ends
+
+@contextlib.contextmanager
+def attached(tool, pid, *options):
+    """A command that is in the middle of it."""
+    folder = tool.new_folder()
+    command = subprocess.Popen([tool.path, "attach", str(pid), "-o", folder, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = command.stderr.readline()
+        assert f"tracing to {folder}/" in line, line
+        command.trace = folder
+        yield command
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def texts(folder):
+    return [path.read_text().splitlines()[-1].split()[0] for path in folder.glob("*.stray")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_to_the_command(tool, number):
+    with running(ATTACHED / "attached_storm") as pid, attached(tool, pid) as command:
+        command.send_signal(number)
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 0 and "no longer traced" in errors
+        assert texts(command.trace) == ["end"]
+
+
+def test_detach_from_elsewhere(tool):
+    with running(ATTACHED / "attached_storm") as pid, attached(tool, pid) as command:
+        done = tool.call("detach", pid)
+        assert (done.returncode, done.stdout) == (0, "") and "no longer traced" in done.stderr
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 0 and "no longer traced" in errors
+        assert texts(command.trace) == ["end"]
+        refused(tool.call("detach", pid), 125, "not traced")
+
+
+def test_command_that_is_killed(tool):
+    """The trace goes on; detach ends it."""
+    with running(ATTACHED / "attached_storm") as pid, attached(tool, pid) as command:
+        command.kill()
+        command.wait()
+        assert texts(command.trace) == ["begin"]
+        refused(attach(tool, pid), 125, "already traced")
+        assert tool.call("detach", pid).returncode == 0
+        assert texts(command.trace) == ["end"]
+
+
+def test_command_that_is_killed_at_any_moment(tool):
+    """Also half way in or out: the program goes on, and can be attached to."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        for step in range(30 * SOAK):
+            command = subprocess.Popen([tool.path, "attach", str(pid), "-o", tool.new_folder(), "--for", "0.01"], stderr=subprocess.DEVNULL)
+            time.sleep(0.002 * (step % 30))
+            command.kill()
+            command.wait()
+        until(lambda: len(os.listdir(f"/proc/{pid}/task")) == 2 and status(pid)["TracerPid"] == "0")
+        assert tool.call("detach", pid).returncode in (0, 125)
+        cycle(tool, pid)
+
+
+def test_process_that_ends_first(tool):
+    with started("sleep", "1000") as process, attached(tool, process.pid) as command:
+        process.kill()
+        process.wait()
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 0 and "has ended" in errors
+
+
+def test_second_attach_while_it_is_traced(tool):
+    with running(ATTACHED / "attached_storm") as pid, attached(tool, pid):
+        folder = tool.new_folder()
+        refused(tool.call("attach", pid, "-o", folder), 125, "already traced")
+        assert list(folder.iterdir()) == []
+
+
+def test_names_of_traces(tool):
+    """As those of stray run; a second trace into the same folder has a number."""
+    with running(ATTACHED / "attached_storm") as pid:
+        folder = tool.new_folder()
+        assert tool.call("attach", pid, "-o", folder, "--for", "0.01").returncode == 0
+        refused(tool.call("attach", pid, "-o", folder), 125, "--force")
+        assert tool.call("attach", pid, "-o", folder, "--for", "0.01", "--force").returncode == 0
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == [f"attached_storm.{pid}.1.stray", f"attached_storm.{pid}.stray"]
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
+
+
+def test_options_reach_the_process(tool, tmp_path):
+    with running(ATTACHED / "attached_storm") as pid:
+        folder = tool.new_folder()
+        done = tool.call("attach", pid, "-o", folder, "--for", "0.01", "--depth", "7", "--no-heap", "--spool", tmp_path, "--no-follow")
+        assert done.returncode == 0, done.stderr
+        lines = next(folder.glob("*.stray")).read_text().splitlines()
+        assert {"STRAY_DEPTH=7", "STRAY_HEAP=0", f"STRAY_SPOOL={tmp_path}", "STRAY_FOLLOW=0", f"STRAY_ROOT={pid}"} <= set(lines)
+        assert f"STRAY_SPOOL_PATH={tmp_path}/attached_storm.{pid}.stray.spool" in lines
+
+
+def test_twice_the_same_library(tool):
+    """It is loaded once."""
+    with running(ATTACHED / "attached_storm") as pid:
+        for _ in range(3):
+            cycle(tool, pid)
+        maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
+        assert len(re.findall(r"r-xp .*libstray", maps)) == 1
+        assert "rwx" not in maps
+
+
+# elsewhere
+
+def test_another_mount_namespace(tool, tmp_path):
+    """Where our files cannot be seen: the library comes as a copy in memory."""
+    command = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none {tool.path.parent} && exec {ATTACHED}/attached_storm 2"]
+    with running(*command) as pid:
+        assert not pathlib.Path(f"/proc/{pid}/root{tool.shim}").exists()
+        before = traits(pid)
+        for _ in range(5):
+            cycle(tool, pid)
+        assert traits(pid) == before
+        assert "memfd:libstray.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_another_user(tool):
+    """Who may neither read our files nor write to our folder."""
+    tool.shim.chmod(0o600)
+    try:
+        with running("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", *copied(tool, "attached_storm", "2")) as pid:
+            for _ in range(5):
+                cycle(tool, pid)
+    finally:
+        tool.shim.chmod(0o755)
+
+
+def copied(tool, name, *arguments):
+    """A target where everybody may run it."""
+    return [shutil.copy(ATTACHED / name, tool.path.parent), *arguments]
+
+
+def test_deleted_program(tool, tmp_path):
+    program = shutil.copy(ATTACHED / "attached_storm", tmp_path)
+    with running(program) as pid:
+        os.unlink(program)
+        cycle(tool, pid)
+
+
+def test_no_descriptor_is_free(tool):
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        before = traits(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(before["files"]), 4096))
+        refused(attach(tool, pid), 125, "Too many open files")
+        until(lambda: traits(pid) == before)
+
+
+# refusals
+
+def test_no_such_process(tool):
+    with started("true") as process:
+        process.wait()
+        refused(attach(tool, process.pid), 125, "no such process")
+    refused(attach(tool, 4194305), 125, "no such process")
+    refused(attach(tool, 99999999999), 125, "no such process")
+
+
+@pytest.mark.parametrize("arguments", [[], ["x"], ["0"], ["-1"], ["1", "2"], ["1", "--for"], ["1", "--for", "0"], ["1", "--for", "x"],
+                                       ["1", "--depth", "x"], ["1", "--nosuch"]], ids=" ".join)
+def test_usage(tool, arguments):
+    refused(tool.call("attach", *arguments), 2)
+
+
+@pytest.mark.parametrize("arguments", [[], ["x"], ["1", "2"], ["--nosuch", "1"]], ids=" ".join)
+def test_usage_of_detach(tool, arguments):
+    refused(tool.call("detach", *arguments), 2)
+
+
+@pytest.mark.parametrize("command, reason", [(["gcc", "-static"], "static"), (["gcc", "-static-pie"], "static"), (["gcc", "-m32"], "32-bit"),
+                                             (["musl-gcc"], "musl")], ids=["static", "static-pie", "32-bit", "musl"])
+def test_programs_that_cannot_be(tool, tmp_path, command, reason):
+    source = tmp_path / "sleeps.c"
+    source.write_text("#include <unistd.h>\nint main(void) { sleep(1000); return 0; }\n")
+    assert bare([*command, "-o", tmp_path / "sleeps", source]).returncode == 0
+    with started(tmp_path / "sleeps") as process:
+        until(lambda: "sleeps" in os.readlink(f"/proc/{process.pid}/exe"))
+        folder = tool.new_folder()
+        refused(tool.call("attach", process.pid, "-o", folder), 125, reason)
+        assert not folder.exists() or list(folder.iterdir()) == []
+        refused(tool.call("detach", process.pid), 125)
+
+
+def test_stopped(tool):
+    with started("sleep", "1000") as process:
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: status(process.pid)["State"].startswith("T"))
+        refused(attach(tool, process.pid), 125, "stopped")
+        assert status(process.pid)["State"].startswith("T")
+
+
+def test_zombie(tool):
+    process = subprocess.Popen(["true"])
+    until(lambda: status(process.pid)["State"].startswith("Z"))
+    refused(attach(tool, process.pid), 125, "zombie")
+    process.wait()
+
+
+def test_traced_by_another(tool):
+    holder = "import ctypes, sys; libc = ctypes.CDLL(None); assert libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0; print('ready', flush=True); input()"
+    with started("sleep", "1000") as process:
+        with subprocess.Popen([PYTHON, "-c", holder, str(process.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tracer:
+            assert tracer.stdout.readline() == "ready\n"
+            refused(attach(tool, process.pid), 125, str(tracer.pid), "python3")
+            tracer.stdin.close()
+        cycle(tool, process.pid)
+
+
+def test_threads_of_the_kernel(tool):
+    """Where any can be seen: in a container there are none."""
+    if pathlib.Path("/proc/2/comm").exists() and pathlib.Path("/proc/2/comm").read_text() == "kthreadd\n":
+        refused(attach(tool, 2), 125, "kernel")
+
+
+def test_a_thread_of_a_process(tool):
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        until(lambda: len(os.listdir(f"/proc/{pid}/task")) == 2)
+        other = max(map(int, os.listdir(f"/proc/{pid}/task")))
+        refused(attach(tool, other), 125, f"thread of {pid}")
+
+
+def test_itself(tool):
+    done = bare(["sh", "-c", f"exec {tool.path} attach $$ -o {tool.new_folder()}"])
+    refused(done, 125, "itself")
+
+
+def test_no_permission(tool):
+    with started("sleep", "1000") as process:
+        done = bare(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", tool.path, "attach", process.pid],
+                    cwd="/tmp")
+        refused(done, 125, "root", "CAP_SYS_PTRACE")
+
+
+def filtered(*arguments):
+    return running(ATTACHED / "attached_filtered", *map(str, arguments))
+
+
+def wait_for_filter(pid):
+    until(lambda: status(pid)["Seccomp"] != "0")
+
+
+@pytest.mark.parametrize("action, number, name", [("forbid", 9, "mmap"), ("kill", 10, "mprotect"), ("kill", 53, "socketpair"), ("forbid", 53, "socketpair"),
+                                                  ("kill", 435, "clone3"), ("forbid", 435, "clone3"), ("kill", 87, "unlink")])
+def test_seccomp_that_forbids_it(tool, action, number, name):
+    """Asked of the filter: trying would kill the process."""
+    with filtered(action, number) as pid:
+        wait_for_filter(pid)
+        refused(attach(tool, pid), 125, "seccomp", "kills for" if action == "kill" else "forbids", name)
+
+
+@pytest.mark.parametrize("action, number", [("lack", 435), ("forbid", 101), ("kill", 101)], ids=["lack clone3", "forbid ptrace", "kill ptrace"])
+def test_seccomp_that_lets_it_pass(tool, action, number):
+    with filtered(action, number) as pid:
+        wait_for_filter(pid)
+        cycle(tool, pid)
+
+
+def test_strict_seccomp(tool):
+    with started(ATTACHED / "attached_filtered", "strict") as process:
+        wait_for_filter(process.pid)
+        refused(attach(tool, process.pid), 125, "seccomp")
+        assert process.poll() is None
+
+
+def test_traced_from_its_start(tool, stray):
+    """By stray run: the shim is there, and in use."""
+    process = stray.start(["sleep", "1000"])
+    try:
+        until(lambda: list(process.trace.glob("*.stray")))
+        refused(attach(stray, process.pid), 125, "already traced")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_folder_that_holds_traces(tool, tmp_path):
+    (tmp_path / "x.1.stray").write_text("")
+    with started("sleep", "1000") as process:
+        refused(tool.call("attach", process.pid, "-o", tmp_path), 125, "--force")
+        refused(tool.call("attach", process.pid, "-o", "/proc/nosuch/t"), 125)
