@@ -286,8 +286,10 @@ void lives_close(struct lives *lives)
         free(lives->sites[i].growth);
         free(lives->sites[i].recent);
     }
-    for (size_t i = 0; i < lives->peer_count; i++)
+    for (size_t i = 0; i < lives->peer_count; i++) {
         free(lives->peers[i].text);
+        free(lives->peers[i].busy);
+    }
     for (size_t i = 0; i < STRAY_USER_END; i++)
         blocks_clear(&lives->blocks[i]);
     map_clear(&lives->site_map);

@@ -32,6 +32,7 @@
 
 #include "lives/ages.h"
 #include "lives/blocks.h"
+#include "lives/busy.h"
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
@@ -178,6 +179,7 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+    struct busy *busy; /* timed calls on its connections, from first_time on; NULL: there was none */
     uint64_t before, before_closed; /* open when a running process was attached to, and how many of them were closed since: they are
                                      * nowhere else in these figures */
 };
