@@ -701,12 +701,11 @@ int incarnation_leave(void (*take_hooks_back)(void))
         spool_remove();
     lane_keep_owners();
     process.left = true;
-    if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return 0;
-    file_forget();
+    if (!file_has_writers()) /* whoever hangs there must not find another file under the number */
+        file_forget();
     if (!is_busy())
         give_memory_back();
-    return 0;
+    return written ? 0 : 1;
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */
