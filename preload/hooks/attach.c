@@ -13,6 +13,7 @@
 #include "settings.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
+#include "state/pairs_bind.h"
 #include "sys.h"
 #include "text.h"
 
@@ -85,6 +86,7 @@ static int bind_hooks(void)
 {
     uint32_t flags = gate_enter();
     bool bound = journal_bind();
+    pairs_bind();
     gate_leave(flags);
     return bound ? 0 : -ENOMEM;
 }
@@ -102,6 +104,7 @@ static void bind_stragglers(void)
 static void take_hooks_back(void)
 {
     uint32_t flags = gate_enter();
+    pairs_release();
     journal_unbind();
     python_memory_left();
     python_leave();

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "gate.h"
+#include "state/pairs_bind.h"
 #include "real.h"
 #include "record/defs.h"
 #include "record/emit.h"
@@ -283,6 +284,7 @@ static void describe_all(void)
 {
     command_define((uint32_t)process.parent_pid);
     define_options();
+    pairs_define();
     foreign_define();
     capture_init();
     descriptors_init();
@@ -373,6 +375,8 @@ static void begin_program(char **environment)
     heap_samples_init();
     python_samples_init();
     bool started = wanted && start(origin_of_program());
+    if (started)
+        pairs_bind();
     gate_leave(flags);
     if (!started) {
         stay_shut();
@@ -701,11 +705,12 @@ int incarnation_leave(void (*take_hooks_back)(void))
         spool_remove();
     lane_keep_owners();
     process.left = true;
-    if (!file_has_writers()) /* whoever hangs there must not find another file under the number */
-        file_forget();
+    if (file_has_writers()) /* whoever hangs there must not find another file under the number */
+        return !written;
+    file_forget();
     if (!is_busy())
         give_memory_back();
-    return written ? 0 : 1;
+    return !written;
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */

@@ -242,3 +242,14 @@ def test_psycopg2(attached, postgres):
     assert is_whole(report)
     assert report.process()["before_attach"]["resources"]["connection"] == {"open": 3, "closed": 1}
     assert report.process()["before_attach"]["resources"]["pgconn"] == {"open": 2, "closed": 1}
+
+
+# ---- pairs ----
+
+def test_pairs_of_the_users(attached, target):
+    """Those of one time are nothing to the next, and nothing is left of them."""
+    done = attached(command=[target("target_attached_pairs")])
+    first, second = done.report(0), done.report(1)
+    assert (first.sum("makes", "thing")["opened"], first.sum("makes", "thing")["closed"]) == (20, 15)
+    assert "box" not in first.process()["resources"] and first.process()["resources"]["thing"]["opened"] >= 21
+    assert second.sum("boxes", "box")["opened"] == 9 and "thing" not in second.process()["resources"]
