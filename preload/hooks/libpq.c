@@ -81,8 +81,10 @@ static void emit_link(const struct libpq *libpq, const PGconn *conn)
 }
 
 /* One that was there before anything was recorded. */
-static void emit_met(const struct libpq *libpq, const PGconn *conn)
+static void meet(const struct libpq *libpq, const PGconn *conn)
 {
+    if (LIKELY(!libpq_met_first(conn)))
+        return;
     emit_link(libpq, conn);
     emit_database(libpq, conn);
 }
@@ -123,8 +125,7 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 {
     if (!conn)
         return;
-    if (UNLIKELY(libpq_met_first(conn)))
-        emit_met(span->libpq, conn);
+    meet(span->libpq, conn);
     emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
     large_objects_settle(span->libpq, conn, span->hook);
 }
@@ -134,6 +135,7 @@ static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *r
 {
     if (!conn)
         return;
+    meet(span->libpq, conn);
     uint64_t value = statements_result(span->libpq, conn, result, size);
     bool at_once = now - span->begin < clock_ticks_per_second / AT_ONCE_PER_SECOND;
     if (span->sent || at_once) {
