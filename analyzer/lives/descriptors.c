@@ -90,8 +90,7 @@ static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32
 
 /* ---- lives ---- */
 
-static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
-                    struct life **ret_life)
+int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
 {
     int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
     if (result < 0)
@@ -113,7 +112,7 @@ static int life_add(struct lives *lives, const struct stray_event *event, uint32
     return 0;
 }
 
-static int life_count(struct lives *lives, struct life *life, uint32_t stack)
+int life_count(struct lives *lives, struct life *life, uint32_t stack)
 {
     int result = site_find(lives, life->resource, stack, life->peer, &life->site);
     if (result == 0)
@@ -121,8 +120,7 @@ static int life_count(struct lives *lives, struct life *life, uint32_t stack)
     return result;
 }
 
-static void life_end(struct lives *lives, struct life *life, enum life_end how,
-                     const struct stray_event *event)
+void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event)
 {
     life->end = (uint8_t)how;
     life->death = event->time;
@@ -132,9 +130,18 @@ static void life_end(struct lives *lives, struct life *life, enum life_end how,
         count_close(lives, life->site, 0);
 }
 
+static void peer_busy(struct lives *lives, struct peer *peer, uint64_t from, uint64_t to)
+{
+    if (!peer->busy)
+        peer->busy = calloc(1, sizeof(*peer->busy));
+    lives->starved |= !peer->busy;
+    if (peer->busy && from >= lives->first_time)
+        busy_add(peer->busy, from - lives->first_time, to - lives->first_time);
+}
+
 /* A use that took `took` ticks up to `time`. What happens once the end has begun (a farewell to the server,
  * say) is no use. */
-static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint64_t took,
+static void life_used(struct lives *lives, struct life *life, uint64_t time, uint64_t took,
                       uint32_t uses)
 {
     if (lives->ended && time > lives->tc)
@@ -145,6 +152,8 @@ static void life_used(const struct lives *lives, struct life *life, uint64_t tim
     if (time > life->last_use)
         life->last_use = time;
     life->busy += took;
+    if (took > 0 && life->peer != LIVES_NONE)
+        peer_busy(lives, &lives->peers[life->peer], began, time);
     life->uses += uses;
     life->used_known = true;
     life->sampled = false;
@@ -152,7 +161,7 @@ static void life_used(const struct lives *lives, struct life *life, uint64_t tim
 
 /* The calls of this process on a descriptor, as it counts them itself: `calls` in all, the last at `time`. How long it
  * was silent between two of them is known for those that were told one by one; of others it is the most it can be. */
-static void life_moved(const struct lives *lives, struct life *life, uint64_t time, uint32_t calls)
+static void life_moved(struct lives *lives, struct life *life, uint64_t time, uint32_t calls)
 {
     if (calls <= life->moved)
         return;
@@ -198,6 +207,36 @@ static int fd_set_life(struct lives *lives, uint64_t fd, const struct life *life
     return result;
 }
 
+/* ---- what was open when a running process was attached to ---- */
+
+static int before_add(struct lives *lives, struct life *life, uint64_t endpoint)
+{
+    life->before = true;
+    lives->before.open[life->resource]++;
+    if (life->resource != STRAY_CONNECTION)
+        return 0;
+    int result = peer_find(lives, endpoint, life->server, &life->peer);
+    if (result == 0 && life->peer != LIVES_NONE)
+        lives->peers[life->peer].before++;
+    return result;
+}
+
+static void before_end(struct lives *lives, const struct life *life)
+{
+    if (!life->before)
+        return;
+    lives->before.closed[life->resource]++;
+    if (life->resource == STRAY_CONNECTION && life->peer != LIVES_NONE)
+        lives->peers[life->peer].before_closed++;
+}
+
+/* Its last use was before its birth, which is that of the trace. */
+static void before_idle(struct life *life, uint64_t used)
+{
+    if (life->before && !life->used_known && used < life->last_use)
+        life->last_use = used;
+}
+
 static int fd_end(struct lives *lives, const struct stray_event *event, enum life_end how)
 {
     struct life *life = fd_life(lives, event->handle);
@@ -206,6 +245,7 @@ static int fd_end(struct lives *lives, const struct stray_event *event, enum lif
         return 0;
     }
     lives->fds[event->handle] = 0;
+    before_end(lives, life);
     life_end(lives, life, how, event);
     return life_retire(lives, (uint32_t)(life - lives->lives));
 }
@@ -245,7 +285,7 @@ static int fd_inherited(struct lives *lives, const struct stray_event *event, ui
     life->inherited = true;
     life->server = (event->value & STRAY_ACCEPTED) != 0;
     lives->books[event->resource].inherited++;
-    return 0;
+    return lives->before.attached ? before_add(lives, life, event->value & ~STRAY_ACCEPTED) : 0;
 }
 
 /* A copy has its original's kind and peer, and is an acquire of its own. */
@@ -353,9 +393,11 @@ static void fd_sample(struct lives *lives, const struct stray_event *event)
     if (!life)
         return;
     life->stream = true;
-    if (SAMPLE_IDLE(event->value) != IDLE_UNKNOWN)
-        life_sampled(lives, life, time_before(lives, event->time, SAMPLE_IDLE(event->value) * 1000.0),
-                     SAMPLE_USES(event->value));
+    if (SAMPLE_IDLE(event->value) != IDLE_UNKNOWN) {
+        uint64_t used = time_before(lives, event->time, SAMPLE_IDLE(event->value) * 1000.0);
+        before_idle(life, used);
+        life_sampled(lives, life, used, SAMPLE_USES(event->value));
+    }
     unsigned state = SAMPLE_STATE(event->value);
     close_wait_sample(life, event->time, state == TCP_CLOSE_WAIT || (state == TCP_CLOSE && !life->shut));
 }
@@ -461,6 +503,8 @@ static int conn_foreign(struct lives *lives, const struct stray_event *event, ui
     if (result < 0)
         return result;
     life->inherited = true;
+    life->before = lives->before.attached;
+    lives->before.open[STRAY_PGCONN] += life->before;
     *ret_conn = life;
     return map_put(&lives->conn_map, event->handle, (uint32_t)(life - lives->lives));
 }
@@ -468,7 +512,8 @@ static int conn_foreign(struct lives *lives, const struct stray_event *event, ui
 static void conn_end(struct lives *lives, const struct stray_event *event, enum life_end how)
 {
     struct life *life = conn_life(lives, event->handle);
-    lives->books[STRAY_PGCONN].unknown += how == LIFE_CLOSED && life->inherited;
+    lives->books[STRAY_PGCONN].unknown += how == LIFE_CLOSED && life->inherited && !life->before;
+    before_end(lives, life);
     conn_moved(life, event);
     life_end(lives, life, how, event);
     if (life->partner != LIVES_NONE)
@@ -496,7 +541,7 @@ static void conn_link(struct lives *lives, struct life *conn, const struct stray
     if (conn->partner != LIVES_NONE && lives->lives[conn->partner].partner == self)
         lives->lives[conn->partner].partner = LIVES_NONE;
     conn->partner = LIVES_NONE;
-    if (!connection || connection->inherited)
+    if (!connection || connection->inherited != conn->inherited)
         return;
     conn->partner = (uint32_t)(connection - lives->lives);
     connection->partner = self;
@@ -521,7 +566,8 @@ int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t 
 {
     struct life *conn = conn_life(lives, event->handle);
     int result = 0;
-    if (!conn && (event->action == STRAY_USE || event->action == STRAY_CLOSE))
+    bool met = event->action == STRAY_USE || event->action == STRAY_CLOSE || (event->action == STRAY_LINK && lives->before.attached);
+    if (!conn && met)
         result = conn_foreign(lives, event, thread, &conn);
     if (result < 0)
         return result;
@@ -539,7 +585,7 @@ int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t 
     }
     if (conn && event->action == STRAY_USE)
         conn_moved(conn, event);
-    if (!conn || conn->inherited)
+    if (!conn || (conn->inherited && !conn->before))
         return 0;
     if (event->action == STRAY_LINK)
         conn_link(lives, conn, event);

@@ -18,6 +18,8 @@
  *    weight of its last size, at the place where it was last drawn after it had been none.
  *  - What was inherited is counted as `inherited`; closing it changes nothing. A PGconn that is used and was
  *    never seen opened counts as nothing, but is kept: its use may be that of another process's connection.
+ *  - What was open when a running process was attached to is counted in `before`, and as nothing else; so is a PGconn that is used
+ *    and was never seen opened there.
  *
  * Ownership: a struct lives owns everything reachable from it. Not thread safe.
  */
@@ -30,6 +32,7 @@
 
 #include "lives/ages.h"
 #include "lives/blocks.h"
+#include "lives/busy.h"
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
@@ -101,6 +104,7 @@ struct life {
     bool sampled;     /* ... by a sample, which is no exact clock */
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
+    bool before;      /* ... because the process was attached to later */
     bool server;      /* accepted */
     bool stream;      /* a sample found a state: not made for datagrams */
     bool shut;        /* this side has shut it down */
@@ -132,7 +136,7 @@ struct batch {
 
 #define RECENT_LIVES 32
 
-/* Files and plain sockets of a site that ended, and of which no life is kept. */
+/* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
 struct gone {
     uint64_t count, finalized; /* finalized: by a destructor or the garbage collector */
     uint64_t first, last;      /* births */
@@ -175,6 +179,9 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+    struct busy *busy; /* timed calls on its connections, from first_time on; NULL: there was none */
+    uint64_t before, before_closed; /* open when a running process was attached to, and how many of them were closed since: they are
+                                     * nowhere else in these figures */
 };
 
 /* A child that was forked, and when. */
@@ -192,6 +199,14 @@ struct waited {
     uint32_t pid, status;
 };
 
+/* What there was when a running process was attached to. PGconns are known by their first use. */
+struct before {
+    bool attached; /* else it was traced from its start, and all this is 0 */
+    uint64_t threads;
+    uint64_t heap; /* bytes in use; UINT64_MAX: not known */
+    uint64_t open[STRAY_USER_END], closed[STRAY_USER_END]; /* closed: of those, since */
+};
+
 struct memory {
     uint64_t samples;
     uint64_t first_rss, last_rss, first_tracer, last_tracer;
@@ -202,7 +217,7 @@ struct memory {
 struct lives {
     struct lives_source source;
     void *owned; /* freed with the lives */
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
     struct site *sites;
     size_t site_count;
     struct life *lives;
@@ -220,8 +235,7 @@ struct lives {
     uint64_t held, peak_held; /* what libc's allocator takes for the open heap blocks */
     uint64_t descriptor_limit, memory_limit; /* the last ones told; UINT64_MAX: none; 0: not told */
 
-    uint64_t before_threads, before_heap; /* when a running process was attached to: how many, and bytes in use (UINT64_MAX: not
-                                           * known); 0 and 0: it was traced from its start */
+    struct before before;
 
     uint64_t events, strange; /* strange: of an unknown kind, skipped */
     uint64_t lost;            /* as the events say */
@@ -243,7 +257,8 @@ struct lives {
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
-    struct blocks blocks[STRAY_RESOURCE_END];
+    struct blocks blocks[STRAY_USER_END];
+    struct map handles[STRAY_USER_END - STRAY_USER_FIRST]; /* of user-defined pairs: index of the life, LIVES_NONE: ended */
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
     struct mappings mappings;

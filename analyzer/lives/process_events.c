@@ -117,10 +117,9 @@ static void limit_told(struct lives *lives, const struct stray_event *event)
 
 static void baseline_told(struct lives *lives, const struct stray_event *event)
 {
-    if (event->value == 0)
-        return;
-    lives->before_threads = event->value;
-    lives->before_heap = event->handle;
+    lives->before.attached = true;
+    lives->before.threads = event->value;
+    lives->before.heap = event->handle;
 }
 
 int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread)

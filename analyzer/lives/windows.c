@@ -33,6 +33,8 @@ void windows_settle(struct windows *windows)
 {
     windows->low[windows->current] = windows->least;
     windows->low_bytes[windows->current] = windows->least_bytes;
+    windows->born[windows->current] = saturated((uint64_t)windows->born[windows->current] + windows->births);
+    windows->births = 0;
 }
 
 void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)

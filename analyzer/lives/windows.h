@@ -19,6 +19,7 @@ struct windows {
     uint32_t shift;   /* a mark's number, shifted right by this, is its window's index */
     uint32_t least;   /* smallest number open in it so far */
     float least_bytes;
+    uint32_t births; /* acquired in it, beyond what its place says */
     uint32_t low[LIVES_WINDOWS];    /* smallest number open */
     float low_bytes[LIVES_WINDOWS]; /* smallest sum of sizes open */
     uint32_t born[LIVES_WINDOWS];   /* acquired */
@@ -47,12 +48,12 @@ static inline void windows_change(struct windows *windows, uint64_t open, uint64
 /* One more was acquired in the latest window; one that was acquired turns out not to have been. */
 static inline void windows_born(struct windows *windows)
 {
-    windows->born[windows->current] += windows->born[windows->current] < UINT32_MAX;
+    windows->births++;
 }
 
 static inline void windows_unborn(struct windows *windows)
 {
-    windows->born[windows->current] -= windows->born[windows->current] > 0;
+    windows->births -= windows->births > 0;
 }
 
 /* `count` more were acquired since mark `from`, about evenly. */

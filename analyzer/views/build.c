@@ -6,7 +6,6 @@
 
 #include "names/packed.h"
 #include "views/numbers.h"
-#include "views/places.h"
 #include "views/report.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
@@ -145,13 +144,10 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
         return error_set(error, result, "%s: %s", given, error_reason(result));
     report->limits = options->limits;
     report->with_statements = options->statements;
-    report->places = options->places ? calloc(1, sizeof(*report->places)) : NULL;
-    if (options->places && !report->places) {
-        report_free(report);
-        return error_set(error, -ENOMEM, "%s: %s", given, error_reason(-ENOMEM));
-    }
     report->limit_count = options->limit_count;
-    result = symbols_open(&symbols);
+    result = options->places ? report_want_places(report) : 0;
+    if (result == 0)
+        result = symbols_open(&symbols);
     if (result < 0) {
         report_free(report);
         return error_set(error, result, "%s: %s", given, error_reason(result));

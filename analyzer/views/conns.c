@@ -21,13 +21,16 @@ struct view {
     const struct ledger_process *process;
     const struct report_frame *site;
     double duration_s, busy_share;
+    bool before; /* open when the process was attached to: how long it has been open is not known, only for how long since */
 };
 
+/* Rows behind those of lives are of what was open before. */
 static struct view view_of(const struct ledger *ledger, size_t row)
 {
-    const struct ledger_life *life = &ledger->lives[row];
+    const struct ledger_life *life = row < ledger->life_count ? &ledger->lives[row] : &ledger->before[row - ledger->life_count];
     struct view view = {.ledger = ledger, .life = life, .process = &ledger->processes[life->process]};
-    view.site = ledger_blame(ledger, ledger->places[life->place].stack);
+    view.before = life->place == LEDGER_NONE;
+    view.site = view.before ? NULL : ledger_blame(ledger, ledger->places[life->place].stack);
     view.duration_s = life->ended_s > life->opened_s ? life->ended_s - life->opened_s : 0;
     view.busy_share = view.duration_s > 0 ? life->busy_s / view.duration_s : 0;
     view.busy_share = view.busy_share > 1 ? 1 : view.busy_share;
@@ -92,11 +95,11 @@ static bool wanted(const struct ledger *ledger, const struct listing_filter *fil
 int conns_select(const struct ledger *ledger, const struct listing_filter *filter, size_t **ret_rows,
                  size_t *ret_count)
 {
-    size_t *rows = calloc(ledger->life_count + 1, sizeof(*rows)), count = 0;
+    size_t all = ledger->life_count + ledger->before_count, *rows = calloc(all + 1, sizeof(*rows)), count = 0;
     struct listing_filter how = *filter;
     if (!rows)
         return -ENOMEM;
-    for (size_t i = 0; i < ledger->life_count; i++)
+    for (size_t i = 0; i < all; i++)
         if (wanted(ledger, filter, i))
             rows[count++] = i;
     *ret_count = listing_arrange(&how, ledger, key_of, "uses", rows, count);
@@ -128,7 +131,10 @@ int conns_write_text(const struct ledger *ledger, const size_t *rows, size_t cou
         struct words lived, idle, transaction;
         char place[1024];
         listing_frame(view.site, place, sizeof(place));
-        grid_add(&grid, "%.3f", life->opened_s);
+        if (view.before)
+            grid_add(&grid, "before");
+        else
+            grid_add(&grid, "%.3f", life->opened_s);
         grid_add(&grid, "%s", words_duration(&lived, view.duration_s));
         grid_add(&grid, "%s", ledger_closed_word(life->closed));
         grid_add(&grid, "%s",
@@ -161,8 +167,9 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     json_object_set_new(object, "pid", json_integer(view.process->pid));
     json_object_set_new(object, "thread", json_integer(life->thread));
     json_object_set_new(object, "handle", json_integer((json_int_t)life->handle));
-    json_object_set_new(object, "opened_s", report_json_real(life->opened_s));
-    json_object_set_new(object, "opened", report_json_moment(calendar(view.process, life->opened_s)));
+    json_object_set_new(object, "before_attach", json_boolean(view.before));
+    json_object_set_new(object, "opened_s", view.before ? json_null() : report_json_real(life->opened_s));
+    json_object_set_new(object, "opened", view.before ? json_null() : report_json_moment(calendar(view.process, life->opened_s)));
     json_object_set_new(object, "ended_s",
                         life->closed == LEDGER_OPEN ? json_null() : report_json_real(life->ended_s));
     json_object_set_new(object, "duration_s", report_json_real(view.duration_s));

@@ -23,32 +23,49 @@
 
 /* ---- the data in its element ---- */
 
-/* "<" begins all that could end the element or change how it is read. Texts are ASCII already. */
-static int put_escaped(const char *text, size_t size, void *out)
+/* Nothing is written without memory for all of it. "<" begins all that could end the element or change how it is read; texts are
+ * ASCII already. */
+static char *data_of(const json_t *value)
 {
-    for (size_t i = 0; i < size; i++)
-        if (text[i] == '<' ? fputs("\\u003c", out) == EOF : fputc(text[i], out) == EOF)
-            return -1;
-    return 0;
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) : NULL;
+    if (!json_memory_failed())
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void put_escaped(const char *text, FILE *out)
+{
+    for (; *text; text++) {
+        if (*text == '<')
+            fputs("\\u003c", out);
+        else
+            fputc(*text, out);
+    }
 }
 
 int html_write_data(const json_t *value, FILE *out)
 {
-    return json_dump_callback(value, put_escaped, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) < 0 ? -EIO : 0;
+    char *text = data_of(value);
+    if (!text)
+        return -ENOMEM;
+    put_escaped(text, out);
+    free(text);
+    return ferror(out) ? -EIO : 0;
 }
 
 /* Releases `value`, which may be NULL without memory. */
 static int write_page(json_t *value, FILE *out)
 {
-    int result = json_memory_failed() || !value ? -ENOMEM : 0;
-    if (result == 0 && fwrite(html_page_head, 1, html_page_head_size, out) != html_page_head_size)
-        result = -EIO;
-    if (result == 0)
-        result = html_write_data(value, out);
-    if (result == 0 && fwrite(html_page_tail, 1, html_page_tail_size, out) != html_page_tail_size)
-        result = -EIO;
+    char *text = data_of(value);
     json_decref(value);
-    return result;
+    if (!text)
+        return -ENOMEM;
+    fwrite(html_page_head, 1, html_page_head_size, out);
+    put_escaped(text, out);
+    fwrite(html_page_tail, 1, html_page_tail_size, out);
+    free(text);
+    return ferror(out) ? -EIO : 0;
 }
 
 /* ---- bounds ---- */
@@ -127,6 +144,8 @@ static int move_stacks(struct report *report, json_t *findings)
         json_object_del(object, "stack");
         json_object_set_new(object, "node", html_node(result == 0 ? node : TREE_ROOT));
         json_object_set_new(object, "suppression", report_json_text(suppression));
+        if (finding->server)
+            json_object_set_new(object, "accepted", json_true());
         for (size_t k = 0; k < report->places->count; k++)
             if (place_is_of(&report->places->items[k], finding))
                 json_array_append_new(places, json_integer((json_int_t)k));

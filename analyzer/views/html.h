@@ -18,7 +18,7 @@ int html_write_report(struct ledger *ledger, bool sites, FILE *out);
 /* Both ledgers must have been built with all places. -ENOMEM, -EIO. */
 int html_write_diff(const struct diff *diff, FILE *out);
 
-/* Writes `value` as JSON that can stand in a script element: nothing in a text can end it. -EIO. */
+/* Writes `value` as JSON that can stand in a script element: nothing in a text can end it. -ENOMEM, -EIO. */
 int html_write_data(const json_t *value, FILE *out);
 
 #endif

@@ -206,11 +206,10 @@ static void set_course(json_t *object, const struct place *place, unsigned windo
 
 static json_t *place(const struct places *places, const struct place *from)
 {
-    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "resource", resource_label(from->resource), "verdict",
-                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", whole(from->opened), "closed",
-                               whole(from->closed), "open", whole(from->open), "bytes_open", whole(from->bytes_open), "first_s",
-                               report_json_real(from->first_s), "last_s", report_json_real(from->last_s), "stack_total",
-                               whole(from->stack_total));
+    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "resource", resource_label(from->resource), "verdict",
+                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", whole(from->opened), "alive",
+                               whole(from->alive), "alive_bytes", whole(from->alive_bytes), "first_s", report_json_real(from->first_s),
+                               "last_s", report_json_real(from->last_s), "stack_total", whole(from->stack_total));
     json_object_set_new(object, "site", report_json_frame(from->known ? &from->site : NULL));
     json_object_set_new(object, "stacks", place_stacks(from));
     if (from->peer)
@@ -298,10 +297,16 @@ static json_t *timeline(const struct ledger *ledger, const struct timeline *from
     json_t *lives = json_array();
     for (size_t i = 0; i < from->life_count; i++)
         json_array_append_new(lives, life(ledger, &ledger->lives[from->lives[i]]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", report_json_text(from->peer->text), "kind",
+    json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", report_json_text(from->peer->text), "kind",
                      from->peer->server ? "server" : "client", "total", whole(from->life_total), "in_use",
                      counts(from->counts[TIMELINE_IN_USE]), "idle", counts(from->counts[TIMELINE_IDLE]), "in_transaction",
                      counts(from->counts[TIMELINE_IN_TRANSACTION]), "close_wait", counts(from->counts[TIMELINE_CLOSE_WAIT]), "lives", lives);
+    json_t *busy = from->timed ? json_array() : NULL;
+    for (unsigned i = 0; from->timed && i < TIMELINE_BINS; i++)
+        json_array_append_new(busy, second(from->busy[i]));
+    if (from->timed)
+        json_object_set_new(object, "busy", busy);
+    return object;
 }
 
 void html_timelines(json_t *page, const struct ledger *ledger, const struct timelines *timelines, json_t *left_out)

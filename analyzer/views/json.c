@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "json_memory.h"
+#include "read/pairs.h"
 #include "read/words.h"
 
 /* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
@@ -162,14 +163,51 @@ static void estimated_both(json_t *object, const struct tally *born, const struc
         set_unmet(intervals, born);
 }
 
-static json_t *book(const struct book *from)
+static json_t *opened_before(uint64_t open, uint64_t closed)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "open", whole(open));
+    json_object_set_new(object, "closed", whole(closed));
+    return object;
+}
+
+/* Of the books' inherited ones, those that are told as open before. */
+static uint64_t descriptor_before(const struct report_process *process, unsigned resource)
+{
+    return resource == STRAY_PGCONN ? 0 : process->before.open[resource];
+}
+
+/* What was open when a running process was attached to, and what became of it. */
+static json_t *before_attach(const struct report_process *process)
+{
+    const struct before *from = &process->before;
+    json_t *object = json_object(), *resources = json_object(), *connections = json_array();
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+        if (from->open[i] > 0 || i == STRAY_CONNECTION || i == STRAY_SOCKET || i == STRAY_FILE || i == STRAY_PGCONN)
+            json_object_set_new(resources, resource_label(i), opened_before(from->open[i], from->closed[i]));
+    for (size_t i = 0; i < process->before_peer_count; i++) {
+        const struct report_before_peer *peer = &process->before_peers[i];
+        json_t *row = opened_before(peer->open, peer->closed);
+        json_object_set_new(row, "peer", text(peer->text));
+        json_object_set_new(row, "kind", json_string(peer->server ? "server" : "client"));
+        json_array_append_new(connections, row);
+    }
+    json_object_set_new(object, "resources", resources);
+    json_object_set_new(object, "connections", connections);
+    json_object_set_new(object, "threads", whole(from->threads));
+    json_object_set_new(object, "heap_bytes", from->heap == UINT64_MAX ? json_null() : whole(from->heap));
+    json_object_set_new(object, "not_known", json_string(report_came_late));
+    return object;
+}
+
+static json_t *book(const struct book *from, uint64_t before)
 {
     json_t *object = json_object();
     json_object_set_new(object, "opened", whole(from->opened));
     json_object_set_new(object, "closed", whole(from->closed));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "peak", whole(from->peak));
-    json_object_set_new(object, "inherited", whole(from->inherited));
+    json_object_set_new(object, "inherited", whole(from->inherited - before));
     json_object_set_new(object, "unknown_closed", whole(from->unknown));
     json_object_set_new(object, "bytes_open", whole(from->bytes_open));
     json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
@@ -207,9 +245,12 @@ static json_t *process(const struct report_process *from)
     json_object_set_new(object, "lost_events", whole(from->lost_events));
     json_object_set_new(object, "complete", json_boolean(from->complete));
     json_object_set_new(object, "damage", damage(&from->damage));
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
-        json_object_set_new(resources, resource_label(i), book(&from->books[i]));
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_USER_END; i++)
+        if (i < STRAY_RESOURCE_END || pairs_resource_is_found(i))
+            json_object_set_new(resources, resource_label(i), book(&from->books[i], descriptor_before(from, i)));
     json_object_set_new(object, "resources", resources);
+    if (from->before.attached)
+        json_object_set_new(object, "before_attach", before_attach(from));
     return object;
 }
 

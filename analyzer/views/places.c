@@ -58,9 +58,9 @@ static int place_order(const void *left, const void *right)
     const struct place *a = left, *b = right;
     int order = (int)is_loud(b->verdict) - (int)is_loud(a->verdict);
     if (order == 0)
-        order = more_first(a->bytes_open, b->bytes_open);
+        order = more_first(a->alive_bytes, b->alive_bytes);
     if (order == 0)
-        order = more_first(a->open, b->open);
+        order = more_first(a->alive, b->alive);
     if (order == 0)
         order = more_first(a->opened, b->opened);
     if (order == 0)
@@ -161,8 +161,8 @@ static int add_place(struct adding *adding, size_t which)
     struct place place = {.process = (uint32_t)places->process_count - 1,
                           .resource = fold->resource,
                           .verdict = adding->judged->verdicts[which],
-                          .opened = fold->opened, .closed = fold->closed, .open = fold->open,
-                          .bytes_open = fold->bytes_open, .estimated = fold->estimated};
+                          .opened = fold->opened, .alive = fold->alive, .alive_bytes = fold->alive_bytes,
+                          .estimated = fold->estimated};
     add_course(adding, fold, &place.course);
     if (!place.course.told && !is_loud(place.verdict))
         return 0;

@@ -31,7 +31,7 @@ struct place {
     const char *peer;
     bool server;
     enum verdict verdict;
-    uint64_t opened, closed, open, bytes_open;
+    uint64_t opened, alive, alive_bytes; /* alive: when the end began */
     bool estimated;         /* all these are, of samples */
     double first_s, last_s; /* acquires, since the process began */
     struct course course;

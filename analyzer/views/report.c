@@ -32,6 +32,12 @@ int report_begin(const char *given, struct report **ret_report)
     return 0;
 }
 
+int report_want_places(struct report *report)
+{
+    report->places = calloc(1, sizeof(*report->places));
+    return report->places ? 0 : -ENOMEM;
+}
+
 /* A place with too few acquires is not judged, and "open at the exit" is said of one alone. */
 static bool is_judgement(enum verdict verdict)
 {
@@ -594,6 +600,24 @@ static enum axis axis_told(const struct lives *lives)
     return samples ? AXIS_TIME : lives->axis;
 }
 
+const char report_came_late[] =
+    "where that was made, and what calls do that go through addresses of functions which the program had copied before";
+
+static int add_before(struct report *report, struct report_process *process, const struct lives *lives)
+{
+    process->before = lives->before;
+    process->before_peers = arena_alloc(&report->arena, (lives->peer_count + 1) * sizeof(*process->before_peers));
+    if (!process->before_peers)
+        return -ENOMEM;
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        const struct peer *from = &lives->peers[i];
+        if (from->before > 0)
+            process->before_peers[process->before_peer_count++] =
+                (struct report_before_peer){report_keep(report, from->text), from->server, from->before, from->before_closed};
+    }
+    return 0;
+}
+
 static int add_process(struct report *report, const struct report_process *from, const struct lives *lives)
 {
     struct report_process *process = report_append(&report->processes, &report->process_count, sizeof(*process));
@@ -607,6 +631,8 @@ static int add_process(struct report *report, const struct report_process *from,
     for (size_t i = 0; i < from->command_count; i++)
         process->command[i] = report_keep(report, from->command[i]);
     memcpy(process->books, lives->books, sizeof(process->books));
+    if (add_before(report, process, lives) < 0)
+        return -ENOMEM;
     report->complete &= from->complete;
     report->events += from->events;
     report->lost_events += from->lost_events;

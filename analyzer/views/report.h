@@ -37,6 +37,13 @@ struct report_stack {
     bool truncated;
 };
 
+/* Of what was open when a running process was attached to. */
+struct report_before_peer {
+    const char *text;
+    bool server;
+    uint64_t open, closed;
+};
+
 struct report_process {
     uint32_t pid, parent_pid;
     const char *exe;
@@ -51,7 +58,10 @@ struct report_process {
     uint64_t events, lost_events;
     bool complete;
     struct damage damage;
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
+    struct before before;
+    struct report_before_peer *before_peers;
+    size_t before_peer_count;
     uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
     bool forked;                         /* `parent_id` is the process that forked it */
     uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
@@ -266,10 +276,15 @@ int report_run(struct report *report, const char *path, uint32_t *ret_run);
 
 /* The steps of report_build(), for one process after the other. */
 int report_begin(const char *given, struct report **ret_report);
+/* Places are to be kept one by one. To be called before the first report_add(). -ENOMEM. */
+int report_want_places(struct report *report);
 int report_add(struct report *report, const struct report_process *process, const struct lives *lives,
                const struct report_stacks *stacks, bool all);
 /* Sorts and sums up. Nothing may be added afterwards. */
 int report_end(struct report *report);
+
+/* What cannot be known of a process that was attached to: a sentence. */
+extern const char report_came_late[];
 
 /* What the statements of one process give away (statement_findings.c). -ENOMEM. */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);

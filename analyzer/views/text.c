@@ -187,19 +187,23 @@ static void say_damage(const struct page *page, const struct report_process *pro
 }
 
 /* A note is a sentence, and may take more than one line. */
+static void row_words(struct row *row, const char *separator, const char *sentence)
+{
+    for (size_t length; *sentence; sentence += length + (sentence[length] == ' ')) {
+        char word[256];
+        length = strcspn(sentence, " ");
+        snprintf(word, sizeof(word), "%.*s", (int)length, sentence);
+        row_add(row, separator, word);
+        separator = " ";
+    }
+}
+
 static void say_note(const struct page *page, const char *note)
 {
     struct row row;
     row_begin(&row, page, "    ", "");
     snprintf(row.text, sizeof(row.text), "  ! ");
-    const char *separator = "";
-    for (size_t length; *note; note += length + (note[length] == ' ')) {
-        char word[256];
-        length = strcspn(note, " ");
-        snprintf(word, sizeof(word), "%.*s", (int)length, note);
-        row_add(&row, separator, word);
-        separator = " ";
-    }
+    row_words(&row, "", note);
     row_end(&row);
 }
 
@@ -217,6 +221,75 @@ static void incompleteness(const struct page *page)
         line(page, NULL, "  ! not complete: %zu more (-v)", count - DAMAGED_SHOWN);
     for (size_t i = 0; i < page->report->note_count; i++)
         say_note(page, page->report->notes[i]);
+}
+
+/* ---- what was there before ---- */
+
+static void before_kind(struct row *row, const char **separator, const struct report_process *process, unsigned resource, const char *word)
+{
+    uint64_t open = process->before.open[resource], closed = process->before.closed[resource];
+    struct words words, gone;
+    char part[160];
+    if (open == 0)
+        return;
+    size_t used = (size_t)snprintf(part, sizeof(part), "%s", words_things(&words, open, word));
+    if (closed > 0)
+        snprintf(part + used, sizeof(part) - used, " (%s closed since)", words_count(&gone, closed));
+    row_add(row, *separator, part);
+    *separator = ", ";
+}
+
+static void before_peers(const struct page *page, const struct report_process *process)
+{
+    struct row row;
+    row_begin(&row, page, "            ", "");
+    for (size_t i = 0; i < process->before_peer_count; i++) {
+        const struct report_before_peer *peer = &process->before_peers[i];
+        char part[160];
+        snprintf(part, sizeof(part), "%.100s %" PRIu64 "%s", peer->text, peer->open, peer->server ? " (accepted)" : "");
+        row_add(&row, i ? ", " : "", part);
+    }
+    if (process->before_peer_count > 0)
+        row_end(&row);
+}
+
+static void before(const struct page *page, const struct report_process *process)
+{
+    static const struct {
+        unsigned resource;
+        const char *word;
+    } kinds[] = {{STRAY_CONNECTION, "connection"}, {STRAY_SOCKET, "socket"}, {STRAY_FILE, "file"}, {STRAY_PGCONN, "PGconn"}};
+    const struct before *from = &process->before;
+    uint64_t unknown = 0;
+    const char *separator = ""; /* the heading is in the row already */
+    struct words words;
+    char part[160];
+    struct row row;
+    row_begin(&row, page, "            ", "");
+    snprintf(row.text, sizeof(row.text), "ATTACHED    to pid %u; open before, and not counted: ", process->pid);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        before_kind(&row, &separator, process, kinds[i].resource, kinds[i].word);
+    row_add(&row, separator, words_things(&words, from->threads, "thread"));
+    if (from->heap != UINT64_MAX) {
+        snprintf(part, sizeof(part), "%s of heap", words_bytes(&words, (double)from->heap));
+        row_add(&row, ", ", part);
+    }
+    row_end(&row);
+    before_peers(page, process);
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
+        unknown += process->books[i].unknown;
+    if (unknown > 0)
+        line(page, NULL, "            %s of unknown origin", words_things(&words, unknown, "release"));
+    row_begin(&row, page, "            ", "not known: ");
+    row_words(&row, "", report_came_late);
+    row_end(&row);
+}
+
+static void attached(const struct page *page)
+{
+    for (size_t i = 0; i < page->report->process_count; i++)
+        if (page->report->processes[i].before.attached)
+            before(page, &page->report->processes[i]);
 }
 
 struct kinds {
@@ -842,6 +915,7 @@ int report_write_text(const struct report *report, const struct text_options *op
     struct page page = {report, options, out};
     heading(&page);
     incompleteness(&page);
+    attached(&page);
     answer(&page);
     outlook(&page);
     for (size_t i = 0; i < report->finding_count; i++)

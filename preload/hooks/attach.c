@@ -8,12 +8,17 @@
 
 #include "gate.h"
 #include "hooks/journal.h"
+#include "hooks/libpq_met.h"
 #include "hooks/python_memory.h"
 #include "settings.h"
+#include "stack/python.h"
 #include "state/incarnation.h"
+#include "state/pairs_bind.h"
+#include "sys.h"
 #include "text.h"
 
 #define VARIABLES_MAX 64
+#define NAP_NS 20000000
 
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED int stray_attach_begin(const struct stray_attach_request *request);
@@ -81,16 +86,34 @@ static int bind_hooks(void)
 {
     uint32_t flags = gate_enter();
     bool bound = journal_bind();
+    pairs_bind();
     gate_leave(flags);
     return bound ? 0 : -ENOMEM;
 }
 
-static int unbind_hooks(void)
+/* A thread that was binding a call for the first time meanwhile, and was held up, has put the function where the hook was. The service
+ * does not wait for us here. */
+static void bind_stragglers(void)
+{
+    struct timespec nap = {.tv_nsec = NAP_NS};
+    bind_hooks();
+    SYS3(SYS_nanosleep, &nap, NULL, 0);
+    bind_hooks();
+}
+
+static void take_hooks_back(void)
 {
     uint32_t flags = gate_enter();
+    pairs_release();
     journal_unbind();
+    python_memory_left();
+    python_leave();
     gate_leave(flags);
-    return incarnation_leave();
+}
+
+static int leave(void)
+{
+    return incarnation_leave(take_hooks_back);
 }
 
 static int begin(const struct stray_attach_request *request)
@@ -104,15 +127,18 @@ static int begin(const struct stray_attach_request *request)
     name_files(variables, &files);
     if (!files.trace_path || !files.spool_path)
         return -EPROTO;
+    libpq_met_begin();
     int result = incarnation_attach(&files, variables);
     if (result == 0 && (result = bind_hooks()) < 0)
-        unbind_hooks();
+        leave();
     if (result < 0)
         return result;
     sys_close(files.trace);
     sys_close(files.spool);
     incarnation_baseline();
     watch_exit();
+    python_memory_attached();
+    bind_stragglers();
     return 0;
 }
 
@@ -130,7 +156,7 @@ int stray_attach_end(void)
 {
     int kept = errno;
     take();
-    int result = unbind_hooks();
+    int result = leave();
     give_back();
     errno = kept;
     return result;

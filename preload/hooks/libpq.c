@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "hooks/large_objects.h"
+#include "hooks/libpq_met.h"
 #include "hooks/sampled_heap.h"
 #include "hooks/waiting.h"
 #include "record/defs.h"
@@ -79,6 +80,13 @@ static void emit_link(const struct libpq *libpq, const PGconn *conn)
     emit_now(STRAY_LINK, STRAY_PGCONN, 0, handle_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
 }
 
+/* One that was there before anything was recorded. */
+static void emit_met(const struct libpq *libpq, const PGconn *conn)
+{
+    emit_link(libpq, conn);
+    emit_database(libpq, conn);
+}
+
 /* After an attempt to connect that is over. */
 static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn *conn)
 {
@@ -98,6 +106,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
     int kept = errno;
     if (span->recorded && conn) {
         uint64_t now = clock_after();
+        libpq_met_first(conn);
         __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
         emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
@@ -114,6 +123,8 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 {
     if (!conn)
         return;
+    if (UNLIKELY(libpq_met_first(conn)))
+        emit_met(span->libpq, conn);
     emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
     large_objects_settle(span->libpq, conn, span->hook);
 }
@@ -221,6 +232,7 @@ static void record_release(struct stray_event *event, const void *frame)
     }
     if (event->resource == STRAY_PGCONN) {
         event->stack = capture_caller(frame);
+        libpq_met_last((const PGconn *)(uintptr_t)event->handle);
         large_objects_end(event->handle, event->hook, event->time);
     }
     emit(event);

@@ -258,12 +258,13 @@ static void *move_aside(const struct layer *layer, void *block, size_t size, con
     return sample;
 }
 
-/* A big block that is made small stays malloc's: the hook of realloc was called. */
+/* A big block that is made small stays malloc's: the hook of realloc was called. What is known of samples holds only while the hooks
+ * are there to see them released. */
 static void *stray_python_realloc_aside(void *context, void *old, size_t size)
 {
     const struct layer *layer = context;
     bool perhaps = samples_may_have(python_samples_counts, old);
-    if (perhaps && samples_has(&python_samples, old))
+    if (perhaps && gate_open(GATE_TRACED) && samples_has(&python_samples, old))
         return move_sample(layer, old, size, FRAME());
     uint32_t resizes = python_samples_resizes;
     void *new = layer->below.realloc(layer->below.context, old, size);
@@ -310,6 +311,22 @@ static size_t limit_of(const char *name)
     return name[8] ? SMALL - DEBUG_EXTRA : SMALL;
 }
 
+static bool is_same(const struct python_allocator *a, const struct python_allocator *b)
+{
+    return a->context == b->context && a->malloc == b->malloc && a->calloc == b->calloc && a->realloc == b->realloc && a->free == b->free;
+}
+
+/* One that was before these functions already may be so again. NULL: there is none left. */
+static struct layer *layer_before(const struct python_allocators *allocators, const struct python_allocator *objects)
+{
+    struct python_allocator memory;
+    allocators->get(PYTHON_DOMAIN_MEM, &memory);
+    for (unsigned i = 0; i < layer_count; i++)
+        if (is_same(&layers[i][0].below, objects) && is_same(&layers[i][1].below, &memory))
+            return layers[i];
+    return layer_count < LAYERS ? layers[layer_count++] : NULL;
+}
+
 /* Where somebody came after us he calls ours: only the interpreter's own functions are ones that do not. */
 static void look(const struct python_allocators *allocators)
 {
@@ -317,9 +334,11 @@ static void look(const struct python_allocators *allocators)
     allocators->get(PYTHON_DOMAIN_OBJECT, &now);
     const char *name = is_ours(&now) ? NULL : allocators->name();
     size_t limit = limit_of(name);
-    if (is_ours(&now) || limit == 0 || (!name && layer_count > 0) || layer_count == LAYERS)
+    if (is_ours(&now) || limit == 0 || (!name && layer_count > 0))
         return;
-    struct layer *layer = layers[layer_count++];
+    struct layer *layer = layer_before(allocators, &now);
+    if (!layer)
+        return;
     bool aside = !is_exact() && name && string_equal(name, "pymalloc");
     put_before(allocators, PYTHON_DOMAIN_OBJECT, &layer[0], limit, STRAY_HOOK_python_object_malloc, aside);
     put_before(allocators, PYTHON_DOMAIN_MEM, &layer[1], limit, STRAY_HOOK_python_mem_malloc, aside);
@@ -331,10 +350,50 @@ void python_memory_look(void)
         __atomic_store_n(&python_samples_due, 0, __ATOMIC_RELAXED);
         return;
     }
+    if (real_came_late()) {
+        __atomic_store_n(&python_samples_due, 0, __ATOMIC_RELAXED);
+        return;
+    }
     const struct python_allocators *allocators = python_allocators_held();
     if (!allocators || __atomic_exchange_n(&looking, 1, __ATOMIC_ACQUIRE))
         return;
     __atomic_store_n(&python_samples_due, 0, __ATOMIC_RELAXED);
     look(allocators);
     __atomic_store_n(&looking, 0, __ATOMIC_RELEASE);
+}
+
+static void take_back(const struct python_allocators *allocators, enum python_domain domain)
+{
+    struct python_allocator now;
+    allocators->get(domain, &now);
+    if (is_ours(&now))
+        allocators->set(domain, &((struct layer *)now.context)->below);
+}
+
+/* By the time that it is called the trace may have ended, or another begun. */
+static int settle(void *unused)
+{
+    const struct python_allocators *allocators = python_allocators_held();
+    (void)unused;
+    if (!allocators)
+        return 0;
+    if (gate_open(GATE_TRACED) && settings.python_memory != PYTHON_MEMORY_OFF) {
+        look(allocators);
+    } else {
+        take_back(allocators, PYTHON_DOMAIN_OBJECT);
+        take_back(allocators, PYTHON_DOMAIN_MEM);
+    }
+    return 0;
+}
+
+void python_memory_attached(void)
+{
+    if (settings.python_memory != PYTHON_MEMORY_OFF)
+        python_call_soon(settle);
+}
+
+void python_memory_left(void)
+{
+    if (layer_count > 0)
+        python_call_soon(settle);
 }

@@ -17,4 +17,10 @@ void python_memory_look(void);
  * whatever else is to be done about it is. */
 bool python_memory_freed(const void *block);
 
+/* The same in a program that we came late to, where hooks do not do it: somebody may have been at it all along. The interpreter is asked
+ * to call us when it is between two of its instructions. Begins with a trace, and takes our functions back after it; whoever has
+ * saved them meanwhile goes on through them. For a thread of our own only. */
+void python_memory_attached(void);
+void python_memory_left(void);
+
 #endif

@@ -7,6 +7,7 @@
 #include "sys.h"
 #include "stack/python_codes.h"
 #include "stack/python_layout.h"
+#include "stack/module_symbols.h"
 
 static struct python_runtime runtime;
 uint32_t python_state_found; /* enum python_state; atomic; published after `runtime` */
@@ -90,6 +91,26 @@ void python_suspend(void)
     if (staying != 0 && staying == runtime.state)
         return;
     __atomic_store_n(&python_suspended, 1, __ATOMIC_RELEASE);
+}
+
+void python_leave(void)
+{
+    if (python_active())
+        python_codes_unwatch(&runtime);
+}
+
+bool python_call_soon(int (*call)(void *unused))
+{
+    enum { STATE, ADD, BEGUN, COUNT };
+    struct module_symbol symbols[COUNT] = {
+        [STATE] = {.name = "_PyRuntime"}, [ADD] = {.name = "Py_AddPendingCall"}, [BEGUN] = {.name = "Py_IsInitialized"}};
+    struct module_range range;
+    int (*add)(int (*)(void *), void *), (*begun)(void);
+    if (!python_active() || !module_symbols_find(symbols, COUNT, &range) || symbols[STATE].address != runtime.state)
+        return false;
+    *(void **)&add = (void *)(uintptr_t)symbols[ADD].address;
+    *(void **)&begun = (void *)(uintptr_t)symbols[BEGUN].address;
+    return begun() && !python_finalizing() && add(call, NULL) == 0;
 }
 
 const char *python_note(void)

@@ -48,6 +48,14 @@ void python_stays(void);
  * be the interpreter: nothing where that stays. */
 void python_suspend(void);
 
+/* Takes back what python_detect() has changed in the interpreter, until that is called again: when tracing ends and the program goes
+ * on. */
+void python_leave(void);
+
+/* Has the interpreter that was found make `call` soon, in its main thread and with its lock held. False: it cannot. Takes a lock of the
+ * interpreter's: for a thread of our own only. */
+bool python_call_soon(int (*call)(void *unused));
+
 enum python_state {
     PYTHON_STATE_ABSENT,
     PYTHON_STATE_UNSUPPORTED,

@@ -205,6 +205,13 @@ bool python_codes_watch(const struct python_runtime *runtime)
     return true;
 }
 
+void python_codes_unwatch(const struct python_runtime *runtime)
+{
+    dealloc_function *slot = (dealloc_function *)(runtime->code_type + PYTHON_TYPE_DEALLOC), ours = watched_dealloc;
+    if (real_dealloc)
+        __atomic_compare_exchange_n(slot, &ours, real_dealloc, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* The slot of these contents, or an empty one for them; NULL: there is neither in this table. */
 static struct content *content_slot_in(unsigned table, uint64_t hash)
 {

@@ -21,6 +21,8 @@
  * function here, again after an interpreter was unloaded and loaded anew; not by two threads at once. False:
  * the destructor is not the interpreter's own, nor was ours ever there. */
 bool python_codes_watch(const struct python_runtime *runtime);
+/* Takes that back, unless somebody has come after us. */
+void python_codes_unwatch(const struct python_runtime *runtime);
 
 /* The definition of the code object at `code`, which the calling thread is executing (it must not die
  * meanwhile). Makes the definition if there is none yet. 0: not a code object, a dying one, or the

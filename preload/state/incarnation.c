@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "gate.h"
+#include "state/pairs_bind.h"
 #include "real.h"
 #include "record/defs.h"
 #include "record/emit.h"
@@ -38,6 +39,7 @@
 #endif
 
 #define NAMES_TRIED 1000
+#define BUSY_FOR    2 /* seconds that incarnation_attach() waits for what an earlier trace has left under way */
 #define WAITS_IN    5 /* incarnation_leave() waits no longer than this part of a second for what lane_settle() does not see */
 
 extern char **environ;
@@ -54,8 +56,10 @@ static struct {
     uint32_t ending, ended, starting, awaited;
     uint32_t executing; /* threads that are about to execute a program */
     bool traced;
-    bool attached; /* when it was running already */
     bool left;     /* an earlier trace has ended, and its memory is in place yet */
+    bool nobody_follows; /* a forked child: what it executes is not traced, and so does not remove its spool. The one that was attached
+                          * to keeps it, for should the exec fail it is needed; who attached removes it */
+    bool unfit;    /* ... but not in this child, so that it cannot be attached to */
 } process;
 
 bool incarnation_is_self(void)
@@ -280,6 +284,7 @@ static void describe_all(void)
 {
     command_define((uint32_t)process.parent_pid);
     define_options();
+    pairs_define();
     foreign_define();
     capture_init();
     descriptors_init();
@@ -336,6 +341,8 @@ static void begin_child(void)
 {
     if (!process.traced) {
         process.pid = sys_getpid();
+        process.unfit |= process.left;
+        index_forget();
         lane_owners_forked((uint32_t)process.pid);
         stay_shut();
         return;
@@ -346,6 +353,7 @@ static void begin_child(void)
         stay_shut();
         return;
     }
+    process.nobody_follows = real_came_late();
     bool started = start(STRAY_ORIGIN_FORK);
     thread_self.flags = 0;
     if (started)
@@ -367,6 +375,8 @@ static void begin_program(char **environment)
     heap_samples_init();
     python_samples_init();
     bool started = wanted && start(origin_of_program());
+    if (started)
+        pairs_bind();
     gate_leave(flags);
     if (!started) {
         stay_shut();
@@ -534,13 +544,19 @@ static bool is_busy(void)
     return file_has_writers() || !lane_all_idle() || !capture_idle();
 }
 
-/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
-static void give_memory_back(void)
+/* All that leads to definitions and nodes of a spool. */
+static void clear_caches(void)
 {
     index_clear();
     nodes_forget();
     defs_forget();
     capture_clear();
+}
+
+/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
+static void give_memory_back(void)
+{
+    clear_caches();
     sums_renew();
     tempfiles_forget();
     children_forget();
@@ -549,6 +565,14 @@ static void give_memory_back(void)
     descriptors_forget();
     spool_retire();
     process.left = false;
+}
+
+/* False: it is busy still at `end`. */
+static bool wait_while_busy(uint64_t end)
+{
+    while (is_busy() && clock_before() < end)
+        sys_yield();
+    return !is_busy();
 }
 
 static int adopt_files(const struct incarnation_files *files)
@@ -580,11 +604,13 @@ static int start_attached(const struct incarnation_files *files, char *const *en
     command_find_folder(); /* children have theirs there, where they can */
     heap_samples_init();
     python_samples_init();
+    python_samples_forget();
     __builtin_memset(process.parent_id, 0, sizeof(process.parent_id));
     be_born();
     int result = adopt_files(files);
     if (result < 0)
         return result;
+    clear_caches(); /* a thread that was held up amid its last event may have put something there that is in no spool */
     describe_all();
     python_detect();
     return 0;
@@ -598,7 +624,9 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         return -EALREADY;
     if (sys_quiet)
         return -EPERM;
-    if (process.left && is_busy())
+    if (process.unfit)
+        return -EBUSY;
+    if (process.left && !wait_while_busy(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
         file_forget();
@@ -613,7 +641,8 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         stay_shut();
         return result;
     }
-    process.traced = process.attached = true;
+    process.traced = true;
+    process.nobody_follows = false;
     __atomic_store_n(gate_word, open_bits(), __ATOMIC_SEQ_CST);
     sample_init();
     return 0;
@@ -655,33 +684,33 @@ void incarnation_baseline(void)
 }
 
 /* From here on nothing is recorded, nor written through. What was under way is over soon. */
-static bool shut_and_wait(void)
+static bool shut_and_wait(void (*take_hooks_back)(void))
 {
     process.traced = false;
     __atomic_store_n(gate_word, GATE_KNOWN | GATE_LATE, __ATOMIC_SEQ_CST);
+    take_hooks_back();
     uint64_t end = clock_before() + clock_ticks_per_second / WAITS_IN;
     bool settled = lane_settle();
-    while (is_busy() && clock_before() < end)
-        sys_yield();
+    wait_while_busy(end);
     return settled;
 }
 
-int incarnation_leave(void)
+int incarnation_leave(void (*take_hooks_back)(void))
 {
     if (!say_last_words(STRAY_ENDING_DETACH, 0))
         return -ESRCH;
-    bool settled = shut_and_wait(), written = lane_flush_all() && settled;
+    bool settled = shut_and_wait(take_hooks_back), written = lane_flush_all() && settled;
     spool->state = STRAY_SPOOL_CLOSED;
     if (written)
         spool_remove();
     lane_keep_owners();
     process.left = true;
     if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return 0;
+        return !written;
     file_forget();
     if (!is_busy())
         give_memory_back();
-    return 0;
+    return !written;
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */
@@ -705,6 +734,8 @@ void incarnation_before_exec(void)
     bool settled = lane_settle();
     if (lane_flush_all() && settled)
         spool->state = STRAY_SPOOL_EXECING;
+    if (spool->state == STRAY_SPOOL_EXECING && process.nobody_follows)
+        spool_remove();
 }
 
 void incarnation_exec_failed(void)

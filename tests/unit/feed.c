@@ -173,6 +173,8 @@ struct report *feed_report(struct feed *feed, bool all)
     struct report *report;
     feed_finish(feed);
     cr_assert_eq(report_begin("trace", &report), 0);
+    if (feed->places)
+        cr_assert_eq(report_want_places(report), 0);
     cr_assert_eq(report_add(report, &process, feed->lives, &feed_stacks, all), 0);
     cr_assert_eq(report_end(report), 0);
     return report;

@@ -22,6 +22,7 @@ enum { FEED_BEGIN = 1, FEED_READ, FEED_READ_LOCKED, FEED_WRITE, FEED_ADD };
 struct feed {
     struct lives *lives;
     struct ledger *ledger; /* shown every event; NULL: none */
+    bool places;           /* the report is to have them one by one */
     uint64_t now;
     uint32_t lane, thread;
 };

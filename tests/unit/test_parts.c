@@ -175,3 +175,16 @@ Test(parts, what_is_told_at_the_end_is_the_latest_of_resident_memory)
     cr_expect_eq(memory.rss_end, 50 * MIB);
     cr_expect_eq(sum(&memory.parts), 40 * (int64_t)MIB);
 }
+
+Test(parts, of_one_moment)
+{
+    struct resident at = {.allocator = 100 * MIB, .stacks = 2 * MIB, .files = 8 * MIB, .tracer = 3 * MIB, .other = MIB,
+                          .total = 130 * MIB, .live = 60 * MIB, .held = 70 * MIB, .peak_held = 100 * MIB};
+    struct parts parts = parts_at(&at, true);
+    cr_expect_eq(sum(&parts), 130 * (int64_t)MIB);
+    cr_expect_eq(parts.live_heap, 60 * (int64_t)MIB);
+    cr_expect_eq(parts.overhead, 10 * (int64_t)MIB);
+    cr_expect_eq(parts.retained, 30 * (int64_t)MIB);
+    cr_expect_eq(parts.mapped, 16 * (int64_t)MIB, "what no part has was mapped by hooked calls");
+    cr_expect_eq(parts.unexplained, (int64_t)MIB);
+}

@@ -94,3 +94,28 @@ Test(survival, releases_before_ages_were_kept_count)
     ages.unseen = 2;
     cr_expect_float_eq(survival_share(&ages).estimate, 0.25, 1e-9);
 }
+
+Test(survival, the_curve_ends_at_the_share)
+{
+    struct survival_step steps[BUCKETS];
+    released[0] = 100;
+    released[6] = 10;
+    surviving[10] = 40;
+    unsigned count = survival_curve(&ages, steps);
+    struct interval share = survival_share(&ages);
+    cr_assert_eq(count, 2, "one step for each age at which some were released");
+    cr_expect_eq(steps[0].age, 10);
+    cr_expect_float_eq(steps[0].share.estimate, 50 / 150.0, 1e-9);
+    cr_expect_eq(steps[1].age, 70);
+    cr_expect_float_eq(steps[1].share.estimate, share.estimate, 1e-9);
+    cr_expect_float_eq(steps[1].share.low, share.low, 1e-9);
+    cr_expect_lt(steps[1].share.estimate, steps[0].share.estimate);
+}
+
+Test(survival, no_curve_of_few)
+{
+    struct survival_step steps[BUCKETS];
+    released[0] = 10;
+    surviving[3] = 5;
+    cr_expect_eq(survival_curve(&ages, steps), 0);
+}

@@ -74,3 +74,35 @@ Test(windows, the_same_windows_for_all_that_come_to_the_same_mark)
     cr_expect_eq(windows.shift, late.shift);
     cr_expect_eq(windows.current, late.current);
 }
+
+Test(windows, births_are_told_by_window)
+{
+    change(0, 1);
+    windows_born(&windows);
+    change(3, 2);
+    windows_born(&windows);
+    windows_born(&windows);
+    windows_unborn(&windows);
+    windows_settle(&windows);
+    cr_expect_eq(windows.born[0], 1);
+    cr_expect_eq(windows.born[3], 1);
+    windows_born_since(&windows, 2, 5);
+    cr_expect_eq(windows.born[2] + windows.born[3], 1 + 5);
+    cr_expect_leq(windows.born[2], windows.born[3]);
+    windows_kept(&windows, 3);
+    cr_expect_eq(windows.kept[3], 1);
+}
+
+Test(windows, births_stay_when_neighbours_merge)
+{
+    for (uint32_t mark = 0; mark < 1000; mark++) {
+        change(mark, 1);
+        windows_born(&windows);
+    }
+    uint32_t sum = 0;
+    windows_settle(&windows);
+    for (unsigned i = 0; i <= windows.current; i++)
+        sum += windows.born[i];
+    cr_expect_eq(sum, 1000);
+    cr_expect_eq(windows.born[0], 1u << windows.shift);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lines, areas and bars over time, by uPlot. Charts of one group share the cursor and the stretch that is looked at. */
+/* Lines and areas over time, by uPlot. Charts of one group share the cursor and the stretch that is looked at. */
 "use strict";
 
 const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
@@ -60,16 +60,17 @@ function axes(options) {
 function seriesOf(each) {
   const stroke = color(each.color);
   return {
-    label: each.label, stroke, width: each.bars ? 0 : 1.75, dash: each.dash ? [6, 4] : undefined, spanGaps: true,
+    label: each.label, stroke, width: each.solid ? 0 : 1.75, dash: each.dash ? [6, 4] : undefined, spanGaps: true,
     fill: each.fill ? (each.solid ? stroke : stroke + "22") : undefined,
-    paths: each.bars ? uPlot.paths.bars({size: [0.9, 60], align: -1}) : each.step ? uPlot.paths.stepped({align: each.step}) : undefined,
-    points: {show: Boolean(each.points)},
+    paths: each.step ? uPlot.paths.stepped({align: each.step}) : undefined,
+    points: {show: false},
   };
 }
 
 /*
- * options: title, x (numbers), series [{label, values, color, fill, dash, bars, step}], unit (bytes, count, share), stack, group,
- * height, log (of x), max, limit (a line across). The title names it for those who cannot see it, too.
+ * options: title, x (numbers), series [{label, values, color, fill, solid, dash, step}], unit (bytes, count, share), stack, group,
+ * height, log (of x), max, limit (a line across), lines (series
+ * that are not stacked). The title names it for those who cannot see it, too.
  */
 function chart(options) {
   const holder = h("div", {class: "plot", tabindex: 0, role: "img", "aria-label": options.title + ". Arrow keys move, plus and minus zoom, 0 shows all."});
@@ -82,6 +83,7 @@ function chart(options) {
   if (options.stack)
     order.reverse();
   const limits = options.limit ? [{label: "limit", color: "error", dash: true, values: options.x.map(() => options.limit)}] : [];
+  const lines = [...(options.lines || []), ...limits];
   const group = options.group || chartGroup();
   let plot = null;
   group.first = Math.min(group.first, options.x[0]);
@@ -120,7 +122,7 @@ function chart(options) {
       series: [{label: options.log ? "Age" : "Time", value: (u, value) => words.time(value)},
                ...order.map((index) => ({...seriesOf({...options.series[index], fill: options.series[index].fill || options.stack, solid: options.stack || options.series[index].solid}),
                  value: (u, value, s, i) => words[options.unit](i === null || i === undefined ? null : options.series[index].values[i])})),
-               ...limits.map((each) => ({...seriesOf(each), value: () => words[options.unit](options.limit)}))],
+               ...lines.map((each) => ({...seriesOf(each), value: (u, value) => words[options.unit](each.dash ? options.limit : value)}))],
       hooks: {setScale: [(u, key) => {
         if (key !== "x" || u.scales.x.min === null)
           return;
@@ -129,7 +131,7 @@ function chart(options) {
         holder.dataset.zoomed = all ? "no" : "yes";
         group.moved(u, u.scales.x.min, u.scales.x.max);
       }]},
-    }, [options.x, ...order.map((index) => lists[index]), ...limits.map((each) => each.values)], holder);
+    }, [options.x, ...order.map((index) => lists[index]), ...lines.map((each) => each.values)], holder);
     group.charts.push(plot);
     zoom(null);
   }

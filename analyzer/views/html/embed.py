@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Makes the page of its parts, and C source of the page.
 
-    embed.py OUTPUT PAGE STYLE... SCRIPT...
+    embed.py OUTPUT PAGE STYLE... SCRIPT... LICENCE...
 
 In PAGE stand @STYLE@, @SCRIPT@ and @POLICY@: the files ending in .css, those ending in .js, and the policy that lets just
-these run. @DATA@ is where the report is put in later; the page is split there.
+these run. A LICENSE becomes a comment of the script, because it must go with every copy. @DATA@ is where the report is put in later; the page is split there.
 """
 import base64
 import hashlib
@@ -17,6 +17,9 @@ def joined(paths, ending):
         if path.endswith(ending):
             with open(path, encoding="utf-8") as file:
                 texts.append(file.read())
+        elif path.endswith("LICENSE") and ending == ".js":
+            with open(path, encoding="utf-8") as file:
+                texts.append("/*\n" + file.read() + "\n*/")
     text = "\n".join(texts)
     if "</s" in text or "<!--" in text:
         raise SystemExit(f"embed.py: a file ending in {ending} would end its own element")

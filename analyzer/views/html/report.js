@@ -87,9 +87,18 @@ function quality(report) {
            trace.notes.length ? h("details", {}, h("summary", {}, plural(trace.notes.length, "note") + " from the tracer"), h("ul", {}, trace.notes.map((note) => h("li", {}, note)))) : null);
 }
 
+/* What runs out by it. */
+function forecastOf(report, finding) {
+  const kinds = finding.resource === "connection" && !finding.accepted ? ["connections", "descriptors"]
+    : ["heap", "mmap", "pyobject"].includes(finding.resource) ? ["memory"] : ["connection", "socket", "file"].includes(finding.resource) ? ["descriptors"] : [];
+  return finding.verdict !== "leaked" && finding.verdict !== "creep" ? null
+    : report.forecasts.find((forecast) => kinds.includes(forecast.resource) && (!forecast.peer || forecast.peer === finding.peer));
+}
+
 function card(report, finding) {
+  const forecast = forecastOf(report, finding);
   const follows = consequences(report, finding);
-  const about = [finding.bytes ? bytes(finding.bytes) : null, rate(finding), byteRate(finding)].filter(Boolean);
+  const about = [finding.bytes ? bytes(finding.bytes) : null, byteRate(finding) || rate(finding)].filter(Boolean);
   return h("article", {class: "card " + finding.severity},
     h("p", {class: "card-head"}, h("b", {}, finding.verdict), " ", h("span", {class: "quiet"}, finding.resource), h("span", {class: "spread"}),
       h("span", {class: "quiet"}, "confidence " + finding.confidence)),
@@ -97,6 +106,7 @@ function card(report, finding) {
       h("span", {class: "quiet"}, " " + (finding.count ? about.join(" \u00b7 ") : about.slice(1).join(" \u00b7 ")))),
     h("p", {class: "card-message"}, h("a", {href: findingLink(finding)}, finding.message)),
     finding.site.function || finding.site.file || finding.site.module ? h("p", {class: "card-site"}, place(finding.site)) : null,
+    forecast ? h("p", {class: "forecast"}, forecast.message) : null,
     follows.length ? h("p", {class: "quiet"}, "Causes " + plural(follows.length, "more finding") + ": " + [...new Set(follows.map((each) => each.resource + " " + each.verdict))].join(", ")) : null);
 }
 
@@ -172,7 +182,7 @@ function findingsTable(report, page) {
     {title: "Memory", number: true, key: (row) => row.bytes, cell: (row) => row.bytes ? bytes(row.bytes) : "\u2013"},
     {title: "Rate", number: true, key: (row) => row.rate_per_hour ? row.rate_per_hour.estimate : null, cell: (row) => rate(row) || "\u2013"},
     {title: "Peer", key: (row) => row.peer || null, cell: (row) => row.peer || "\u2013"},
-    {title: "Suppression", cell: (row) => row.suppression ? h("span", {class: "suppress"}, h("code", {title: row.suppression}, row.suppression), copyButton(row.suppression)) : "\u2013"},
+    {title: "Suppression", screen: true, cell: (row) => row.suppression ? h("span", {class: "suppress"}, h("code", {title: row.suppression}, row.suppression), copyButton(row.suppression)) : "\u2013"},
   ], report.findings, {label: "Findings", tone: (row) => row.caused_by ? "follows" : null});
   const shown = h("span", {class: "quiet", role: "status"});
   function matches(finding) {
@@ -233,7 +243,7 @@ function peersTable(report, page) {
     {title: "Closed", number: true, key: (row) => row.closed, cell: (row) => count(row.closed)},
     {title: "By finalizers", number: true, key: (row) => row.closed_by_finalizer, cell: (row) => count(row.closed_by_finalizer)},
     {title: "CLOSE_WAIT", number: true, key: (row) => row.close_wait, cell: (row) => count(row.close_wait)},
-    {title: "Findings", cell: (row) => report.findings.filter((finding) => finding.peer === row.peer && finding.resource === "connection")
+    {title: "Findings", cell: (row) => report.findings.filter((finding) => finding.peer === row.peer && finding.resource === "connection" && Boolean(finding.accepted) === (row.kind === "server"))
       .map((finding, index) => [index ? ", " : "", h("a", {href: findingLink(finding)}, finding.verdict)])},
   ], report.connections, {label: "Connections"}).element;
 }
@@ -257,15 +267,15 @@ function courseCharts(page, item) {
            series: [{label: "live", color: "connection", values: [0, ...item.live], step: -1, fill: true}]}),
     bytesToo ? chart({title: "Live memory at each time", x, unit: "bytes", group, series: [{label: "live", color: "heap", values: [0, ...item.bytes], step: -1, fill: true}]}) : null,
     chart({title: "Cohorts", note: " acquired in each window, and how many of them were still there at the end", x, unit: "count", group,
-           series: [{label: "acquired", color: "born", values: [...item.born, null], bars: true, fill: true, solid: true},
-                    {label: "still alive", color: "kept", values: [...item.kept, null], bars: true, fill: true, solid: true}]}),
+           series: [{label: "acquired", color: "born", values: [0, ...item.born], step: -1, fill: true, solid: true},
+                    {label: "still alive", color: "kept", values: [0, ...item.kept], step: -1, fill: true, solid: true}]}),
     survivalChart(item),
   ];
 }
 
 function survivalChart(item) {
   if (item.curve.length < 1)
-    return empty("No survival curve.", "Fewer than 20 were at risk, or none was ever released: " + count(item.opened) + " acquired, " + count(item.closed) + " released.");
+    return empty("No survival curve.", "None was ever released, or fewer than 20 were there to tell: " + count(item.opened) + " acquired, " + count(item.opened - item.alive) + " released.");
   const steps = [[item.curve[0][0] / 2, 1, 1, 1], ...item.curve];
   if (steps.length < 3)
     steps.push([steps[steps.length - 1][0] * 2, ...steps[steps.length - 1].slice(1)]);
@@ -360,8 +370,8 @@ function placeView(report, page, which) {
     h("p", {class: "crumb"}, h("a", {href: "#/places"}, "Places"), " \u203a place"),
     h("h1", {}, named(item.site)),
     h("p", {class: "lead"}, h("b", {}, item.verdict), " ", item.resource, item.peer ? " to " + item.peer : "", " \u00b7 ", place(item.site), finding ? [" \u00b7 ", h("a", {href: findingLink(finding)}, finding.verdict)] : null),
-    h("dl", {class: "facts"}, fact("acquired", (item.estimated ? "~" : "") + count(item.opened)), fact("released", count(item.closed)), fact("open", count(item.open)),
-      item.bytes_open ? fact("memory", bytes(item.bytes_open)) : null, fact("first and last", duration(item.first_s) + " \u2013 " + duration(item.last_s)), fact("process", page.windows[item.process].pid)),
+    h("dl", {class: "facts"}, fact("acquired", (item.estimated ? "~" : "") + count(item.opened)), fact("released", count(item.opened - item.alive)), fact("held when it ended", count(item.alive)),
+      item.alive_bytes ? fact("memory", bytes(item.alive_bytes)) : null, fact("first and last", duration(item.first_s) + " \u2013 " + duration(item.last_s)), fact("process", page.windows[item.process].pid)),
     h("div", {class: "charts"}, courseCharts(page, item)),
     h("h2", {}, "Stacks"), stacksOf(page, item, item.site),
   ];
@@ -376,8 +386,8 @@ function placesView(report, page) {
       {title: "Resource", key: (row) => row.resource, cell: (row) => row.resource},
       {title: "Verdict", key: (row) => row.verdict, cell: (row) => row.verdict},
       {title: "Acquired", number: true, key: (row) => row.opened, cell: (row) => (row.estimated ? "~" : "") + count(row.opened)},
-      {title: "Open", number: true, key: (row) => row.open, cell: (row) => count(row.open)},
-      {title: "Memory", number: true, key: (row) => row.bytes_open, cell: (row) => row.bytes_open ? bytes(row.bytes_open) : "\u2013"},
+      {title: "Held at the end", number: true, key: (row) => row.alive, cell: (row) => count(row.alive)},
+      {title: "Memory", number: true, key: (row) => row.alive_bytes, cell: (row) => row.alive_bytes ? bytes(row.alive_bytes) : "\u2013"},
       {title: "Process", number: true, key: (row) => page.windows[row.process].pid, cell: (row) => String(page.windows[row.process].pid)},
     ], rows, {label: "Places"}).element : empty("No place was followed.", "Nothing was ever held in numbers."),
     left ? h("p", {class: "quiet"}, plural(left, "place") + " that hold least are not shown.") : null,
@@ -503,7 +513,7 @@ function processesView(report, page) {
 function overview(report, page) {
   const told = answer(report), forecasts = report.forecasts.slice(told.sure ? 1 : 0);
   return [
-    h("section", {class: "answer " + told.severity}, h("h1", {}, told.text), told.more ? h("p", {class: "lead"}, told.more) : h("p", {class: "lead"}, looked(report, page)),
+    h("section", {class: "answer " + told.severity}, h("h1", {}, told.text), told.more ? h("p", {class: told.sure ? "lead forecast" : "lead"}, told.more) : h("p", {class: "lead"}, looked(report, page)),
       forecasts.map((forecast) => h("p", {class: "forecast"}, forecast.message)), quality(report)),
     cards(report),
     h("section", {}, h("h2", {}, "Over time"), overTime(page)),

@@ -127,7 +127,8 @@ function byteRate(finding) {
   const each = finding.evidence.bytes_per_hour;
   if (!each)
     return null;
-  return bytes(each) + "/h";
+  const low = finding.evidence.bytes_per_hour_low, high = finding.evidence.bytes_per_hour_high;
+  return bytes(each) + "/h" + (low !== undefined ? " (" + bytes(low) + "\u2013" + bytes(high) + ")" : "");
 }
 
 function base(path) {
@@ -211,14 +212,18 @@ function empty(title, ...lines) {
   return h("div", {class: "empty"}, h("p", {}, h("b", {}, title)), lines.map((line) => h("p", {}, line)));
 }
 
-/* A table whose columns can be sorted: {title, key(row), cell(row), number, left, wide}; numbers sort
- * from the largest down, and stand at the right but for `left`. */
+function classOf(column) {
+  return [column.number && !column.left ? "number" : "", column.wide ? "wide" : "", column.screen ? "screen" : ""].join(" ").trim() || null;
+}
+
+/* A table whose columns can be sorted: {title, key(row), cell(row), number, left, wide, screen}; numbers sort from the largest
+ * down, and stand at the right but for `left`; what is `screen` is of no use on paper. */
 function table(columns, rows, options) {
   let sorted = options && options.sort !== undefined ? options.sort : -1, down = true;
   const body = h("tbody"), heads = [];
   const head = h("tr", {}, columns.map((column, index) => {
     const button = h("button", {type: "button", onclick: () => sortBy(index)}, column.title);
-    const cell = h("th", {scope: "col", class: column.number && !column.left ? "number" : null}, column.key ? button : column.title);
+    const cell = h("th", {scope: "col", class: classOf(column)}, column.key ? button : column.title);
     heads.push(cell);
     return cell;
   }));
@@ -238,8 +243,7 @@ function table(columns, rows, options) {
         cell.removeAttribute("aria-sort");
     });
     body.replaceChildren(...list.map((row) => h("tr", {class: options && options.tone ? options.tone(row) : null},
-      columns.map((column) => h("td", {class: [column.number && !column.left ? "number" : "", column.wide ? "wide" : ""].join(" ").trim() || null},
-                                column.cell(row))))));
+      columns.map((column) => h("td", {class: classOf(column)}, column.cell(row))))));
   }
   function sortBy(index) {
     down = index === sorted ? !down : Boolean(columns[index].number);
