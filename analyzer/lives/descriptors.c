@@ -90,8 +90,7 @@ static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32
 
 /* ---- lives ---- */
 
-static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
-                    struct life **ret_life)
+int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
 {
     int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
     if (result < 0)
@@ -113,7 +112,7 @@ static int life_add(struct lives *lives, const struct stray_event *event, uint32
     return 0;
 }
 
-static int life_count(struct lives *lives, struct life *life, uint32_t stack)
+int life_count(struct lives *lives, struct life *life, uint32_t stack)
 {
     int result = site_find(lives, life->resource, stack, life->peer, &life->site);
     if (result == 0)
@@ -121,8 +120,7 @@ static int life_count(struct lives *lives, struct life *life, uint32_t stack)
     return result;
 }
 
-static void life_end(struct lives *lives, struct life *life, enum life_end how,
-                     const struct stray_event *event)
+void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event)
 {
     life->end = (uint8_t)how;
     life->death = event->time;

@@ -221,7 +221,7 @@ static int add_point(struct ledger *ledger, const struct lives *lives, double ti
     point->rss = pass->rss;
     point->tracer = pass->tracer;
     point->heap_bytes = lives->books[STRAY_HEAP].bytes_open;
-    for (unsigned i = 0; i < STRAY_RESOURCE_END; i++)
+    for (unsigned i = 0; i < STRAY_USER_END; i++)
         point->open[i] = open_now(&lives->books[i]);
     pass->next = time + pass->interval;
     return 0;

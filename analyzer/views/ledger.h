@@ -88,7 +88,7 @@ struct ledger_point {
     double time_s;
     uint64_t rss, tracer; /* as last sampled; 0: not yet */
     uint64_t heap_bytes;
-    uint64_t open[STRAY_RESOURCE_END];
+    uint64_t open[STRAY_USER_END];
 };
 
 /* How long timed calls on connections to one peer took, in windows of one width. */
