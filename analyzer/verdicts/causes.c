@@ -63,7 +63,8 @@ static uint32_t handle_holding(const struct court *court, const struct finding *
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
         unsigned resource = court->folds->items[other->fold].resource;
-        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE;
+        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE ||
+                      resource >= STRAY_USER_FIRST;
         if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
             same_function(here, court->blame(court->data, other->stack)))
             return i;

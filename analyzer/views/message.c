@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "views/report.h"
+#include "read/pairs.h"
 #include "read/words.h"
 #include "views/numbers.h"
 
@@ -36,7 +37,7 @@ static const char *thing_of(unsigned resource)
     case STRAY_PYOBJECT:
         return "object";
     default:
-        return resource_label(resource);
+        return resource < STRAY_RESOURCE_END ? resource_label(resource) : pairs_resource_thing(resource);
     }
 }
 
