@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch_pairs.h"
+
 #if !defined(__x86_64__)
 #    error "stray runs on x86-64; a port needs system calls, a clock and Python layouts here"
 #endif
@@ -76,6 +78,24 @@ static inline void arch_cpuid(uint32_t leaf, uint32_t *ret_eax, uint32_t *ret_ed
 {
     uint32_t ebx, ecx = 0;
     __asm__ volatile("cpuid" : "=a"(*ret_eax), "=b"(ebx), "+c"(ecx), "=d"(*ret_edx) : "a"(leaf));
+}
+
+static inline uint64_t arch_xgetbv(uint32_t number)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(number));
+    return (uint64_t)high << 32 | low;
+}
+
+/* How wide the vector registers are that hold arguments: for arch_pairs_x86_64.S. */
+static inline uint32_t arch_vectors(void)
+{
+    enum { OSXSAVE_AVX = 3u << 27, STATE_AVX = 6u, STATE_AVX512 = 0xe6u };
+    uint32_t eax, ebx, ecx, edx;
+    __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1), "c"(0));
+    if ((ecx & OSXSAVE_AVX) != OSXSAVE_AVX || (arch_xgetbv(0) & STATE_AVX) != STATE_AVX)
+        return PAIR_SSE;
+    return (arch_xgetbv(0) & STATE_AVX512) == STATE_AVX512 ? PAIR_AVX512 : PAIR_AVX;
 }
 
 /* Whether the counter runs at one rate on all processors in all power states, and `rdtscp` exists. */

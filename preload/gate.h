@@ -34,6 +34,8 @@ enum thread_flags {
     THREAD_VFORKED = 16, /* a vfork child runs here, in this memory */
 };
 
+#define THREAD_PAIRS 8
+
 struct thread {
     struct stray_lane *lane; /* NULL until the first event */
     uint32_t flags;
@@ -47,7 +49,9 @@ struct thread {
     uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
     uint32_t tid;         /* ... its id */
     uint32_t fate;        /* ... enum thread_fate */
-    uint64_t libpq_calls; /* outermost libpq calls so far: the number of the one that is under way */
+    uint32_t pair_depth;  /* calls of user-defined pairs that are under way, one inside the other */
+    uint64_t pairs[THREAD_PAIRS]; /* ... the outermost of them: where the frame is << 8, number of the entry */
+    uint64_t libpq_call;  /* the number of the outermost libpq call, which no other call of this process has; 0: of none */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;
@@ -81,6 +85,15 @@ static inline void gate_leave(uint32_t flags)
     thread_self.flags = flags;
 }
 
+/* How many of the calls of user-defined pairs lie further out than `frame`. The others were left, by a jump if not by a return. */
+static inline uint32_t gate_pairs_around(uintptr_t frame)
+{
+    uint32_t depth = thread_self.pair_depth, known = depth < THREAD_PAIRS ? depth : THREAD_PAIRS, around = known;
+    while (around > 0 && thread_self.pairs[around - 1] >> 8 <= frame)
+        around--;
+    return around < known ? around : depth;
+}
+
 /* The thread is about to continue at a frame whose stack pointer is `target`: a jump. What it leaves behind is no longer
  * under way. A signal handler may jump inside itself, too: then `target` lies further in, and nothing is left. */
 static inline void gate_jump(uintptr_t target)
@@ -89,6 +102,8 @@ static inline void gate_jump(uintptr_t target)
         thread_self.flags &= THREAD_VFORKED; /* a vfork child stays one */
     if (thread_self.libpq_depth != 0 && target > thread_self.libpq_frame)
         thread_self.libpq_depth = 0;
+    if (thread_self.pair_depth != 0)
+        thread_self.pair_depth = gate_pairs_around(target);
 }
 
 #endif

@@ -13,7 +13,11 @@ struct tables {
     const char *strings;
     const ElfW(Rela) *jumps, *others;
     size_t jumps_size, others_size;
+    const uint16_t *versions; /* of each symbol, as in `needs`; NULL: none */
+    uint64_t needs; /* versions; without the bias, which the dynamic linker leaves out here. 0: none */
 };
+
+#define VERSION_MASK 0x7fffu
 
 /* The dynamic linker has relocated these pointers in place on the architectures we run on. */
 static struct tables read_tables(const ElfW(Dyn) *dynamic)
@@ -33,33 +37,36 @@ static struct tables read_tables(const ElfW(Dyn) *dynamic)
             tables.others = pointer;
         else if (entry->d_tag == DT_RELASZ)
             tables.others_size = entry->d_un.d_val;
+        else if (entry->d_tag == DT_VERSYM)
+            tables.versions = pointer;
+        else if (entry->d_tag == DT_VERNEED)
+            tables.needs = entry->d_un.d_ptr;
     }
     return tables;
 }
 
-/* The part of `object` that the linker made read-only after relocation. */
-static bool relro_range(const struct link_map *object, uintptr_t *ret_begin, uintptr_t *ret_end)
+/* Whether `address` lies in a part of the object of that type. */
+static bool lies_in(uintptr_t bias, const ElfW(Phdr) *part, uintptr_t address)
 {
-    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)object->l_addr;
-    const ElfW(Phdr) *phdrs = (const ElfW(Phdr) *)(object->l_addr + header->e_phoff);
-    for (unsigned i = 0; i < header->e_phnum; i++) {
-        if (phdrs[i].p_type != PT_GNU_RELRO)
-            continue;
-        *ret_begin = object->l_addr + phdrs[i].p_vaddr;
-        *ret_end = (*ret_begin + phdrs[i].p_memsz) & ~(uintptr_t)(STRAY_PAGE - 1);
-        return true;
-    }
-    return false;
+    uintptr_t begin = bias + part->p_vaddr, end = begin + part->p_memsz;
+    if (part->p_type == PT_GNU_RELRO) /* its last page, if it is not whole, stays as it is */
+        end &= ~(uintptr_t)(STRAY_PAGE - 1);
+    return address >= begin && address < end;
 }
 
-static void write_slot(const struct link_map *object, void **slot, void *function)
+void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to)
 {
-    uintptr_t begin = 0, end = 0, at = (uintptr_t)slot;
-    bool read_only = relro_range(object, &begin, &end) && at >= begin && at < end;
-    void *page = (void *)(at & ~(uintptr_t)(STRAY_PAGE - 1));
-    if (read_only)
-        sys_mprotect(page, STRAY_PAGE, PROT_READ | PROT_WRITE);
-    __atomic_store_n(slot, function, __ATOMIC_RELEASE);
+    const ElfW(Phdr) *parts = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
+    bool writable = false, read_only = false;
+    void *page = (void *)((uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1));
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        bool there = lies_in(bias, &parts[i], (uintptr_t)slot);
+        writable |= there && parts[i].p_type == PT_LOAD && parts[i].p_flags & PF_W;
+        read_only |= there && parts[i].p_type == PT_GNU_RELRO;
+    }
+    if (!writable || (read_only && sys_mprotect(page, STRAY_PAGE, PROT_READ | PROT_WRITE) < 0))
+        return;
+    __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     if (read_only)
         sys_mprotect(page, STRAY_PAGE, PROT_READ);
 }
@@ -77,6 +84,7 @@ static void visit_all(const struct tables *tables, const ElfW(Rela) *relocations
             .at = (void **)(bias + relocations[i].r_offset),
             .name = tables->strings + symbol->st_name,
             .kind = type == ARCH_RELOCATION_CALL ? GOT_CALL : type == ARCH_RELOCATION_ADDRESS ? GOT_ADDRESS : GOT_DATA,
+            .symbol = (uint32_t)ELF64_R_SYM(relocations[i].r_info),
             .defined = symbol->st_shndx != SHN_UNDEF,
         };
         visit(data, &slot);
@@ -90,6 +98,24 @@ void got_each(uintptr_t bias, const ElfW(Dyn) *dynamic, void (*visit)(void *data
         return;
     visit_all(&tables, tables.jumps, tables.jumps_size, bias, visit, data);
     visit_all(&tables, tables.others, tables.others_size, bias, visit, data);
+}
+
+const char *got_version(uintptr_t bias, const ElfW(Dyn) *dynamic, uint32_t symbol)
+{
+    struct tables tables = read_tables(dynamic);
+    uint16_t wanted = tables.versions ? tables.versions[symbol] & VERSION_MASK : 0;
+    const uint8_t *at = tables.needs ? (const uint8_t *)(bias + tables.needs) : NULL;
+    for (const ElfW(Verneed) *need; wanted > VER_NDX_GLOBAL && at; at = need->vn_next ? at + need->vn_next : NULL) {
+        need = (const void *)at;
+        const uint8_t *inner = at + need->vn_aux;
+        for (unsigned i = 0; i < need->vn_cnt; i++) {
+            const ElfW(Vernaux) *version = (const void *)inner;
+            if (version->vna_other == wanted)
+                return tables.strings + version->vna_name;
+            inner += version->vna_next;
+        }
+    }
+    return NULL;
 }
 
 struct replacement {
@@ -106,7 +132,7 @@ static void replace_one(void *data, const struct got_slot *slot)
         return;
     void *function = replacement->choose(replacement->data, slot->name);
     if (function)
-        write_slot(replacement->object, slot->at, function);
+        got_exchange(replacement->object->l_addr, (const ElfW(Ehdr) *)replacement->object->l_addr, slot->at, *slot->at, function);
     replacement->found |= function != NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include <link.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum got_kind {
     GOT_CALL,    /* of the procedure linkage table: may be bound lazily */
@@ -19,11 +20,19 @@ struct got_slot {
     void **at;
     const char *name;   /* of the function */
     enum got_kind kind;
+    uint32_t symbol;    /* its number in the object's table */
     bool defined;       /* the object defines a function of that name itself */
 };
 
 /* Calls `visit` for each slot of the object that is loaded with `bias`. Takes no lock: the object must stay loaded meanwhile. */
 void got_each(uintptr_t bias, const ElfW(Dyn) *dynamic, void (*visit)(void *data, const struct got_slot *slot), void *data);
+
+/* The version of the symbol of that number that the object asks for; NULL: any. */
+const char *got_version(uintptr_t bias, const ElfW(Dyn) *dynamic, uint32_t symbol);
+
+/* Stores `to` in `slot`, if it still holds `from`; its page may be one that the dynamic linker has made read-only. `header`: of the
+ * object that is loaded with `bias`. */
+void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to);
 
 /* Makes the shared library `object`'s calls of `name` go to `function`. True if a slot was found and replaced. Not signal safe; the object
  * must stay loaded meanwhile. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "settings.h"
 
+#include "state/pairs.h"
 #include "text.h"
 #include "stray/hooks.h"
 
@@ -36,7 +37,7 @@ static void copy_text(char *to, size_t size, const char *from)
     text_string(&text, from);
 }
 
-/* "heap,connection": a bit for each word that names a resource. */
+/* "heap,connection": a bit for each word that names a resource, one of the user's own included. */
 static uint64_t parse_only(const char *list)
 {
     uint64_t bits = 0;
@@ -47,6 +48,8 @@ static uint64_t parse_only(const char *list)
         for (unsigned i = 0; i < sizeof(resources) / sizeof(*resources); i++)
             if (string_length(resources[i].label) == length && string_begins(word, resources[i].label))
                 bits |= (uint64_t)1 << resources[i].id;
+        unsigned own = pairs_resource(word, length);
+        bits |= own ? (uint64_t)1 << own : 0;
         word += length;
     }
     return bits ? bits : ~(uint64_t)0;
@@ -140,6 +143,9 @@ static const char *value_of(const char *variable, const char *name)
     return string_begins(variable, name) ? variable + string_length(name) : NULL;
 }
 
+/* Of the environment's block, until all of it is read. */
+static const char *only, *pair;
+
 static void parse_variable(const char *variable)
 {
     const char *value;
@@ -166,7 +172,9 @@ static void parse_variable(const char *variable)
     else if ((value = value_of(variable, "STRAY_FOLLOW=")))
         settings.follow = *value != '0';
     else if ((value = value_of(variable, "STRAY_ONLY=")))
-        settings.only = parse_only(value);
+        only = value;
+    else if ((value = value_of(variable, "STRAY_PAIR=")))
+        pair = value;
     else if ((value = value_of(variable, "STRAY_PREVIOUS=")))
         parse_previous(value);
 }
@@ -186,6 +194,16 @@ static void remember_library(const char *list)
         library[0] = 0;
         list += length + (list[length] != 0);
     }
+}
+
+/* The text is looked at for as long as the program runs, which may change its environment. */
+static void define_pairs(void)
+{
+    size_t size = pair ? string_length(pair) + 1 : 0;
+    char *copy = pair ? sys_memory(size) : NULL;
+    if (copy)
+        __builtin_memcpy(copy, pair, size);
+    pairs_init(copy);
 }
 
 static void keep_variable(struct text *store, const char *variable, unsigned *count)
@@ -208,6 +226,7 @@ bool settings_read(char *const *environment)
     const char *root = NULL;
     settings = (struct settings)DEFAULTS;
     __builtin_memset(variable_list, 0, sizeof(variable_list));
+    only = pair = NULL;
     for (; environment && *environment; environment++) {
         const char *variable = *environment;
         if (string_begins(variable, "LD_PRELOAD="))
@@ -218,6 +237,9 @@ bool settings_read(char *const *environment)
         root = string_begins(variable, "STRAY_ROOT=") ? variable + 11 : root;
         keep_variable(&store, variable, &count);
     }
+    define_pairs();
+    if (only)
+        settings.only = parse_only(only);
     if (!settings.heap || !(settings.only & (uint64_t)1 << STRAY_PYOBJECT)) /* --no-heap leaves all memory out */
         settings.python_memory = PYTHON_MEMORY_OFF;
     if (!(settings.only & (uint64_t)1 << STRAY_HEAP))

@@ -34,6 +34,7 @@ test_packages=(
     python3-psycopg python3-psycopg-pool python3-sqlalchemy python3-pytest python3-jsonschema python3-prometheus-client libpython3.11-testsuite
     # programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
+    libssl3 libcurl4 libhiredis0.14 libxml2 libmariadb3 python3-pycurl
     libpython3.11 php8.2-cli php8.2-pgsql libdbd-pg-perl ruby ruby-pg
     # what is installed besides, and the Debian package
     mandoc systemd zsh fish python3-yaml dpkg-dev debhelper fakeroot lintian debuginfod

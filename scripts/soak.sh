@@ -4,16 +4,16 @@
 # The tests that depend on luck, long.
 #
 #     scripts/soak.sh [FACTOR]                        # all of them, FACTOR (40) times as long as scripts/test.sh runs them
-#     scripts/soak.sh kills|storms|races|each [COUNT] # one kind, at least COUNT (1000) times; says how often it held
+#     scripts/soak.sh kills|storms|races|attach|each [COUNT] # one kind, at least COUNT (1000) times; says how often it held
 #
 # kills: kill -9 at random moments of 1, 4 and 8 threads. storms: threads, forks and execs all at once. races: 8 threads that
-# free and resize each other's blocks, with the seeds from 1 on. each: the three, one after the other. `each` takes half an
-# hour or more, 40 an hour or two.
+# free and resize each other's blocks, with the seeds from 1 on. attach: into and out of each of eight kinds of busy programs and
+# servers, COUNT times each. each: the four, one after the other. `each` takes half an hour or more, 40 an hour or two.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT"
 
-usage() { fail "usage: ${0##*/} [FACTOR] | ${0##*/} kills|storms|races|each [COUNT]"; }
+usage() { fail "usage: ${0##*/} [FACTOR] | ${0##*/} kills|storms|races|attach|each [COUNT]"; }
 
 run() { # FACTOR ARGUMENT...: pytest, so many times as long
     local factor=$1
@@ -33,6 +33,9 @@ repeat() {
         kills) run $((($2 + 29) / 30)) tests/e2e/test_kill.py -k test_nothing_that_returned_is_lost ;;
         storms) each=10 && run $((($2 + 49) / 50)) tests/e2e/test_storm.py -k test_storms ;;
         races) run $((($2 + 1) / 2)) tests/e2e/test_heap.py -k 'test_addresses_that_pass_between_threads and 8-default' ;;
+        attach)
+            each=$((($2 + 49) / 50 * 50))
+            run $((each / 50)) tests/e2e/test_attach.py -k 'storms or asleep or signals or python or redis or postgres or uvicorn' ;;
     esac > "$log" 2>&1 || status=$?
     held=$(told "$log" passed)
     runs=$((held + $(told "$log" failed) + $(told "$log" error)))
@@ -43,8 +46,8 @@ repeat() {
 }
 
 case ${1-40} in
-    kills | storms | races) kinds=$1 ;;
-    each) kinds='races storms kills' ;;
+    kills | storms | races | attach) kinds=$1 ;;
+    each) kinds='races storms kills attach' ;;
     *[!0-9]* | '') usage ;;
     *) kinds= ;;
 esac

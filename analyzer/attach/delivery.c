@@ -15,6 +15,7 @@
 
 #include "attach/injection.h"
 #include "attach/memory.h"
+#include "attach/process.h"
 #include "stray/attach.h"
 
 #define SECOND_NS 1e9
@@ -227,9 +228,12 @@ int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
 {
     struct injection injection;
     uint64_t entry = 0;
-    int memory, result = memory_open(pid, &memory);
+    struct process_status process;
+    int memory, result = process_read(pid, &process, error);
+    if (result == 0 && (result = memory_open(pid, &memory)) < 0)
+        process_explain(&process, result, error);
     if (result < 0)
-        return error_set(error, result, "%d: %s", (int)pid, error_reason(result));
+        return result;
     result = shim_function(pid, memory, STRAY_ATTACH_END, &entry, error);
     close(memory);
     if (result == 0 && !entry)

@@ -18,12 +18,14 @@
 
 #include "attach/desk.h"
 #include "attach/memory.h"
+#include "attach/process.h"
 #include "attach/safe_point.h"
 #include "attach/scratch.h"
 #include "attach/seccomp.h"
 #include "attach/threads.h"
 
-#define TRIES_MAX    5000u /* a millisecond apart */
+#define TRIES_MIN    200u /* a millisecond apart, */
+#define TRIES_NS     UINT64_C(10000000000) /* and then for so long */
 #define TRIES_BESIDE 10u   /* before the raw clone is taken */
 #define TRIES_SURVEY 200u  /* after which what is loaded is looked at again */
 #define PAUSE_NS     1000000
@@ -109,6 +111,16 @@ static int use_stopped(struct attempt *attempt, struct tracee *tracee, struct er
     return attempt->beside ? scratch_start_beside(&survey->ground, tracee, &attempt->scratch, error) : -EAGAIN;
 }
 
+/* -EAGAIN where somebody else holds the thread just now: most likely another stray, and not for long. */
+static int refused(pid_t tid, int code, struct error *error)
+{
+    struct process_status process;
+    int result = process_read(tid, &process, error);
+    if (result < 0)
+        return result;
+    return process.tracer ? -EAGAIN : process_explain(&process, code, error);
+}
+
 /* -EAGAIN: another thread, another time. */
 static int try_thread(struct attempt *attempt, pid_t pid, pid_t tid, struct error *error)
 {
@@ -120,8 +132,7 @@ static int try_thread(struct attempt *attempt, pid_t pid, pid_t tid, struct erro
     if (result == -ETIMEDOUT)
         return error_set(error, result, "%d: its thread %d does not stop", (int)pid, (int)tid);
     if (result < 0)
-        return result == -EAGAIN ? result
-                                 : error_set(error, result, "%d: %s", (int)pid, error_reason(result));
+        return result == -EAGAIN ? result : refused(tid, result, error);
     result = use_stopped(attempt, &tracee, error);
     int released = tracee_release(&tracee, &stall);
     attempt->stall_ns = stall > attempt->stall_ns ? stall : attempt->stall_ns;
@@ -135,6 +146,8 @@ static int try_each(struct attempt *attempt, pid_t pid, unsigned *tries, struct 
 {
     struct threads threads;
     int result = threads_read(pid, &threads);
+    if (result == -ESRCH)
+        return error_set(error, result, "%d: has ended", (int)pid);
     if (result < 0)
         return error_set(error, result, "%d: %s", (int)pid, error_reason(result));
     result = -EAGAIN;
@@ -166,18 +179,19 @@ struct made {
 static int make_thread(const struct injection *injection, struct made *ret_made, struct error *error)
 {
     unsigned tries = 0;
+    uint64_t until = now() + TRIES_NS;
     struct attempt attempt = {0};
     int result = -EAGAIN;
-    while (result == -EAGAIN && tries < TRIES_MAX) {
+    while (result == -EAGAIN && (tries < TRIES_MIN || now() < until)) {
         struct survey survey;
-        unsigned until = tries + TRIES_SURVEY;
+        unsigned again = tries + TRIES_SURVEY;
         result = survey_read(&survey, injection->pid, injection->memory, error);
         if (result < 0)
             return result;
         attempt.survey = &survey;
         do
             result = try_each(&attempt, injection->pid, &tries, error);
-        while (result == -EAGAIN && tries < until);
+        while (result == -EAGAIN && tries < again);
         ret_made->libc = survey.libc;
         survey_free(&survey);
     }
@@ -374,7 +388,7 @@ int injection_begin(pid_t pid, struct injection *ret_injection, struct error *er
     struct injection injection = {.pid = pid, .process = pidfd_open(pid, 0), .memory = -1, .socket = -1};
     int result = injection.process < 0 ? -errno : memory_open(pid, &injection.memory);
     if (result < 0)
-        error_set(error, result, "%d: %s", (int)pid, error_reason(result));
+        refused(pid, result, error);
     else
         result = make_thread_shared(&injection, error);
     if (result == 0)

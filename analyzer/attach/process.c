@@ -128,13 +128,15 @@ int process_explain(const struct process_status *process, int code, struct error
         return error_set(error, code, "%d: cannot be attached to: %s", pid, error_reason(code));
     if (scope >= 3)
         return error_set(error, code, "%d: no permission: kernel.yama.ptrace_scope is %d, which forbids it to everybody", pid, scope);
-    if (process->user != geteuid())
+    if (process->user != geteuid() && geteuid() != 0)
         return error_set(error, code, "%d: no permission: it belongs to %s; needs root, or CAP_SYS_PTRACE", pid,
                          user_name(process->user, text, sizeof(text)));
     if (scope > 0)
         return error_set(error, code, "%d: no permission: kernel.yama.ptrace_scope is %d; needs root, CAP_SYS_PTRACE%s", pid, scope,
                          scope == 1 ? ", or sysctl kernel.yama.ptrace_scope=0" : "");
-    return error_set(error, code, "%d: no permission: it may hold rights or secrets of others; needs root, or CAP_SYS_PTRACE", pid);
+    return error_set(error, code, "%d: no permission: %s", pid,
+                     geteuid() == 0 ? "it has rights that root has not here; needs CAP_SYS_PTRACE in its user namespace"
+                                    : "it may hold rights or secrets of others; needs root, or CAP_SYS_PTRACE");
 }
 
 /* The program's own file: what another processor's looks like in memory is none of our business. */

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "attach/memory.h"
+#include "stray/attach.h"
 
 #define STACK_MAX   (16u << 20) /* deeper stacks are not searched, and so never safe */
 #define LONG_SLEEP_NS 100000000
@@ -58,8 +59,9 @@ int terrain_survey(const struct objects *objects, const struct object *libc, str
     for (size_t i = 0; i < objects->count; i++) {
         const struct object *object = &objects->items[i];
         bool defines = symbol_find(objects, object, "malloc", &symbol);
+        bool ours = defines && symbol_find(objects, object, STRAY_ATTACH_BEGIN, &symbol); /* which hands on to the real one */
         terrain.allocates[i] = defines || is_kernels(object->path) || symbol_find(objects, object, "_r_debug", &symbol);
-        terrain.foreign_allocator |= defines && object != libc;
+        terrain.foreign_allocator |= defines && !ours && object != libc;
     }
     int result = find_restorers(objects, libc, &terrain);
     if (result < 0)

@@ -18,7 +18,7 @@
 #define STACK_SIZE 262144u
 #define DESK_AT    CODE_SIZE
 #define STACK_END  (CODE_SIZE + DATA_SIZE + STACK_SIZE)
-#define SILENCE_S  10 /* after which the server takes us for dead */
+#define SILENCE_S  5  /* after which the server takes us for dead */
 
 #define SIGNAL_CANCEL 32 /* glibc's own: a thread that blocks them holds up others */
 #define SIGNAL_SETXID 33
@@ -28,9 +28,10 @@ static uint64_t stub_at(const struct scratch *scratch, const uint8_t *part)
     return scratch->base + (uint64_t)(part - stub_begin);
 }
 
+/* Not -EAGAIN, which would mean: try again. */
 static int fail_call(pid_t pid, int64_t code, const char *what, struct error *error)
 {
-    return error_set(error, (int)code, "%d: %s: %s", (int)pid, what, error_reason((int)code));
+    return error_set(error, code == -EAGAIN ? -EBUSY : (int)code, "%d: %s: %s", (int)pid, what, error_reason((int)code));
 }
 
 static int map_memory(const struct ground *ground, struct tracee *tracee, struct scratch *ret_scratch, struct error *error)

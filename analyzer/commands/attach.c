@@ -245,8 +245,10 @@ int command_attach(int argc, char **argv)
     if (status == STATUS_HELP)
         return usage_print(usage);
     if (status == STATUS_DONE)
-        status = target_process(argc, argv, &pid);
+        status = target_pid(argc, argv, &pid);
     if (status == STATUS_DONE)
         status = tracing_options_finish(&options.tracing, pid);
+    if (status == STATUS_DONE)
+        status = target_check_process(pid);
     return status == STATUS_DONE ? attach(&options, pid) : status;
 }

@@ -50,9 +50,11 @@ static int list(const struct listing_options *options)
     size_t *rows = NULL, count = 0;
     if (ledger_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &ledger, &error) < 0)
         return fail("%s", error.text);
-    int result = conns_select(ledger, &options->filter, &rows, &count);
+    int status = option_resources_found(options->filter.resources);
+    int result = status == STATUS_DONE ? conns_select(ledger, &options->filter, &rows, &count) : 0;
     struct listing listing = {ledger, rows, count, options->json};
-    int status = result < 0 ? fail("out of memory") : output_write(options->output, write_conns, &listing);
+    if (status == STATUS_DONE)
+        status = result < 0 ? fail("out of memory") : output_write(options->output, write_conns, &listing);
     free(rows);
     ledger_free(ledger);
     return status;

@@ -49,6 +49,8 @@ int command_detach(int argc, char **argv)
     if (status == STATUS_HELP)
         return usage_print(usage);
     if (status == STATUS_DONE)
-        status = target_process(argc, argv, &pid);
+        status = target_pid(argc, argv, &pid);
+    if (status == STATUS_DONE)
+        status = target_check_process(pid);
     return status == STATUS_DONE ? detach(pid) : status;
 }

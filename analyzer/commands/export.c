@@ -182,7 +182,9 @@ static int export_inputs(const struct inputs *inputs, void *data)
     struct error error = {.text = ""};
     if (ledger_build(inputs->paths, inputs->count, inputs->given, &how, &ledger, &error) < 0)
         return fail("%s", error.text);
-    int status = write_export(ledger, options);
+    int status = option_resources_found(options->how.resources);
+    if (status == STATUS_DONE)
+        status = write_export(ledger, options);
     ledger_free(ledger);
     return status;
 }

@@ -230,7 +230,9 @@ int listing_of_report(const struct listing_options *options, const struct report
     if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct writing writing = {report, options->json ? list->write_json : list->write_text};
-    int status = list->select(report, &options->filter) < 0 ? fail("out of memory")
+    int status = option_resources_found(options->filter.resources);
+    if (status == STATUS_DONE)
+        status = list->select(report, &options->filter) < 0 ? fail("out of memory")
                                                             : output_write(options->output, write_listing, &writing);
     report_free(report);
     return status;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands/common.h"
+#include "read/pairs.h"
 #include "read/words.h"
 
 int globs_add(struct globs *globs, const char *glob)
@@ -103,7 +104,7 @@ int option_resources(const char *list, uint64_t *ret_resources)
     uint64_t resources = 0;
     for (const char *word = list;; word++) {
         size_t length = strcspn(word, ",");
-        unsigned found = resource_parse(word, length);
+        unsigned built_in = resource_parse(word, length), found = built_in ? built_in : pairs_resource(word, length);
         if (found == STRAY_RESOURCE_NONE)
             return fail("--resource %.*s: no such resource", (int)length, word);
         resources |= UINT64_C(1) << found;
@@ -112,6 +113,14 @@ int option_resources(const char *list, uint64_t *ret_resources)
             break;
     }
     *ret_resources = resources;
+    return STATUS_DONE;
+}
+
+int option_resources_found(uint64_t resources)
+{
+    for (unsigned i = STRAY_USER_FIRST; i < STRAY_USER_END; i++)
+        if (resources >> i & 1 && !pairs_resource_is_found(i))
+            return fail("--resource %s: no such resource", resource_label(i));
     return STATUS_DONE;
 }
 

@@ -25,7 +25,7 @@ int globs_add(struct globs *globs, const char *glob);
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
 /* Bytes, with K, M or G, and nothing behind. */
 bool size_parse(const char *text, uint64_t *ret_size);
-/* STRAY_RESOURCE_NONE: no resource is called so. */
+/* STRAY_RESOURCE_NONE: no resource of stray's own is called so. */
 unsigned resource_parse(const char *word, size_t length);
 
 /* What stands behind the last "=" of NAME=VALUE, for a peer may hold one, which is cut there. NULL, and nothing is cut: there
@@ -37,8 +37,10 @@ int option_size(const char *option, const char *text, uint64_t *ret_size);
 /* Seconds, or a number with s, m, h or d. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);
 
-/* "heap,connection": a bit for each. */
+/* "heap,connection": a bit for each. What may be the name of a user-defined pair is one of that; when the traces have been read,
+ * the second says whether they know it. */
 int option_resources(const char *list, uint64_t *ret_resources);
+int option_resources_found(uint64_t resources);
 
 /* --format of verbs that know text and JSON. */
 int option_json(const char *format, bool *ret_json);

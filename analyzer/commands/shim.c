@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "commands/shim.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "commands/beside.h"
 
 char *shim_find(void)
 {
     static const char *const places[] = {SHIM_NAME, "preload/" SHIM_NAME, "../lib/stray/" SHIM_NAME,
                                          "../" STRAY_LIBDIR "/stray/" SHIM_NAME};
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length <= 0)
-        return NULL;
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-        char *candidate, *path;
-        if (asprintf(&candidate, "%s/%s", self, places[i]) < 0)
-            return NULL;
-        path = realpath(candidate, NULL);
-        free(candidate);
-        if (path)
-            return path;
-    }
-    return NULL;
+    return beside_find(places, sizeof(places) / sizeof(*places));
 }

@@ -180,10 +180,8 @@ int target_check(const char *path, struct error *error)
     return check(path, 0, error);
 }
 
-int target_process(int argc, char **argv, pid_t *ret_pid)
+int target_pid(int argc, char **argv, pid_t *ret_pid)
 {
-    struct error error = {.text = ""};
-    struct process_status process;
     const char *end;
     uint64_t number;
     if (optind >= argc)
@@ -192,14 +190,19 @@ int target_process(int argc, char **argv, pid_t *ret_pid)
         return fail("%s: more than one PID", argv[optind + 1]);
     if (!digits_parse(argv[optind], &end, &number) || *end || number == 0)
         return fail("%s: must be a PID, a number", argv[optind]);
-    int result = number > INT_MAX ? error_set(&error, -ESRCH, "%s: no such process", argv[optind])
-                                  : process_read((pid_t)number, &process, &error);
+    *ret_pid = number > INT_MAX ? INT_MAX : (pid_t)number; /* the kernel's end far below that */
+    return STATUS_DONE;
+}
+
+int target_check_process(pid_t pid)
+{
+    struct error error = {.text = ""};
+    struct process_status process;
+    int result = process_read(pid, &process, &error);
     if (result == 0)
         result = process_check(&process, &error);
-    if (result < 0) {
-        fail("%s", error.text);
-        return STATUS_REFUSED;
-    }
-    *ret_pid = (pid_t)number;
-    return STATUS_DONE;
+    if (result == 0)
+        return STATUS_DONE;
+    fail("%s", error.text);
+    return STATUS_REFUSED;
 }

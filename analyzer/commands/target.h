@@ -16,8 +16,10 @@ int target_find(const char *name, char **ret_path, struct error *error);
  * (32-bit, musl, of another machine). What cannot be read is not refused. */
 int target_check(const char *path, struct error *error);
 
-/* The one PID on the rest of a command line, from argv[optind] on, of a process that can be attached to as far as one can see from
- * here. STATUS_DONE; STATUS_UNREADABLE: that is no pid; STATUS_REFUSED: not this one. The last two after saying why. */
-int target_process(int argc, char **argv, pid_t *ret_pid);
+/* The one PID on the rest of a command line, from argv[optind] on. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
+int target_pid(int argc, char **argv, pid_t *ret_pid);
+
+/* Whether that process can be attached to, as far as one can see from here. STATUS_DONE, or STATUS_REFUSED after saying why. */
+int target_check_process(pid_t pid);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "commands/common.h"
 #include "commands/options.h"
+#include "commands/pair_options.h"
 
 #define DEPTH_MAX 200 /* the shim keeps no more */
 #define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
@@ -71,15 +72,17 @@ static int set_interval(const char *text)
     return set_number("STRAY_INTERVAL", time * factor);
 }
 
-static int set_only(const char *list)
+/* With the names of pairs, which options behind it may define. */
+static int check_only(void)
 {
+    const char *list = getenv("STRAY_ONLY");
     for (const char *word = list; word;) {
         size_t length = strcspn(word, ",");
-        if (resource_parse(word, length) == STRAY_RESOURCE_NONE)
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE && !pair_options_define(word, length))
             return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
         word = word[length] ? word + length + 1 : NULL;
     }
-    return set("STRAY_ONLY", list);
+    return STATUS_DONE;
 }
 
 static int set_sql(const char *mode)
@@ -116,7 +119,7 @@ static int set_tracing(struct tracing_options *options, int code)
     case TRACING_OPTION_NO_HEAP:
         return set("STRAY_HEAP", "0");
     case TRACING_OPTION_ONLY:
-        return set_only(optarg);
+        return set("STRAY_ONLY", optarg);
     case TRACING_OPTION_MAX_SIZE:
         return set_size(optarg);
     case TRACING_OPTION_INTERVAL:
@@ -133,8 +136,10 @@ static int set_tracing(struct tracing_options *options, int code)
         return set_sample(optarg);
     case TRACING_OPTION_PYTHON:
         return set_python_memory(optarg);
+    case TRACING_OPTION_PAIR:
+        return pair_options_add(optarg);
     default:
-        return refuse("--pair", "not available yet");
+        return pair_options_add_file(optarg);
     }
 }
 
@@ -186,7 +191,11 @@ static int check_sample(void)
 
 int tracing_options_finish(const struct tracing_options *options, pid_t root)
 {
-    int status = check_sample();
+    int status = pair_options_finish();
+    if (status == STATUS_DONE)
+        status = check_only();
+    if (status == STATUS_DONE)
+        status = check_sample();
     /* Programs that the root executes in other processes find that they are not the root. */
     return status == STATUS_DONE && options->alone ? set_number("STRAY_ROOT", (uint64_t)root) : status;
 }

@@ -30,6 +30,7 @@ enum {
     TRACING_OPTION_SAMPLE,
     TRACING_OPTION_PYTHON,
     TRACING_OPTION_PAIR,
+    TRACING_OPTION_PAIRS,
     TRACING_OPTION_HELP,
     TRACING_OPTION_END
 };
@@ -52,6 +53,7 @@ enum {
     {"sample", required_argument, NULL, TRACING_OPTION_SAMPLE},                                               \
     {"python-memory", required_argument, NULL, TRACING_OPTION_PYTHON},                                        \
     {"pair", required_argument, NULL, TRACING_OPTION_PAIR},                                                   \
+    {"pairs", required_argument, NULL, TRACING_OPTION_PAIRS},                                                 \
     {"help", no_argument, NULL, TRACING_OPTION_HELP}
 // clang-format on
 
@@ -68,7 +70,10 @@ enum {
     "  --no-follow          leave child processes out (--follow: trace them, the default)\n"                  \
     "  --spool DIR          folder for what is not yet in the trace\n"                                        \
     "  --sql MODE           what is stored of SQL statements: normalised (without literals, the default),\n"  \
-    "                       text (an example as it was sent, with its literals) or off (hashes only)\n"
+    "                       text (an example as it was sent, with its literals) or off (hashes only)\n" \
+    "  --pair PAIR          functions of your own choice: 'SSL_new=ret!0:SSL_free=a0' (docs/PAIRS.md), or the name of a list:\n" \
+    "                       openssl, sqlite, curl, hiredis, libxml2, zlib or mysql. May be repeated\n" \
+    "  --pairs FILE         the same, one a line (also --pair @FILE)\n"
 
 /* Takes one option in, whose value is `optarg`: STATUS_DONE, STATUS_HELP, or what is wrong with it, which was said. */
 int tracing_options_set(struct tracing_options *options, int code, char **argv);

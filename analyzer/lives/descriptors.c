@@ -90,8 +90,7 @@ static int peer_find(struct lives *lives, uint64_t endpoint, bool server, uint32
 
 /* ---- lives ---- */
 
-static int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread,
-                    struct life **ret_life)
+int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life)
 {
     int result = room_for(&lives->lives, &lives->life_room, lives->life_count + 1, sizeof(struct life));
     if (result < 0)
@@ -113,7 +112,7 @@ static int life_add(struct lives *lives, const struct stray_event *event, uint32
     return 0;
 }
 
-static int life_count(struct lives *lives, struct life *life, uint32_t stack)
+int life_count(struct lives *lives, struct life *life, uint32_t stack)
 {
     int result = site_find(lives, life->resource, stack, life->peer, &life->site);
     if (result == 0)
@@ -121,8 +120,7 @@ static int life_count(struct lives *lives, struct life *life, uint32_t stack)
     return result;
 }
 
-static void life_end(struct lives *lives, struct life *life, enum life_end how,
-                     const struct stray_event *event)
+void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event)
 {
     life->end = (uint8_t)how;
     life->death = event->time;
@@ -132,9 +130,18 @@ static void life_end(struct lives *lives, struct life *life, enum life_end how,
         count_close(lives, life->site, 0);
 }
 
+static void peer_busy(struct lives *lives, struct peer *peer, uint64_t from, uint64_t to)
+{
+    if (!peer->busy)
+        peer->busy = calloc(1, sizeof(*peer->busy));
+    lives->starved |= !peer->busy;
+    if (peer->busy && from >= lives->first_time)
+        busy_add(peer->busy, from - lives->first_time, to - lives->first_time);
+}
+
 /* A use that took `took` ticks up to `time`. What happens once the end has begun (a farewell to the server,
  * say) is no use. */
-static void life_used(const struct lives *lives, struct life *life, uint64_t time, uint64_t took,
+static void life_used(struct lives *lives, struct life *life, uint64_t time, uint64_t took,
                       uint32_t uses)
 {
     if (lives->ended && time > lives->tc)
@@ -145,6 +152,8 @@ static void life_used(const struct lives *lives, struct life *life, uint64_t tim
     if (time > life->last_use)
         life->last_use = time;
     life->busy += took;
+    if (took > 0 && life->peer != LIVES_NONE)
+        peer_busy(lives, &lives->peers[life->peer], began, time);
     life->uses += uses;
     life->used_known = true;
     life->sampled = false;
@@ -152,7 +161,7 @@ static void life_used(const struct lives *lives, struct life *life, uint64_t tim
 
 /* The calls of this process on a descriptor, as it counts them itself: `calls` in all, the last at `time`. How long it
  * was silent between two of them is known for those that were told one by one; of others it is the most it can be. */
-static void life_moved(const struct lives *lives, struct life *life, uint64_t time, uint32_t calls)
+static void life_moved(struct lives *lives, struct life *life, uint64_t time, uint32_t calls)
 {
     if (calls <= life->moved)
         return;

@@ -147,7 +147,7 @@ static bool worth_naming(const struct site *site, bool all)
     if (site->opened == 0)
         return false;
     return all || site->growth || site->alive >= PILED_UP || site->left > 0 || site->ended > 0 ||
-           is_descriptor(site->resource) ||
+           is_descriptor(site->resource) || is_user_defined(site->resource) ||
            site->resource == STRAY_PGCONN;
 }
 

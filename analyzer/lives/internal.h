@@ -39,6 +39,16 @@ void count_resize(struct lives *lives, uint32_t site, uint64_t old_size, uint64_
 int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 bool is_descriptor(unsigned resource);
+/* A life that begins, is counted at a site, and ends. -ENOMEM. */
+int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life);
+int life_count(struct lives *lives, struct life *life, uint32_t stack);
+void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event);
+/* Handles of user-defined pairs (handles.c). */
+int handle_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
+static inline bool is_user_defined(unsigned resource)
+{
+    return resource >= STRAY_USER_FIRST && resource < STRAY_USER_END;
+}
 /* A life that has just ended may become a figure of its site, at once or later (retire.c). Moves lives about:
  * pointers to them are void afterwards, and indexes but those that renumber_all() knows. -ENOMEM. */
 int life_retire(struct lives *lives, uint32_t index);

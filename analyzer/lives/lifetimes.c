@@ -242,7 +242,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return 0;
     if (event->action == STRAY_WORK)
         return work_told(lives, event, lane);
-    if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_RESOURCE_END ||
+    if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_USER_END ||
         event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
@@ -251,6 +251,8 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return pgconn_event(lives, event, thread);
     if (is_descriptor(event->resource))
         return descriptor_event(lives, event, thread);
+    if (is_user_defined(event->resource))
+        return handle_event(lives, event, thread);
     if (event->resource == STRAY_MMAP)
         return mapping_event(lives, event, lane);
     return block_event(lives, event, lane, thread);
@@ -284,13 +286,17 @@ void lives_close(struct lives *lives)
         free(lives->sites[i].growth);
         free(lives->sites[i].recent);
     }
-    for (size_t i = 0; i < lives->peer_count; i++)
+    for (size_t i = 0; i < lives->peer_count; i++) {
         free(lives->peers[i].text);
-    for (size_t i = 0; i < STRAY_RESOURCE_END; i++)
+        free(lives->peers[i].busy);
+    }
+    for (size_t i = 0; i < STRAY_USER_END; i++)
         blocks_clear(&lives->blocks[i]);
     map_clear(&lives->site_map);
     map_clear(&lives->peer_map);
     map_clear(&lives->conn_map);
+    for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)
+        map_clear(&lives->handles[i]);
     marks_clear(&lives->marks);
     free(lives->sites);
     free(lives->lives);
@@ -346,7 +352,7 @@ static void settle_survivors(struct lives *lives)
 /* Closed, open and peak go together with what was opened. */
 static void settle_estimates(struct lives *lives)
 {
-    for (size_t i = 0; i < STRAY_RESOURCE_END; i++) {
+    for (size_t i = 0; i < STRAY_USER_END; i++) {
         struct book *book = &lives->books[i];
         if (!book->estimated)
             continue;

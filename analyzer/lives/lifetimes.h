@@ -32,6 +32,7 @@
 
 #include "lives/ages.h"
 #include "lives/blocks.h"
+#include "lives/busy.h"
 #include "lives/map.h"
 #include "lives/mappings.h"
 #include "lives/marks.h"
@@ -135,7 +136,7 @@ struct batch {
 
 #define RECENT_LIVES 32
 
-/* Files and plain sockets of a site that ended, and of which no life is kept. */
+/* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
 struct gone {
     uint64_t count, finalized; /* finalized: by a destructor or the garbage collector */
     uint64_t first, last;      /* births */
@@ -178,6 +179,7 @@ struct peer {
     bool server; /* `text` is the local listening address */
     uint64_t opened, closed, open, peak;
     uint64_t closed_by_finalizer, close_wait;
+    struct busy *busy; /* timed calls on its connections, from first_time on; NULL: there was none */
     uint64_t before, before_closed; /* open when a running process was attached to, and how many of them were closed since: they are
                                      * nowhere else in these figures */
 };
@@ -202,7 +204,7 @@ struct before {
     bool attached; /* else it was traced from its start, and all this is 0 */
     uint64_t threads;
     uint64_t heap; /* bytes in use; UINT64_MAX: not known */
-    uint64_t open[STRAY_RESOURCE_END], closed[STRAY_RESOURCE_END]; /* closed: of those, since */
+    uint64_t open[STRAY_USER_END], closed[STRAY_USER_END]; /* closed: of those, since */
 };
 
 struct memory {
@@ -215,7 +217,7 @@ struct memory {
 struct lives {
     struct lives_source source;
     void *owned; /* freed with the lives */
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
     struct site *sites;
     size_t site_count;
     struct life *lives;
@@ -255,7 +257,8 @@ struct lives {
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
-    struct blocks blocks[STRAY_RESOURCE_END];
+    struct blocks blocks[STRAY_USER_END];
+    struct map handles[STRAY_USER_END - STRAY_USER_FIRST]; /* of user-defined pairs: index of the life, LIVES_NONE: ended */
     struct moving *moving; /* by lane: realloc between its two events */
     size_t moving_count;
     struct mappings mappings;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lives of files and plain sockets come by the million. Of those that ended, the last few of each site are kept, and
+ * Lives of files, plain sockets and handles of user-defined pairs come by the million. Of those that ended, the last few of each site are kept, and
  * stand for its habits; the earlier ones become figures of their site, and their rows are used again. What the
  * verdicts ask of neighbours (did its thread open another while it was open?) is noted on these before.
  */
@@ -14,7 +14,7 @@
 
 static bool may_retire(const struct lives *lives, const struct life *life)
 {
-    bool common = life->resource == STRAY_FILE || life->resource == STRAY_SOCKET;
+    bool common = life->resource == STRAY_FILE || life->resource == STRAY_SOCKET || is_user_defined(life->resource);
     return common && !lives->ended && life->end != LIFE_EXEC && life->partner == LIVES_NONE;
 }
 
@@ -95,16 +95,22 @@ static void renumber(const uint32_t *place, uint32_t *index)
         *index = place[*index];
 }
 
+static void renumber_map(struct map *map, const uint32_t *place)
+{
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->slots[i].used)
+            renumber(place, &map->slots[i].value);
+}
+
 static void renumber_all(struct lives *lives, const uint32_t *place)
 {
     for (size_t i = 0; i < lives->life_count; i++)
         renumber(place, &lives->lives[i].partner);
     for (size_t i = 0; i < lives->fd_count; i++)
         lives->fds[i] = lives->fds[i] ? place[lives->fds[i] - 1] + 1 : 0;
-    for (size_t i = 0; i < lives->conn_map.capacity; i++) {
-        if (lives->conn_map.slots[i].used)
-            renumber(place, &lives->conn_map.slots[i].value);
-    }
+    renumber_map(&lives->conn_map, place);
+    for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)
+        renumber_map(&lives->handles[i], place);
     for (size_t i = 0; i < lives->site_count; i++) {
         struct site *site = &lives->sites[i];
         for (uint32_t k = 0; site->recent && k < site->gone.ended && k < RECENT_LIVES; k++)

@@ -120,7 +120,7 @@ int survivors_note(struct lives *lives)
         windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
         windows_settle(&site->growth->windows);
     }
-    for (unsigned resource = 0; resource < STRAY_RESOURCE_END; resource++) {
+    for (unsigned resource = 0; resource < STRAY_USER_END; resource++) {
         const struct blocks *blocks = &lives->blocks[resource];
         for (size_t i = 0; i < blocks->capacity; i++) {
             if (blocks->slots[i].handle)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "names/arena.h"
+#include "names/debuginfod.h"
 #include "names/demangle.h"
 #include "names/lines.h"
 
@@ -223,6 +224,20 @@ static bool open_debug_file(struct object *object)
     return open_candidate(object, path);
 }
 
+/* Of a file that is not here, a server may have the debug information. */
+static bool open_fetched(struct object *object)
+{
+    struct symbols *symbols = object->symbols;
+    if (symbols->servers_are_slow)
+        return false;
+    time_t start = time(NULL);
+    char *path = debuginfod_fetch(object->build_id, object->build_id_size);
+    bool opened = path && open_candidate(object, path);
+    symbols->servers_are_slow = !path && time(NULL) - start > PATIENCE;
+    free(path);
+    return opened;
+}
+
 static bool open_object(struct object *object)
 {
     if (!object->opened) {
@@ -232,7 +247,8 @@ static bool open_object(struct object *object)
             Elf *elf = dwfl_module_getelf(object->module, &bias);
             object->has_image = image_open(elf, &object->image) == 0;
         } else {
-            open_debug_file(object);
+            if (!open_debug_file(object))
+                open_fetched(object);
         }
     }
     return object->module != NULL;

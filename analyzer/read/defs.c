@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "read/array.h"
+#include "read/pairs.h"
 #include "stray/format.h"
 #include "stray/wire.h"
 
@@ -160,6 +161,27 @@ static int parse_statement(struct defs *defs, const struct record *record)
     return 0;
 }
 
+static void parse_resource(struct defs *defs, const struct record *record)
+{
+    const struct stray_def_pair *fixed = (const void *)record->payload;
+    size_t offset = sizeof(*fixed);
+    const char *label = record->size > offset ? take_string(record, &offset) : NULL;
+    if (!label || fixed->id < STRAY_USER_FIRST || fixed->id >= STRAY_USER_END)
+        return;
+    unsigned resource = pairs_resource(label, strlen(label));
+    pairs_resource_found(resource);
+    defs->resources[fixed->id - STRAY_USER_FIRST] = (uint8_t)resource;
+}
+
+static void parse_function(struct defs *defs, const struct record *record)
+{
+    const struct stray_def_pair *fixed = (const void *)record->payload;
+    size_t offset = sizeof(*fixed);
+    const char *name = record->size > offset ? take_string(record, &offset) : NULL;
+    if (name && fixed->id >= STRAY_HOOK_USER && fixed->id - STRAY_HOOK_USER < STRAY_PAIR_FUNCTIONS)
+        defs->functions[fixed->id - STRAY_HOOK_USER] = (uint16_t)pairs_function(name);
+}
+
 static int parse_record(struct defs *defs, uint16_t type, const struct record *record)
 {
     switch (type) {
@@ -181,6 +203,12 @@ static int parse_record(struct defs *defs, uint16_t type, const struct record *r
         return parse_text(&defs->options, record);
     case STRAY_DEF_SAMPLED:
         parse_sampled(defs, record);
+        return 0;
+    case STRAY_DEF_RESOURCE:
+        parse_resource(defs, record);
+        return 0;
+    case STRAY_DEF_FUNCTION:
+        parse_function(defs, record);
         return 0;
     default:
         return 0;
@@ -234,6 +262,17 @@ int defs_parse(const struct extents *area, struct defs *defs)
     for (size_t i = 0; i < area->count && result == 0; i++)
         result = parse_extent(defs, &area->list[i], &budget);
     return result;
+}
+
+#define UNKNOWN 0xff /* no resource's number */
+
+void defs_rename(const struct defs *defs, struct stray_event *event)
+{
+    unsigned number = event->resource - STRAY_USER_FIRST, function = event->hook - STRAY_HOOK_USER;
+    if (event->resource < STRAY_USER_END)
+        event->resource = number < sizeof(defs->resources) && defs->resources[number] ? defs->resources[number] : UNKNOWN;
+    if (event->hook >= STRAY_HOOK_USER)
+        event->hook = function < STRAY_PAIR_FUNCTIONS ? defs->functions[function] : STRAY_HOOK_NONE;
 }
 
 void defs_free(struct defs *defs)

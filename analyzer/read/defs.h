@@ -11,6 +11,8 @@
 
 #include "read/extents.h"
 #include "read/trace.h"
+#include "stray/hooks.h"
+#include "stray/pair.h"
 
 struct endpoint {
     uint64_t id;
@@ -35,7 +37,13 @@ struct defs {
     uint64_t sampled; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
     const struct stray_def_process *identity; /* of the first PROCESS record; NULL: there is none */
     const char *exe;
+    uint8_t resources[STRAY_USER_END - STRAY_USER_FIRST]; /* numbers of read/pairs.h; 0: not defined */
+    uint16_t functions[STRAY_PAIR_FUNCTIONS];             /* the same */
 };
+
+/* An event of a resource that the user has defined gets the numbers of read/pairs.h, in place of those of its trace; what the
+ * trace does not define gets none that is known. */
+void defs_rename(const struct defs *defs, struct stray_event *event);
 
 /* Reads a sealed area of bytes, which must outlive `defs`. -ENOMEM, with `defs` to be freed all the same. */
 int defs_parse(const struct extents *area, struct defs *defs);

@@ -215,7 +215,10 @@ static void take_run(struct merge *merge)
             lane->asked = event->handle;
             lane->asked_at = event->time;
         }
-        *to++ = (struct merged){*event, lane->number, lane->thread};
+        *to = (struct merged){*event, lane->number, lane->thread};
+        if (event->resource >= STRAY_USER_FIRST)
+            defs_rename(&merge->loader.trace->defs, &to->event);
+        to++;
     }
     merge->batch_count = (size_t)(to - merge->batch);
     root->next = event;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "read/words.h"
 
+#include "read/pairs.h"
+
 static const char *const actions[] = {
     [STRAY_OPEN] = "open",
     [STRAY_CLOSE] = "close",
@@ -81,20 +83,20 @@ const char *action_word(unsigned action)
 
 const char *resource_label(unsigned resource)
 {
-    return resource < STRAY_RESOURCE_END ? resources[resource].label : NULL;
+    return resource < STRAY_RESOURCE_END ? resources[resource].label : pairs_resource_label(resource);
 }
 
 bool resource_key(unsigned resource, enum stray_key *ret_key)
 {
     if (!resource_label(resource))
         return false;
-    *ret_key = resources[resource].key;
+    *ret_key = resource < STRAY_RESOURCE_END ? resources[resource].key : STRAY_KEY_ADDRESS;
     return true;
 }
 
 const char *hook_name(unsigned hook)
 {
-    return hook < STRAY_HOOK_END ? hooks[hook] : NULL;
+    return hook < STRAY_HOOK_END ? hooks[hook] : pairs_function_name(hook);
 }
 
 uint64_t endpoint_in(const struct stray_event *event)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The words for what stands in traces as a number. All strings are static; unknown numbers give NULL.
+ * The words for what stands in traces as a number, as the merge hands it out. All strings stay; unknown numbers give NULL.
  */
 #ifndef STRAY_READ_WORDS_H
 #define STRAY_READ_WORDS_H

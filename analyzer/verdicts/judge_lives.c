@@ -141,6 +141,30 @@ static int say(struct court *court, uint32_t fold, const struct usage_judgement 
     return 0;
 }
 
+static bool is_closed_by_hand(const struct lives *lives, unsigned resource)
+{
+    for (size_t i = 0; i < lives->site_count; i++)
+        if (lives->sites[i].resource == resource && lives->sites[i].gone.count > lives->sites[i].gone.finalized)
+            return true;
+    for (size_t i = 0; i < lives->life_count; i++) {
+        const struct life *life = &lives->lives[i];
+        bool left = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR || life->closer == CLOSER_EXIT;
+        if (life->resource == resource && life->end == LIFE_CLOSED && !left)
+            return true;
+    }
+    return false;
+}
+
+/* Of a user's own resource nobody knows whether its holder can close it otherwise (Python's SSL objects have no close()), but
+ * where somebody does. */
+static bool judge_finalizers(const struct court *court, uint32_t which, const struct usage_figures *figures,
+                             struct usage_judgement *judgement)
+{
+    unsigned resource = court->folds->items[which].resource;
+    return usage_judge_finalizers(figures, judgement) &&
+           (resource < STRAY_USER_FIRST || is_closed_by_hand(court->lives, resource));
+}
+
 static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
                         const uint32_t *indexes)
 {
@@ -158,7 +182,7 @@ static int judge_usages(struct court *court, uint32_t which, const struct usage_
         result = say(court, which, &judgement);
     if (result == 0 && waits)
         result = say(court, which, &waiting);
-    if (result == 0 && usage_judge_finalizers(figures, &judgement))
+    if (result == 0 && judge_finalizers(court, which, figures, &judgement))
         result = say(court, which, &judgement);
     else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))
         result = say(court, which, &judgement);

@@ -114,7 +114,7 @@ static void put_point(struct events *events, const struct export_options *option
     if (point->heap_bytes != last->heap_bytes && export_wants(options, STRAY_HEAP))
         put_counter(events, point, events->ledger->report->heap_sampled ? "heap (estimated)" : "heap", "bytes",
                     point->heap_bytes);
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_USER_END; i++) {
         if (point->open[i] == last->open[i] || !export_wants(options, i))
             continue;
         snprintf(name, sizeof(name), "open: %s", resource_label(i));

@@ -151,7 +151,7 @@ static json_t *profiles(const struct ledger *ledger, const struct export_options
     json_t *list = json_array();
     for (unsigned k = 0; k < WEIGHT_COUNT; k++) {
         enum export_weight weight = (options->weight + k) % WEIGHT_COUNT;
-        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++) {
+        for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_USER_END; i++) {
             json_t *one = export_wants(options, i) ? profile(ledger, i, weight) : NULL;
             if (one)
                 json_array_append_new(list, one);

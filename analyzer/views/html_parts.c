@@ -297,10 +297,16 @@ static json_t *timeline(const struct ledger *ledger, const struct timeline *from
     json_t *lives = json_array();
     for (size_t i = 0; i < from->life_count; i++)
         json_array_append_new(lives, life(ledger, &ledger->lives[from->lives[i]]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", report_json_text(from->peer->text), "kind",
+    json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", report_json_text(from->peer->text), "kind",
                      from->peer->server ? "server" : "client", "total", whole(from->life_total), "in_use",
                      counts(from->counts[TIMELINE_IN_USE]), "idle", counts(from->counts[TIMELINE_IDLE]), "in_transaction",
                      counts(from->counts[TIMELINE_IN_TRANSACTION]), "close_wait", counts(from->counts[TIMELINE_CLOSE_WAIT]), "lives", lives);
+    json_t *busy = from->timed ? json_array() : NULL;
+    for (unsigned i = 0; from->timed && i < TIMELINE_BINS; i++)
+        json_array_append_new(busy, second(from->busy[i]));
+    if (from->timed)
+        json_object_set_new(object, "busy", busy);
+    return object;
 }
 
 void html_timelines(json_t *page, const struct ledger *ledger, const struct timelines *timelines, json_t *left_out)

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "json_memory.h"
+#include "read/pairs.h"
 #include "read/words.h"
 
 /* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
@@ -244,8 +245,9 @@ static json_t *process(const struct report_process *from)
     json_object_set_new(object, "lost_events", whole(from->lost_events));
     json_object_set_new(object, "complete", json_boolean(from->complete));
     json_object_set_new(object, "damage", damage(&from->damage));
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
-        json_object_set_new(resources, resource_label(i), book(&from->books[i], descriptor_before(from, i)));
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_USER_END; i++)
+        if (i < STRAY_RESOURCE_END || pairs_resource_is_found(i))
+            json_object_set_new(resources, resource_label(i), book(&from->books[i], descriptor_before(from, i)));
     json_object_set_new(object, "resources", resources);
     if (from->before.attached)
         json_object_set_new(object, "before_attach", before_attach(from));

@@ -221,7 +221,7 @@ static int add_point(struct ledger *ledger, const struct lives *lives, double ti
     point->rss = pass->rss;
     point->tracer = pass->tracer;
     point->heap_bytes = lives->books[STRAY_HEAP].bytes_open;
-    for (unsigned i = 0; i < STRAY_RESOURCE_END; i++)
+    for (unsigned i = 0; i < STRAY_USER_END; i++)
         point->open[i] = open_now(&lives->books[i]);
     pass->next = time + pass->interval;
     return 0;
@@ -547,6 +547,26 @@ static const char **keep_peers(struct ledger *ledger, const struct lives *lives)
     return peers;
 }
 
+static int add_busy(struct ledger *ledger, const struct lives *lives, const char *const *peers)
+{
+    for (size_t i = 0; i < lives->peer_count; i++) {
+        const struct busy *from = lives->peers[i].busy;
+        if (!from)
+            continue;
+        struct ledger_busy *busy = append(&ledger->busy, &ledger->busy_room, &ledger->busy_count, sizeof(*busy));
+        if (!busy)
+            return -ENOMEM;
+        busy->process = (uint32_t)ledger->process_count - 1;
+        busy->peer = peers[i];
+        busy->server = lives->peers[i].server;
+        busy->from_s = seconds(lives, lives->first_time);
+        busy->width_s = span(lives, UINT64_C(1) << from->shift);
+        for (unsigned k = 0; k < BUSY_WINDOWS; k++)
+            busy->seconds[k] = span(lives, from->ticks[k]);
+    }
+    return 0;
+}
+
 int ledger_process(void *data, const struct report_process *process, const struct lives *lives,
                    const struct report_stacks *stacks)
 {
@@ -566,6 +586,8 @@ int ledger_process(void *data, const struct report_process *process, const struc
         result = add_places(ledger, lives, stacks, peers);
     if (result == 0)
         result = add_lives(ledger, lives, stacks, peers, first_place);
+    if (result == 0)
+        result = add_busy(ledger, lives, peers);
     free(peers);
     pass_end(ledger);
     return result == 0 && ledger->starved ? -ENOMEM : result;
@@ -600,6 +622,7 @@ void ledger_free(struct ledger *ledger)
     free(ledger->before);
     free(ledger->points);
     free(ledger->moments);
+    free(ledger->busy);
     free(ledger);
 }
 

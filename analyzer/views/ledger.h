@@ -88,7 +88,16 @@ struct ledger_point {
     double time_s;
     uint64_t rss, tracer; /* as last sampled; 0: not yet */
     uint64_t heap_bytes;
-    uint64_t open[STRAY_RESOURCE_END];
+    uint64_t open[STRAY_USER_END];
+};
+
+/* How long timed calls on connections to one peer took, in windows of one width. */
+struct ledger_busy {
+    uint32_t process;
+    const char *peer;
+    bool server;
+    double from_s, width_s;       /* of the first window; of each */
+    double seconds[BUSY_WINDOWS]; /* of calls, all added up */
 };
 
 /* What resident memory consisted of at one moment: bytes. */
@@ -118,10 +127,12 @@ struct ledger {
     size_t point_count;
     struct ledger_moment *moments;
     size_t moment_count;
+    struct ledger_busy *busy;
+    size_t busy_count;
     struct arena arena;
 
     /* private to ledger.c */
-    size_t process_room, frame_room, stack_room, place_room, life_room, before_room, point_room, moment_room;
+    size_t process_room, frame_room, stack_room, place_room, life_room, before_room, point_room, moment_room, busy_room;
     struct map frame_map, stack_map;
     bool starved; /* memory ran out for a text */
     struct ledger_pass *pass;

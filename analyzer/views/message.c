@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One sentence a finding. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "views/report.h"
+#include "read/pairs.h"
 #include "read/words.h"
 #include "views/numbers.h"
 
@@ -35,14 +37,22 @@ static const char *thing_of(unsigned resource)
     case STRAY_PYOBJECT:
         return "object";
     default:
-        return resource_label(resource);
+        return resource < STRAY_RESOURCE_END ? resource_label(resource) : pairs_resource_thing(resource);
     }
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
 }
 
 static void say_where(const struct report_finding *finding, char *text, size_t size)
 {
     if (finding->site && finding->site->function)
         snprintf(text, size, "%.200s", finding->site->function);
+    else if (finding->site && finding->site->module)
+        snprintf(text, size, "%.200s+0x%" PRIx64, base_name(finding->site->module), finding->site->offset);
     else
         snprintf(text, size, "an unnamed function");
 }

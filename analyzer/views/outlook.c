@@ -72,7 +72,7 @@ static double descriptors_open(const struct lives *lives, const struct folds *fo
     double open = STANDARD_DESCRIPTORS;
     for (size_t i = 0; i < folds->count; i++)
         open += is_descriptor_kind(folds->items[i].resource) ? (double)folds->items[i].alive : 0;
-    for (unsigned i = 0; i < STRAY_RESOURCE_END; i++)
+    for (unsigned i = 0; i < STRAY_USER_END; i++)
         open += is_descriptor_kind(i) ? (double)lives->books[i].inherited : 0;
     return open;
 }

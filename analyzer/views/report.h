@@ -58,7 +58,7 @@ struct report_process {
     uint64_t events, lost_events;
     bool complete;
     struct damage damage;
-    struct book books[STRAY_RESOURCE_END];
+    struct book books[STRAY_USER_END];
     struct before before;
     struct report_before_peer *before_peers;
     size_t before_peer_count;

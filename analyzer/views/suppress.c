@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "read/array.h"
+#include "read/pairs.h"
 #include "read/words.h"
 
 #define BLANKS " \t\r"
@@ -96,11 +97,19 @@ struct reading {
     struct suppressions suppressions;
 };
 
+/* What stands before the name of a user-defined pair, which is known only where such a pair was traced. */
+#define OF_PAIR "pair/"
+
 static bool parse_prefix(const char *prefix, struct suppression *suppression)
 {
     suppression->resource = suppression->verdict = -1;
     if (strcmp(prefix, "leak") == 0)
         return suppression->frames_only = true;
+    if (strncmp(prefix, OF_PAIR, sizeof(OF_PAIR) - 1) == 0) {
+        const char *label = prefix + sizeof(OF_PAIR) - 1;
+        suppression->resource = (int)pairs_resource(label, strlen(label));
+        return suppression->resource != STRAY_RESOURCE_NONE;
+    }
     for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_RESOURCE_END; i++)
         if (strcmp(resource_label(i), prefix) == 0) {
             suppression->resource = (int)i;
@@ -245,15 +254,16 @@ char *suppression_for(const struct report_finding *finding)
 {
     const struct report_frame *site = finding->site;
     const char *label = resource_label(finding->resource), *slash;
+    const char *prefix = finding->resource < STRAY_RESOURCE_END ? "" : OF_PAIR;
     char *text;
     int length;
     if (site && site->function) {
-        length = asprintf(&text, "%s:^%s$", label, site->function);
+        length = asprintf(&text, "%s%s:^%s$", prefix, label, site->function);
     } else if (site && site->module) {
         slash = strrchr(site->module, '/');
-        length = asprintf(&text, "%s:%s", label, slash ? slash : site->module);
+        length = asprintf(&text, "%s%s:%s", prefix, label, slash ? slash : site->module);
     } else {
-        length = asprintf(&text, "%s:^%s$", label, finding->id);
+        length = asprintf(&text, "%s%s:^%s$", prefix, label, finding->id);
     }
     return length < 0 ? NULL : text;
 }

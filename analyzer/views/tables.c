@@ -354,23 +354,26 @@ static int counter_row(const struct ledger_point *point, const char *name, uint6
 }
 
 /* A counter begins with its first value other than 0, and has a row wherever there is a point. */
-static int point_rows(const struct ledger_point *point, const struct export_options *options, uint64_t *seen,
+#define COUNTERS (3 + STRAY_USER_END)
+
+static int point_rows(const struct ledger_point *point, const struct export_options *options, bool *seen,
                       const struct table_sink *sink)
 {
     const uint64_t values[] = {point->rss, point->tracer, point->heap_bytes};
     static const char *const names[] = {"rss_bytes", "tracer_bytes", "heap_bytes"};
     int result = 0;
     for (unsigned i = 0; result == 0 && i < 3; i++) {
-        *seen |= (uint64_t)(values[i] != 0) << i;
-        if (*seen >> i & 1)
+        seen[i] |= values[i] != 0;
+        if (seen[i])
             result = counter_row(point, names[i], values[i], sink);
     }
-    for (unsigned i = STRAY_RESOURCE_NONE + 1; result == 0 && i < STRAY_RESOURCE_END; i++) {
+    for (unsigned i = STRAY_RESOURCE_NONE + 1; result == 0 && i < STRAY_USER_END; i++) {
         char name[64];
-        *seen |= (uint64_t)(point->open[i] != 0) << (i + 3);
+        seen[i + 3] |= point->open[i] != 0;
+        if (!seen[i + 3] || !export_wants(options, i))
+            continue;
         snprintf(name, sizeof(name), "open_%s", resource_label(i));
-        if ((*seen >> (i + 3) & 1) && export_wants(options, i))
-            result = counter_row(point, name, point->open[i], sink);
+        result = counter_row(point, name, point->open[i], sink);
     }
     return result;
 }
@@ -378,12 +381,12 @@ static int point_rows(const struct ledger_point *point, const struct export_opti
 static int counter_rows(const struct ledger *ledger, const struct export_options *options,
                         const struct table_sink *sink)
 {
-    uint64_t seen = 0;
+    bool seen[COUNTERS] = {false};
     int result = 0;
     for (size_t i = 0; result == 0 && i < ledger->point_count; i++) {
         if (i > 0 && ledger->points[i].process != ledger->points[i - 1].process)
-            seen = 0;
-        result = point_rows(&ledger->points[i], options, &seen, sink);
+            memset(seen, 0, sizeof(seen));
+        result = point_rows(&ledger->points[i], options, seen, sink);
     }
     return result;
 }

@@ -84,11 +84,30 @@ static int index_peers(const struct timelines *timelines, struct map *ret_map)
     return result;
 }
 
+/* Shares each window out to the bins that it lies in. */
+static void add_busy(const struct timelines *timelines, const struct ledger_busy *busy, double offset, struct timeline *timeline)
+{
+    double bin = timelines->span_s / TIMELINE_BINS;
+    timeline->timed = true;
+    for (unsigned i = 0; bin > 0 && busy->width_s > 0 && i < BUSY_WINDOWS; i++) {
+        double from = offset + busy->from_s + i * busy->width_s, to = from + busy->width_s;
+        for (unsigned k = (unsigned)fmax(0, from / bin); busy->seconds[i] > 0 && k < TIMELINE_BINS && k * bin < to; k++) {
+            double both = fmin(to, (k + 1) * bin) - fmax(from, k * bin);
+            timeline->busy[k] += fmax(0, both) / busy->width_s * busy->seconds[i] / bin;
+        }
+    }
+}
+
 static int find_timelines(struct drawing *drawing)
 {
     struct map map = {0};
     uint32_t index;
     int result = index_peers(&drawing->timelines, &map);
+    for (size_t i = 0; result == 0 && i < drawing->ledger->busy_count; i++) {
+        const struct ledger_busy *busy = &drawing->ledger->busy[i];
+        if (busy->peer && map_get(&map, peer_key(busy->peer, busy->server), &index))
+            add_busy(&drawing->timelines, busy, timeline_offset(drawing->ledger, busy->process), &drawing->timelines.items[index]);
+    }
     for (size_t i = 0; result == 0 && i < drawing->ledger->life_count; i++) {
         const struct ledger_life *life = &drawing->ledger->lives[i];
         if (life->resource == STRAY_CONNECTION && life->peer && !life->copy && map_get(&map, peer_key(life->peer, life->server), &index))

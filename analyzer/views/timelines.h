@@ -20,6 +20,8 @@ enum timeline_state { TIMELINE_IN_USE, TIMELINE_IDLE, TIMELINE_IN_TRANSACTION, T
 struct timeline {
     const struct report_peer *peer;
     uint32_t counts[TIMELINE_STATES][TIMELINE_BINS]; /* at the end of each */
+    bool timed;                  /* calls on some of them were, and: */
+    double busy[TIMELINE_BINS];  /* how many were busy in one, in the mean of the bin */
     uint32_t *lives; /* of the ledger, in the order of birth: those that stayed open, then the latest */
     size_t life_count, life_total;
 };

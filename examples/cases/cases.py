@@ -21,6 +21,7 @@ import time
 import psycopg2
 import psycopg2.pool
 import redis
+import sqlalchemy
 
 REQUESTS = 60
 state = {}
@@ -192,6 +193,25 @@ def two_pools():
     for _ in range(40):
         ask_pool(orders, "SELECT 1")
         ask_pool(users, "SELECT 2, 3")
+
+
+def export_report(engine):
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_sleep(0.02)"))
+
+
+def pool_too_small():
+    engine = sqlalchemy.create_engine("postgresql+psycopg2://", pool_size=2, max_overflow=0)
+
+    def work():
+        for _ in range(20):
+            export_report(engine)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
 
 
 def after_fork():

@@ -238,6 +238,8 @@ enum stray_def_type {
     STRAY_DEF_PATH = 8,     /* an absolute path; NUL */
     STRAY_DEF_SAMPLED = 9,  /* the heap's blocks are samples: bytes between two of them in the mean, decimal; NUL */
     STRAY_DEF_STATEMENT = 12, /* struct stray_def_statement, text, NUL */
+    STRAY_DEF_RESOURCE = 20,  /* struct stray_def_pair, label, NUL: a resource that the user has defined */
+    STRAY_DEF_FUNCTION = 21,  /* struct stray_def_pair, name, NUL: one of the functions that acquire or release it */
 };
 
 struct stray_def_process {
@@ -283,6 +285,17 @@ enum stray_statement_flag {
     STRAY_STATEMENT_RAW = 1,    /* the text is one example as it was sent, literals and all */
     STRAY_STATEMENT_HIDDEN = 2, /* there is no text: the user wanted none */
     STRAY_STATEMENT_CUT = 4,    /* the text is the beginning only */
+};
+
+struct stray_def_pair {
+    uint16_t id;       /* of the resource, or of the function as a hook */
+    uint16_t resource; /* FUNCTION: what it acquires or releases. RESOURCE: 0 */
+    uint32_t flags;    /* FUNCTION: enum stray_function_flag. RESOURCE: 0 */
+};
+_Static_assert(sizeof(struct stray_def_pair) == 8, "stray_def_pair");
+
+enum stray_function_flag {
+    STRAY_FUNCTION_CLOSES = 1, /* else it opens */
 };
 
 /* The spool: a file mapped by the traced process, holding what is not yet in the trace. */

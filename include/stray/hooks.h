@@ -14,7 +14,9 @@ enum stray_resource {
 #define RESOURCE(id, NAME, label, key) STRAY_##NAME = id,
 #include "stray/resources.def"
 #undef RESOURCE
-    STRAY_RESOURCE_END /* one past the largest known */
+    STRAY_RESOURCE_END, /* one past the largest known */
+    STRAY_USER_FIRST = 32, /* of user-defined pairs, by the order in which the user gave them; definitions say their names */
+    STRAY_USER_END = 64,   /* one past the last of those */
 };
 
 /* What a handle of a resource is. */
@@ -43,5 +45,7 @@ union stray_hook_ids {
 #undef HOOK
 };
 #define STRAY_HOOK_END sizeof(union stray_hook_ids)
+/* From here on: functions of user-defined pairs, which definitions name. */
+#define STRAY_HOOK_USER 0xf000u
 
 #endif

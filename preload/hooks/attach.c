@@ -13,9 +13,12 @@
 #include "settings.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
+#include "state/pairs_bind.h"
+#include "sys.h"
 #include "text.h"
 
 #define VARIABLES_MAX 64
+#define NAP_NS 20000000
 
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED int stray_attach_begin(const struct stray_attach_request *request);
@@ -83,13 +86,25 @@ static int bind_hooks(void)
 {
     uint32_t flags = gate_enter();
     bool bound = journal_bind();
+    pairs_bind();
     gate_leave(flags);
     return bound ? 0 : -ENOMEM;
+}
+
+/* A thread that was binding a call for the first time meanwhile, and was held up, has put the function where the hook was. The service
+ * does not wait for us here. */
+static void bind_stragglers(void)
+{
+    struct timespec nap = {.tv_nsec = NAP_NS};
+    bind_hooks();
+    SYS3(SYS_nanosleep, &nap, NULL, 0);
+    bind_hooks();
 }
 
 static void take_hooks_back(void)
 {
     uint32_t flags = gate_enter();
+    pairs_release();
     journal_unbind();
     python_memory_left();
     python_leave();
@@ -123,6 +138,7 @@ static int begin(const struct stray_attach_request *request)
     incarnation_baseline();
     watch_exit();
     python_memory_attached();
+    bind_stragglers();
     return 0;
 }
 

@@ -2,21 +2,17 @@
 #include "hooks/deepbind.h"
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include "got.h"
 #include "hooks/by_name.h"
+#include "state/objects.h"
 #include "hooks/wrap.h"
 #include "record/defs.h"
 #include "text.h"
 
-#define OBJECTS  4096u
 #define PATH_MAX_TEXT 4096
 
-/* Objects that need no look any more, by where they are loaded. */
-static uint64_t known[OBJECTS];
-static bool still_there[OBJECTS];
-static unsigned known_count;
+static struct objects known; /* those that need no look any more */
 static bool begun;
 static uint32_t lock;
 
@@ -30,32 +26,11 @@ static void give_back(void)
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 }
 
-static unsigned index_of(uint64_t address)
-{
-    unsigned index = 0;
-    while (index < known_count && known[index] != address)
-        index++;
-    return index;
-}
-
-/* Notes the object; *data, a buffer, gets its path if it is new. */
-static int note_one(struct dl_phdr_info *info, size_t size, void *data)
-{
-    struct text *path = data;
-    if (index_of(info->dlpi_addr) < known_count || known_count == OBJECTS)
-        return 0;
-    known[known_count++] = info->dlpi_addr;
-    if (!path)
-        return 0;
-    text_string(path, info->dlpi_name);
-    return 1;
-}
-
 void deepbind_begin(void)
 {
     if (__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
         return;
-    dl_iterate_phdr(note_one, NULL);
+    objects_note_all(&known);
     __atomic_store_n(&begun, true, __ATOMIC_RELAXED);
     give_back();
 }
@@ -87,35 +62,22 @@ void deepbind_patch(void)
 {
     static char buffer[PATH_MAX_TEXT];
     struct text path = TEXT(buffer);
+    uint64_t address;
     if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
         return;
-    while (dl_iterate_phdr(note_one, &path)) {
+    while (objects_next(&known, &path, &address)) {
         patch(buffer);
         path = (struct text)TEXT(buffer);
     }
-    if (known_count == OBJECTS)
+    if (objects_are_full(&known))
         defs_string(STRAY_DEF_NOTE, "too many objects are loaded: some that came with RTLD_DEEPBIND are not seen");
     give_back();
-}
-
-static int mark_one(struct dl_phdr_info *info, size_t size, void *data)
-{
-    unsigned index = index_of(info->dlpi_addr);
-    if (index < known_count)
-        still_there[index] = true;
-    return 0;
 }
 
 void deepbind_forget(void)
 {
     if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
         return;
-    __builtin_memset(still_there, 0, sizeof(still_there));
-    dl_iterate_phdr(mark_one, NULL);
-    unsigned count = 0;
-    for (unsigned i = 0; i < known_count; i++)
-        if (still_there[i])
-            known[count++] = known[i];
-    known_count = count;
+    objects_forget(&known);
     give_back();
 }

@@ -8,6 +8,7 @@
 #include "hooks/deepbind.h"
 #include "hooks/given.h"
 #include "hooks/by_name.h"
+#include "state/pairs_bind.h"
 #include "hooks/journal.h"
 #include "hooks/wrap.h"
 #include "stack/modules.h"
@@ -36,6 +37,7 @@ static void settle(void)
         if (!python_active())
             python_detect();
         deepbind_patch();
+        pairs_bind();
         if (journal_bound())
             journal_bind();
     }
@@ -77,6 +79,17 @@ static void *find_in(void *object, const struct hook_name *hook, const char *ver
     return function == next ? hook->function : given_function(hook, function);
 }
 
+/* One of the user's functions. What only the caller can find is found by the jump, and not seen. */
+static struct loading_answer find_of_pair(void *object, const char *name, const char *version, void *jump)
+{
+    uint32_t flags = gate_enter();
+    void *function = pairs_find(object, name, version);
+    gate_leave(flags);
+    if (!function && object == RTLD_DEFAULT)
+        return (struct loading_answer){.jump = jump};
+    return (struct loading_answer){.result = function};
+}
+
 /* Preloaded, the hook is what the dynamic linker finds. */
 static bool is_behind_journal(const struct hook_name *hook, const void *object, const char *version)
 {
@@ -90,6 +103,8 @@ static struct loading_answer find(void *object, const char *name, const char *ve
     if (is_own_call())
         return answer;
     settle();
+    if (name && object != RTLD_NEXT && pairs_wanted(name))
+        return find_of_pair(object, name, version, jump);
     const struct hook_name *hook = name ? hook_named(name) : NULL;
     if (hook && is_behind_journal(hook, object, version))
         return (struct loading_answer){.result = hook->function};
@@ -129,6 +144,7 @@ int stray_hook_dlclose(void *object)
         real_libpq_forget();
         given_forget();
         deepbind_forget();
+        pairs_unbind();
     }
     errno = kept;
     return result;

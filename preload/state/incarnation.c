@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "gate.h"
+#include "state/pairs_bind.h"
 #include "real.h"
 #include "record/defs.h"
 #include "record/emit.h"
@@ -283,6 +284,7 @@ static void describe_all(void)
 {
     command_define((uint32_t)process.parent_pid);
     define_options();
+    pairs_define();
     foreign_define();
     capture_init();
     descriptors_init();
@@ -373,6 +375,8 @@ static void begin_program(char **environment)
     heap_samples_init();
     python_samples_init();
     bool started = wanted && start(origin_of_program());
+    if (started)
+        pairs_bind();
     gate_leave(flags);
     if (!started) {
         stay_shut();
@@ -540,13 +544,19 @@ static bool is_busy(void)
     return file_has_writers() || !lane_all_idle() || !capture_idle();
 }
 
-/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
-static void give_memory_back(void)
+/* All that leads to definitions and nodes of a spool. */
+static void clear_caches(void)
 {
     index_clear();
     nodes_forget();
     defs_forget();
     capture_clear();
+}
+
+/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
+static void give_memory_back(void)
+{
+    clear_caches();
     sums_renew();
     tempfiles_forget();
     children_forget();
@@ -600,6 +610,7 @@ static int start_attached(const struct incarnation_files *files, char *const *en
     int result = adopt_files(files);
     if (result < 0)
         return result;
+    clear_caches(); /* a thread that was held up amid its last event may have put something there that is in no spool */
     describe_all();
     python_detect();
     return 0;
@@ -695,11 +706,11 @@ int incarnation_leave(void (*take_hooks_back)(void))
     lane_keep_owners();
     process.left = true;
     if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return 0;
+        return !written;
     file_forget();
     if (!is_busy())
         give_memory_back();
-    return 0;
+    return !written;
 }
 
 /* Reached by exit(), by return from main, and by the end of the last thread. */

@@ -38,7 +38,8 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
 /* Tells what was open before; once the hooks are in place. */
 void incarnation_baseline(void);
 /* Ends the trace of a process that goes on. `take_hooks_back` is called when nothing is recorded any more, and not before: what is known
- * rests on all releases being seen. Then waits for calls in flight, at most 200 ms. 0, or -ESRCH: it is not traced. Not signal safe. */
+ * rests on all releases being seen. Then waits for calls in flight, at most 200 ms. 0; 1: not all could be written, and the
+ * spool stays; -ESRCH: it is not traced. Not signal safe. */
 int incarnation_leave(void (*take_hooks_back)(void));
 /* The status that exit() or main gave, for an end that comes without one. */
 void incarnation_set_status(int status);

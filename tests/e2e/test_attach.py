@@ -115,7 +115,7 @@ def cycles(tool, pid, count=CYCLES, files=True):
 def test_storms(tool, arguments):
     """In the last one no thread is ever at a safe point."""
     with running(ATTACHED / "attached_storm", *arguments) as pid:
-        cycles(tool, pid, CYCLES if len(arguments) == 1 else CYCLES * 2 // 5)
+        cycles(tool, pid, CYCLES if SOAK > 1 or len(arguments) == 1 else 20)
 
 
 @pytest.mark.parametrize("call", ["epoll", "recv", "semop", "sigtimedwait", "nanosleep", "poll", "select", "semaphore"])
@@ -124,6 +124,11 @@ def test_calls_that_wait(tool, call):
     with running(ATTACHED / "attached_waits", call) as pid:
         for _ in range(10 * SOAK):
             cycle(tool, pid)
+
+
+def test_asleep(tool):
+    with running(ATTACHED / "attached_waits", "epoll") as pid:
+        cycles(tool, pid)
 
 
 @pytest.mark.parametrize("call", ["epoll", "nothing"])

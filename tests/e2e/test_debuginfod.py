@@ -74,6 +74,15 @@ def test_a_server_that_is_named_is_asked(stray, traced, server, tmp_path):
     assert f"/buildid/{traced[1]}/debuginfo" in server.asked
 
 
+def test_a_program_that_is_not_here_is_named_as_well(stray, traced, server, tmp_path):
+    """As where a trace is looked at on another machine."""
+    (tmp_path / "service").unlink()
+    without = leak_in(stray, traced[0], {"DEBUGINFOD_URLS": ""})
+    assert "member.c" not in without
+    env = {"DEBUGINFOD_URLS": f"http://127.0.0.1:{server.server_port}", "DEBUGINFOD_CACHE_PATH": str(tmp_path / "cache")}
+    assert re.search(r"^    leaks  \S+/member\.c:\d+$", leak_in(stray, traced[0], env), re.M)
+
+
 def test_no_server_is_asked_unless_named(stray, traced, server, tmp_path):
     text = leak_in(stray, traced[0], {"DEBUGINFOD_URLS": "", "DEBUGINFOD_CACHE_PATH": str(tmp_path / "cache")})
     assert "member.c" not in text and "service+0x" in text

@@ -127,7 +127,7 @@ def test_needs_two_traces(stray, run, count):
     assert done.stderr == f"stray: diff: needs two traces, BASE and NEW, not {count}\n"
 
 
-@pytest.mark.parametrize("arguments, word", [(["--format", "html"], "--format"), (["--nosuch"], "--nosuch"), (["-o", "/nosuch/x"], "/nosuch/x")],
+@pytest.mark.parametrize("arguments, word", [(["--format", "pdf"], "--format"), (["--nosuch"], "--nosuch"), (["-o", "/nosuch/x"], "/nosuch/x")],
                          ids=lambda value: " ".join(value))
 def test_wrong_usage(stray, run, arguments, word):
     done = stray.call("diff", run(60, 0), run(60, 1), *arguments)

@@ -196,7 +196,9 @@ def test_connections_over_time(page, service, postgres):
     leaked = sum(each["count"] for each in service.report.find(resource="connection", verdict="leaked") if each["peer"] == postgres.peer)
     last = sum(timeline[state][-1] for state in ("in_use", "idle", "in_transaction", "close_wait"))
     (row,) = [each for each in service.report.json["connections"] if each["peer"] == postgres.peer]
-    assert leaked <= last <= row["peak"] and timeline["total"] == row["opened"]
+    assert leaked <= last <= row["peak"] and timeline["total"] == row["opened"] == len(timeline["lives"])
+    busy = sum(timeline["busy"]) * page.data["page"]["span_s"] / len(timeline["busy"])
+    assert busy == pytest.approx(sum(life["busy_s"] for life in timeline["lives"]), rel=0.1, abs=0.05) and busy > 0
     browser = page.open(f"#/connections/{index}")
     assert browser.text("main section h2") == postgres.peer
     assert browser.run("return document.querySelectorAll('.life').length") == len(timeline["lives"])

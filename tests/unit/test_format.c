@@ -86,6 +86,9 @@ static const struct field fields[] = {
     FIELD(stray_def_statement, hash),
     FIELD(stray_def_statement, flags),
     FIELD(stray_def_statement, reserved),
+    FIELD(stray_def_pair, id),
+    FIELD(stray_def_pair, resource),
+    FIELD(stray_def_pair, flags),
     FIELD(stray_spool_header, magic),
     FIELD(stray_spool_header, header_size),
     FIELD(stray_spool_header, state),
@@ -127,6 +130,7 @@ static const struct whole wholes[] = {
     WHOLE(stray_file_header),  WHOLE(stray_frame_header), WHOLE(stray_event),      WHOLE(stray_node),
     WHOLE(stray_def_header),   WHOLE(stray_def_process),  WHOLE(stray_def_module), WHOLE(stray_def_code),
     WHOLE(stray_def_statement),
+    WHOLE(stray_def_pair),
     WHOLE(stray_spool_header), WHOLE(stray_buffer),       WHOLE(stray_lane),
 };
 #define WHOLES (sizeof(wholes) / sizeof(*wholes))

@@ -74,9 +74,29 @@ Test(run, samples)
     REFUSED(2, "with --full every block is recorded", "--sample", "1M", "--full", "--", "true");
 }
 
-Test(run, what_is_not_there_yet)
+Test(run, pairs)
 {
-    REFUSED(125, "not available yet", "--pair", "a=ret!0:b=a0", "--", "true");
+    REFUSED(2, "where the handle is must be ret, aN or *aN", "--pair", "a_open=rat:a_close=a0", "--", "true");
+    REFUSED(2, "at \"a6:a_close=a0\"", "--pair", "a_open=a6:a_close=a0", "--", "true");
+    REFUSED(2, "ends too early", "--pair", "a_open=ret!0", "--", "true");
+    REFUSED(2, "what is closed must be an argument", "--pair", "a_open=ret:a_close=ret", "--", "true");
+    REFUSED(2, "given twice, and not alike", "--pair", "a_open=ret:a_close=a0", "--pair", "a_open=a1:b_close=a0", "--", "true");
+    REFUSED(2, "a resource of stray's own", "--pair", "heap:a_open=ret:a_close=a0", "--", "true");
+    REFUSED(2, "nor the name of a file of pairs", "--pair", "nosuchlibrary", "--", "true");
+    REFUSED(2, "No such file", "--pair", "@/no/such/file", "--", "true");
+    REFUSED(2, "No such file", "--pairs", "/no/such/file", "--", "true");
+    REFUSED(2, "no resource \"b\"", "--pair", "a_open=ret:a_close=a0", "--only", "b", "--", "true");
+    REFUSED(125, "dlopen: cannot be traced", "--pair", "dlopen=ret!0:dl_close=a0", "--", "true");
+    REFUSED(125, "malloc: stray traces it already", "--pair", "malloc=ret!0:give_back=a0", "--", "true");
+    static const char lines[] = "# mine\na_open=ret : a_close=a0 # blanks\n\nb_open=ret:\n";
+    REFUSED(2, "own.pairs:4: ", "--pairs", made("own.pairs", lines, sizeof(lines) - 1, 0600), "--", "true");
+}
+
+Test(run, pairs_of_the_environment)
+{
+    setenv("STRAY_PAIR", "a_open=ret!0:a_close=a0;b", 1);
+    REFUSED(2, "--pair b: neither a pair", "--", "true");
+    unsetenv("STRAY_PAIR");
 }
 
 Test(run, commands_that_are_not_there)

@@ -69,7 +69,8 @@ function seriesOf(each) {
 
 /*
  * options: title, x (numbers), series [{label, values, color, fill, solid, dash, step}], unit (bytes, count, share), stack, group,
- * height, log (of x), max, limit (a line across). The title names it for those who cannot see it, too.
+ * height, log (of x), max, limit (a line across), lines (series
+ * that are not stacked). The title names it for those who cannot see it, too.
  */
 function chart(options) {
   const holder = h("div", {class: "plot", tabindex: 0, role: "img", "aria-label": options.title + ". Arrow keys move, plus and minus zoom, 0 shows all."});
@@ -82,6 +83,7 @@ function chart(options) {
   if (options.stack)
     order.reverse();
   const limits = options.limit ? [{label: "limit", color: "error", dash: true, values: options.x.map(() => options.limit)}] : [];
+  const lines = [...(options.lines || []), ...limits];
   const group = options.group || chartGroup();
   let plot = null;
   group.first = Math.min(group.first, options.x[0]);
@@ -120,7 +122,7 @@ function chart(options) {
       series: [{label: options.log ? "Age" : "Time", value: (u, value) => words.time(value)},
                ...order.map((index) => ({...seriesOf({...options.series[index], fill: options.series[index].fill || options.stack, solid: options.stack || options.series[index].solid}),
                  value: (u, value, s, i) => words[options.unit](i === null || i === undefined ? null : options.series[index].values[i])})),
-               ...limits.map((each) => ({...seriesOf(each), value: () => words[options.unit](options.limit)}))],
+               ...lines.map((each) => ({...seriesOf(each), value: (u, value) => words[options.unit](each.dash ? options.limit : value)}))],
       hooks: {setScale: [(u, key) => {
         if (key !== "x" || u.scales.x.min === null)
           return;
@@ -129,7 +131,7 @@ function chart(options) {
         holder.dataset.zoomed = all ? "no" : "yes";
         group.moved(u, u.scales.x.min, u.scales.x.max);
       }]},
-    }, [options.x, ...order.map((index) => lists[index]), ...limits.map((each) => each.values)], holder);
+    }, [options.x, ...order.map((index) => lists[index]), ...lines.map((each) => each.values)], holder);
     group.charts.push(plot);
     zoom(null);
   }

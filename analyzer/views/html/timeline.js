@@ -80,13 +80,14 @@ function peerTimeline(page, timeline, peer, group) {
   const series = STATES.map((state) => ({label: state.label, color: state.color, values: [0, ...timeline[state.name]], step: -1}))
     .filter((each) => each.values.some((value) => value > 0));
   const left = timeline.total - timeline.lives.length;
+  const lines = timeline.busy ? [{label: "busy in calls, on average", color: "text", values: [0, ...timeline.busy], step: -1}] : [];
   const peak = Math.max(...x.map((_, i) => series.reduce((sum, each) => sum + each.values[i], 0)));
   const drawn = limit && limit <= 5 * peak ? limit : 0; /* a limit far away would make all else flat */
   return h("section", {class: "peer"},
     h("h2", {}, timeline.peer, timeline.kind === "server" ? h("span", {class: "quiet"}, " accepted here") : null),
     peer ? h("dl", {class: "facts"}, fact("open at the end", count(peer.open)), fact("peak", count(peer.peak)), fact("limit", limit ? count(limit) : "not known"),
       fact("opened", count(peer.opened)), fact("closed", count(peer.closed)), fact("closed by finalizers", count(peer.closed_by_finalizer)), fact("CLOSE_WAIT", count(peer.close_wait))) : null,
-    series.length ? chart({title: "Connections, and how they stood", note: limit ? " limit: " + count(limit) : "", x, unit: "count", group, stack: true, series, max: drawn, limit: drawn}) : null,
+    series.length ? chart({title: "Connections, and how they stood", note: limit ? " limit: " + count(limit) : "", x, unit: "count", group, stack: true, series, lines, max: drawn, limit: drawn}) : null,
     timeline.lives.length ? [h("h3", {}, "One by one"), stateLegend(), lifeLines(timeline.lives, left > 0 ? Math.min(...timeline.lives.map((life) => life.opened_s)) : 0, page.span_s),
       h("p", {class: "quiet axis-note"}, (left > 0 ? plural(left, "more connection") + " not drawn: those that stayed open and the latest are. " : ""),
         "A connection counts as in use up to its last use, also while it rests in between.")]

@@ -95,6 +95,14 @@ static int end(void)
     return 0;
 }
 
+/* As the shim does: nobody's calls come here, but it looks like an allocator. */
+void *__libc_malloc(size_t size);
+
+EXPORT void *malloc(size_t size)
+{
+    return __libc_malloc(size);
+}
+
 EXPORT int stray_attach_begin(const struct stray_attach_request *request)
 {
     pthread_mutex_lock(&lock);

@@ -409,7 +409,7 @@ static void everything(int times)
         gives_back(0, 25);
         MUST(attach_end(&attach) == 0);
         gives_back(25, 25);
-        usleep(1000);
+        usleep(30000); /* calls that are bound anew, each when it is first made, are bound again */
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < ALL; i++)

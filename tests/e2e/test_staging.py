@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The shim itself, attached to services that run: what they leak while it is there, and what they had before."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import PYTHON, SOURCES
+
+
+@pytest.fixture
+def service(listener):
+    """A service that has leaked 50 connections, and leaks another with each line it is sent."""
+    process = subprocess.Popen([PYTHON, SOURCES / "attached" / "leaks.py", str(listener)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def leak(count):
+        process.stdin.write("leak\n" * count)
+        process.stdin.flush()
+        for _ in range(count):
+            assert process.stdout.readline() == "leaked\n"
+
+    process.leak = leak
+    leak(50)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_connections_before_and_since(stray, service, listener):
+    folder = stray.new_folder()
+    command = subprocess.Popen([stray.path, "attach", str(service.pid), "-o", folder], stderr=subprocess.PIPE, text=True)
+    assert "tracing to" in command.stderr.readline()
+    service.leak(100)
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=60)
+    assert command.returncode == 0 and "no longer traced" in errors
+    service.leak(10)  # which nobody sees
+    report = stray.report(folder)
+    process = report.process()
+    assert (process["pid"], process["end"]) == (service.pid, "detached")
+    assert report.connections(f"127.0.0.1:{listener}")["opened"] == 100
+    (before,) = [row for row in process["before_attach"]["connections"] if row["peer"] == f"127.0.0.1:{listener}"]
+    assert (before["open"], before["closed"], before["kind"]) == (50, 0, "client")
+    (finding,) = report.find("leak_one", "connection")
+    lines = (SOURCES / "attached" / "leaks.py").read_text().splitlines()
+    assert finding["count"] == 100
+    assert "connect" in lines[finding["site"]["line"] - 1] and finding["site"]["file"].endswith("leaks.py")
+    assert len(os.listdir(f"/proc/{service.pid}/fd")) == 3 + 160
+    assert not list(folder.glob("*.spool"))
+
+
+def test_a_second_time(stray, service, listener):
+    """What was leaked under the first trace was there before the second."""
+    before = 50
+    for count in (3, 7):
+        folder = stray.new_folder()
+        command = subprocess.Popen([stray.path, "attach", str(service.pid), "-o", folder], stderr=subprocess.PIPE, text=True)
+        assert "tracing to" in command.stderr.readline()
+        service.leak(count)
+        assert stray.call("detach", service.pid).returncode == 0
+        command.communicate(timeout=60)
+        assert command.returncode == 0
+        report = stray.report(folder)
+        assert report.connections(f"127.0.0.1:{listener}")["opened"] == count
+        assert report.process()["before_attach"]["resources"]["connection"]["open"] == before
+        before += count
