@@ -16,12 +16,14 @@
 #define NAME_MAX_TEXT 256
 #define AT_ONCE_PER_SECOND 1000 /* a call of less than a millisecond */
 
+static uint64_t calls; /* of all threads: what is remembered by a call's number may be another thread's, now dead */
+
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     uintptr_t here = arch_stack_pointer();
     if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
-        thread_self.libpq_calls++;
+        thread_self.libpq_call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
