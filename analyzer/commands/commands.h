@@ -21,6 +21,7 @@ int command_report(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_sites(int argc, char **argv);
 int command_sql(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_verify(int argc, char **argv);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "json_memory.h"
 
@@ -178,4 +179,10 @@ bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_o
         return false;
     *ret_status = inputs_find(argv + ret_options->first, (size_t)(argc - ret_options->first), ret_inputs);
     return *ret_status == STATUS_DONE;
+}
+
+bool terminal_has_colors(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }

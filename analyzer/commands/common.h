@@ -45,6 +45,8 @@ int simple_options_parse(int argc, char **argv, const char *usage, struct simple
 bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
                        struct inputs *ret_inputs, int *ret_status);
 
+/* Whether standard output is a terminal that is to show colours: NO_COLOR is obeyed. */
+bool terminal_has_colors(void);
 /* For --help: prints, and returns what output_finish() says. */
 int usage_print(const char *usage);
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */

@@ -13,6 +13,7 @@ const struct verb verbs[] = {
     {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
     {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks, for CI"},
     {"diff", command_diff, "BASE NEW [options]", "compare two traces, before and after a change"},
+    {"top", command_top, "[PID | TRACE...] [--once]", "show what a running process holds, each second"},
     {"sql", command_sql, "[TRACE...] [options]", "list the statements sent to databases"},
     {"sites", command_sites, "[TRACE...] [options]", "list the places that acquired something"},
     {"conns", command_conns, "[TRACE...] [options]", "list the connections there were"},

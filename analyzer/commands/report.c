@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands/commands.h"
 #include "commands/common.h"
@@ -120,15 +119,9 @@ static int set_option(void *data, int code, char **argv)
     }
 }
 
-static bool colored_by_default(void)
-{
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
-}
-
 static int parse(int argc, char **argv, struct options *options)
 {
-    options->color = colored_by_default();
+    options->color = terminal_has_colors();
     int status = options_parse(argc, argv, ":o:v", long_options, set_option, options);
     return status == STATUS_DONE && options->help ? STATUS_HELP : status;
 }

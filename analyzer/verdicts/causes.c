@@ -72,6 +72,21 @@ static uint32_t handle_holding(const struct court *court, const struct finding *
     return LIVES_NONE;
 }
 
+/* Drivers keep the last result of each connection: no more results than leaked PGconns are those of them, wherever they are
+ * acquired. The last one's PGconn may not count as leaked. */
+static uint32_t connections_keeping(const struct court *court, const struct finding *finding)
+{
+    if (court->folds->items[finding->fold].resource != STRAY_PGRESULT)
+        return LIVES_NONE;
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        if (court->folds->items[other->fold].resource == STRAY_PGCONN && other->verdict == VERDICT_LEAKED &&
+            finding->count <= other->count + 1)
+            return other->cause == LIVES_NONE ? i : other->cause;
+    }
+    return LIVES_NONE;
+}
+
 /* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
  * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20. */
 static bool may_be_recycled(const struct court *court, const struct finding *finding)
@@ -128,6 +143,8 @@ int find_causes(struct court *court)
         const struct fold *fold = &court->folds->items[finding->fold];
         if (!keeps_lives(fold) && fold->resource != STRAY_TEMPFILE)
             finding->cause = handle_holding(court, finding);
+        if (finding->cause == LIVES_NONE)
+            finding->cause = connections_keeping(court, finding);
     }
     doubt_recycled(court);
     free(fold_of);

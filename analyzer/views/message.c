@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One sentence a finding. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,10 +41,18 @@ static const char *thing_of(unsigned resource)
     }
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
 static void say_where(const struct report_finding *finding, char *text, size_t size)
 {
     if (finding->site && finding->site->function)
         snprintf(text, size, "%.200s", finding->site->function);
+    else if (finding->site && finding->site->module)
+        snprintf(text, size, "%.200s+0x%" PRIx64, base_name(finding->site->module), finding->site->offset);
     else
         snprintf(text, size, "an unnamed function");
 }

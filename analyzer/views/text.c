@@ -928,3 +928,51 @@ int report_write_text(const struct report *report, const struct text_options *op
     not_leaks(&page);
     return ferror(out) ? -EIO : 0;
 }
+
+/* ---- while it runs ---- */
+
+static void open_sites(const struct page *page)
+{
+    if (page->report->site_count == 0)
+        return;
+    line(page, NULL, "OPEN     now  opened  closed  %-10s  %-46s  %s", "resource", "place", "peer");
+    for (size_t i = 0; i < page->report->site_count; i++) {
+        const struct report_site *site = &page->report->sites[i];
+        char place[400];
+        struct site_words words;
+        site_words(&words, site);
+        listing_frame(site->known ? &site->site : NULL, place, sizeof(place));
+        line(page, NULL, "    %8s%8s%8s  %-10s  %-46s  %s", words.open, words.opened, words.closed, resource_label(site->resource),
+             tail(place, 46), site->peer ? site->peer : "");
+    }
+}
+
+static void growth(const struct page *page, const struct report_finding *finding)
+{
+    char rate[160] = "", bytes[200] = "";
+    if (finding->rated)
+        rate_part(finding, rate, sizeof(rate));
+    if (report_fact(finding, "bytes_per_hour") > 0)
+        bytes_part(finding, bytes, sizeof(bytes));
+    if (rate[0] || bytes[0])
+        line(page, NULL, "    growing by %s%s%s", rate, rate[0] && bytes[0] ? ", " : "", bytes);
+}
+
+int report_write_top(const struct report *report, const struct text_options *options, FILE *out)
+{
+    struct page page = {report, options, out};
+    heading(&page);
+    incompleteness(&page);
+    answer(&page);
+    outlook(&page);
+    memory(&page);
+    open_sites(&page);
+    for (size_t i = 0; i < report->finding_count; i++) {
+        if (report->findings[i].cause != REPORT_NONE)
+            continue;
+        title(&page, i);
+        where(&page, &report->findings[i]);
+        growth(&page, &report->findings[i]);
+    }
+    return ferror(out) ? -EIO : 0;
+}

@@ -19,5 +19,8 @@ struct text_options {
 
 /* -ENOMEM, -EIO. */
 int report_write_text(const struct report *report, const struct text_options *options, FILE *out);
+/* What matters while a process runs: the answer, where memory goes, the report's sites, what was found; a line or two each.
+ * Errors as above. */
+int report_write_top(const struct report *report, const struct text_options *options, FILE *out);
 
 #endif

@@ -93,7 +93,7 @@ static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     if (UNLIKELY(python_possible()))
-        return record_beside_python(hook, handle, size, frame);
+        return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
     struct young *young = quick_begin();
     if (UNLIKELY(!young))
         return false;
@@ -125,7 +125,7 @@ static NOINLINE bool release_beside_python(uint16_t hook, uint64_t handle)
     const void *block = (const void *)(uintptr_t)handle;
     if (samples_may_have(python_samples_counts, block) && python_memory_freed(block))
         return true;
-    return nothing_to_note() && release_quickly(hook, handle);
+    return quick_gate_is_open() && nothing_to_note() && release_quickly(hook, handle);
 }
 
 bool record_usual_free(uint16_t hook, uint64_t handle)

@@ -22,6 +22,11 @@ QUICK void quick_end(void)
     thread_self.flags = 0;
 }
 
+QUICK bool quick_gate_is_open(void)
+{
+    return __atomic_load_n(gate_word, __ATOMIC_RELAXED) == (GATE_KNOWN | GATE_TRACED | GATE_HEAP);
+}
+
 /* NULL: an unusual case. */
 QUICK struct young *quick_begin(void)
 {
@@ -32,8 +37,7 @@ QUICK struct young *quick_begin(void)
     thread_self.flags = THREAD_EMITTING | THREAD_UNWINDING;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     struct young *young = thread_self.young; /* not before: a handler may have forked, and the child has forgotten it */
-    if (__builtin_expect(!young, 0) ||
-        __builtin_expect(__atomic_load_n(gate_word, __ATOMIC_RELAXED) != (GATE_KNOWN | GATE_TRACED | GATE_HEAP), 0)) {
+    if (__builtin_expect(!young, 0) || __builtin_expect(!quick_gate_is_open(), 0)) {
         quick_end();
         return NULL;
     }

@@ -79,6 +79,8 @@ def test_leaks_are_named(sent):
     held, = report.find(resource="pgconn", verdict="leaked")
     assert (held["count"], held["caused_by"]) == (leaked[0]["count"], leaked[0]["id"])
     assert place(held["site"]) == CLIENTS[client][1]
+    of_results = report.find(resource="pgresult", verdict=("leaked", "creep"))
+    assert all(each["caused_by"] == leaked[0]["id"] for each in of_results), report.summary()
 
 
 def run_pools(stray, postgres, mode):

@@ -56,7 +56,8 @@ def test_closed_by_finalizer(databases, postgres, mode, function):
 
 def test_churn(databases):
     report = databases("churn")
-    report.finding("churns", "connection", "churn")
+    churn = report.finding("churns", "connection", "churn")
+    assert 0 < churn["evidence"]["share_of_time_connecting"] <= 1
     report.nothing_about("churns", "churn")
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import PYTHON, ROOT
+from conftest import BUILD, PYTHON, ROOT
 
 SQL = """
 create table t(a integer primary key, b text);
@@ -84,3 +84,12 @@ def test_totals_are_the_same_either_way(stray, tmp_path, name):
     assert sum(count for key, count in told.items() if key[0] == "heap" and key[-1] == "opened") > 50
     short, long = (stray.call("dump", *result.files()).stdout.count("\n") for result in (few, each))
     assert short < long
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_ring_is_told_in_sum(stray, turn):
+    """A thousand blocks that are there at one time fit a lane, wherever the allocator was mapped."""
+    pairs = 100000
+    result = stray.run([BUILD / "tests" / "bench" / "bench_malloc_pairs", 5, 1, pairs, "ring"]).ok()
+    assert result.report().json["processes"][0]["resources"]["heap"]["opened"] >= pairs
+    assert stray.call("dump", *result.files()).stdout.count("\n") < pairs / 10

@@ -10,7 +10,7 @@ import pytest
 from conftest import PYTHON, bare
 
 VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
-READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump"]
+READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "top"]
 
 
 def refused(done, status, *words):

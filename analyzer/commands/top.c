@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stray top: what a running process holds, again and again. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/bar.h"
+#include "commands/commands.h"
+#include "commands/common.h"
+#include "commands/options.h"
+#include "commands/screen.h"
+#include "commands/traced.h"
+#include "views/sites.h"
+#include "views/text.h"
+
+#define SITES_SHOWN 10
+#define PAUSE_S     1.0
+
+static const char usage[] =
+    "usage: stray top [PID | TRACE...] [options]\n"
+    "\n"
+    "Shows what a process holds while it runs: where its open connections, sockets and files come from, what\n"
+    "grows, where memory went, what was found so far. On a terminal it is drawn again each second; q or Ctrl-C\n"
+    "ends that. Else it is written once.\n"
+    "\n"
+    "  --once               write it once, on a terminal as well\n"
+    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
+    "  --mine GLOB          code in files that match is yours; may be repeated\n"
+    "\n"
+    "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a packed file.\n"
+    "Without: the newest folder stray.* here. Colours are left out where NO_COLOR is set.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
+
+struct options {
+    struct globs library, mine;
+    bool once, help;
+};
+
+enum { OPTION_ONCE = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+
+static const struct option long_options[] = {
+    {"once", no_argument, NULL, OPTION_ONCE},
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int set_option(void *data, int code, char **argv)
+{
+    struct options *options = data;
+    switch (code) {
+    case OPTION_ONCE:
+        options->once = true;
+        return STATUS_DONE;
+    case OPTION_LIBRARY:
+        return globs_add(&options->library, optarg);
+    case OPTION_MINE:
+        return globs_add(&options->mine, optarg);
+    case OPTION_HELP:
+        options->help = true;
+        return STATUS_DONE;
+    default:
+        return option_wrong(code, argv);
+    }
+}
+
+struct looking {
+    const struct options *options;
+    char *const *arguments; /* TRACEs: children may have been added since */
+    size_t count;
+    bool color;
+};
+
+static int build(const struct looking *looking, struct report **ret_report)
+{
+    struct report_options how = {.library = looking->options->library.items, .mine = looking->options->mine.items, .all = true};
+    struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
+                                    .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
+    struct inputs inputs;
+    struct error error = {.text = ""};
+    int status = inputs_find(looking->arguments, looking->count, &inputs);
+    if (status != STATUS_DONE)
+        return status;
+    if (report_build(inputs.paths, inputs.count, inputs.given, &how, ret_report, &error) < 0)
+        status = fail("%s", error.text);
+    else if (sites_select(*ret_report, &filter) < 0) {
+        report_free(*ret_report);
+        status = fail("%s", error_reason(-ENOMEM));
+    }
+    inputs_free(&inputs);
+    return status;
+}
+
+static int write_to(const struct looking *looking, FILE *out)
+{
+    struct text_options text = {.color = looking->color};
+    struct report *report;
+    int status = build(looking, &report);
+    if (status != STATUS_DONE)
+        return status;
+    int result = report_write_top(report, &text, out);
+    report_free(report);
+    return result == -ENOMEM ? fail("%s", error_reason(-ENOMEM)) : STATUS_DONE;
+}
+
+/* What is to be shown next, to be freed; NULL after saying what is wrong, on the screen that people look at afterwards. */
+static char *look(const struct looking *looking)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    int status = out ? write_to(looking, out) : fail("%s", error_reason(-ENOMEM));
+    if (out && fclose(out) != 0 && status == STATUS_DONE)
+        status = fail("%s", error_reason(-ENOMEM));
+    if (status == STATUS_DONE)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int watch(const struct looking *looking)
+{
+    enum screen_event event = SCREEN_NOTHING;
+    char *text = look(looking);
+    if (!text)
+        return STATUS_UNREADABLE;
+    screen_begin();
+    while (event != SCREEN_QUIT) {
+        screen_show(text);
+        event = screen_wait(PAUSE_S);
+        if (event != SCREEN_NOTHING)
+            continue;
+        char *next = look(looking);
+        if (next) { /* else what was seen last stays: a trace may be moved away for a moment */
+            free(text);
+            text = next;
+        }
+    }
+    screen_end();
+    free(text);
+    return STATUS_DONE;
+}
+
+static int show(const struct looking *looking)
+{
+    if (!looking->options->once && isatty(STDOUT_FILENO)) {
+        bar_yield();
+        return watch(looking);
+    }
+    int status = write_to(looking, stdout);
+    return status == STATUS_DONE ? output_finish() : status;
+}
+
+static bool is_pid(const char *argument, uint64_t *ret_pid)
+{
+    const char *end;
+    struct stat info;
+    return digits_parse(argument, &end, ret_pid) && *end == '\0' && stat(argument, &info) != 0;
+}
+
+int command_top(int argc, char **argv)
+{
+    struct options options = {0};
+    uint64_t pid;
+    int status = options_parse(argc, argv, ":", long_options, set_option, &options);
+    if (status == STATUS_HELP || (status == STATUS_DONE && options.help))
+        return usage_print(usage);
+    if (status != STATUS_DONE)
+        return status;
+    struct looking looking = {&options, argv + optind, (size_t)(argc - optind), terminal_has_colors()};
+    if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
+        return show(&looking);
+    char *path = traced_path(pid);
+    if (!path)
+        return STATUS_UNREADABLE;
+    looking.arguments = &path;
+    status = show(&looking);
+    free(path);
+    return status;
+}
