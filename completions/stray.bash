@@ -20,6 +20,7 @@ _stray() {
         --format) words=$("$stray" "$verb" --help 2> /dev/null | sed -n 's/.*--format \([a-z|]*\).*/\1/p' | head -n 1 | tr '|' ' ') ;;
         --to) words=$("$stray" "$verb" --help 2> /dev/null | sed -n 's/^  --to \([a-z]*\) .*/\1/p') ;;
         --python-memory) words="sampled exact off" ;;
+        --pair) words="openssl sqlite curl hiredis libxml2 zlib mysql" ;;
         --sql) words="normalised text off" ;;
         --weight) words="opened open bytes" ;;
         *)

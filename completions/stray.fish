@@ -19,6 +19,8 @@ function __stray_values
             stray $words[2] --help 2>/dev/null | string match -rg -- '^  --to ([a-z]+) '
         case --python-memory
             printf '%s\n' sampled exact off
+        case --pair
+            printf '%s\n' openssl sqlite curl hiredis libxml2 zlib mysql
         case --sql
             printf '%s\n' normalised text off
         case --weight

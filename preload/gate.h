@@ -51,7 +51,7 @@ struct thread {
     uint32_t fate;        /* ... enum thread_fate */
     uint32_t pair_depth;  /* calls of user-defined pairs that are under way, one inside the other */
     uint64_t pairs[THREAD_PAIRS]; /* ... the outermost of them: where the frame is << 8, number of the entry */
-    uint64_t libpq_calls; /* outermost libpq calls so far: the number of the one that is under way */
+    uint64_t libpq_call;  /* the number of the outermost libpq call, which no other call of this process has; 0: of none */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;

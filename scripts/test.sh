@@ -5,7 +5,7 @@
 # tests plain, under ASan and UBSan, and built by clang, then the end-to-end suite. The last line is
 # "N passed, N failed" over all of it. Exits 1 when anything failed or a part ran nothing.
 #
-#     scripts/test.sh [PART...]      parts: style unit sanitizers clang fuzz install e2e; package, only if named
+#     scripts/test.sh [PART...]      parts: style unit sanitizers clang cross fuzz install e2e; package, only if named
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT" || exit 2
@@ -86,6 +86,18 @@ part_sanitizers() {
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
+# Each file of the analyzer for another processor.
+part_cross() {
+    local summary
+    summary=$(scripts/check-cross.sh 2> "$logs/cross.log" | tail -n 1) || cat "$logs/cross.log"
+    summary=${summary:-$(tail -n 1 "$logs/cross.log")}
+    if [[ $summary =~ ([0-9]+)\ files\ compiled.*,\ ([0-9]+)\ not ]]; then
+        count cross "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    else
+        broken cross "$summary"
+    fi
+}
+
 part_clang() { CC=clang-14 CXX=clang++-14 unit clang build-clang; }
 
 # Each target from its corpus on, for a bounded time; what it finds on the way stays out of the tree.
@@ -159,7 +171,7 @@ fi
 rm -rf "$logs"
 mkdir -p "$logs"
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(style unit sanitizers clang fuzz install e2e)
+[ ${#parts[@]} -gt 0 ] || parts=(style unit sanitizers clang cross fuzz install e2e)
 for part in "${parts[@]}"; do
     declare -F "part_$part" > /dev/null || fail "$part: no such part"
     "part_$part"

@@ -229,8 +229,12 @@ int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
     struct injection injection;
     uint64_t entry = 0;
     struct process_status process;
-    int memory, result = process_read(pid, &process, error);
-    if (result == 0 && (result = memory_open(pid, &memory)) < 0)
+    int memory = -1, result = process_read(pid, &process, error);
+    if (result == 0)
+        result = process_check(&process, error);
+    if (result < 0)
+        return result;
+    if ((result = memory_open(pid, &memory)) < 0)
         process_explain(&process, result, error);
     if (result < 0)
         return result;

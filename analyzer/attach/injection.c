@@ -289,8 +289,9 @@ static int connect_server(struct injection *injection, struct error *error)
     int result = await_ready(injection, &desk, error);
     if (result < 0)
         return result;
-    injection->thread = desk.thread_id;
-    setpriority(PRIO_PROCESS, (id_t)injection->thread, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
+    injection->thread = threads_find(injection->pid, desk.thread_id);
+    if (injection->thread)
+        setpriority(PRIO_PROCESS, (id_t)injection->thread, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
     injection->socket = pidfd_getfd(injection->process, desk.sockets[1], 0);
     if (injection->socket < 0)
         return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid,
@@ -414,10 +415,10 @@ static void await_leave(const struct injection *injection)
 
 void injection_end(struct injection *injection)
 {
-    if (injection->socket >= 0) {
+    if (injection->socket >= 0)
         close(injection->socket);
+    if (injection->thread)
         await_leave(injection);
-    }
     if (injection->memory >= 0)
         close(injection->memory);
     if (injection->process >= 0)

@@ -19,7 +19,7 @@ struct injection {
     int process; /* pidfd */
     int memory, socket;
     struct target_libc libc; /* its object: no longer there */
-    pid_t thread; /* the one that was made */
+    pid_t thread; /* the one that was made; 0: unknown */
     uint64_t desk;
     uint64_t room, room_size; /* memory in the target that arguments may be put in */
     uint64_t stall_ns;        /* for how long one thread stood still, at most */

@@ -64,3 +64,37 @@ void threads_free(struct threads *threads)
     free(threads->ids);
     *threads = (struct threads){0};
 }
+
+/* The last number of "NSpid: 4711 12 3": what it is in the innermost namespace. */
+static pid_t own_number(pid_t pid, pid_t tid)
+{
+    char path[64], line[256];
+    pid_t number = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+    FILE *file = fopen(path, "re");
+    while (file && number == 0 && fgets(line, sizeof(line), file)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "NSpid:", 6) == 0 && strrchr(line, '\t'))
+            number = (pid_t)atoi(strrchr(line, '\t'));
+    }
+    if (file)
+        fclose(file);
+    return number;
+}
+
+pid_t threads_find(pid_t pid, pid_t own)
+{
+    char path[64];
+    pid_t found = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *folder = opendir(path);
+    if (!folder)
+        return 0;
+    for (const struct dirent *entry; !found && (entry = readdir(folder)) != NULL;) {
+        pid_t tid = (pid_t)atoi(entry->d_name);
+        if (tid > 0 && own_number(pid, tid) == own)
+            found = tid;
+    }
+    closedir(folder);
+    return found;
+}

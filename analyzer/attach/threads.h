@@ -16,4 +16,7 @@ struct threads {
 int threads_read(pid_t pid, struct threads *ret_threads);
 void threads_free(struct threads *threads);
 
+/* The thread of `pid` that calls itself `own`: in a container it has another number than here. 0: there is none. */
+pid_t threads_find(pid_t pid, pid_t own);
+
 #endif

@@ -202,13 +202,31 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* Where the spool goes, if it was said; absolute, and freed by the caller. */
+static int spool_folder(char **ret_path)
+{
+    const char *given = getenv("STRAY_SPOOL");
+    *ret_path = given && *given ? realpath(given, NULL) : NULL;
+    return given && *given && !*ret_path ? refuse(given, error_reason(-errno)) : STATUS_DONE;
+}
+
+static int make_files_in(const char *folder, struct session *session)
+{
+    char *elsewhere;
+    int status = spool_folder(&elsewhere);
+    if (status == STATUS_DONE)
+        status = trace_files_make(folder, elsewhere, session->name, session->pid, &session->files);
+    free(elsewhere);
+    return status;
+}
+
 static int make_files(const struct options *options, struct session *session)
 {
-    char *folder = NULL, *elsewhere = getenv("STRAY_SPOOL");
+    char *folder = NULL;
     int status = output_folder_prepare(options->tracing.output, options->tracing.force, session->name, session->pid, &folder);
     if (status != STATUS_DONE)
         return status;
-    status = trace_files_make(folder, elsewhere && *elsewhere ? elsewhere : NULL, session->name, session->pid, &session->files);
+    status = make_files_in(folder, session);
     if (status == STATUS_DONE) {
         status = set_paths(folder, &session->files);
         if (status != STATUS_DONE)

@@ -260,6 +260,17 @@ void html_places(json_t *page, const struct places *places, json_t *left_out)
 
 /* ---- timelines ---- */
 
+/* As little of it as is shown with each of many. */
+static json_t *brief(const struct report_frame *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "function", report_json_text(from->function));
+    json_object_set_new(object, "file", report_json_text(from->file ? from->file : from->module));
+    if (from->line)
+        json_object_set_new(object, "line", json_integer(from->line));
+    return object;
+}
+
 static json_t *life(const struct ledger *ledger, const struct ledger_life *from)
 {
     double offset = timeline_offset(ledger, from->process);
@@ -280,7 +291,7 @@ static json_t *life(const struct ledger *ledger, const struct ledger_life *from)
     if (from->last_statement)
         json_object_set_new(object, "last_statement", report_json_text(from->last_statement));
     if (ledger_blame(ledger, at->stack))
-        json_object_set_new(object, "site", report_json_frame(ledger_blame(ledger, at->stack)));
+        json_object_set_new(object, "site", brief(ledger_blame(ledger, at->stack)));
     return object;
 }
 

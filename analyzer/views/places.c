@@ -190,6 +190,43 @@ static int add_place(struct adding *adding, size_t which)
     return 0;
 }
 
+/* Whether a course can be told, which takes as long as telling it. */
+static bool is_told(const struct adding *adding, size_t which)
+{
+    const struct fold *fold = &adding->folds->items[which];
+    if (is_loud(adding->judged->verdicts[which]) || fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN)
+        return true;
+    for (size_t i = 0; i < fold->site_count; i++)
+        if (adding->lives->sites[fold->sites[i]].growth)
+            return true;
+    return false;
+}
+
+/* Stands for a fold while the most telling ones are chosen: naming the stacks of all would take long. */
+static struct place rank_of(const struct adding *adding, size_t which)
+{
+    const struct fold *fold = &adding->folds->items[which];
+    return (struct place){.process = (uint32_t)which, .verdict = adding->judged->verdicts[which], .opened = fold->opened,
+                          .alive = fold->alive, .alive_bytes = fold->alive_bytes};
+}
+
+static int add_places(struct adding *adding)
+{
+    size_t count = 0;
+    struct place *ranks = calloc(adding->folds->count + 1, sizeof(*ranks));
+    int result = ranks ? 0 : -ENOMEM;
+    for (size_t i = 0; ranks && i < adding->folds->count; i++)
+        if (is_told(adding, i))
+            ranks[count++] = rank_of(adding, i);
+    if (count > 1)
+        qsort(ranks, count, sizeof(*ranks), place_order);
+    for (size_t i = 0; result == 0 && i < count && i < PLACES_MAX; i++)
+        result = add_place(adding, ranks[i].process);
+    adding->places->left_out += count > PLACES_MAX ? count - PLACES_MAX : 0;
+    free(ranks);
+    return result;
+}
+
 /* ---- rows of the flame graph ---- */
 
 enum rank { RANK_ALIVE, RANK_OPENED };
@@ -358,14 +395,79 @@ int places_add(struct places *places, struct report *report, const struct report
     struct adding adding = {places, report, process, lives, folds, judged, stacks, {0}};
     course_grid_of(lives, &adding.grid);
     int result = add_process(&adding);
-    for (size_t i = 0; result == 0 && i < folds->count; i++)
-        result = add_place(&adding, i);
+    if (result == 0)
+        result = add_places(&adding);
     return result == 0 ? add_rows(&adding) : result;
 }
 
-void places_end(struct places *places)
+static int row_order(const void *left, const void *right)
 {
+    const struct stack_row *a = left, *b = right;
+    int order = (int)b->accused - (int)a->accused;
+    if (order == 0)
+        order = more_first(a->alive_bytes, b->alive_bytes);
+    if (order == 0)
+        order = more_first(a->alive, b->alive);
+    if (order == 0)
+        order = more_first(a->opened, b->opened);
+    if (order == 0)
+        order = (a->process > b->process) - (a->process < b->process);
+    return order ? order : (a->node > b->node) - (a->node < b->node);
+}
+
+/* The same stack in another tree. */
+static int move_node(const struct tree *from, struct tree *to, uint32_t *node)
+{
+    size_t depth = 0, at = 0;
+    for (uint32_t each = *node; each != TREE_ROOT; each = from->nodes[each].parent)
+        depth++;
+    struct report_frame *frames = calloc(depth + 1, sizeof(*frames));
+    if (!frames)
+        return -ENOMEM;
+    for (uint32_t each = *node; each != TREE_ROOT; each = from->nodes[each].parent)
+        frames[at++] = from->frames[from->nodes[each].frame];
+    int result = tree_add(to, frames, depth, node);
+    free(frames);
+    return result;
+}
+
+static void drop_rows(struct places *places, size_t from)
+{
+    for (size_t i = from; i < places->row_count; i++) {
+        free(places->rows[i].open);
+        free(places->rows[i].bytes);
+    }
+    places->rows_left_out += places->row_count - from;
+    places->row_count = from;
+}
+
+/* Places that were cut had stacks, too. */
+static int move_all(struct places *places, struct tree *tree)
+{
+    int result = 0;
+    for (size_t i = 0; i < places->count; i++)
+        for (size_t k = 0; result == 0 && k < places->items[i].stack_count; k++)
+            result = move_node(&places->tree, tree, &places->items[i].stacks[k].node);
+    for (size_t i = 0; result == 0 && i < places->row_count; i++) {
+        if (tree->node_count > NODES_MAX)
+            drop_rows(places, i);
+        else
+            result = move_node(&places->tree, tree, &places->rows[i].node);
+    }
+    return result;
+}
+
+int places_end(struct places *places)
+{
+    struct tree tree = {0};
     cut(places);
+    if (places->row_count > 1)
+        qsort(places->rows, places->row_count, sizeof(*places->rows), row_order);
+    int result = move_all(places, &tree);
+    tree_clear(result == 0 ? &places->tree : &tree);
+    if (result == 0)
+        places->tree = tree;
+    return result;
 }
 
 bool place_is_of(const struct place *place, const struct report_finding *finding)

@@ -14,9 +14,10 @@
 #include "views/tree.h"
 
 #define PLACES_MAX   256  /* with a course */
-#define PLACE_STACKS 12   /* of each */
+#define PLACE_STACKS 6    /* of each */
 #define STACKS_MAX   2400 /* in the flame graph */
 #define SERIES_MAX   320  /* of these, told at every time */
+#define NODES_MAX    60000 /* of the tree: stacks that would make it larger are left out */
 
 struct place_stack {
     uint32_t node; /* of the tree */
@@ -63,7 +64,7 @@ struct places {
     struct place *items; /* those with a verdict that is loud first, then those that hold most */
     size_t count;
     uint64_t left_out; /* places that had a course and are not among them */
-    struct stack_row *rows;
+    struct stack_row *rows; /* those of places that leak first, then those that hold most */
     size_t row_count;
     uint64_t rows_left_out;
 
@@ -74,8 +75,8 @@ struct places {
 /* Adds the places of one process. Texts are kept by `report`. -ENOMEM. */
 int places_add(struct places *places, struct report *report, const struct report_process *process, const struct lives *lives,
                const struct folds *folds, const struct judged *judged, const struct report_stacks *stacks);
-/* Sorts. Nothing may be added afterwards. */
-void places_end(struct places *places);
+/* Sorts, and leaves in the tree what is still needed. Nothing may be added afterwards. -ENOMEM. */
+int places_end(struct places *places);
 /* Whether the finding is about this place. */
 bool place_is_of(const struct place *place, const struct report_finding *finding);
 /* NULL is accepted. */

@@ -866,8 +866,8 @@ int report_end(struct report *report)
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);
     sort(report->sites, report->site_count, sizeof(*report->sites), site_order);
     sort(report->peers, report->peer_count, sizeof(*report->peers), peer_order);
-    if (report->places)
-        places_end(report->places);
+    if (report->places && places_end(report->places) < 0)
+        return -ENOMEM;
     report->duration_s = total_duration(report);
     tell_ids_apart(report);
     result = report_end_outlook(report);

@@ -13,7 +13,7 @@
 #define TIMELINES_MAX      40   /* peers */
 #define TIMELINE_BINS      160
 #define TIMELINE_LIVES     200  /* of each peer */
-#define TIMELINE_LIVES_ALL 2400
+#define TIMELINE_LIVES_ALL 1600
 
 enum timeline_state { TIMELINE_IN_USE, TIMELINE_IDLE, TIMELINE_IN_TRANSACTION, TIMELINE_CLOSE_WAIT, TIMELINE_STATES };
 

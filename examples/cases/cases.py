@@ -397,8 +397,9 @@ def watch(n, stop):
 
 def threads():
     stop = threading.Event()
-    for n in range(100):
-        handle(n)
+    for n in range(300):
+        for _ in range(10):
+            handle(n)
         watch(n, stop)
     os._exit(0)
 

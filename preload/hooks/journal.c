@@ -16,6 +16,7 @@
 #define SLOTS_FIRST 4096u /* of the journal; powers of two */
 #define LIBPQS      8u
 #define PATIENCE    10000
+#define UNBINDS     100 /* times as long */
 
 extern void *__tls_get_addr(void *);
 
@@ -296,9 +297,13 @@ bool journal_bind(void)
     return done;
 }
 
+/* On a thread of its own, which can wait for whoever is at it. */
 void journal_unbind(void)
 {
-    if (!journal_bound() || !take())
+    bool taken = false;
+    for (unsigned i = 0; i < UNBINDS && journal_bound() && !taken; i++)
+        taken = take();
+    if (!taken)
         return;
     if (walk(true)) {
         sys_munmap(journal.entries, journal.size * sizeof(*journal.entries));

@@ -16,12 +16,14 @@
 #define NAME_MAX_TEXT 256
 #define AT_ONCE_PER_SECOND 1000 /* a call of less than a millisecond */
 
+static uint64_t calls; /* of all threads: what is remembered by a call's number may be another thread's, now dead */
+
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     uintptr_t here = arch_stack_pointer();
     if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
-        thread_self.libpq_calls++;
+        thread_self.libpq_call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
@@ -81,8 +83,10 @@ static void emit_link(const struct libpq *libpq, const PGconn *conn)
 }
 
 /* One that was there before anything was recorded. */
-static void emit_met(const struct libpq *libpq, const PGconn *conn)
+static void meet(const struct libpq *libpq, const PGconn *conn)
 {
+    if (LIKELY(!libpq_met_first(conn)))
+        return;
     emit_link(libpq, conn);
     emit_database(libpq, conn);
 }
@@ -123,8 +127,7 @@ static void emit_use(const struct libpq_span *span, PGconn *conn, uint32_t stack
 {
     if (!conn)
         return;
-    if (UNLIKELY(libpq_met_first(conn)))
-        emit_met(span->libpq, conn);
+    meet(span->libpq, conn);
     emit_at(now, STRAY_USE, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, stack);
     large_objects_settle(span->libpq, conn, span->hook);
 }
@@ -134,6 +137,7 @@ static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *r
 {
     if (!conn)
         return;
+    meet(span->libpq, conn);
     uint64_t value = statements_result(span->libpq, conn, result, size);
     bool at_once = now - span->begin < clock_ticks_per_second / AT_ONCE_PER_SECOND;
     if (span->sent || at_once) {

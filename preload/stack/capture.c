@@ -304,7 +304,7 @@ static struct recall_call call_around(const void *frame)
 {
     uint64_t here = (uint64_t)(uintptr_t)frame;
     bool inside = thread_self.libpq_depth > 0 && here < thread_self.libpq_frame;
-    return (struct recall_call){inside ? thread_self.libpq_calls : 0, thread_self.libpq_frame};
+    return (struct recall_call){inside ? thread_self.libpq_call : 0, thread_self.libpq_frame};
 }
 
 /* The Python frames of a call that has not returned: they are walked once. */

@@ -405,10 +405,22 @@ static bool is_injected(int fd)
     return string_begins(target, "/memfd:libstray") || string_begins(target, "/memfd:stray");
 }
 
+/* ... and one that it talks to its thread by: of a pair, with a limit of time, and made in this process. */
+static bool is_injectors(int fd)
+{
+    struct sockaddr_storage local;
+    struct timeval limit = {0, 0};
+    int type = 0;
+    socklen_t length = sizeof(local), type_length = sizeof(type), limit_length = sizeof(limit);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0 && type == SOCK_SEQPACKET &&
+           sys_getsockname(fd, &local, &length) == 0 && local.ss_family == AF_UNIX && !has_name(&local, length) &&
+           sys_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, &limit_length) == 0 && (limit.tv_sec || limit.tv_usec);
+}
+
 /* It may have been closed since it was listed; later on, that is an event. */
 static void tell_baseline(int fd)
 {
-    if (fd >= DESCRIPTORS_MAX || sys_fcntl(fd, F_GETFD, 0) < 0 || is_injected(fd))
+    if (fd >= DESCRIPTORS_MAX || sys_fcntl(fd, F_GETFD, 0) < 0 || is_injected(fd) || is_injectors(fd))
         return;
     adopt(fd);
     struct descriptor *descriptor = descriptors_tracked(fd);

@@ -392,7 +392,7 @@ static void begin_program(char **environment)
 static uint32_t begin(void)
 {
     if (process.pid == 0) {
-        if (environ)
+        if (environ && !real_came_late())
             begin_program(environ);
     } else if (!(__atomic_load_n(gate_word, __ATOMIC_ACQUIRE) & GATE_KNOWN)) {
         begin_child();

@@ -33,7 +33,7 @@ static double pair_ns(long pairs)
 static double call_ms(int (*call)(struct attach *), struct attach *attach)
 {
     double begin = seconds(CLOCK_MONOTONIC);
-    MUST(call(attach) == 0);
+    MUST(call(attach) >= 0);
     return (seconds(CLOCK_MONOTONIC) - begin) * 1e3;
 }
 

@@ -350,6 +350,35 @@ def test_another_mount_namespace(tool, tmp_path):
         assert "memfd:libstray.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
 
 
+def test_another_pid_namespace(tool):
+    """Where it and its threads have other numbers than here."""
+    with subprocess.Popen(["unshare", "-p", "-f", "--kill-child", "--mount-proc", ATTACHED / "attached_storm", "2"], stdout=subprocess.PIPE, text=True) as outer:
+        try:
+            assert outer.stdout.readline() == "ready\n"
+            pid = int(pathlib.Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text())
+            before = traits(pid)
+            for _ in range(5):
+                folder = tool.new_folder()
+                assert tool.call("attach", pid, "-o", folder, "--for", "0.01").returncode == 0
+                assert "begin 1" in next(folder.iterdir()).read_text()
+            assert traits(pid) == before
+        finally:
+            outer.kill()
+
+
+def test_stopped_meanwhile(tool):
+    """It cannot be left then; once it goes on, it can."""
+    with running(ATTACHED / "attached_storm", "2") as pid, attached(tool, pid) as command:
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: status(pid)["State"].startswith("T"))
+        command.terminate()
+        _, errors = command.communicate(timeout=60)
+        os.kill(pid, signal.SIGCONT)
+        assert command.returncode == 125 and "stopped" in errors and f"stray detach {pid}" in errors
+        until(lambda: not status(pid)["State"].startswith("T"))
+        assert tool.call("detach", pid).returncode == 0
+
+
 def test_another_user(tool):
     """Who may neither read our files nor write to our folder."""
     tool.shim.chmod(0o600)

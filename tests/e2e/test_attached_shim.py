@@ -210,9 +210,11 @@ def test_python_again_and_again(attached, memory):
     """More often than allocators can be put before those of the interpreter for good."""
     done = attached("again", f"STRAY_PYTHON_MEMORY={memory}", command=ATTACHED_PYTHON)
     assert len(done.files) == 12
-    for which in range(12):
-        report = done.check(which)
-        assert is_whole(report) and (report.process()["resources"]["pyobject"]["opened"] > 0) == (memory != "off")
+    reports = [done.check(which) for which in range(12)]
+    assert all(is_whole(report) for report in reports)
+    opened = [report.process()["resources"]["pyobject"]["opened"] for report in reports]
+    seen = {"exact": min(opened), "sampled": max(opened), "off": max(opened)}[memory]  # a sample may fall into none of so few
+    assert (seen > 0) == (memory != "off"), opened
 
 
 # ---- libpq ----

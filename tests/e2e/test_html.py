@@ -432,6 +432,31 @@ for _ in range(3): os.wait()
     assert browser.complaints() == []
 
 
+def test_attached_to(stray, browser, listener, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("""
+import socket, sys, time
+kept = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(3)]
+print("ready", flush=True)
+while True:
+    kept.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    time.sleep(0.05)
+""")
+    with subprocess.Popen([PYTHON, program, str(listener)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            done = stray.call("attach", process.pid, "-o", tmp_path / "trace", "--for", "1")
+        finally:
+            process.kill()
+    assert done.returncode == 0, done.stderr
+    page = Page(stray, browser, tmp_path / "page.html", [tmp_path / "trace"])
+    browser = quiet_everywhere(page)
+    browser.go("#/")
+    before = page.data["processes"][0]["before_attach"]["resources"]["connection"]["open"]
+    assert before >= 3
+    assert "Open before it was attached to" in browser.text("main") and f"{before} connections" in browser.text("main") and "attached to while it ran" in browser.text(".quality")
+
+
 # when there is nothing to say
 
 def test_no_leak(stray, browser, tmp_path):

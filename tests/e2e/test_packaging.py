@@ -72,7 +72,7 @@ def test_the_main_page_tells_every_verb_and_option(stray):
 # completions
 
 CASES = [(["re"], {"report"}), (["help", "sq"], {"sql"}), (["report", "--form"], {"--format"}), (["export", "--to", "s"], {"speedscope", "sqlite"}),
-         (["run", "--no-"], {"--no-heap", "--no-follow"})]
+         (["run", "--no-"], {"--no-heap", "--no-follow"}), (["run", "--pair", "o"], {"openssl"})]
 
 
 @pytest.mark.parametrize("words, wanted", CASES, ids=lambda value: " ".join(value))

@@ -2,6 +2,8 @@
 """Functions of the user's own choice: is every call counted once, and does the program get what it would have got?"""
 import json
 import re
+import signal
+import subprocess
 
 import pytest
 
@@ -170,3 +172,39 @@ def test_killed(stray, tmp_path):
 def test_executed_programs(stray, target, tmp_path):
     result = stray.run(["/bin/sh", "-c", f"exec {target('target_pairs')}"], options=ALL).ok().check()
     assert len(result.report().processes) == 3
+
+
+def test_of_a_running_process(stray, tmp_path):
+    """Those made before are nobody's, those made while it is attached to count, and it goes on."""
+    script = ("import ssl, sys\n"
+              "kept = []\n"
+              "def makes(times):\n"
+              "    for _ in range(times):\n"
+              "        kept.append(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))\n"
+              "makes(7)\n"
+              "for line in sys.stdin:\n"
+              "    makes(int(line))\n"
+              "    print('made', flush=True)\n")
+
+    def ask(times):
+        print(times, file=process.stdin, flush=True)
+        assert process.stdout.readline() == "made\n"
+
+    process = subprocess.Popen([PYTHON, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        ask(1)
+        attach = subprocess.Popen([stray.path, "attach", str(process.pid), "-o", tmp_path / "trace", "--pair", "openssl"],
+                                  stderr=subprocess.PIPE, text=True)
+        assert "tracing to" in attach.stderr.readline()
+        ask(50)
+        attach.send_signal(signal.SIGINT)
+        attach.communicate(timeout=60)
+        assert attach.returncode == 0
+        ask(3)
+        process.stdin.close()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert stray.report(tmp_path / "trace").sum("makes", "SSL_CTX") == {"opened": 50, "closed": 0, "open": 50, "bytes_open": 0}

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from conftest import PYTHON, SOURCES
+from conftest import PYTHON, SOAK, SOURCES
+from test_attach import ATTACHED, running, traits
 
 
 @pytest.fixture
@@ -67,3 +68,20 @@ def test_a_second_time(stray, service, listener):
         assert report.connections(f"127.0.0.1:{listener}")["opened"] == count
         assert report.process()["before_attach"]["resources"]["connection"]["open"] == before
         before += count
+
+
+@pytest.mark.parametrize("command", [[ATTACHED / "attached_storm", "1"], [ATTACHED / "attached_storm", "8"], [ATTACHED / "attached_storm", "4", "libc"],
+                                     [ATTACHED / "attached_waits", "epoll"], [ATTACHED / "attached_waits", "nothing", "ticks"],
+                                     [PYTHON, SOURCES / "attached" / "threads.py"]], ids=lambda command: " ".join(os.path.basename(word) for word in command))
+def test_programs_go_on(stray, command):
+    """In and out, again and again; every trace is sound."""
+    with running(*command) as pid:
+        before = traits(pid)
+        for _ in range(5 * SOAK):
+            folder = stray.new_folder()
+            done = stray.call("attach", pid, "-o", folder, "--for", "0.05")
+            assert (done.returncode, done.stdout) == (0, ""), done.stderr
+            verified = stray.call("verify", folder)
+            assert verified.returncode == 0, verified.stdout + verified.stderr
+            assert stray.report(folder).process()["end"] == "detached"
+        assert traits(pid) == before

@@ -505,6 +505,36 @@ Test(lifetimes, what_was_inherited_is_another_process_s)
     cr_expect_eq(feed_open_at_tc(&feed, STRAY_SOCKET), 0);
 }
 
+Test(lifetimes, what_was_open_when_it_was_attached_to_is_told_apart)
+{
+    feed_event(&feed, STRAY_BASELINE, 0, 0, 0, 0);
+    feed_event(&feed, STRAY_INHERITED, STRAY_CONNECTION, 3, 5, 0);
+    feed_event(&feed, STRAY_INHERITED, STRAY_CONNECTION, 4, 5, 0);
+    feed_event(&feed, STRAY_INHERITED, STRAY_SOCKET, 6, 0, 0);
+    feed_event(&feed, STRAY_BASELINE, 0, 4096, 2, 0);
+    feed_event(&feed, STRAY_USE, STRAY_PGCONN, 0x70, 1, 1);
+    feed_event(&feed, STRAY_LINK, STRAY_PGCONN, 0x70, 4, 0);
+    feed_event(&feed, STRAY_CLOSE, STRAY_PGCONN, 0x80, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 3, 0, BY_CLOSE);
+    feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
+    feed_finish(&feed);
+    const struct before *before = &feed.lives->before;
+    cr_expect(before->attached);
+    cr_expect_eq(before->threads, 2);
+    cr_expect_eq(before->heap, 4096);
+    cr_expect_eq(before->open[STRAY_CONNECTION], 2);
+    cr_expect_eq(before->closed[STRAY_CONNECTION], 1);
+    cr_expect_eq(before->open[STRAY_SOCKET], 1);
+    cr_expect_eq(before->open[STRAY_PGCONN], 2, "each that is met, by its use or by its end");
+    cr_expect_eq(before->closed[STRAY_PGCONN], 1);
+    feed_expect(&feed, STRAY_CONNECTION, 0, 0, 0);
+    feed_expect(&feed, STRAY_PGCONN, 0, 0, 0);
+    cr_expect_eq(feed.lives->books[STRAY_PGCONN].unknown, 0);
+    cr_expect_eq(feed.lives->books[STRAY_HEAP].unknown, 1, "where a block is from nobody knows");
+    cr_expect_eq(feed.lives->lives[1].partner, 3, "a PGconn and its socket");
+    cr_expect_eq(feed_open_at_tc(&feed, STRAY_CONNECTION), 0, "nothing of it is judged");
+}
+
 Test(lifetimes, a_copy_of_an_inherited_one_is_an_acquire)
 {
     feed_event(&feed, STRAY_INHERITED, STRAY_SOCKET, 3, 0, 0);

@@ -75,6 +75,8 @@ function quality(report) {
     parts.push(count(trace.work) + " " + trace.work_axis);
   parts.push(plural(trace.events, "event"));
   parts.push(trace.lost_events ? count(trace.lost_events) + " lost" : "none lost");
+  if (report.processes.some((process) => process.before_attach))
+    parts.push("attached to while it ran");
   if (!trace.complete)
     parts.push("trace damaged or cut short");
   if (trace.heap_sampled_bytes)
@@ -508,6 +510,23 @@ function processesView(report, page) {
   page.left_out.processes ? h("p", {class: "quiet"}, plural(page.left_out.processes, "more process", "more processes") + " are not shown.") : null];
 }
 
+/* What a process had open when it was attached to: nowhere else in the figures. */
+function attachedView(report) {
+  const late = report.processes.filter((process) => process.before_attach);
+  if (!late.length)
+    return null;
+  const amount = ([name, each]) => plural(each.open, ...(RESOURCES[name] || [name])) + (each.closed ? " (" + count(each.closed) + " closed since)" : "");
+  return h("section", {}, h("h2", {}, "Open before it was attached to"), late.map((process) => {
+    const before = process.before_attach, some = Object.entries(before.resources).filter(([, each]) => each.open > 0);
+    return h("div", {}, h("p", {}, h("b", {}, "pid " + process.pid + ": "), some.map(amount).join(", ") || "nothing", ", and counted nowhere else. ", h("span", {class: "quiet"}, before.not_known || "")),
+      before.connections.length ? table([
+        {title: "Peer", key: (row) => row.peer, cell: (row) => [row.peer, row.kind === "server" ? h("span", {class: "quiet"}, " accepted") : null]},
+        {title: "Open then", number: true, key: (row) => row.open, cell: (row) => count(row.open)},
+        {title: "Closed since", number: true, key: (row) => row.closed, cell: (row) => count(row.closed)},
+      ], before.connections, {label: "Connections open before"}).element : null);
+  }));
+}
+
 /* ---- all of it ---- */
 
 function overview(report, page) {
@@ -520,6 +539,7 @@ function overview(report, page) {
     h("section", {}, h("h2", {}, "Findings"), findingsTable(report, page)),
     h("section", {}, h("h2", {}, "Where resident memory went"), waterfall(report.memory)),
     h("section", {}, h("h2", {}, "Connections"), peersTable(report, page)),
+    attachedView(report),
     h("section", {}, h("h2", {}, "Not leaks"), h("p", {}, quietLine(page), " ", h("a", {href: "#/places"}, "See places"))),
   ];
 }

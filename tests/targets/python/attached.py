@@ -41,7 +41,7 @@ def in_thread(call):
     thread = threading.Thread(target=lambda: results.append(call()))
     thread.start()
     thread.join()
-    assert results == [0], results
+    assert results in ([0], [1]), results  # 1: a thread was held up amid an event
 
 
 def make_object():

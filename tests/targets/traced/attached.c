@@ -331,7 +331,7 @@ static void storm(int times)
         MUST(attach_begin(&attach) == 0);
         keeps(0, 50);
         gives_back(0, 25);
-        MUST(attach_end(&attach) == 0);
+        MUST(attach_end(&attach) >= 0); /* 1: a thread was held up amid an event */
         gives_back(25, 25);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
@@ -407,7 +407,7 @@ static void everything(int times)
         keeps(0, 50);
         usleep(10000);
         gives_back(0, 25);
-        MUST(attach_end(&attach) == 0);
+        MUST(attach_end(&attach) >= 0); /* 1: a thread was held up amid an event */
         gives_back(25, 25);
         usleep(30000); /* calls that are bound anew, each when it is first made, are bound again */
     }
