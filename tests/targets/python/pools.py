@@ -14,6 +14,7 @@ import psycopg2.pool
 import sqlalchemy
 
 TURNS = 40
+kept = []  # to the end, which on a busy machine takes as long as all the turns
 
 
 def orders_engine():
@@ -34,6 +35,7 @@ def ask_users(engine):
 
 def two_engines():
     orders, users = orders_engine(), orders_engine()
+    kept.extend((orders, users))
     for _ in range(TURNS):
         ask_orders(orders)
         ask_users(users)
@@ -67,6 +69,7 @@ def ask(pool, statement):
 
 
 def ask_two(orders, users):
+    kept.extend((orders, users))
     for _ in range(TURNS):
         ask(orders, "SELECT 1")
         ask(users, "SELECT 2, 3")
@@ -96,6 +99,7 @@ def short_lived():
 def listener():
     """A pool, and one connection that somebody keeps for himself: maybe for a reason."""
     pool, own = pool_of_orders(), psycopg2.connect("")
+    kept.extend((pool, own))
     for _ in range(TURNS):
         ask(pool, "SELECT 1")
         with own, own.cursor() as cursor:
