@@ -29,7 +29,7 @@ packages=(
 )
 test_packages=(
     # compilers, sanitizers, programs that cannot be traced
-    clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross binutils libcriterion-dev
+    clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools libc6-dev-arm64-cross binutils libcriterion-dev
     # what services are made of
     python3-psycopg python3-psycopg-pool python3-sqlalchemy python3-pytest python3-jsonschema python3-prometheus-client libpython3.11-testsuite
     # programs to trace, and what reads the traces
