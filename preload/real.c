@@ -5,6 +5,7 @@
 #include <link.h>
 
 #include "gate.h"
+#include "lock.h"
 #include "record/index.h"
 #include "stack/module_symbols.h"
 #include "sys.h"
@@ -224,14 +225,14 @@ static struct call_site *place_of(uint64_t key, uint64_t have)
 /* Writers try and do not wait: what is not remembered is found again. */
 static void remember(uint64_t key, struct libpq_call call)
 {
-    if (__atomic_exchange_n(&call_sites_lock, 1, __ATOMIC_ACQUIRE))
+    if (!lock_try(&call_sites_lock))
         return;
     struct call_site *site = place_of(key, 0);
     if (site) {
         site->call = call;
         __atomic_store_n(&site->key, key, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
+    lock_release(&call_sites_lock);
 }
 
 /* What the stub that led here stands for. */
@@ -286,12 +287,12 @@ static bool is_loaded(const struct link_map *wanted)
 
 void real_libpq_forget(void)
 {
-    if (__atomic_exchange_n(&call_sites_lock, 1, __ATOMIC_ACQUIRE))
+    if (!lock_try(&call_sites_lock))
         return;
     for (unsigned i = 0; i < CALL_SITES; i++)
         __atomic_store_n(&call_sites[i].key, 0, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < LIBRARIES; i++)
         if (!is_loaded(libraries[i].object))
             libraries[i].object = NULL;
-    __atomic_store_n(&call_sites_lock, 0, __ATOMIC_RELEASE);
+    lock_release(&call_sites_lock);
 }

@@ -24,8 +24,9 @@ struct stray_attach_request {
     char environment[];
 };
 
-/* Starts tracing: 0, or -errno with nothing changed. -EALREADY: the process is traced, by attach or from its start. May be called
- * again after stray_attach_end(). Not signal safe; on a thread of its own. */
+/* Starts tracing: 0, or -errno with nothing changed. -EALREADY: the process is traced, by attach or from its start. -EBUSY: an earlier
+ * attach or detach does not come to an end, or threads of an earlier trace are still at work. May be called again after
+ * stray_attach_end(). Not signal safe; on a thread of its own. */
 int stray_attach_begin(const struct stray_attach_request *request);
 
 /* Ends tracing: every hook is taken back, calls in flight are waited for (at most 200 ms), the trace is completed, both descriptors

@@ -10,6 +10,7 @@
 #include "hooks/journal.h"
 #include "hooks/libpq_met.h"
 #include "hooks/python_memory.h"
+#include "lock.h"
 #include "settings.h"
 #include "stack/python.h"
 #include "state/incarnation.h"
@@ -19,6 +20,7 @@
 
 #define VARIABLES_MAX 64
 #define NAP_NS 20000000
+#define NAPS   250u /* five seconds: longer than any attach or detach takes */
 
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED int stray_attach_begin(const struct stray_attach_request *request);
@@ -26,15 +28,21 @@ EXPORTED int stray_attach_end(void);
 
 static uint32_t lock;
 
-static void take(void)
+static void nap(void)
 {
-    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
-        sys_yield();
+    struct timespec time = {.tv_nsec = NAP_NS};
+    SYS3(SYS_nanosleep, &time, NULL, 0);
 }
 
-static void give_back(void)
+/* False: whoever is at it does not come to an end; in a child that was forked meanwhile, it is not there. */
+static bool take(void)
 {
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+    bool taken = lock_try(&lock);
+    for (unsigned naps = 0; !taken && naps < NAPS; naps++) {
+        nap();
+        taken = lock_try(&lock);
+    }
+    return taken;
 }
 
 static const char *value_of(const char *variable, const char *name, const char *otherwise)
@@ -95,9 +103,8 @@ static int bind_hooks(void)
  * does not wait for us here. */
 static void bind_stragglers(void)
 {
-    struct timespec nap = {.tv_nsec = NAP_NS};
     bind_hooks();
-    SYS3(SYS_nanosleep, &nap, NULL, 0);
+    nap();
     bind_hooks();
 }
 
@@ -144,20 +151,22 @@ static int begin(const struct stray_attach_request *request)
 
 int stray_attach_begin(const struct stray_attach_request *request)
 {
-    int kept = errno;
-    take();
-    int result = begin(request);
-    give_back();
+    int kept = errno, result = -EBUSY;
+    if (take()) {
+        result = begin(request);
+        lock_release(&lock);
+    }
     errno = kept;
     return result;
 }
 
 int stray_attach_end(void)
 {
-    int kept = errno;
-    take();
-    int result = leave();
-    give_back();
+    int kept = errno, result = -EBUSY;
+    if (take()) {
+        result = leave();
+        lock_release(&lock);
+    }
     errno = kept;
     return result;
 }

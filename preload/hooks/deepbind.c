@@ -7,6 +7,7 @@
 #include "hooks/by_name.h"
 #include "state/objects.h"
 #include "hooks/wrap.h"
+#include "lock.h"
 #include "record/defs.h"
 #include "text.h"
 
@@ -16,23 +17,13 @@ static struct objects known; /* those that need no look any more */
 static bool begun;
 static uint32_t lock;
 
-static bool take(void)
-{
-    return !__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE);
-}
-
-static void give_back(void)
-{
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
-}
-
 void deepbind_begin(void)
 {
-    if (__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
+    if (__atomic_load_n(&begun, __ATOMIC_RELAXED) || !lock_try(&lock))
         return;
     objects_note_all(&known);
     __atomic_store_n(&begun, true, __ATOMIC_RELAXED);
-    give_back();
+    lock_release(&lock);
 }
 
 /* The hook, where the object would reach what the hook stands for: libc's own function, or any libpq's. */
@@ -63,7 +54,7 @@ void deepbind_patch(void)
     static char buffer[PATH_MAX_TEXT];
     struct text path = TEXT(buffer);
     uint64_t address;
-    if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
+    if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !lock_try(&lock))
         return;
     while (objects_next(&known, &path, &address)) {
         patch(buffer);
@@ -71,13 +62,13 @@ void deepbind_patch(void)
     }
     if (objects_are_full(&known))
         defs_string(STRAY_DEF_NOTE, "too many objects are loaded: some that came with RTLD_DEEPBIND are not seen");
-    give_back();
+    lock_release(&lock);
 }
 
 void deepbind_forget(void)
 {
-    if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !take())
+    if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) || !lock_try(&lock))
         return;
     objects_forget(&known);
-    give_back();
+    lock_release(&lock);
 }

@@ -6,12 +6,11 @@
 
 #include "arch_x86_64.h"
 #include "gate.h"
+#include "lock.h"
 #include "real.h"
 #include "record/defs.h"
 #include "sys.h"
 #include "stray/format.h"
-
-#define PATIENCE 10000
 
 struct given {
     void *hook;
@@ -26,22 +25,6 @@ extern char given_stubs[] __attribute__((visibility("hidden")));
 extern struct given given_table[GIVEN_MAX] __attribute__((visibility("hidden")));
 struct given given_table[GIVEN_MAX];
 static uint32_t lock;
-
-/* A child of fork may find it taken for ever. */
-static bool take(void)
-{
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        if (!__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
-            return true;
-        sys_yield();
-    }
-    return false;
-}
-
-static void give_back(void)
-{
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
-}
 
 /* The place of `function`, or the first free one; GIVEN_MAX: there is none. */
 static unsigned place_of(const void *function)
@@ -59,12 +42,12 @@ static unsigned place_of(const void *function)
 void *given_function(const struct hook_name *hook, void *function)
 {
     const struct libpq *libpq = real_library_of(function);
-    if (!libpq->PQstatus || !take())
+    if (!libpq->PQstatus || !lock_take(&lock))
         return function;
     unsigned place = place_of(function);
     if (place < GIVEN_MAX)
         given_table[place] = (struct given){hook->function, {.function = function, .libpq = libpq}};
-    give_back();
+    lock_release(&lock);
     if (place < GIVEN_MAX)
         return given_stubs + place * GIVEN_STUB_SIZE;
     defs_string(STRAY_DEF_NOTE, "too many functions of libpq were asked for by name: calls of some are not seen");
@@ -74,10 +57,10 @@ void *given_function(const struct hook_name *hook, void *function)
 void given_forget(void)
 {
     Dl_info info;
-    if (!take())
+    if (!lock_take(&lock))
         return;
     for (unsigned i = 0; i < GIVEN_MAX; i++)
         if (given_table[i].call.function && !dladdr(given_table[i].call.function, &info))
             given_table[i].call.function = NULL;
-    give_back();
+    lock_release(&lock);
 }

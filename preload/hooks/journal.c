@@ -7,6 +7,7 @@
 #include "got.h"
 #include "hooks/by_name.h"
 #include "hooks/wrap.h"
+#include "lock.h"
 #include "maps.h"
 #include "stack/module_symbols.h"
 #include "stack/native.h"
@@ -15,7 +16,6 @@
 
 #define SLOTS_FIRST 4096u /* of the journal; powers of two */
 #define LIBPQS      8u
-#define PATIENCE    10000
 #define UNBINDS     100 /* times as long */
 
 extern void *__tls_get_addr(void *);
@@ -269,31 +269,16 @@ static bool walk(bool restoring)
 
 /* ---- all of it ---- */
 
-static bool take(void)
-{
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        if (!__atomic_exchange_n(&journal.lock, 1, __ATOMIC_ACQUIRE))
-            return true;
-        sys_yield();
-    }
-    return false;
-}
-
-static void give_back(void)
-{
-    __atomic_store_n(&journal.lock, 0, __ATOMIC_RELEASE);
-}
-
 /* Twice: a call that was being bound for the first time meanwhile has taken its slot back. */
 bool journal_bind(void)
 {
     if (!real_came_late())
         return true;
-    if (!take())
+    if (!lock_take(&journal.lock))
         return false;
     bool done = (journal.size || grow()) && walk(false) && walk(false);
     journal.bound |= done;
-    give_back();
+    lock_release(&journal.lock);
     return done;
 }
 
@@ -302,7 +287,7 @@ void journal_unbind(void)
 {
     bool taken = false;
     for (unsigned i = 0; i < UNBINDS && journal_bound() && !taken; i++)
-        taken = take();
+        taken = lock_take(&journal.lock);
     if (!taken)
         return;
     if (walk(true)) {
@@ -311,7 +296,7 @@ void journal_unbind(void)
         journal.size = journal.used = 0;
         journal.bound = false;
     }
-    give_back();
+    lock_release(&journal.lock);
 }
 
 bool journal_bound(void)
@@ -321,5 +306,5 @@ bool journal_bound(void)
 
 void journal_forked(void)
 {
-    give_back();
+    lock_release(&journal.lock);
 }

@@ -5,6 +5,7 @@
 #include <link.h>
 
 #include "arch.h"
+#include "lock.h"
 #include "record/defs.h"
 #include "sys.h"
 #include "text.h"
@@ -12,7 +13,6 @@
 #include "stray/hooks.h"
 
 #define PLACES   512u /* a power of two, more than twice the number of functions */
-#define PATIENCE 10000
 
 extern uint32_t pair_vectors ARCH_NEAR;
 uint32_t pair_vectors; /* for the entries: enum of arch_pairs.h */
@@ -21,22 +21,6 @@ static struct stray_pairs nothing, *pairs = &nothing; /* never freed: calls unde
 static uint16_t places[PLACES]; /* number of a function, plus one; 0: free */
 static const char *mistake;     /* in the user's text */
 static uint32_t lock;
-
-/* A child of fork may find it taken for ever. */
-static bool take(void)
-{
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        if (!__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
-            return true;
-        sys_yield();
-    }
-    return false;
-}
-
-static void give_back(void)
-{
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
-}
 
 /* ---- what the user wants ---- */
 
@@ -228,12 +212,12 @@ static void fill(struct pair_entry *entry, void *function, unsigned number)
 void *pairs_function(const char *name, void *function)
 {
     unsigned number = number_of(name);
-    if (number == STRAY_PAIR_FUNCTIONS || pairs_is_ours(function) || !is_function(function) || !take())
+    if (number == STRAY_PAIR_FUNCTIONS || pairs_is_ours(function) || !is_function(function) || !lock_take(&lock))
         return pairs_is_ours(function) ? function : NULL;
     unsigned place = place_of(function, number);
     if (place < PAIR_STUBS && !pair_entries[place].function)
         fill(&pair_entries[place], function, number);
-    give_back();
+    lock_release(&lock);
     if (place < PAIR_STUBS)
         return stub_of(place);
     defs_string(STRAY_DEF_NOTE, "too many functions of user-defined pairs are loaded: calls of some are not seen");
@@ -243,10 +227,10 @@ void *pairs_function(const char *name, void *function)
 void pairs_forget(void)
 {
     Dl_info info;
-    if (!pairs_any() || !take())
+    if (!pairs_any() || !lock_take(&lock))
         return;
     for (unsigned i = 0; i < PAIR_STUBS; i++)
         if (pair_entries[i].function && !dladdr(pair_entries[i].function, &info))
             pair_entries[i].function = NULL;
-    give_back();
+    lock_release(&lock);
 }

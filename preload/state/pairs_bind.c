@@ -5,6 +5,7 @@
 #include <link.h>
 
 #include "got.h"
+#include "lock.h"
 #include "state/objects.h"
 #include "real.h"
 #include "record/defs.h"
@@ -15,16 +16,6 @@
 
 static struct objects known; /* those whose slots have been turned */
 static uint32_t lock;
-
-static bool take(void)
-{
-    return !__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE);
-}
-
-static void give_back(void)
-{
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
-}
 
 struct binding {
     struct link_map *object; /* as a handle, too */
@@ -152,22 +143,22 @@ static void visit_new(visit_slot *visit)
 
 void pairs_bind(void)
 {
-    if (!pairs_any() || !take())
+    if (!pairs_any() || !lock_try(&lock))
         return;
     visit_new(turn);
     if (objects_are_full(&known))
         defs_string(STRAY_DEF_NOTE, "too many objects are loaded: user-defined pairs are not seen in some");
-    give_back();
+    lock_release(&lock);
 }
 
 void pairs_release(void)
 {
-    if (!pairs_any() || !take())
+    if (!pairs_any() || !lock_try(&lock))
         return;
     known.count = 0;
     visit_new(turn_back);
     known.count = 0;
-    give_back();
+    lock_release(&lock);
 }
 
 void pairs_unbind(void)
@@ -175,10 +166,10 @@ void pairs_unbind(void)
     if (!pairs_any())
         return;
     pairs_forget();
-    if (!take())
+    if (!lock_try(&lock))
         return;
     objects_forget(&known);
-    give_back();
+    lock_release(&lock);
 }
 
 void *pairs_find(void *object, const char *name, const char *version)
