@@ -53,18 +53,28 @@ static int more_first(uint64_t a, uint64_t b)
     return (a < b) - (a > b);
 }
 
+struct amounts {
+    uint64_t alive_bytes, alive, opened, process;
+};
+
+/* The most first; of as much, that of the first process. */
+static int amounts_order(struct amounts a, struct amounts b)
+{
+    int order = more_first(a.alive_bytes, b.alive_bytes);
+    if (order == 0)
+        order = more_first(a.alive, b.alive);
+    if (order == 0)
+        order = more_first(a.opened, b.opened);
+    return order ? order : (a.process > b.process) - (a.process < b.process);
+}
+
 static int place_order(const void *left, const void *right)
 {
     const struct place *a = left, *b = right;
     int order = (int)is_loud(b->verdict) - (int)is_loud(a->verdict);
     if (order == 0)
-        order = more_first(a->alive_bytes, b->alive_bytes);
-    if (order == 0)
-        order = more_first(a->alive, b->alive);
-    if (order == 0)
-        order = more_first(a->opened, b->opened);
-    if (order == 0)
-        order = (a->process > b->process) - (a->process < b->process);
+        order = amounts_order((struct amounts){a->alive_bytes, a->alive, a->opened, a->process},
+                              (struct amounts){b->alive_bytes, b->alive, b->opened, b->process});
     return order ? order : (a->first_s > b->first_s) - (a->first_s < b->first_s);
 }
 
@@ -405,13 +415,8 @@ static int row_order(const void *left, const void *right)
     const struct stack_row *a = left, *b = right;
     int order = (int)b->accused - (int)a->accused;
     if (order == 0)
-        order = more_first(a->alive_bytes, b->alive_bytes);
-    if (order == 0)
-        order = more_first(a->alive, b->alive);
-    if (order == 0)
-        order = more_first(a->opened, b->opened);
-    if (order == 0)
-        order = (a->process > b->process) - (a->process < b->process);
+        order = amounts_order((struct amounts){a->alive_bytes, a->alive, a->opened, a->process},
+                              (struct amounts){b->alive_bytes, b->alive, b->opened, b->process});
     return order ? order : (a->node > b->node) - (a->node < b->node);
 }
 

@@ -199,20 +199,6 @@ static const ElfW(Phdr) *segment_of(const struct dl_phdr_info *object, uint32_t 
     return NULL;
 }
 
-static struct module_range range_of(const struct dl_phdr_info *object)
-{
-    struct module_range range = {UINT64_MAX, 0};
-    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD)
-            continue;
-        uint64_t start = object->dlpi_addr + segment->p_vaddr, end = start + segment->p_memsz;
-        range.start = start < range.start ? start : range.start;
-        range.end = end > range.end ? end : range.end;
-    }
-    return range;
-}
-
 /* What the dynamic linker makes read-only when it has relocated the object is writable still. */
 static bool is_being_loaded(const struct pass *pass, const struct dl_phdr_info *object)
 {
@@ -237,7 +223,7 @@ static int visit_object(struct dl_phdr_info *object, size_t size, void *data)
 {
     struct pass *pass = data;
     const ElfW(Phdr) *dynamic = segment_of(object, PT_DYNAMIC);
-    pass->own = range_of(object);
+    pass->own = module_symbols_range(object);
     if (!dynamic || is_left_alone(pass) || is_being_loaded(pass, object))
         return 0;
     got_each(object->dlpi_addr, (const ElfW(Dyn) *)(object->dlpi_addr + dynamic->p_vaddr), visit_slot, pass);
@@ -248,7 +234,7 @@ static int visit_object(struct dl_phdr_info *object, size_t size, void *data)
 static int find_libraries(struct dl_phdr_info *object, size_t size, void *data)
 {
     struct pass *pass = data;
-    struct module_range range = range_of(object);
+    struct module_range range = module_symbols_range(object);
     if (lies_in(&range, (const void *)dl_iterate_phdr))
         pass->libc = range;
     if (pass->libpq_count < LIBPQS && module_symbols_has(object, "PQstatus"))

@@ -96,7 +96,7 @@ static bool symbols_fill(const struct symbol_table *table, struct module_symbol 
     return true;
 }
 
-static struct module_range module_range(const struct dl_phdr_info *info)
+struct module_range module_symbols_range(const struct dl_phdr_info *info)
 {
     struct module_range range = {UINT64_MAX, 0};
     for (int i = 0; i < info->dlpi_phnum; i++) {
@@ -116,7 +116,7 @@ static int search_module(struct dl_phdr_info *info, size_t size, void *context)
     struct symbol_table table;
     if (!symbol_table_open(info, &table) || !symbols_fill(&table, search->symbols, search->count))
         return 0;
-    search->range = module_range(info);
+    search->range = module_symbols_range(info);
     return 1;
 }
 
@@ -161,7 +161,7 @@ static int search_scope(struct dl_phdr_info *info, size_t size, void *context)
 {
     const struct scope *scope = context;
     struct symbol_table table;
-    struct module_range range = module_range(info);
+    struct module_range range = module_symbols_range(info);
     if ((scope->except >= range.start && scope->except < range.end) || !symbol_table_open(info, &table))
         return 0;
     for (size_t i = 0; i < scope->count; i++) {

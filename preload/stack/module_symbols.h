@@ -33,6 +33,9 @@ struct module_range {
  */
 bool module_symbols_find(struct module_symbol *symbols, size_t count, struct module_range *ret_range);
 
+/* What the dynamic linker has loaded of `object`. Takes no lock. */
+struct module_range module_symbols_range(const struct dl_phdr_info *object);
+
 /* Whether `object` defines a symbol of that name. Takes no lock. */
 bool module_symbols_has(const struct dl_phdr_info *object, const char *name);
 
