@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "stack/python.h"
 #include "stack/python_layout.h"
+#include "state/foreign.h"
 #include "state/python_samples.h"
 #include "text.h"
 
@@ -166,20 +167,35 @@ static void *stray_python_realloc(void *context, void *old, size_t size)
 
 #define ASIDE (SMALL + 1)
 
-/* The block behind is no heap block of the program's. */
-static void *take_aside(const struct layer *layer)
-{
-    uint32_t flags = gate_enter();
-    void *block = layer->below.malloc(layer->below.context, ASIDE);
-    gate_leave(flags);
-    return block;
-}
-
 static void free_aside(const struct layer *layer, void *block)
 {
     uint32_t flags = gate_enter();
     layer->below.free(layer->below.context, block);
     gate_leave(flags);
+}
+
+/* Whether the interpreter's realloc, and with it its free, comes by our hooks. It does not where another allocator stands before
+ * them, nor where they are not bound yet. */
+static bool is_seen(const struct layer *layer, void **block)
+{
+    uint32_t flags = gate_enter(), resizes = python_samples_resizes;
+    void *same = layer->below.realloc(layer->below.context, *block, ASIDE);
+    gate_leave(flags);
+    *block = same ? same : *block;
+    return python_samples_resizes != resizes;
+}
+
+/* The block behind is no heap block of the program's. One whose end nobody would see is not taken: what comes to lie there would be
+ * taken for it. */
+static void *take_aside(const struct layer *layer)
+{
+    uint32_t flags = gate_enter();
+    void *block = layer->below.malloc(layer->below.context, ASIDE);
+    gate_leave(flags);
+    if (!block || is_seen(layer, &block))
+        return block;
+    free_aside(layer, block);
+    return NULL;
 }
 
 /* Whether the next `size` bytes may hold a point. */
@@ -339,7 +355,7 @@ static void look(const struct python_allocators *allocators)
     struct layer *layer = layer_before(allocators, &now);
     if (!layer)
         return;
-    bool aside = !is_exact() && name && string_equal(name, "pymalloc");
+    bool aside = !is_exact() && name && string_equal(name, "pymalloc") && !foreign_definer();
     put_before(allocators, PYTHON_DOMAIN_OBJECT, &layer[0], limit, STRAY_HOOK_python_object_malloc, aside);
     put_before(allocators, PYTHON_DOMAIN_MEM, &layer[1], limit, STRAY_HOOK_python_mem_malloc, aside);
 }
