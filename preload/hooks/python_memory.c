@@ -198,6 +198,13 @@ static void *take_aside(const struct layer *layer)
     return NULL;
 }
 
+/* Hooks of free look for samples only where an interpreter may be: one whose frames are found not to be what they should counts as none
+ * from then on. */
+static bool ends_are_told(void)
+{
+    return python_possible() && gate_open(GATE_TRACED);
+}
+
 /* Whether the next `size` bytes may hold a point. */
 INLINE bool reaches_point(const struct layer *layer, size_t size)
 {
@@ -207,7 +214,7 @@ INLINE bool reaches_point(const struct layer *layer, size_t size)
 /* A point may have been reached by `size` bytes. NULL: they are no sample. */
 static void *make_sample(const struct layer *layer, unsigned part, size_t size, const void *frame)
 {
-    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !gate_open(GATE_TRACED))
+    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !ends_are_told())
         return NULL;
     void *block = take_aside(layer);
     if (block)
@@ -280,7 +287,7 @@ static void *stray_python_realloc_aside(void *context, void *old, size_t size)
 {
     const struct layer *layer = context;
     bool perhaps = samples_may_have(python_samples_counts, old);
-    if (perhaps && gate_open(GATE_TRACED) && samples_has(&python_samples, old))
+    if (perhaps && ends_are_told() && samples_has(&python_samples, old))
         return move_sample(layer, old, size, FRAME());
     uint32_t resizes = python_samples_resizes;
     void *new = layer->below.realloc(layer->below.context, old, size);
