@@ -26,9 +26,19 @@ void *real_boot_memory(size_t size)
     return at + size <= REAL_BOOT_SIZE ? real_boot + at : NULL;
 }
 
-#define FIND_LIBC(name)  *(void **)&real.name = real.dlsym(RTLD_NEXT, #name);
-#define FIND_LIBPQ(name)
-#define FIND_LIBURING(name)
+/* Where the function behind each hook of libc's is kept. Those of other libraries are found when they are called. */
+static const struct slot {
+    const char *name;
+    void **at;
+} slots[] = {
+#define SLOT_LIBC(function) {#function, (void **)&real.function},
+#define SLOT_LIBPQ(function)
+#define SLOT_LIBURING(function)
+#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) SLOT_##LIBRARY(name)
+#include "stray/hooks.def"
+#undef HOOK
+};
+#define SLOTS (sizeof(slots) / sizeof(*slots))
 
 /* dlsym() itself is hooked: it is found without it, in the object that has dlerror() as well, which ours has not. */
 static void find_dlsym(void)
@@ -42,32 +52,20 @@ static void find_dlsym(void)
 static void find_next(void)
 {
     find_dlsym();
-#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) FIND_##LIBRARY(name)
-#include "stray/hooks.def"
-#undef HOOK
+    for (size_t i = 0; i < SLOTS; i++)
+        *slots[i].at = real.dlsym(RTLD_NEXT, slots[i].name);
 }
-
-#define WANT_LIBC(function) {.name = #function},
-#define WANT_LIBPQ(name)
-#define WANT_LIBURING(name)
-#define TAKE_LIBC(name)  *(void **)&real.name = (void *)(uintptr_t)(symbol++)->address;
-#define TAKE_LIBPQ(name)
-#define TAKE_LIBURING(name)
 
 /* Not by dlsym(): it takes the executable's stub for a function whose address is used there for the function itself, and the
  * stub leads to whatever its slot holds: to our hook. */
 static void find_in_scope(void)
 {
-    static struct module_symbol wanted[] = {
-#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) WANT_##LIBRARY(name)
-#include "stray/hooks.def"
-#undef HOOK
-    };
-    const struct module_symbol *symbol = wanted;
-    module_symbols_first(wanted, sizeof(wanted) / sizeof(*wanted), (const void *)real_init);
-#define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size) TAKE_##LIBRARY(name)
-#include "stray/hooks.def"
-#undef HOOK
+    static struct module_symbol wanted[SLOTS];
+    for (size_t i = 0; i < SLOTS; i++)
+        wanted[i].name = slots[i].name;
+    module_symbols_first(wanted, SLOTS, (const void *)real_init);
+    for (size_t i = 0; i < SLOTS; i++)
+        *slots[i].at = (void *)(uintptr_t)wanted[i].address;
 }
 
 void real_init(void)

@@ -5,10 +5,12 @@ Run by scripts/test.sh, or by hand:  /usr/bin/python3 -m pytest tests/e2e
 STRAY_BUILD names another build folder. What is missing is an error, never a skip.
 """
 import copy
+import itertools
 import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -199,6 +201,13 @@ def compare(report, expected):
     assert not wrong, "\n".join(wrong)
 
 
+def readable(file, seconds):
+    """Whether there is something to read before so many seconds are over. (select() takes no descriptor above 1023.)"""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Result:
     """A finished command and its trace."""
 
@@ -241,7 +250,7 @@ class Stray:
         for product in (self.path, self.shim):
             assert product.exists(), f"{product.name}: not built"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stray-e2e-"))
-        self.count = 0
+        self.numbers = itertools.count(1)  # one for all copies of it: they share the folder
 
     def copied_to(self, folder):
         """The tool where another user may run it: the build may stand in a folder that is nobody else's."""
@@ -251,8 +260,7 @@ class Stray:
         return there
 
     def new_folder(self):
-        self.count += 1
-        return self.folder / f"trace-{self.count}"
+        return self.folder / f"trace-{next(self.numbers)}"
 
     def call(self, *arguments, **options):
         """The tool as a person calls it."""

@@ -4,13 +4,12 @@ nothing behind."""
 import os
 import pathlib
 import pty
-import select
 import subprocess
 import time
 
 import pytest
 
-from conftest import BUILD, TIMEOUT
+from conftest import BUILD, TIMEOUT, readable
 
 STRAY = str(BUILD / "stray")
 ONE = min(os.sched_getaffinity(0))
@@ -108,7 +107,7 @@ class Dump:
         self.child = subprocess.Popen([*prefix, STRAY, "dump", str(trace)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=other, env={**os.environ, "TERM": "xterm", **environment})
         os.close(other)
-        while not select.select([self.child.stdout], [], [], TIMEOUT)[0]:
+        if not readable(self.child.stdout, TIMEOUT):
             raise AssertionError("nothing comes")
 
     def finish(self):

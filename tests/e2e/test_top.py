@@ -4,7 +4,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import termios
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import PYTHON, TIMEOUT
+from conftest import PYTHON, TIMEOUT, readable
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 HOLDER = """
@@ -58,7 +57,7 @@ class Terminal:
 
     def read_some(self):
         try:
-            data = os.read(self.master, 65536) if select.select([self.master], [], [], 1)[0] else b""
+            data = os.read(self.master, 65536) if readable(self.master, 1) else b""
         except OSError:  # the other side is closed
             return False
         self.seen += data
@@ -79,7 +78,7 @@ class Terminal:
         else:
             done = os.waitpid(self.pid, 0)
         flags = self.flags()
-        while select.select([self.master], [], [], 0)[0] and self.read_some():
+        while readable(self.master, 0) and self.read_some():
             pass
         assert flags == termios.ICANON | termios.ECHO, "keys are as they were"
         assert self.seen.count(ENTER) == self.seen.count(LEAVE) == 1 and self.seen.endswith(b"\x1b[?25h" + LEAVE), self.seen[-200:]
