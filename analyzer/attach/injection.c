@@ -329,20 +329,38 @@ int injection_call(struct injection *injection, uint64_t function, const uint64_
     return result;
 }
 
+/* How many have reached it: fewer than were given where it may have no more. */
+static size_t arrived(const struct desk *desk)
+{
+    struct cmsghdr head;
+    memcpy(&head, desk->control, sizeof(head));
+    if (desk->header.msg_controllen < CMSG_LEN(0) || head.cmsg_type != SCM_RIGHTS || head.cmsg_len < CMSG_LEN(0) ||
+        head.cmsg_len > desk->header.msg_controllen || head.cmsg_len > sizeof(desk->control))
+        return 0;
+    return (head.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+}
+
+void injection_take_back(struct injection *injection, const int *numbers, size_t count)
+{
+    struct error ignored;
+    for (size_t i = 0; i < count; i++)
+        injection_call(injection, injection->libc.close, (const uint64_t[6]){(uint64_t)numbers[i]}, NULL, &ignored);
+}
+
 /* The numbers that the kernel gave them there. */
 static int read_numbers(struct injection *injection, size_t count, int *ret_numbers, struct error *error)
 {
     struct desk desk;
-    struct cmsghdr head;
     int result = memory_read(injection->memory, injection->desk, &desk, sizeof(desk));
-    memcpy(&head, desk.control, sizeof(head));
-    if (result == 0 && (desk.header.msg_controllen < CMSG_LEN(count * sizeof(int)) || head.cmsg_len < CMSG_LEN(count * sizeof(int)) ||
-                        head.cmsg_type != SCM_RIGHTS))
+    size_t there = result == 0 ? arrived(&desk) : 0;
+    memcpy(ret_numbers, desk.control + CMSG_LEN(0), (there < count ? there : count) * sizeof(int));
+    if (result == 0 && there < count) {
+        injection_take_back(injection, ret_numbers, there);
         result = -EMFILE;
+    }
     if (result < 0)
         return error_set(error, result, "%d: giving it descriptors: %s", (int)injection->pid,
                          error_reason(result));
-    memcpy(ret_numbers, desk.control + CMSG_LEN(0), count * sizeof(int));
     return 0;
 }
 

@@ -411,6 +411,15 @@ def test_no_descriptor_is_free(tool):
         until(lambda: traits(pid) == before)
 
 
+def test_one_descriptor_too_few_is_free(tool):
+    """What has reached it is closed there."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        before = traits(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(before["files"]) + 2, 4096))
+        refused(attach(tool, pid), 125, "Too many open files")
+        until(lambda: traits(pid) == before)
+
+
 def test_another_file_where_the_spool_was(tool, tmp_path):
     """Whoever can write to the folder does not choose what the user of the command removes."""
     victim = tmp_path / "victim"
