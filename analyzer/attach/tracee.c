@@ -2,11 +2,8 @@
 #include "attach/tracee.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/elf.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -232,27 +229,12 @@ static bool tells_of_stops(long number)
     return false;
 }
 
-/* Signals that wait for the thread or the process, and that the thread takes. */
-static bool awaits_signal(const struct tracee *tracee)
-{
-    char path[64], line[128];
-    uint64_t waiting = 0, some;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)tracee->pid, (int)tracee->tid);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "SigPnd: %" SCNx64, &some) == 1 || sscanf(line, "ShdPnd: %" SCNx64, &some) == 1)
-            waiting |= some;
-    if (file)
-        fclose(file);
-    return (waiting & ~tracee->mask) != 0;
-}
-
 static void repair(struct tracee *tracee)
 {
     long number;
     uint64_t arguments[3];
     if (arch_in_call(&tracee->registers, &number, arguments) && arch_result(&tracee->registers) == -EINTR &&
-        tells_of_stops(number) && !awaits_signal(tracee))
+        tells_of_stops(number))
         arch_do_again(&tracee->registers);
 }
 

@@ -132,6 +132,25 @@ def test_asleep(tool):
         cycles(tool, pid)
 
 
+def test_signals_without_effect(tool):
+    """Those that nobody handles interrupt no call."""
+    with running(ATTACHED / "attached_waits", "epoll") as pid:
+        done = threading.Event()
+
+        def send():
+            while not done.wait(0.0002):
+                os.kill(pid, signal.SIGURG)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for _ in range(10 * SOAK):
+                cycle(tool, pid)
+        finally:
+            done.set()
+            sender.join()
+
+
 @pytest.mark.parametrize("call", ["epoll", "nothing"])
 def test_signals(tool, call):
     """A thousand a second, which interrupt a call or the program's own code."""
