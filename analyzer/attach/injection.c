@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,21 +211,32 @@ static void hurry(void)
         setpriority(PRIO_PROCESS, 0, NICE_HURRY);
 }
 
+/* A process that no signal ends half way. */
+static pid_t fork_calmly(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child != 0)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    return child;
+}
+
 /* Threads are stopped by a process of its own: a kill of this one leaves none half way, and the end of that one lets all go. */
 static int make_thread_apart(struct injection *injection, struct made *made, struct error *error)
 {
     int status;
     made->result = -EIO;
     snprintf(made->error.text, sizeof(made->error.text), "%d: the process that was to stop a thread has ended", (int)injection->pid);
-    pid_t child = fork();
+    pid_t child = fork_calmly();
     if (child < 0)
         return error_set(error, -errno, "%d: fork: %s", (int)injection->pid, error_reason(-errno));
     if (child == 0) {
         setpgid(0, 0);
         hurry();
-        made->result = seccomp_check(injection->pid, &made->error);
-        if (made->result == 0)
-            made->result = make_thread(injection, made, &made->error);
+        int result = seccomp_check(injection->pid, &made->error);
+        made->result = result == 0 ? make_thread(injection, made, &made->error) : result;
         _exit(0);
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
