@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include "arch.h"
+#include "lock.h"
 #include "sys.h"
 #include "text.h"
 #include "stray/format.h"
@@ -18,6 +19,8 @@ struct tables {
 };
 
 #define VERSION_MASK 0x7fffu
+
+static uint32_t lock; /* a page of slots is writable for a moment: another thread must not close it meanwhile */
 
 /* The dynamic linker has relocated these pointers in place on the architectures we run on. */
 static struct tables read_tables(const ElfW(Dyn) *dynamic)
@@ -54,21 +57,42 @@ static bool lies_in(uintptr_t bias, const ElfW(Phdr) *part, uintptr_t address)
     return address >= begin && address < end;
 }
 
+bool got_open_page(uintptr_t page)
+{
+    if (!lock_take(&lock))
+        return false;
+    bool open = sys_mprotect((void *)page, STRAY_PAGE, PROT_READ | PROT_WRITE) == 0;
+    if (!open)
+        lock_release(&lock);
+    return open;
+}
+
+void got_close_page(uintptr_t page, int protection)
+{
+    sys_mprotect((void *)page, STRAY_PAGE, protection);
+    lock_release(&lock);
+}
+
+void got_forked(void)
+{
+    lock_release(&lock);
+}
+
 void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to)
 {
     const ElfW(Phdr) *parts = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
     bool writable = false, read_only = false;
-    void *page = (void *)((uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1));
+    uintptr_t page = (uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1);
     for (unsigned i = 0; i < header->e_phnum; i++) {
         bool there = lies_in(bias, &parts[i], (uintptr_t)slot);
         writable |= there && parts[i].p_type == PT_LOAD && parts[i].p_flags & PF_W;
         read_only |= there && parts[i].p_type == PT_GNU_RELRO;
     }
-    if (!writable || (read_only && sys_mprotect(page, STRAY_PAGE, PROT_READ | PROT_WRITE) < 0))
+    if (!writable || (read_only && !got_open_page(page)))
         return;
     __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     if (read_only)
-        sys_mprotect(page, STRAY_PAGE, PROT_READ);
+        got_close_page(page, PROT_READ);
 }
 
 static void visit_all(const struct tables *tables, const ElfW(Rela) *relocations, size_t size, uintptr_t bias,

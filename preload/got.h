@@ -34,6 +34,13 @@ const char *got_version(uintptr_t bias, const ElfW(Dyn) *dynamic, uint32_t symbo
  * object that is loaded with `bias`. */
 void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *from, void *to);
 
+/* Makes a page of slots that is read-only writable for a moment, in which no other thread closes it. False: it cannot be. Each true is
+ * followed by got_close_page(), which gives it the protection `protection`. */
+bool got_open_page(uintptr_t page);
+void got_close_page(uintptr_t page, int protection);
+/* In a forked child: whoever had a page open is not there. */
+void got_forked(void);
+
 /* Makes the shared library `object`'s calls of `name` go to `function`. True if a slot was found and replaced. Not signal safe; the object
  * must stay loaded meanwhile. */
 bool got_replace(const struct link_map *object, const char *name, void *function);

@@ -538,13 +538,16 @@ static void conn_link(struct lives *lives, struct life *conn, const struct stray
 {
     struct life *connection = event->value == UINT64_MAX ? NULL : fd_life(lives, event->value);
     uint32_t self = (uint32_t)(conn - lives->lives);
-    if (conn->partner != LIVES_NONE && lives->lives[conn->partner].partner == self)
+    bool first = conn->partner == LIVES_NONE;
+    if (!first && lives->lives[conn->partner].partner == self)
         lives->lives[conn->partner].partner = LIVES_NONE;
     conn->partner = LIVES_NONE;
     if (!connection || connection->inherited != conn->inherited)
         return;
     conn->partner = (uint32_t)(connection - lives->lives);
     connection->partner = self;
+    if (first) /* how long it took to connect is told before */
+        connection->connect += conn->connect;
 }
 
 static void conn_used(struct lives *lives, struct life *conn, const struct stray_event *event)

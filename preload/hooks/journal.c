@@ -92,7 +92,7 @@ static const struct entry *entry_of(void **slot)
 static void close_page(struct pass *pass)
 {
     if (pass->opened)
-        sys_mprotect((void *)pass->opened, STRAY_PAGE, pass->protection);
+        got_close_page(pass->opened, pass->protection);
     pass->opened = 0;
 }
 
@@ -108,7 +108,7 @@ static bool open_page(struct pass *pass, void **slot)
     if (protection & PROT_WRITE)
         return true;
     close_page(pass);
-    if (sys_mprotect((void *)page, STRAY_PAGE, PROT_READ | PROT_WRITE) != 0)
+    if (!got_open_page(page))
         return false;
     pass->opened = page;
     pass->protection = protection;
@@ -292,5 +292,6 @@ bool journal_bound(void)
 
 void journal_forked(void)
 {
+    got_forked();
     lock_release(&journal.lock);
 }

@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "stack/python.h"
 #include "stack/python_layout.h"
+#include "state/foreign.h"
 #include "state/python_samples.h"
 #include "text.h"
 
@@ -166,20 +167,42 @@ static void *stray_python_realloc(void *context, void *old, size_t size)
 
 #define ASIDE (SMALL + 1)
 
-/* The block behind is no heap block of the program's. */
-static void *take_aside(const struct layer *layer)
-{
-    uint32_t flags = gate_enter();
-    void *block = layer->below.malloc(layer->below.context, ASIDE);
-    gate_leave(flags);
-    return block;
-}
-
 static void free_aside(const struct layer *layer, void *block)
 {
     uint32_t flags = gate_enter();
     layer->below.free(layer->below.context, block);
     gate_leave(flags);
+}
+
+/* Whether the interpreter's realloc, and with it its free, comes by our hooks. It does not where another allocator stands before
+ * them, nor where they are not bound yet. */
+static bool is_seen(const struct layer *layer, void **block)
+{
+    uint32_t flags = gate_enter(), resizes = python_samples_resizes;
+    void *same = layer->below.realloc(layer->below.context, *block, ASIDE);
+    gate_leave(flags);
+    *block = same ? same : *block;
+    return python_samples_resizes != resizes;
+}
+
+/* The block behind is no heap block of the program's. One whose end nobody would see is not taken: what comes to lie there would be
+ * taken for it. */
+static void *take_aside(const struct layer *layer)
+{
+    uint32_t flags = gate_enter();
+    void *block = layer->below.malloc(layer->below.context, ASIDE);
+    gate_leave(flags);
+    if (!block || is_seen(layer, &block))
+        return block;
+    free_aside(layer, block);
+    return NULL;
+}
+
+/* Hooks of free look for samples only where an interpreter may be: one whose frames are found not to be what they should counts as none
+ * from then on. */
+static bool ends_are_told(void)
+{
+    return python_possible() && gate_open(GATE_TRACED);
 }
 
 /* Whether the next `size` bytes may hold a point. */
@@ -191,7 +214,7 @@ INLINE bool reaches_point(const struct layer *layer, size_t size)
 /* A point may have been reached by `size` bytes. NULL: they are no sample. */
 static void *make_sample(const struct layer *layer, unsigned part, size_t size, const void *frame)
 {
-    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !gate_open(GATE_TRACED))
+    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !ends_are_told())
         return NULL;
     void *block = take_aside(layer);
     if (block)
@@ -264,7 +287,7 @@ static void *stray_python_realloc_aside(void *context, void *old, size_t size)
 {
     const struct layer *layer = context;
     bool perhaps = samples_may_have(python_samples_counts, old);
-    if (perhaps && gate_open(GATE_TRACED) && samples_has(&python_samples, old))
+    if (perhaps && ends_are_told() && samples_has(&python_samples, old))
         return move_sample(layer, old, size, FRAME());
     uint32_t resizes = python_samples_resizes;
     void *new = layer->below.realloc(layer->below.context, old, size);
@@ -339,7 +362,7 @@ static void look(const struct python_allocators *allocators)
     struct layer *layer = layer_before(allocators, &now);
     if (!layer)
         return;
-    bool aside = !is_exact() && name && string_equal(name, "pymalloc");
+    bool aside = !is_exact() && name && string_equal(name, "pymalloc") && !foreign_definer();
     put_before(allocators, PYTHON_DOMAIN_OBJECT, &layer[0], limit, STRAY_HOOK_python_object_malloc, aside);
     put_before(allocators, PYTHON_DOMAIN_MEM, &layer[1], limit, STRAY_HOOK_python_mem_malloc, aside);
 }

@@ -91,6 +91,7 @@ int file_open(const char *path, const struct stray_file_header *header)
         sys_unlink(path);
         return result;
     }
+    file.late_writers = 0; /* in a forked child they are its parent's */
     begin(move_high(fd));
     return 0;
 }

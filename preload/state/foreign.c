@@ -70,9 +70,14 @@ void foreign_find(void)
     }
 }
 
+bool foreign_definer(void)
+{
+    return foreign[0].note[0];
+}
+
 bool foreign_heap(void)
 {
-    return foreign[0].note[0] && !real_came_late();
+    return foreign_definer() && !real_came_late();
 }
 
 void foreign_define(void)

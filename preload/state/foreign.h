@@ -10,6 +10,8 @@ void foreign_find(void);
 /* Puts the notes into the trace, each process's own. Signal safe. */
 void foreign_define(void);
 
+/* Whether another object than libc defines malloc where calls of it may pass us by. */
+bool foreign_definer(void);
 /* Whether blocks come from a malloc before ours. */
 bool foreign_heap(void);
 

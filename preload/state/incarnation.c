@@ -181,7 +181,7 @@ static void define_options(void)
 static uint32_t open_bits(void)
 {
     return GATE_KNOWN | GATE_TRACED | (settings.sample ? GATE_SAMPLED : settings.heap ? GATE_HEAP : 0) |
-           (clock_is_ticks ? 0 : GATE_CALL);
+           (clock_is_ticks ? 0 : GATE_CALL) | (settings.full ? GATE_WHOLE : 0); /* threads may have an index from an earlier trace */
 }
 
 /* A program that this very process executed, or that another one spawned? */

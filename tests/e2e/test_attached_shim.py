@@ -217,6 +217,13 @@ def test_python_again_and_again(attached, memory):
     assert (seen > 0) == (memory != "off"), opened
 
 
+def test_all_is_told_where_only_sums_were(attached):
+    """A thread has learnt in the trace before to tell sums of what it soon releases."""
+    done = attached("full_at_last", command=ATTACHED_PYTHON)
+    told = [done.stray.call("dump", file).stdout for file in done.files]
+    assert " elided " in told[0] and " elided " not in told[1]
+
+
 # ---- libpq ----
 
 def test_libpq(attached, target, postgres):

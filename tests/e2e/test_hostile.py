@@ -84,6 +84,32 @@ def test_other_allocators_before_ours(stray, target, tmp_path, allocator):
     assert all(row["function"] and not report.sum(row["function"], "heap")["opened"] for row in parse_expected(done.stdout).values())
 
 
+LISTS_THAT_GROW = """
+import os
+for turn in range(20):
+    os.close(os.open("/dev/null", os.O_RDONLY))
+    kept = []
+    for number in range(20000):
+        kept.append((number, str(number)))
+        if len(kept) > 2000:
+            kept = []
+    lists = [[] for _ in range(300)]
+    for number in range(300):
+        for each in lists:
+            each.append(number)
+    assert all(each == list(range(300)) for each in lists)
+"""
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_python_with_another_allocator_before_ours(stray, tmp_path, allocator):
+    """What is released past us is not taken for what lay there before."""
+    trace = tmp_path / "trace"
+    done = bare([PYTHON, "-c", LISTS_THAT_GROW], env={"LD_PRELOAD": f"{ALLOCATORS[allocator]}:{stray.shim}", "STRAY_OUTPUT": str(trace)})
+    assert done.returncode == 0, done.stderr
+    assert stray.report(trace).process()["end"] == "exit"
+
+
 def test_blocks_of_another_allocator_are_left_to_it(stray, target, tmp_path):
     """reallocarray() is libc's even where malloc() is not: what it is given is no block of libc's."""
     trace = tmp_path / "trace"

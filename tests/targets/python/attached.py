@@ -119,6 +119,16 @@ def again():
     expect("make_buffer", "heap", 30, 0)
 
 
+def full_at_last():
+    """A trace that tells sums of what was soon released, and after it one that tells each call."""
+    for options in [], ["STRAY_FULL=1"]:
+        OPTIONS[:] = options
+        begin()
+        for _ in range(100):
+            make_buffer()
+        end()
+
+
 def psycopg():
     """Whose libpq is loaded for its module alone."""
     import psycopg2
@@ -144,5 +154,5 @@ def connect_database(psycopg2):
     return psycopg2.connect("")
 
 
-{"objects": objects, "frames": frames, "again": again, "psycopg": psycopg}[WHAT]()
+{"objects": objects, "frames": frames, "again": again, "full_at_last": full_at_last, "psycopg": psycopg}[WHAT]()
 sys.stdout.flush()

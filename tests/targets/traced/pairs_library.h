@@ -41,9 +41,9 @@ struct large result_large(struct thing **ret_thing, long mark); /* handle: a1, f
 long double result_long_double(struct thing **ret_thing, long double mark);
 _Complex long double result_complex(struct thing **ret_thing, long double mark);
 /* To be called where the processor has AVX only. */
-__m256d result_vector(struct thing **ret_thing, __m256d mark);
+__attribute__((target("avx"))) __m256d result_vector(struct thing **ret_thing, __m256d mark);
 /* The same where it has AVX-512. */
-__m512d result_wide_vector(struct thing **ret_thing, __m512d mark);
+__attribute__((target("avx512f"))) __m512d result_wide_vector(struct thing **ret_thing, __m512d mark);
 
 /* Status in the result; the handle in an int behind a pointer, 0 the first time. */
 int number_open(int *ret_number);
