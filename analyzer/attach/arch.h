@@ -33,7 +33,7 @@ int64_t arch_result(const struct user_regs_struct *registers);
 
 /* Whether the thread was stopped in a system call, or on its way out of one: which, and with which first three arguments. */
 bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, uint64_t ret_arguments[3]);
-/* Makes the kernel do the interrupted call again that would return EINTR. */
+/* Makes the kernel do the interrupted call again that would return EINTR, unless a signal is handled first. */
 void arch_do_again(struct user_regs_struct *registers);
 
 /* Its return addresses are kept twice, so that it cannot be made to call anything. */

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#define ERESTARTNOINTR 513 /* the kernel's own: back to before the call, whatever else happens */
+#define ERESTARTNOHAND 514 /* the kernel's own: back to before the call, or EINTR once a handler has run */
 #ifndef NT_X86_SHSTK
 #define NT_X86_SHSTK 0x204
 #endif
@@ -63,7 +63,7 @@ bool arch_in_call(const struct user_regs_struct *registers, long *ret_number, ui
 
 void arch_do_again(struct user_regs_struct *registers)
 {
-    registers->rax = (uint64_t)-ERESTARTNOINTR;
+    registers->rax = (uint64_t)-ERESTARTNOHAND;
 }
 
 bool arch_shadow_stack(pid_t tid)

@@ -173,13 +173,6 @@ static int refusal(pid_t pid, int code, struct error *error)
     }
 }
 
-static void take_back(struct injection *injection, const int numbers[2])
-{
-    struct error ignored;
-    for (int i = 0; i < 2; i++)
-        injection_call(injection, injection->libc.close, (const uint64_t[6]){(uint64_t)numbers[i]}, NULL, &ignored);
-}
-
 static int begin(struct injection *injection, const struct delivery *delivery, struct error *error)
 {
     const int ours[2] = {delivery->trace, delivery->spool};
@@ -196,7 +189,7 @@ static int begin(struct injection *injection, const struct delivery *delivery, s
     if (result == 0 && (int)answer < 0)
         result = refusal(injection->pid, (int)answer, error);
     if (result < 0)
-        take_back(injection, theirs);
+        injection_take_back(injection, theirs, 2);
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,21 +211,32 @@ static void hurry(void)
         setpriority(PRIO_PROCESS, 0, NICE_HURRY);
 }
 
+/* A process that no signal ends half way. */
+static pid_t fork_calmly(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child != 0)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    return child;
+}
+
 /* Threads are stopped by a process of its own: a kill of this one leaves none half way, and the end of that one lets all go. */
 static int make_thread_apart(struct injection *injection, struct made *made, struct error *error)
 {
     int status;
     made->result = -EIO;
     snprintf(made->error.text, sizeof(made->error.text), "%d: the process that was to stop a thread has ended", (int)injection->pid);
-    pid_t child = fork();
+    pid_t child = fork_calmly();
     if (child < 0)
         return error_set(error, -errno, "%d: fork: %s", (int)injection->pid, error_reason(-errno));
     if (child == 0) {
         setpgid(0, 0);
         hurry();
-        made->result = seccomp_check(injection->pid, &made->error);
-        if (made->result == 0)
-            made->result = make_thread(injection, made, &made->error);
+        int result = seccomp_check(injection->pid, &made->error);
+        made->result = result == 0 ? make_thread(injection, made, &made->error) : result;
         _exit(0);
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -329,20 +341,38 @@ int injection_call(struct injection *injection, uint64_t function, const uint64_
     return result;
 }
 
+/* How many have reached it: fewer than were given where it may have no more. */
+static size_t arrived(const struct desk *desk)
+{
+    struct cmsghdr head;
+    memcpy(&head, desk->control, sizeof(head));
+    if (desk->header.msg_controllen < CMSG_LEN(0) || head.cmsg_type != SCM_RIGHTS || head.cmsg_len < CMSG_LEN(0) ||
+        head.cmsg_len > desk->header.msg_controllen || head.cmsg_len > sizeof(desk->control))
+        return 0;
+    return (head.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+}
+
+void injection_take_back(struct injection *injection, const int *numbers, size_t count)
+{
+    struct error ignored;
+    for (size_t i = 0; i < count; i++)
+        injection_call(injection, injection->libc.close, (const uint64_t[6]){(uint64_t)numbers[i]}, NULL, &ignored);
+}
+
 /* The numbers that the kernel gave them there. */
 static int read_numbers(struct injection *injection, size_t count, int *ret_numbers, struct error *error)
 {
     struct desk desk;
-    struct cmsghdr head;
     int result = memory_read(injection->memory, injection->desk, &desk, sizeof(desk));
-    memcpy(&head, desk.control, sizeof(head));
-    if (result == 0 && (desk.header.msg_controllen < CMSG_LEN(count * sizeof(int)) || head.cmsg_len < CMSG_LEN(count * sizeof(int)) ||
-                        head.cmsg_type != SCM_RIGHTS))
+    size_t there = result == 0 ? arrived(&desk) : 0;
+    memcpy(ret_numbers, desk.control + CMSG_LEN(0), (there < count ? there : count) * sizeof(int));
+    if (result == 0 && there < count) {
+        injection_take_back(injection, ret_numbers, there);
         result = -EMFILE;
+    }
     if (result < 0)
         return error_set(error, result, "%d: giving it descriptors: %s", (int)injection->pid,
                          error_reason(result));
-    memcpy(ret_numbers, desk.control + CMSG_LEN(0), count * sizeof(int));
     return 0;
 }
 

@@ -34,8 +34,10 @@ void injection_end(struct injection *injection);
 /* Calls `function` there with up to six arguments. 0, or a negative errno: -ESRCH: the process has ended; -ETIMEDOUT. */
 int injection_call(struct injection *injection, uint64_t function, const uint64_t arguments[6], uint64_t *ret_result,
                    struct error *error);
-/* Gives the process `count` (at most 8) descriptors, under the numbers ret_numbers[]; they are close-on-exec. */
+/* Gives the process `count` (at most 8) descriptors, under the numbers ret_numbers[]; they are close-on-exec. All or none: -EMFILE. */
 int injection_give(struct injection *injection, const int *descriptors, size_t count, int *ret_numbers, struct error *error);
+/* Closes there what was given. */
+void injection_take_back(struct injection *injection, const int *numbers, size_t count);
 /* Puts bytes into the room, at `offset`; *ret_address: where they are there. -E2BIG: there is too little. */
 int injection_put(struct injection *injection, size_t offset, const void *bytes, size_t size, uint64_t *ret_address,
                   struct error *error);

@@ -85,6 +85,8 @@ int thread_layout_read(const struct objects *objects, const struct object *libc,
         result = read_field(objects, libc, "_thread_db_link_map_l_tls_offset", &offset);
     if (result < 0)
         return result;
+    if (size >= OFFSET_MAX)
+        return -ENOTSUP;
     ret_layout->block_size = size;
     ret_layout->tid = tid;
     return read_parts(objects, offset, ret_layout);

@@ -2,11 +2,8 @@
 #include "attach/tracee.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/elf.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -112,13 +109,33 @@ int tracee_stop(pid_t pid, pid_t tid, struct tracee *ret_tracee)
     return result;
 }
 
+/* The kernel restarts an interrupted call only from a stop of this kind. The thread may be on its way still, where a call took too long:
+ * with what it was made to do it is never let go, so this waits for as long as it takes. */
+static int back_to_event_stop(struct tracee *tracee)
+{
+    int result = request(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+    if (result == 0 && !tracee->runs)
+        result = request(PTRACE_CONT, tracee->tid, 0, 0);
+    if (result == 0)
+        result = wait_for(tracee->tid, true, PTRACE_CONT, UINT64_MAX);
+    if (result == -EAGAIN)
+        result = 0;
+    tracee->in_call = tracee->runs = result < 0;
+    return result;
+}
+
 /* ---- doing things ---- */
 
 /* From one stop at a system call to the next. */
 static int next_call(struct tracee *tracee, uint64_t until)
 {
     int result = request(PTRACE_SYSCALL, tracee->tid, 0, 0);
-    return result < 0 ? result : wait_for(tracee->tid, false, PTRACE_SYSCALL, until);
+    tracee->runs = result == 0;
+    if (result == 0)
+        result = wait_for(tracee->tid, false, PTRACE_SYSCALL, until);
+    if (result == 0)
+        tracee->runs = false;
+    return result;
 }
 
 /* Into the system call that `registers` are about to make, and to its end. */
@@ -176,24 +193,17 @@ static int await_result(struct tracee *tracee, int memory, uint64_t desk, int32_
     return result;
 }
 
-static int interrupt(pid_t tid)
-{
-    int result = request(PTRACE_INTERRUPT, tid, 0, 0);
-    return result < 0 ? result : wait_for(tid, true, PTRACE_CONT, now() + STOP_NS);
-}
-
-/* From where it stops at a system call or nowhere, to where it was interrupted. */
+/* From where it stops at a system call or nowhere, to where it was interrupted. What has not returned in time is left as it is. */
 static int run_function(struct tracee *tracee, const struct user_regs_struct *registers, int memory, uint64_t desk, int32_t *ret_result)
 {
-    tracee->in_call = false;
     int result = arch_set(tracee->tid, registers);
     if (result == 0)
         result = request(PTRACE_CONT, tracee->tid, 0, 0);
+    tracee->runs = result == 0;
     if (result == 0)
         result = await_result(tracee, memory, desk, ret_result);
-    if (result == 0)
-        result = interrupt(tracee->tid);
-    return result == -EAGAIN ? 0 : result;
+    int stopped = back_to_event_stop(tracee);
+    return result < 0 ? result : stopped;
 }
 
 int tracee_function(struct tracee *tracee, uint64_t function, const uint64_t arguments[4], uint64_t stack, int memory, uint64_t desk,
@@ -204,11 +214,11 @@ int tracee_function(struct tracee *tracee, uint64_t function, const uint64_t arg
     struct user_regs_struct registers = tracee->registers;
     arch_prepare_function(&registers, function, arguments, stack, desk);
     int result = request(PTRACE_GETREGSET, tracee->tid, (uintptr_t)arch_vector_set, (uintptr_t)&kept);
-    if (result == 0)
-        result = run_function(tracee, &registers, memory, desk, ret_result);
-    if (result == 0)
-        result = request(PTRACE_SETREGSET, tracee->tid, (uintptr_t)arch_vector_set, (uintptr_t)&kept);
-    return result;
+    if (result < 0)
+        return result;
+    result = run_function(tracee, &registers, memory, desk, ret_result);
+    int restored = request(PTRACE_SETREGSET, tracee->tid, (uintptr_t)arch_vector_set, (uintptr_t)&kept);
+    return result < 0 ? result : restored;
 }
 
 /* ---- putting it back ---- */
@@ -232,39 +242,13 @@ static bool tells_of_stops(long number)
     return false;
 }
 
-/* Signals that wait for the thread or the process, and that the thread takes. */
-static bool awaits_signal(const struct tracee *tracee)
-{
-    char path[64], line[128];
-    uint64_t waiting = 0, some;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)tracee->pid, (int)tracee->tid);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "SigPnd: %" SCNx64, &some) == 1 || sscanf(line, "ShdPnd: %" SCNx64, &some) == 1)
-            waiting |= some;
-    if (file)
-        fclose(file);
-    return (waiting & ~tracee->mask) != 0;
-}
-
 static void repair(struct tracee *tracee)
 {
     long number;
     uint64_t arguments[3];
     if (arch_in_call(&tracee->registers, &number, arguments) && arch_result(&tracee->registers) == -EINTR &&
-        tells_of_stops(number) && !awaits_signal(tracee))
+        tells_of_stops(number))
         arch_do_again(&tracee->registers);
-}
-
-/* The kernel restarts an interrupted call only from a stop of this kind. */
-static int back_to_event_stop(struct tracee *tracee)
-{
-    int result = request(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-    if (result == 0)
-        result = request(PTRACE_CONT, tracee->tid, 0, 0);
-    if (result == 0)
-        result = wait_for(tracee->tid, true, PTRACE_CONT, now() + STOP_NS);
-    return result == -EAGAIN ? 0 : result;
 }
 
 int tracee_release(struct tracee *tracee, uint64_t *ret_stall_ns)

@@ -17,7 +17,8 @@ struct tracee {
     struct user_regs_struct registers; /* as it was stopped */
     uint64_t mask;                     /* signals it blocked */
     uint64_t stopped_ns;               /* CLOCK_MONOTONIC */
-    bool in_call;                      /* stopped at a system call that it was made to make */
+    bool in_call;                      /* at, or in, a system call that it was made to make */
+    bool runs;                         /* stopped nowhere, as far as is known */
 };
 
 /* Stops the thread `tid` of `pid`, alone. -EAGAIN: not now. -ETIMEDOUT: it sleeps where nothing can wake it; it is let go when

@@ -19,15 +19,19 @@
 static struct {
     struct termios before;
     bool has_keys; /* standard input is a terminal, and `before` holds how it was */
-    volatile sig_atomic_t shown, stale;
+    volatile sig_atomic_t shown, stale, gone;
 } screen;
 
 /* What follows is called by signal handlers, too. */
 
 static void say(const char *text, size_t size)
 {
-    if (write(STDOUT_FILENO, text, size) < 0)
-        screen.stale = 1; /* the terminal is gone: the next signal, or read, ends this */
+    if (write(STDOUT_FILENO, text, size) >= 0)
+        return;
+    if (errno == EINTR || errno == EAGAIN)
+        screen.stale = 1;
+    else
+        screen.gone = 1;
 }
 
 static void enter(void)
@@ -171,6 +175,8 @@ enum screen_event screen_wait(double seconds)
 {
     struct pollfd keys = {.fd = screen.has_keys ? STDIN_FILENO : -1, .events = POLLIN};
     for (double until = now() + seconds, left = seconds; left > 0; left = until - now()) {
+        if (screen.gone)
+            return SCREEN_QUIT;
         if (screen.stale)
             return SCREEN_REDRAW;
         if (poll(&keys, 1, (int)(left * 1000) + 1) > 0 && read_key() == SCREEN_QUIT)

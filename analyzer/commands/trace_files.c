@@ -100,11 +100,16 @@ void trace_files_close(struct trace_files *files)
     *files = (struct trace_files){.trace = -1, .spool = -1};
 }
 
-bool trace_files_ended(const struct trace_files *files)
+static bool is_closed_spool(int fd)
 {
     struct stray_spool_header header;
-    return pread(files->spool, &header, sizeof(header), 0) == sizeof(header) &&
+    return pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
            memcmp(header.magic, STRAY_SPOOL_MAGIC, sizeof(header.magic)) == 0 && header.state == STRAY_SPOOL_CLOSED;
+}
+
+bool trace_files_ended(const struct trace_files *files)
+{
+    return is_closed_spool(files->spool);
 }
 
 static bool is_trace(const char *path)
@@ -130,15 +135,30 @@ char *trace_files_find(pid_t pid)
     return found;
 }
 
+/* Links in the folder, and what the process has open, may be of others' making: what is no spool that has ended stays. */
+static bool may_be_removed(const char *path, const char *base)
+{
+    const char *slash = strrchr(path, '/');
+    if (strcmp(slash ? slash + 1 : path, base) != 0)
+        return false;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT; /* the process has done it */
+    bool closed = is_closed_spool(fd);
+    close(fd);
+    return closed;
+}
+
 void trace_files_remove_spool(const char *path)
 {
     char beside[PATH_MAX], elsewhere[PATH_MAX];
     if (snprintf(beside, sizeof(beside), "%s" STRAY_SPOOL_SUFFIX, path) >= (int)sizeof(beside))
         return;
     ssize_t length = readlink(beside, elsewhere, sizeof(elsewhere) - 1);
-    if (length > 0) {
-        elsewhere[length] = '\0';
+    elsewhere[length > 0 ? length : 0] = '\0';
+    if (!may_be_removed(length > 0 ? elsewhere : beside, strrchr(beside, '/') + 1))
+        return;
+    if (length > 0)
         unlink(elsewhere);
-    }
     unlink(beside);
 }

@@ -23,6 +23,7 @@ from test_errors import compiled, refused
 
 ATTACHED = BUILD / "tests" / "targets" / "attached"
 CYCLES = 50 * SOAK
+OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
 SETXID = 1 << 32  # glibc handles this signal as soon as there is a second thread
 
 
@@ -129,6 +130,25 @@ def test_calls_that_wait(tool, call):
 def test_asleep(tool):
     with running(ATTACHED / "attached_waits", "epoll") as pid:
         cycles(tool, pid)
+
+
+def test_signals_without_effect(tool):
+    """Those that nobody handles interrupt no call."""
+    with running(ATTACHED / "attached_waits", "epoll") as pid:
+        done = threading.Event()
+
+        def send():
+            while not done.wait(0.0002):
+                os.kill(pid, signal.SIGURG)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for _ in range(10 * SOAK):
+                cycle(tool, pid)
+        finally:
+            done.set()
+            sender.join()
 
 
 @pytest.mark.parametrize("call", ["epoll", "nothing"])
@@ -383,7 +403,7 @@ def test_another_user(tool):
     """Who may neither read our files nor write to our folder."""
     tool.shim.chmod(0o600)
     try:
-        with running("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", *copied(tool, "attached_storm", "2")) as pid:
+        with running(*OTHER_USER, *copied(tool, "attached_storm", "2")) as pid:
             for _ in range(5):
                 cycle(tool, pid)
     finally:
@@ -408,6 +428,38 @@ def test_no_descriptor_is_free(tool):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(before["files"]), 4096))
         refused(attach(tool, pid), 125, "Too many open files")
         until(lambda: traits(pid) == before)
+
+
+def test_one_descriptor_too_few_is_free(tool):
+    """What has reached it is closed there."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        before = traits(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(before["files"]) + 2, 4096))
+        refused(attach(tool, pid), 125, "Too many open files")
+        until(lambda: traits(pid) == before)
+
+
+def test_another_file_where_the_spool_was(tool, tmp_path):
+    """Whoever can write to the folder does not choose what the user of the command removes."""
+    victim = tmp_path / "victim"
+    victim.write_text("dear")
+    with running(*OTHER_USER, *copied(tool, "attached_storm", "2")) as pid, attached(tool, pid) as command:
+        (spool,) = command.trace.glob("*.spool")
+        spool.unlink()
+        spool.symlink_to(victim)
+        command.terminate()
+        command.communicate(timeout=60)
+    assert victim.exists()
+
+
+def test_process_that_has_opened_a_trace(tool, tmp_path):
+    """Nor does the process, by what it has open."""
+    victim, bait = tmp_path / "victim", tmp_path / "bait.stray"
+    victim.write_text("dear")
+    tmp_path.joinpath("bait.stray.spool").symlink_to(victim)
+    with bait.open("w") as file, running(ATTACHED / "attached_storm", "2", stdin=file) as pid, attached(tool, pid):
+        assert tool.call("detach", pid).returncode == 0
+    assert victim.exists()
 
 
 # refusals

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import struct
+import subprocess
 import termios
 import time
 
@@ -180,3 +181,17 @@ def test_once_on_a_terminal(stray, holder, terminal):
     shown.wait_for(rb"LEAKED")
     os.waitpid(shown.pid, 0)
     assert ENTER not in shown.seen
+
+
+def test_terminal_that_goes_away_without_a_word(stray, holder):
+    """No signal tells of the end of a terminal that is not the session's own."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([stray.path, "top", holder.trace], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        os.close(slave)
+        assert select.select([master], [], [], TIMEOUT / 2)[0]
+        os.close(master)
+        assert process.wait(timeout=TIMEOUT / 2) == 0
+    finally:
+        process.kill()
+        process.wait()
