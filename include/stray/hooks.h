@@ -18,6 +18,7 @@ enum stray_resource {
     STRAY_USER_FIRST = 32, /* of user-defined pairs, by the order in which the user gave them; definitions say their names */
     STRAY_USER_END = 64,   /* one past the last of those */
 };
+_Static_assert((int)STRAY_RESOURCE_END <= (int)STRAY_USER_FIRST, "ids of resources end where those of users' pairs begin");
 
 /* What a handle of a resource is. */
 enum stray_key { STRAY_KEY_ADDRESS, STRAY_KEY_DESCRIPTOR, STRAY_KEY_TID, STRAY_KEY_PID, STRAY_KEY_NAME };

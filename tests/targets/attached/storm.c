@@ -63,7 +63,7 @@ static void renew(struct block *block, unsigned *seed)
 static void *work_in_heap(unsigned seed)
 {
     struct block blocks[BLOCKS] = {{0}};
-    uintptr_t done = 0;
+    uintptr_t done = 1; /* it may be told to stop before it has begun */
     bool sound = true;
     while (!stopping && sound) {
         struct block *block = &blocks[next(&seed) % BLOCKS];
@@ -80,7 +80,7 @@ static void *work_in_heap(unsigned seed)
 static void *work_in_libc(void)
 {
     static char text[1 << 20];
-    uintptr_t done = 0;
+    uintptr_t done = 1;
     while (!stopping) {
         malloc_trim(0);
         done += memchr(text, 1, sizeof(text)) == NULL;
