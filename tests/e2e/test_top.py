@@ -189,7 +189,7 @@ def test_terminal_that_goes_away_without_a_word(stray, holder):
     process = subprocess.Popen([stray.path, "top", holder.trace], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         os.close(slave)
-        assert select.select([master], [], [], TIMEOUT / 2)[0]
+        assert readable(master, TIMEOUT / 2)
         os.close(master)
         assert process.wait(timeout=TIMEOUT / 2) == 0
     finally:
