@@ -190,15 +190,14 @@ static unsigned state_of(const struct ledger_pass *pass, const struct life *life
     return last && last->handle == life->handle && last->time >= life->birth ? last->state : 0;
 }
 
-/* Every second point goes, and from now on half as many come. */
-static void thin_points(struct ledger *ledger)
+/* Every second one from `first` on goes. Returns how many there are then; half as many may come from now on. */
+static size_t thin(void *items, size_t size, size_t first, size_t count)
 {
-    struct ledger_pass *pass = ledger->pass;
-    size_t to = pass->first_point;
-    for (size_t from = to; from < ledger->point_count; from += 2)
-        ledger->points[to++] = ledger->points[from];
-    ledger->point_count = to;
-    pass->interval *= 2;
+    char *bytes = items;
+    size_t to = first;
+    for (size_t from = first; from < count; from += 2, to++)
+        memmove(bytes + to * size, bytes + from * size, size);
+    return to;
 }
 
 /* In the middle of the pass: books of samples count these, and say what they stand for. */
@@ -210,8 +209,10 @@ static uint64_t open_now(const struct book *book)
 static int add_point(struct ledger *ledger, const struct lives *lives, double time)
 {
     struct ledger_pass *pass = ledger->pass;
-    if (ledger->point_count - pass->first_point >= LEDGER_POINTS)
-        thin_points(ledger);
+    if (ledger->point_count - pass->first_point >= LEDGER_POINTS) {
+        ledger->point_count = thin(ledger->points, sizeof(*ledger->points), pass->first_point, ledger->point_count);
+        pass->interval *= 2;
+    }
     struct ledger_point *point =
         append(&ledger->points, &ledger->point_room, &ledger->point_count, sizeof(*point));
     if (!point)
@@ -227,16 +228,6 @@ static int add_point(struct ledger *ledger, const struct lives *lives, double ti
     return 0;
 }
 
-static void thin_moments(struct ledger *ledger)
-{
-    struct ledger_pass *pass = ledger->pass;
-    size_t to = pass->first_moment;
-    for (size_t from = to; from < ledger->moment_count; from += 2)
-        ledger->moments[to++] = ledger->moments[from];
-    ledger->moment_count = to;
-    pass->moment_step *= 2;
-}
-
 static int add_moment(struct ledger *ledger, const struct lives *lives, double time)
 {
     struct ledger_pass *pass = ledger->pass;
@@ -246,8 +237,10 @@ static int add_moment(struct ledger *ledger, const struct lives *lives, double t
     pass->moments = lives->residents.moments;
     if (pass->moments % pass->moment_step != 0)
         return 0;
-    if (ledger->moment_count - pass->first_moment >= LEDGER_MOMENTS)
-        thin_moments(ledger);
+    if (ledger->moment_count - pass->first_moment >= LEDGER_MOMENTS) {
+        ledger->moment_count = thin(ledger->moments, sizeof(*ledger->moments), pass->first_moment, ledger->moment_count);
+        pass->moment_step *= 2;
+    }
     struct ledger_moment *moment = append(&ledger->moments, &ledger->moment_room, &ledger->moment_count, sizeof(*moment));
     if (!moment)
         return -ENOMEM;
