@@ -52,6 +52,12 @@ struct await {
     uint32_t stack;
 };
 
+/* The time in which a thread connected. */
+struct connecting {
+    uint64_t begin, end;
+    uint32_t thread;
+};
+
 /* A large result. */
 struct held {
     uint64_t since; /* 0: it was released */
@@ -83,6 +89,8 @@ void session_end_run(struct statements *statements, struct session *session);
 
 /* ---- queues (queues.c) ---- */
 
+/* `thread` has connected, which took `event`'s value. -ENOMEM. */
+int queue_connected(struct statements *statements, const struct stray_event *event, uint32_t thread);
 /* `thread` has waited for another thread; and: it sends a statement over `conn` at `stack`. -ENOMEM. */
 int queue_awaited(struct statements *statements, const struct stray_event *event, uint32_t thread);
 int queue_left(struct statements *statements, uint32_t conn, uint32_t stack, uint32_t thread);

@@ -590,6 +590,9 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
     case STRAY_RESULT:
         return answered(statements, conn, event, thread);
     case STRAY_DURATION:
+        result = queue_connected(statements, event, thread);
+        if (result < 0)
+            return result;
         return is_loop(statements, thread)
                    ? kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
                    : 0;
@@ -649,6 +652,7 @@ void statements_close(struct statements *statements)
     free(statements->blocked);
     free(statements->queues);
     free(statements->awaits);
+    free(statements->connecting);
     free(statements->held);
     free(statements->conns);
     free(statements->sessions);

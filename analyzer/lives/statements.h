@@ -130,6 +130,8 @@ struct statements {
     struct map queue_map, await_map; /* queues by both stacks; awaits by thread */
     struct await *awaits; /* of threads, the last one of each */
     size_t await_count, queue_room, await_room;
+    struct connecting *connecting; /* the latest of all threads, a ring */
+    uint64_t connected;            /* how many there were */
     struct session *sessions; /* of open connections */
     uint32_t free_session;    /* the first one that is to be used again, and one; 0: none */
     size_t use_room, idle_room, blocked_room, conn_room, session_room, session_count;

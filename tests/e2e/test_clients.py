@@ -137,7 +137,7 @@ def test_threads_of_python_wait_for_a_pool(stray, postgres, mode, function):
     assert finding["evidence"]["pooled_connections"] == 2 and finding["count"] >= 3
 
 
-@pytest.mark.parametrize("mode", ["fitting_engine", "fitting_pool", "jobs_engine", "jobs_pool"])
+@pytest.mark.parametrize("mode", ["fitting_engine", "fitting_pool", "jobs_engine", "jobs_pool", "far_pool"])
 def test_threads_of_python_wait_for_no_pool(stray, postgres, mode):
     report = stray.run([PYTHON, SOURCES / "python" / "pools.py", mode], env=postgres.env).ok().report()
     assert not report.find(verdict="pool-saturated"), report.summary()

@@ -4,6 +4,7 @@
 #include "feed.h"
 
 #define CONN 0x1000
+#define OTHER 0x2000
 #define IDLE UINT64_C(0)
 #define OPEN UINT64_C(2)
 #define TUPLES UINT64_C(2)
@@ -281,6 +282,34 @@ Test(statements, whoever_waits_for_what_another_thread_uses)
     cr_expect_eq(queue->longest, 70 * MS);
     cr_expect_eq(queue->stack, 9);
     cr_expect_eq(queue->next_stack, 8);
+    feed_close_all(&feed);
+}
+
+/* One thread uses the connection, one opens another under the pool's lock, for which the third one waits. */
+static void wait_beside_a_connect(uint64_t connecting)
+{
+    uint32_t first = feed.thread;
+    begin();
+    execute(FEED_READ, 0, IDLE, 60 * MS, 7);
+    feed.thread = first + 1;
+    feed_hook(&feed, STRAY_HOOK_PQconnectdb, STRAY_DURATION, STRAY_PGCONN, OTHER, connecting, 0);
+    feed.thread = first + 2;
+    awaited(50 * MS, 9);
+    execute(FEED_READ, 0, IDLE, 30 * MS, 8);
+    end();
+}
+
+Test(statements, who_waits_for_a_connect_waits_for_no_connection)
+{
+    wait_beside_a_connect(40 * MS);
+    cr_expect_eq(statements()->queue_count, 0);
+    feed_close_all(&feed);
+}
+
+Test(statements, who_waits_longer_than_for_a_connect)
+{
+    wait_beside_a_connect(20 * MS);
+    cr_expect_eq(statements()->queue_count, 1);
     feed_close_all(&feed);
 }
 

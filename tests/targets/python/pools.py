@@ -2,11 +2,15 @@
 """Pools of connections beside each other. The server is that of PGHOST and so on.
 
     pools.py MODE     two_engines two_pools one_engine other_database short_lived listener
-                      short_engine short_pool fitting_engine fitting_pool jobs_engine jobs_pool
+                      short_engine short_pool fitting_engine fitting_pool jobs_engine jobs_pool far_pool
 """
 import concurrent.futures
+import contextlib
+import os
+import socket
 import sys
 import threading
+import time
 
 import psycopg_pool
 import psycopg2
@@ -175,6 +179,63 @@ def jobs_engine():
 
 def jobs_pool():
     by_jobs(ask_pool, small_pool())
+
+
+CONNECTS_FOR = 0.03
+
+
+def pass_on(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def bring(client):
+    """The server is far away: until it answers takes a while."""
+    time.sleep(CONNECTS_FOR)
+    with client, socket.create_connection((os.environ["PGHOST"], int(os.environ["PGPORT"]))) as server:
+        back = threading.Thread(target=pass_on, args=(server, client))
+        back.start()
+        pass_on(client, server)
+        back.join()
+
+
+class Roomy:
+    """Opens one more whenever none is free, under its lock; what comes back is at hand at once, and two are kept."""
+
+    def __init__(self, parameters):
+        self.parameters, self.free, self.lock = parameters, [], threading.Lock()
+
+    def take(self):
+        with self.lock:
+            return self.free.pop() if self.free else psycopg2.connect(self.parameters)
+
+    def give(self, connection):
+        if len(self.free) < 2:
+            self.free.append(connection)
+        else:
+            connection.close()
+
+
+def ask_far(pool):
+    connection = pool.take()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.01)")
+    pool.give(connection)
+
+
+def far_pool():
+    """Threads wait while another one connects, which takes longer than their queries, and then use what others gave back."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            threading.Thread(target=bring, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    by_threads(ask_far, Roomy("host=127.0.0.1 port=%d" % listener.getsockname()[1]), 6)
+
 
 
 globals()[sys.argv[1]]()
