@@ -219,6 +219,24 @@ def test_run_unwritable_folder(stray, tmp_path):
     refused(stray.call("run", "-o", "/proc/nosuch/t", "--", "true"), 125)
 
 
+@pytest.mark.parametrize("folder", ["file", "file/t", "/proc/nosuch/t"])
+def test_run_forced_without_a_usable_folder(stray, tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    done = stray.call("run", "--force", "-o", tmp_path / folder, "--", "sh", "-c", "echo yes; exit 3")
+    assert (done.returncode, done.stdout) == (3, "yes\n")
+    assert all(line.startswith("stray: ") for line in done.stderr.splitlines()) and "untraced" in done.stderr
+
+
+@pytest.mark.parametrize("interval, valid", [("0.1", True), ("0.5s", True), ("1.5m", True), ("2", True), ("1h", True), ("1d", True), ("0", False),
+                                             ("0.0", False), ("-1", False), ("1.", False), (".5", False), ("1x", False), ("", False), ("1e9", False)])
+def test_run_interval(stray, tmp_path, interval, valid):
+    done = stray.call("run", "-o", tmp_path / "t", "--interval", interval, "--", "echo", "yes")
+    if valid:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "yes\n", "")
+    else:
+        refused(done, 2, "--interval")
+
+
 def test_run_refuses_a_folder_with_traces(stray, tmp_path):
     trace = tmp_path / "t"
     assert stray.call("run", "-o", trace, "--", "true").returncode == 0
