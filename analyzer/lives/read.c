@@ -51,7 +51,8 @@ static uint32_t driver_place(void *data, uint32_t node)
         const struct frame *frame = &stack->frames[i];
         hash = hash_text(hash_text(hash, frame->function), frame->file);
         hash = hash_bytes(hash, &frame->line, sizeof(frame->line));
-        hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
+        if (frame->line == 0) /* else a loop that the compiler has unrolled would be several places */
+            hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
     }
     return (uint32_t)(hash ^ hash >> 32);
 }
