@@ -52,7 +52,7 @@ struct options {
     enum format format;
     bool generate;
     const char *source_root, *output;
-    struct globs library, mine;
+    struct whose whose;
 };
 
 enum {
@@ -64,8 +64,6 @@ enum {
     OPTION_GENERATE,
     OPTION_FORMAT,
     OPTION_SOURCE_ROOT,
-    OPTION_LIBRARY,
-    OPTION_MINE,
     OPTION_HELP
 };
 
@@ -78,8 +76,7 @@ static const struct option long_options[] = {
     {"gen-suppressions", no_argument, NULL, OPTION_GENERATE},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"source-root", required_argument, NULL, OPTION_SOURCE_ROOT},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -189,7 +186,7 @@ static int set_format(struct options *options, const char *format)
     return fail("--format %s: must be text, json, sarif or junit", format);
 }
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
@@ -213,17 +210,13 @@ static int set_option(void *data, int code, char **argv)
             return fail("--source-root %s: must be an absolute path", optarg);
         options->source_root = optarg;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case 'o':
         options->output = optarg;
         return STATUS_DONE;
     case OPTION_HELP:
         return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -273,7 +266,7 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)

@@ -31,18 +31,13 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
-    switch (code) {
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case 'h':
+    if (code == 'h')
         return STATUS_HELP;
-    default:
-        return option_wrong(code, argv);
-    }
+    options->output = optarg;
+    return STATUS_DONE;
 }
 
 static int parse(int argc, char **argv, struct options *options)

@@ -265,6 +265,23 @@ def test_help(stray, verb):
     assert by_option.stdout == by_verb.stdout
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_by_one_letter(stray, verb):
+    done = stray.call(verb, "-h")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", stray.call(verb, "--help").stdout)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ("--wrong", "stray: --wrong: unknown option (see stray help)"), ("report --all=yes", "stray: --all: takes no value"),
+    ("report --verbose=2", "stray: --verbose: takes no value"), ("report --l x", "stray: --l: may be one of several options (see stray report --help)"),
+    ("report --all -xv", "stray: -x: unknown option (see stray report --help)"), ("report -vx", "stray: -x: unknown option (see stray report --help)"),
+    ("report -vo", "stray: -o: needs a value"), ("report --output", "stray: --output: needs a value"), ("info --wrong=1", "stray: --wrong=1: unknown option (see stray info --help)"),
+    ("run --full=1 -- true", "stray: --full: takes no value"), ("attach --for", "stray: --for: needs a value")])
+def test_what_is_wrong_with_an_option_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
 def test_help_names_every_verb(stray):
     done = stray.call("help")
     assert done.returncode == 0
