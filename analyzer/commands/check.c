@@ -23,7 +23,7 @@ static const char usage[] =
     "\n"
     "  --fail-on WORD,...     verdicts (leaked, creep, churn, ...) and severities (error, warning, note) "
     "that fail;\n"
-    "                         without it: error,warning\n"
+    "                         without it: error,warning; may be repeated\n"
     "  --max-open PEER=N      fail if more than N connections to a peer were open at once; PEER may be a "
     "glob; may be\n"
     "                         repeated\n"
@@ -50,7 +50,7 @@ struct options {
     struct check_limit limits[LIMITS_MAX];
     struct suppressions suppressions;
     enum format format;
-    bool generate;
+    bool fail_on_given, generate;
     const char *source_root, *output;
     struct whose whose;
 };
@@ -98,10 +98,14 @@ static bool fail_on_word(struct check_rules *rules, const char *word, size_t len
     return false;
 }
 
-static int set_fail_on(struct check_rules *rules, const char *list)
+static int add_fail_on(struct options *options, const char *list)
 {
-    memset(rules->verdicts, 0, sizeof(rules->verdicts));
-    memset(rules->severities, 0, sizeof(rules->severities));
+    struct check_rules *rules = &options->rules;
+    if (!options->fail_on_given) {
+        memset(rules->verdicts, 0, sizeof(rules->verdicts));
+        memset(rules->severities, 0, sizeof(rules->severities));
+        options->fail_on_given = true;
+    }
     for (const char *word = list;; word++) {
         size_t length = strcspn(word, ",");
         if (!fail_on_word(rules, word, length))
@@ -191,7 +195,7 @@ static int set_option(void *data, int code)
     struct options *options = data;
     switch (code) {
     case OPTION_FAIL_ON:
-        return set_fail_on(&options->rules, optarg);
+        return add_fail_on(options, optarg);
     case OPTION_MAX_OPEN:
         return add_limit(options, optarg);
     case OPTION_MAX_GROWTH:
