@@ -283,7 +283,8 @@ static int check_inputs(const struct inputs *inputs, void *data)
 int command_check(int argc, char **argv)
 {
     struct options options = {0};
-    int status = inputs_use(parse(argc, argv, &options), argc, argv, usage, check_inputs, &options);
+    int status = parse(argc, argv, &options);
+    status = inputs_use(status, argc, argv, usage, options.output, check_inputs, &options);
     suppressions_clear(&options.suppressions);
     return status;
 }

@@ -72,7 +72,8 @@ static int read_side(char *argument, const struct options *options, struct ledge
     int status = inputs_find(&argument, 1, &inputs);
     if (status != STATUS_DONE)
         return status;
-    if (ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
+    status = inputs_spare(&inputs, options->output);
+    if (status == STATUS_DONE && ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);
     inputs_free(&inputs);
     return status;

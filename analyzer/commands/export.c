@@ -187,5 +187,6 @@ static int export_inputs(const struct inputs *inputs, void *data)
 int command_export(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, export_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, export_inputs, &options);
 }

@@ -180,6 +180,8 @@ static bool listing_begin(int argc, char **argv, const char *usage, const char *
     int status = options_parse(argc, argv, ":o:", long_options, set_option, &parsing);
     if (status == STATUS_DONE)
         status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
+    if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.output)) != STATUS_DONE)
+        inputs_free(&parsing.options.inputs);
     if (status == STATUS_DONE)
         *ret_options = parsing.options;
     *ret_status = status == STATUS_HELP ? usage_print(usage) : status;

@@ -72,5 +72,6 @@ static int pack_inputs(const struct inputs *inputs, void *data)
 int command_pack(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, pack_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, pack_inputs, &options);
 }

@@ -172,5 +172,6 @@ static int report_inputs(const struct inputs *inputs, void *data)
 int command_report(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, report_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, report_inputs, &options);
 }
