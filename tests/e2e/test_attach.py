@@ -323,6 +323,29 @@ def test_command_that_is_killed_at_any_moment(tool):
         cycle(tool, pid)
 
 
+def made_threads(pid, own):
+    """Threads of the process that are none of its own."""
+    return len(os.listdir(f"/proc/{pid}/task")) - own
+
+
+def test_command_that_is_stopped_at_any_moment(tool):
+    """By Ctrl-Z: before or after a step, never amid one. Once it goes on, all is as if nothing had been."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        stops = 0
+        for step in range(60 * SOAK):
+            command = subprocess.Popen([tool.path, "attach", str(pid), "-o", tool.new_folder(), "--for", "0.01"], stderr=subprocess.PIPE, text=True)
+            time.sleep(0.001 * (step % 60))
+            os.kill(command.pid, signal.SIGTSTP)
+            until(lambda: status(command.pid)["State"][0] in "TZ")
+            if status(command.pid)["State"].startswith("T"):
+                stops += 1
+                assert made_threads(pid, own=2) == 0 and status(pid)["TracerPid"] == "0"
+                command.send_signal(signal.SIGCONT)
+            _, errors = command.communicate(timeout=60)
+            assert command.returncode == 0, errors
+        assert stops > 0
+
+
 def test_process_that_ends_first(tool):
     with started("sleep", "1000") as process, attached(tool, process.pid) as command:
         process.kill()
