@@ -69,6 +69,17 @@ stub_server:
     xor %edx, %edx
     mov $8, %r10d
     syscall
+.Lcloned:                          /* the raw clone stands on this ground, too, and is none of the program's threads */
+    mov DESK_CLONE(%rbx), %edx
+    test %edx, %edx
+    jz .Lalone
+    mov $NR_FUTEX, %eax
+    lea DESK_CLONE(%rbx), %rdi
+    xor %esi, %esi                 /* FUTEX_WAIT */
+    xor %r10d, %r10d
+    syscall
+    jmp .Lcloned
+.Lalone:
     mov $NR_MADVISE, %eax
     mov DESK_BASE(%rbx), %rdi
     mov DESK_LENGTH(%rbx), %rsi
@@ -141,17 +152,7 @@ stub_server:
     mov %rax, DESK_RESULT(%rbx)
     movl $DESK_TURN_INJECTOR, DESK_TURN(%rbx)
     jmp .Lawait
-.Lgone:                            /* the raw clone stands on this ground, too */
-    mov DESK_CLONE(%rbx), %edx
-    test %edx, %edx
-    jz .Lunmap
-    mov $NR_FUTEX, %eax
-    lea DESK_CLONE(%rbx), %rdi
-    xor %esi, %esi                 /* FUTEX_WAIT */
-    xor %r10d, %r10d
-    syscall
-    jmp .Lgone
-.Lunmap:
+.Lgone:
     mov DESK_UNMAP(%rbx), %rax
     mov DESK_BASE(%rbx), %rdi
     mov DESK_LENGTH(%rbx), %rsi

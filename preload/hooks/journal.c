@@ -30,8 +30,9 @@ static struct {
     struct entry *entries; /* open addressing by slot */
     size_t size, used;
     bool bound;
-    uint32_t lock;
 } journal;
+
+LOCK(lock);
 
 /* One walk over all objects. */
 struct pass {
@@ -277,11 +278,11 @@ bool journal_bind(void)
 {
     if (!real_came_late())
         return true;
-    if (!lock_take(&journal.lock))
+    if (!lock_take(&lock))
         return false;
     bool done = (journal.size || grow()) && walk(false) && walk(false);
     journal.bound |= done;
-    lock_release(&journal.lock);
+    lock_release(&lock);
     return done;
 }
 
@@ -290,7 +291,7 @@ void journal_unbind(void)
 {
     bool taken = false;
     for (unsigned i = 0; i < UNBINDS && journal_bound() && !taken; i++)
-        taken = lock_take(&journal.lock);
+        taken = lock_take(&lock);
     if (!taken)
         return;
     walk(true);
@@ -298,16 +299,10 @@ void journal_unbind(void)
     journal.entries = NULL;
     journal.size = journal.used = 0;
     journal.bound = false;
-    lock_release(&journal.lock);
+    lock_release(&lock);
 }
 
 bool journal_bound(void)
 {
     return __atomic_load_n(&journal.bound, __ATOMIC_ACQUIRE);
-}
-
-void journal_forked(void)
-{
-    got_forked();
-    lock_release(&journal.lock);
 }
