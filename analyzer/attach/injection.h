@@ -7,6 +7,7 @@
 #ifndef STRAY_ATTACH_INJECTION_H
 #define STRAY_ATTACH_INJECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,7 +18,9 @@
 struct injection {
     pid_t pid;
     int process; /* pidfd */
-    int memory, socket;
+    int memory;
+    int socket;  /* -1: there is none yet, or */
+    bool polled; /* the process had no descriptor left for one */
     struct target_libc libc; /* its object: no longer there */
     pid_t thread; /* the one that was made; 0: unknown */
     uint64_t desk;

@@ -272,7 +272,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
         free(lives);
         return -ENOMEM;
     }
-    struct statements_source statements = {source->data, source->statement, source->span, source->place};
+    struct statements_source statements = {source->data, source->statement, source->span, source->statement_flags, source->place};
     statements_open(&statements, &lives->statements);
     *ret_lives = lives;
     return 0;

@@ -58,6 +58,7 @@ struct lives_source {
     uint64_t (*statement_hash)(void *data, uint64_t id); /* ... of it, the same in all processes; 0: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
     double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
+    uint32_t (*statement_flags)(void *data, uint64_t id); /* of a statement: enum stray_statement_flag. May be NULL */
 };
 
 struct book {

@@ -36,6 +36,12 @@ static uint64_t driver_statement_hash(void *data, uint64_t id)
     return statement ? statement->hash : 0;
 }
 
+static uint32_t driver_statement_flags(void *data, uint64_t id)
+{
+    const struct statement_text *statement = trace_statement(((struct driver *)data)->trace, id);
+    return statement ? statement->flags : 0;
+}
+
 /* A driver takes several ways to the library, the first time and later ones: what counts is from the user's frame on. */
 static uint32_t driver_place(void *data, uint32_t node)
 {
@@ -45,7 +51,8 @@ static uint32_t driver_place(void *data, uint32_t node)
         const struct frame *frame = &stack->frames[i];
         hash = hash_text(hash_text(hash, frame->function), frame->file);
         hash = hash_bytes(hash, &frame->line, sizeof(frame->line));
-        hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
+        if (frame->line == 0) /* else a loop that the compiler has unrolled would be several places */
+            hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
     }
     return (uint32_t)(hash ^ hash >> 32);
 }
@@ -103,6 +110,7 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .span = driver_span,
                                   .statement = driver_statement,
                                   .statement_hash = driver_statement_hash,
+                                  .statement_flags = driver_statement_flags,
                                   .place = driver_place,
                                   .end = trace_last_time(trace),
                                   .heap_mean = (double)trace_sampled(trace)};

@@ -346,3 +346,84 @@ Test(statements, many_connections_one_after_the_other)
     cr_expect_eq(use_at(FEED_READ, 7)->connections, 1000);
     feed_close_all(&feed);
 }
+
+/* ---- names of prepared statements ---- */
+
+static void with_name(unsigned hook, uint64_t definition, uint64_t name, uint64_t status, uint32_t stack)
+{
+    on_conn(hook, STRAY_STATEMENT, definition, stack);
+    on_conn(hook, STRAY_NAMED, name, 0);
+    feed_wait(&feed, MS);
+    on_conn(hook, STRAY_RESULT, result_of(status, IDLE, 0, 0), 0);
+    on_conn(hook, STRAY_USE, MS, stack);
+}
+
+static const struct statement_prepared *after(void (*each)(uint64_t))
+{
+    begin();
+    for (uint64_t name = 1; name <= 30; name++)
+        each(name);
+    end();
+    cr_assert_eq(statements()->prepared_count, 1);
+    return &statements()->prepared[0];
+}
+
+static void names_and_uses(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+    with_name(STRAY_HOOK_PQexecPrepared, 0, name, TUPLES, 7);
+}
+
+static void names_and_closes(uint64_t name)
+{
+    names_and_uses(name);
+    with_name(STRAY_HOOK_PQclosePrepared, 0, name, 1, 8);
+}
+
+static void names_and_resets(uint64_t name)
+{
+    names_and_uses(name);
+    on_conn(STRAY_HOOK_PQreset, STRAY_USE, MS, 8);
+}
+
+static void uses_all_again(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+    for (uint64_t each = 1; each <= name; each++)
+        with_name(STRAY_HOOK_PQexecPrepared, 0, each, TUPLES, 7);
+}
+
+static void never_uses(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+}
+
+static void is_refused(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, 1, name == 1 ? 1 : FATAL, 6);
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name + 100, FATAL, 6);
+    with_name(STRAY_HOOK_PQexecPrepared, 0, name + 100, FATAL, 7);
+}
+
+Test(statements, names_that_are_not_used_again_are_abandoned)
+{
+    const struct statement_prepared *prepared = after(names_and_uses);
+    cr_expect_eq(prepared->made, 30);
+    cr_expect_eq(prepared->left, 30);
+    cr_expect_eq(prepared->abandoned, 29, "all but the last one");
+    cr_expect_eq(prepared->connections, 1);
+    feed_close_all(&feed);
+}
+
+Test(statements, names_that_are_closed_or_used_again_or_refused_are_not)
+{
+    void (*const healthy[])(uint64_t) = {names_and_closes, names_and_resets, uses_all_again, never_uses, is_refused};
+    const uint64_t made[] = {30, 30, 30, 30, 1}, deallocated[] = {30, 0, 0, 0, 0};
+    for (size_t i = 0; i < sizeof(healthy) / sizeof(*healthy); i++) {
+        const struct statement_prepared *prepared = after(healthy[i]);
+        cr_expect_eq(prepared->made, made[i], "%zu: %lu", i, (unsigned long)prepared->made);
+        cr_expect_eq(prepared->deallocated, deallocated[i], "%zu", i);
+        cr_expect_eq(prepared->abandoned, 0, "%zu", i);
+        feed_close_all(&feed);
+    }
+}
