@@ -84,22 +84,6 @@ int output_finish(void)
     return fail("standard output: %s", errno ? error_reason(-errno) : "could not be written");
 }
 
-json_t *json_safe(const char *text)
-{
-    if (!text)
-        return json_null();
-    json_t *plain = json_string(text);
-    if (plain)
-        return plain;
-    char *clean = json_memory_malloc(UTF8_ROOM(text));
-    if (!clean)
-        return NULL;
-    utf8_copy(clean, text);
-    json_t *made = json_string(clean);
-    free(clean);
-    return made;
-}
-
 json_t *json_number(uint64_t value)
 {
     return value <= INT64_MAX ? json_integer((json_int_t)value) : json_sprintf("0x%" PRIx64, value);
