@@ -60,15 +60,17 @@ static int add_path(struct inputs *inputs, const char *path)
     return add_inputs(inputs, paths, count);
 }
 
-/* The copy stays open until the process ends: its name is its descriptor. */
+/* The copy takes the place of standard input until the process ends, so it has a name that people know. */
 static int add_stdin(struct inputs *inputs)
 {
-    char path[64];
     int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
+    if (result == 0 && dup2(fd, STDIN_FILENO) < 0)
+        result = -errno;
+    if (fd > STDIN_FILENO)
+        close(fd);
     if (result < 0)
         return fail("standard input: %s", error_reason(result));
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return add_path(inputs, path);
+    return add_path(inputs, "/dev/stdin");
 }
 
 static int add_argument(struct inputs *inputs, const char *argument)
