@@ -221,7 +221,7 @@ static void advance(struct lives *lives, const struct stray_event *event)
     lives->events++;
 }
 
-int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     advance(lives, event);
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
@@ -255,7 +255,7 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
         return handle_event(lives, event, thread);
     if (event->resource == STRAY_MMAP)
         return mapping_event(lives, event, lane);
-    return block_event(lives, event, lane, thread);
+    return block_event(lives, event, lane, thread, since);
 }
 
 int lives_open(const struct lives_source *source, struct lives **ret_lives)

@@ -129,11 +129,6 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
-struct batch {
-    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
-};
-
 #define RECENT_LIVES 32
 
 /* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
@@ -158,7 +153,6 @@ struct site {
     uint64_t first; /* time of the first birth */
     uint32_t stack;
     uint32_t first_mark;
-    struct batch told;           /* sums of short lives */
     uint64_t alive, alive_bytes; /* open at Tc */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
@@ -283,9 +277,9 @@ struct lives {
 int lives_open(const struct lives_source *source, struct lives **ret_lives);
 /* NULL is accepted. */
 void lives_close(struct lives *lives);
-/* The next event in time order. Events that make no sense are counted, not refused; fails with -ENOMEM only.
- */
-int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+/* The next event in time order; `since`: what a sum tells came about from then on. Events that make no sense are counted, not
+ * refused; fails with -ENOMEM only. */
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since);
 /* After the last event: settles Tc, survivors and closers. Nothing may be fed afterwards. */
 int lives_finish(struct lives *lives);
 

@@ -48,10 +48,17 @@
 #define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
 
+/* As many as a pool has, made in less than half of the time, and none since. */
+static bool pool_filled(const struct heap_figures *figures)
+{
+    return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
+}
+
 /* Tasks are no load, and in less than a second the scheduler makes the shares of the time: the work decides alone. */
 static bool work_decides(const struct heap_figures *figures)
 {
-    return figures->work_is_load || (figures->task && figures->tc - figures->first < BRIEF_S);
+    return figures->work_is_load ||
+           (figures->task && figures->tc - figures->first < BRIEF_S && !pool_filled(figures));
 }
 
 /* Share of the run during which the site was at it: a load at the very end is no growth. */

@@ -53,7 +53,7 @@ static void feed_at(struct sim *sim, uint64_t time, unsigned action, unsigned re
                                 .stack = stack,
                                 .action = (uint8_t)action,
                                 .resource = (uint8_t)resource};
-    if (lives_feed(sim->lives, &event, 0, 1) < 0)
+    if (lives_feed(sim->lives, &event, 0, 1, sim->flushed) < 0)
         abort();
 }
 
@@ -67,6 +67,7 @@ static void flush(struct sim *sim)
                 sum->count * sim->world.size, sum->stack);
     }
     sim->sum_count = sim->buffered = 0;
+    sim->flushed = sim->now;
 }
 
 static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t handle, uint64_t value,

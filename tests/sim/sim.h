@@ -58,6 +58,7 @@ struct sim {
     uint64_t container, container_size;
     struct sum sums[64];
     unsigned sum_count, buffered; /* events in the buffer that is not full yet */
+    uint64_t flushed;             /* when the one before was full */
 };
 
 struct scenario {
