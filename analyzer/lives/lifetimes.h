@@ -154,6 +154,7 @@ struct site {
     uint32_t stack;
     uint32_t first_mark;
     uint64_t alive, alive_bytes; /* open at Tc */
+    uint64_t own_bytes;          /* ... of Python's small objects, those that no list for reuse has room for */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */

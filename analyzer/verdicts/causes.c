@@ -6,8 +6,6 @@
 
 #include "verdicts/court.h"
 
-#define RECYCLED_BYTES 208 /* a tuple of 20 with its header, and a little */
-
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
 {
     for (uint32_t i = 0; i < court->judged.count; i++) {
@@ -87,12 +85,11 @@ static uint32_t connections_keeping(const struct court *court, const struct find
     return LIVES_NONE;
 }
 
-/* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
- * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20. */
+/* Most of it may have been acquired by another line than the one that keeps it now. */
 static bool may_be_recycled(const struct court *court, const struct finding *finding)
 {
     return court->folds->items[finding->fold].resource == STRAY_PYOBJECT &&
-           finding->bytes <= RECYCLED_BYTES * finding->count;
+           2 * finding->own_bytes <= finding->bytes;
 }
 
 /* The growth that says most; LIVES_NONE: there is none of which the line is certain. */

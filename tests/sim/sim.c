@@ -282,6 +282,10 @@ static double time_of_work(enum load load, double work)
         return work * work;
     case LOAD_NIGHTS: /* three days, with nothing to do for half of each */
         return (floor(3 * work) + 0.25 + 0.5 * (3 * work - floor(3 * work))) / 3;
+    case LOAD_RAMPS:
+        return work + 0.09 * sin(10 * M_PI * work) / M_PI;
+    case LOAD_PLUNGE:
+        return work < 0.9 ? work / 2.7 : 1.0 / 3 + (work - 0.9) / 0.15;
     case LOAD_PEAK: /* half of the work in a tenth of the time */
         return work < 0.25 ? work * 1.8 : work < 0.75 ? 0.45 + (work - 0.25) * 0.2 : 0.55 + (work - 0.75) * 1.8;
     default:
