@@ -121,6 +121,35 @@ static void doubt_recycled(struct court *court)
     }
 }
 
+static bool is_growth(const struct finding *finding)
+{
+    return finding->verdict == VERDICT_LEAKED || finding->verdict == VERDICT_CREEP;
+}
+
+/* Small objects of which there are about as many as of something larger that grows over the same time are kept with it: the keys
+ * of a cache, the names of its entries. */
+static bool comes_with(const struct finding *small, const struct finding *large)
+{
+    return large->bytes > small->bytes && 2 * small->count >= large->count && small->count <= 2 * large->count &&
+           small->first_s <= large->last_s && large->first_s <= small->last_s;
+}
+
+static void find_companions(struct court *court)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (court->folds->items[finding->fold].resource != STRAY_PYOBJECT || !is_growth(finding))
+            continue;
+        for (uint32_t k = 0; k < court->judged.count && finding->cause == LIVES_NONE; k++) {
+            const struct finding *other = &court->judged.findings[k];
+            unsigned resource = court->folds->items[other->fold].resource;
+            bool certain = resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, other));
+            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other))
+                finding->cause = k;
+        }
+    }
+}
+
 int find_causes(struct court *court)
 {
     uint32_t *fold_of = calloc(court->lives->life_count + 1, sizeof(*fold_of));
@@ -143,6 +172,7 @@ int find_causes(struct court *court)
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
     }
+    find_companions(court);
     doubt_recycled(court);
     free(fold_of);
     return 0;

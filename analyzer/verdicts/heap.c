@@ -49,17 +49,10 @@
 #define FLOOR_COUNT       1000
 #define FLOOR_COUNT_BYTES 65536
 
-/* As many as a pool has, made in less than half of the time, and none since. */
-static bool pool_filled(const struct heap_figures *figures)
-{
-    return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
-}
-
 /* Tasks are no load, and in less than a second the scheduler makes the shares of the time: the work decides alone. */
 static bool work_decides(const struct heap_figures *figures)
 {
-    return figures->work_is_load ||
-           (figures->task && figures->tc - figures->first < BRIEF_S && !pool_filled(figures));
+    return figures->work_is_load || (figures->task && figures->tc - figures->first < BRIEF_S);
 }
 
 /* Share of the run during which the site was at it: a load at the very end is no growth. */
@@ -86,12 +79,18 @@ static unsigned silent_windows(const struct heap_figures *figures)
     return (unsigned)fmin(COHORT_WINDOWS, fmax(SILENT_TIME, wanted));
 }
 
+/* As many as a pool has, made in less than half of the time, and none since. */
+static bool pool_filled(const struct heap_figures *figures)
+{
+    return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
+}
+
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
 {
     if (work_decides(figures))
-        return true;
+        return figures->work_is_load || !pool_filled(figures);
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     double least = span_of(figures) < BRIEF_S ? SPREAD_BRIEFLY : SPREAD;
     return cohorts.generations >= least && cohorts.onset < COHORT_WINDOWS / 2 &&
