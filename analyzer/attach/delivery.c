@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +19,6 @@
 #include "stray/attach.h"
 
 #define SECOND_NS 1e9
-
-/* Ctrl-Z, or a job in the background that has something to say, stops this process before or after, never between two steps: the
- * thread in the other process waits for the next one. */
-static void hold_stops(sigset_t *ret_before)
-{
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTSTP);
-    sigaddset(&stops, SIGTTIN);
-    sigaddset(&stops, SIGTTOU);
-    sigprocmask(SIG_BLOCK, &stops, ret_before);
-}
 
 /* ---- which shim there is ---- */
 
@@ -206,7 +193,7 @@ static int begin(struct injection *injection, const struct delivery *delivery, s
     return result;
 }
 
-static int begin_in(pid_t pid, struct delivery *delivery, struct error *error)
+int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error)
 {
     struct injection injection;
     int result = injection_begin(pid, &injection, error);
@@ -215,15 +202,6 @@ static int begin_in(pid_t pid, struct delivery *delivery, struct error *error)
     delivery->stall_s = (double)injection.stall_ns / SECOND_NS;
     result = begin(&injection, delivery, error);
     injection_end(&injection);
-    return result;
-}
-
-int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error)
-{
-    sigset_t before;
-    hold_stops(&before);
-    int result = begin_in(pid, delivery, error);
-    sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }
 
@@ -239,7 +217,7 @@ static int end(struct injection *injection, uint64_t entry, struct error *error)
     return result == 0 ? (int)answer : result;
 }
 
-static int end_in(pid_t pid, double *ret_stall_s, struct error *error)
+int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
 {
     struct injection injection;
     uint64_t entry = 0;
@@ -264,14 +242,5 @@ static int end_in(pid_t pid, double *ret_stall_s, struct error *error)
     *ret_stall_s = (double)injection.stall_ns / SECOND_NS;
     result = end(&injection, entry, error);
     injection_end(&injection);
-    return result;
-}
-
-int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
-{
-    sigset_t before;
-    hold_stops(&before);
-    int result = end_in(pid, ret_stall_s, error);
-    sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,6 @@
 #define TRIES_SURVEY 200u  /* after which what is loaded is looked at again */
 #define PAUSE_NS     1000000
 #define GLANCE_NS    20000
-#define TURN_NS      200000 /* where the process looks for its turn every millisecond */
 #define START_NS     UINT64_C(10000000000)
 #define LEAVE_NS     UINT64_C(2000000000)
 #define CALL_MS      60000
@@ -282,10 +282,11 @@ static int await_ready(struct injection *injection, struct desk *ret_desk, struc
         int result = memory_read(injection->memory, injection->desk, ret_desk, sizeof(*ret_desk));
         if (has_ended(injection))
             return ended(injection, error);
-        if (result < 0)
-            return error_set(error, result, "%d: reading its memory: %s", (int)injection->pid, error_reason(result));
-        if (ret_desk->state == DESK_READY || ret_desk->state == DESK_POLLED)
+        if (result == 0 && ret_desk->state == DESK_READY)
             return 0;
+        if (result < 0 || ret_desk->state < 0)
+            return error_set(error, -EIO, "%d: making sockets in it: %s", (int)injection->pid,
+                             error_reason(result < 0 ? result : ret_desk->state));
         if (ret_desk->created > 0)
             return error_set(error, -ret_desk->created, "%d: making a thread in it: %s",
                              (int)injection->pid, error_reason(-ret_desk->created));
@@ -301,9 +302,8 @@ static int connect_server(struct injection *injection, struct error *error)
     if (result < 0)
         return result;
     injection->thread = threads_find(injection->pid, desk.thread_id);
-    injection->polled = desk.state == DESK_POLLED;
-    if (injection->polled)
-        return 0;
+    if (injection->thread)
+        setpriority(PRIO_PROCESS, (id_t)injection->thread, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
     injection->socket = pidfd_getfd(injection->process, desk.sockets[1], 0);
     if (injection->socket < 0)
         return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid,
@@ -312,44 +312,6 @@ static int connect_server(struct injection *injection, struct error *error)
 }
 
 /* ---- talking to it ---- */
-
-static int silent(const struct injection *injection, struct error *error)
-{
-    return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not answer", (int)injection->pid);
-}
-
-static int set_turn(const struct injection *injection, int32_t turn)
-{
-    return memory_write(injection->memory, injection->desk + DESK_TURN, &turn, sizeof(turn));
-}
-
-static int await_turn(const struct injection *injection, struct error *error)
-{
-    uint64_t until = now() + CALL_MS * UINT64_C(1000000);
-    int32_t turn = DESK_TURN_SERVER;
-    while (turn == DESK_TURN_SERVER) {
-        if (has_ended(injection) || memory_read(injection->memory, injection->desk + DESK_TURN, &turn, sizeof(turn)) < 0)
-            return ended(injection, error);
-        if (now() > until)
-            return silent(injection, error);
-        pause_for(TURN_NS);
-    }
-    return 0;
-}
-
-/* By nothing but its memory. */
-static int take_turns(const struct injection *injection, const uint64_t words[7], uint64_t *ret_result, struct error *error)
-{
-    int result = memory_write(injection->memory, injection->desk + DESK_FUNCTION, words, 7 * sizeof(*words));
-    if (result == 0)
-        result = set_turn(injection, DESK_TURN_SERVER);
-    if (result < 0)
-        return ended(injection, error);
-    result = await_turn(injection, error);
-    if (result == 0 && memory_read(injection->memory, injection->desk + DESK_RESULT, ret_result, sizeof(*ret_result)) < 0)
-        return ended(injection, error);
-    return result;
-}
 
 static int exchange(struct injection *injection, const struct msghdr *message, uint64_t *ret_result, struct error *error)
 {
@@ -361,7 +323,7 @@ static int exchange(struct injection *injection, const struct msghdr *message, u
     while ((changes = poll(ready, 2, CALL_MS)) < 0 && errno == EINTR)
         ;
     if (changes == 0)
-        return silent(injection, error);
+        return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not answer", (int)injection->pid);
     if (recv(injection->socket, ret_result, sizeof(*ret_result), MSG_DONTWAIT) != sizeof(*ret_result))
         return ended(injection, error);
     return 0;
@@ -373,9 +335,7 @@ int injection_call(struct injection *injection, uint64_t function, const uint64_
     uint64_t words[7] = {function}, result_word;
     struct iovec vector = {words, sizeof(words)};
     memcpy(words + 1, arguments, 6 * sizeof(*arguments));
-    int result = injection->polled
-                     ? take_turns(injection, words, &result_word, error)
-                     : exchange(injection, &(struct msghdr){.msg_iov = &vector, .msg_iovlen = 1}, &result_word, error);
+    int result = exchange(injection, &(struct msghdr){.msg_iov = &vector, .msg_iovlen = 1}, &result_word, error);
     if (result == 0 && ret_result)
         *ret_result = result_word;
     return result;
@@ -399,12 +359,6 @@ void injection_take_back(struct injection *injection, const int *numbers, size_t
         injection_call(injection, injection->libc.close, (const uint64_t[6]){(uint64_t)numbers[i]}, NULL, &ignored);
 }
 
-static int refuse_gift(const struct injection *injection, int code, struct error *error)
-{
-    return error_set(error, code, "%d: giving it descriptors: %s%s", (int)injection->pid, error_reason(code),
-                     code == -EMFILE ? ", it has reached its limit (prlimit --nofile)" : "");
-}
-
 /* The numbers that the kernel gave them there. */
 static int read_numbers(struct injection *injection, size_t count, int *ret_numbers, struct error *error)
 {
@@ -416,7 +370,10 @@ static int read_numbers(struct injection *injection, size_t count, int *ret_numb
         injection_take_back(injection, ret_numbers, there);
         result = -EMFILE;
     }
-    return result < 0 ? refuse_gift(injection, result, error) : 0;
+    if (result < 0)
+        return error_set(error, result, "%d: giving it descriptors: %s", (int)injection->pid,
+                         error_reason(result));
+    return 0;
 }
 
 int injection_give(struct injection *injection, const int *descriptors, size_t count, int *ret_numbers, struct error *error)
@@ -429,8 +386,6 @@ int injection_give(struct injection *injection, const int *descriptors, size_t c
     memcpy(control + CMSG_LEN(0), descriptors, count * sizeof(int));
     struct msghdr message = {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    if (injection->polled)
-        return refuse_gift(injection, -EMFILE, error);
     int result = exchange(injection, &message, &ignored, error);
     return result < 0 ? result : read_numbers(injection, count, ret_numbers, error);
 }
@@ -492,8 +447,6 @@ void injection_end(struct injection *injection)
 {
     if (injection->socket >= 0)
         close(injection->socket);
-    if (injection->polled)
-        set_turn(injection, DESK_TURN_OVER);
     if (injection->thread)
         await_leave(injection);
     if (injection->memory >= 0)

@@ -7,7 +7,6 @@
 #ifndef STRAY_ATTACH_INJECTION_H
 #define STRAY_ATTACH_INJECTION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,9 +17,7 @@
 struct injection {
     pid_t pid;
     int process; /* pidfd */
-    int memory;
-    int socket;  /* -1: there is none yet, or */
-    bool polled; /* the process had no descriptor left for one */
+    int memory, socket;
     struct target_libc libc; /* its object: no longer there */
     pid_t thread; /* the one that was made; 0: unknown */
     uint64_t desk;

@@ -27,7 +27,7 @@
 
 struct listing_options {
     struct listing_filter filter;
-    struct whose whose;
+    struct globs library, mine;
     const char *output;
     bool json;
     struct inputs inputs; /* to be freed */

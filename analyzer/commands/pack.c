@@ -31,13 +31,18 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code)
+static int set_option(void *data, int code, char **argv)
 {
     struct options *options = data;
-    if (code == 'h')
+    switch (code) {
+    case 'o':
+        options->output = optarg;
+        return STATUS_DONE;
+    case 'h':
         return STATUS_HELP;
-    options->output = optarg;
-    return STATUS_DONE;
+    default:
+        return option_wrong(code, argv);
+    }
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -72,6 +77,5 @@ static int pack_inputs(const struct inputs *inputs, void *data)
 int command_pack(int argc, char **argv)
 {
     struct options options = {0};
-    int status = parse(argc, argv, &options);
-    return inputs_use(status, argc, argv, usage, options.output, pack_inputs, &options);
+    return inputs_use(parse(argc, argv, &options), argc, argv, usage, pack_inputs, &options);
 }

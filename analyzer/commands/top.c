@@ -34,31 +34,36 @@ static const char usage[] =
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    struct whose whose;
+    struct globs library, mine;
     bool once, help;
 };
 
-enum { OPTION_ONCE = 256, OPTION_HELP };
+enum { OPTION_ONCE = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
-    WHOSE_OPTIONS,
+    {"library", required_argument, NULL, OPTION_LIBRARY},
+    {"mine", required_argument, NULL, OPTION_MINE},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code)
+static int set_option(void *data, int code, char **argv)
 {
     struct options *options = data;
     switch (code) {
     case OPTION_ONCE:
         options->once = true;
         return STATUS_DONE;
+    case OPTION_LIBRARY:
+        return globs_add(&options->library, optarg);
+    case OPTION_MINE:
+        return globs_add(&options->mine, optarg);
     case OPTION_HELP:
         options->help = true;
         return STATUS_DONE;
     default:
-        return whose_add(&options->whose, code);
+        return option_wrong(code, argv);
     }
 }
 
@@ -71,7 +76,7 @@ struct looking {
 
 static int build(const struct looking *looking, struct report **ret_report)
 {
-    struct report_options how = {.library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
+    struct report_options how = {.library = looking->options->library.items, .mine = looking->options->mine.items, .all = true};
     struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
                                     .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
     struct inputs inputs;

@@ -50,7 +50,6 @@ struct process {
     uint64_t start_realtime_ns;
     uint64_t start_monotonic_ns;
     uint64_t start_time; /* event time */
-    uint64_t starttime_ticks; /* with the pid, the identity of the process, which execs keep; 0: unknown */
     bool running;        /* the very same process is alive on this host, now */
 };
 

@@ -36,8 +36,6 @@ static const char *thing_of(unsigned resource)
         return "mapping";
     case STRAY_PYOBJECT:
         return "object";
-    case RESOURCE_PREPARED:
-        return "prepared statement";
     default:
         return resource < STRAY_RESOURCE_END ? resource_label(resource) : pairs_resource_thing(resource);
     }
@@ -149,27 +147,6 @@ static void say_retained(const struct report_finding *finding, const char *where
                  ": try malloc_trim(0) after such work, MALLOC_ARENA_MAX=2 with many threads, or another allocator");
 }
 
-static void say_prepared(const struct report_finding *finding, const char *where, char *text, size_t size)
-{
-    struct words names, opened, connections;
-    words_things(&names, finding->count, thing_of(finding->resource));
-    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
-    words_things(&connections, (uint64_t)report_fact(finding, "connections"), "connection");
-    snprintf(text, size, "%s made by %s were never deallocated, of %s made, on %s: the server keeps each of them; give one text one name",
-             names.text, where, opened.text, connections.text);
-}
-
-static void say_held(const struct report_finding *finding, const char *where, char *text, size_t size)
-{
-    struct words bytes, rows, held, results;
-    words_bytes(&bytes, (double)finding->bytes);
-    words_count(&rows, (uint64_t)report_fact(finding, "rows_most"));
-    words_duration(&held, report_fact(finding, "held_s"));
-    words_things(&results, finding->count, "result");
-    snprintf(text, size, "%s keeps %s of up to %s rows (%s) for up to %s, and goes on to other work: close the cursor, or PQclear the "
-             "result, once it is read", where, results.text, rows.text, bytes.text, held.text);
-}
-
 /* What is sent to a database, and how; false: the verdict is about something else. */
 static bool say_statement(const struct report_finding *finding, const char *where, const char *peer, char *text,
                           size_t size)
@@ -211,9 +188,6 @@ static bool say_statement(const struct report_finding *finding, const char *wher
                  where, report_fact(finding, "pooled_connections"), peer, count.text, finding->count == 1 ? "time" : "times",
                  report_fact(finding, "seconds"), longest.text, 100 * report_fact(finding, "share_in_use"));
         return true;
-    case VERDICT_HELD_RESULT:
-        say_held(finding, where, text, size);
-        return true;
     case VERDICT_READ_MODIFY_WRITE:
         snprintf(text, size, "%s writes back rows that were read without a lock in the same transaction, %s %s: what others write in "
                  "between may be lost", where, count.text, finding->count == 1 ? "time" : "times");
@@ -232,10 +206,6 @@ const char *report_message(struct report *report, const struct report_finding *f
     words_things(&things, finding->count, thing_of(finding->resource));
     if (finding->resource == STRAY_TEMPFILE) {
         say_left(finding, where, text, sizeof(text));
-        return report_keep(report, text);
-    }
-    if (finding->resource == RESOURCE_PREPARED) {
-        say_prepared(finding, where, text, sizeof(text));
         return report_keep(report, text);
     }
     if (say_statement(finding, where, peer, text, sizeof(text)))

@@ -15,7 +15,7 @@
 
 static struct objects known; /* those that need no look any more */
 static bool begun;
-LOCK(lock);
+static uint32_t lock;
 
 void deepbind_begin(void)
 {

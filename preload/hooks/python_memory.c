@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "hooks/wrap.h"
-#include "lock.h"
 #include "record/young.h"
 #include "settings.h"
 #include "stack/python.h"
@@ -30,7 +29,7 @@ enum { PART_MALLOC, PART_CALLOC, PART_REALLOC, PART_FREE }; /* a hook, from the 
 
 static struct layer layers[LAYERS][2];
 static uint32_t layer_count;
-LOCK(looking);
+static uint32_t looking; /* atomic: a thread is at it */
 
 static bool is_exact(void)
 {
@@ -351,35 +350,11 @@ static struct layer *layer_before(const struct python_allocators *allocators, co
     return layer_count < LAYERS ? layers[layer_count++] : NULL;
 }
 
-static void take_back(const struct python_allocators *allocators, enum python_domain domain)
-{
-    struct python_allocator now;
-    allocators->get(domain, &now);
-    if (is_ours(&now))
-        allocators->set(domain, &((struct layer *)now.context)->below);
-}
-
-static void take_all_back(const struct python_allocators *allocators)
-{
-    take_back(allocators, PYTHON_DOMAIN_OBJECT);
-    take_back(allocators, PYTHON_DOMAIN_MEM);
-}
-
-/* Those of an earlier trace that took samples, where all are to be told. */
-static bool are_others(const struct python_allocator *ours)
-{
-    return is_exact() && ours->malloc == stray_python_malloc_aside;
-}
-
 /* Where somebody came after us he calls ours: only the interpreter's own functions are ones that do not. */
 static void look(const struct python_allocators *allocators)
 {
     struct python_allocator now;
     allocators->get(PYTHON_DOMAIN_OBJECT, &now);
-    if (are_others(&now)) {
-        take_all_back(allocators);
-        allocators->get(PYTHON_DOMAIN_OBJECT, &now);
-    }
     const char *name = is_ours(&now) ? NULL : allocators->name();
     size_t limit = limit_of(name);
     if (is_ours(&now) || limit == 0 || (!name && layer_count > 0))
@@ -403,11 +378,19 @@ void python_memory_look(void)
         return;
     }
     const struct python_allocators *allocators = python_allocators_held();
-    if (!allocators || !lock_try(&looking))
+    if (!allocators || __atomic_exchange_n(&looking, 1, __ATOMIC_ACQUIRE))
         return;
     __atomic_store_n(&python_samples_due, 0, __ATOMIC_RELAXED);
     look(allocators);
-    lock_release(&looking);
+    __atomic_store_n(&looking, 0, __ATOMIC_RELEASE);
+}
+
+static void take_back(const struct python_allocators *allocators, enum python_domain domain)
+{
+    struct python_allocator now;
+    allocators->get(domain, &now);
+    if (is_ours(&now))
+        allocators->set(domain, &((struct layer *)now.context)->below);
 }
 
 /* By the time that it is called the trace may have ended, or another begun. */
@@ -420,7 +403,8 @@ static int settle(void *unused)
     if (gate_open(GATE_TRACED) && settings.python_memory != PYTHON_MEMORY_OFF) {
         look(allocators);
     } else {
-        take_all_back(allocators);
+        take_back(allocators, PYTHON_DOMAIN_OBJECT);
+        take_back(allocators, PYTHON_DOMAIN_MEM);
     }
     return 0;
 }

@@ -205,11 +205,6 @@ def test_python_objects(attached):
     assert report.process()["resources"]["pyobject"]["unknown_closed"] > 0  # some lay in pages from which others were served since
 
 
-def test_python_objects_after_samples_of_them(attached):
-    """What takes samples was to be put out of the way by a call that the interpreter has yet to make."""
-    assert is_whole(attached("exactly_after_samples", command=ATTACHED_PYTHON).check(1))
-
-
 @pytest.mark.parametrize("memory", ["sampled", "exact", "off"])
 def test_python_again_and_again(attached, memory):
     """More often than allocators can be put before those of the interpreter for good."""
