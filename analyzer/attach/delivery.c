@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,9 +182,24 @@ static int refusal(pid_t pid, int code, struct error *error)
         return error_set(error, code, "%d: already traced", (int)pid);
     case -EPROTO:
         return error_set(error, code, "%d: another version of the library is loaded in it", (int)pid);
+    case -ECANCELED:
+        return error_set(error, code, "%d: took more than a minute to begin (does it load a library?); it is not traced", (int)pid);
     default:
         return error_set(error, code, "%d: tracing did not begin in it: %s", (int)pid, error_reason(code));
     }
+}
+
+/* It has not answered for long. Whatever it may do yet, it then undoes; unless it had done all just now. */
+static int withdraw(struct injection *injection, uint64_t request, uint64_t *ret_answer, struct error *error)
+{
+    const uint32_t none = 0;
+    uint64_t version = request + offsetof(struct stray_attach_request, version);
+    if (memory_write(injection->memory, version, &none, sizeof(none)) < 0)
+        return error_set(error, -ESRCH, "%d: has ended", (int)injection->pid);
+    if (injection_late_answer(injection, ret_answer))
+        return 0;
+    return error_set(error, -ETIMEDOUT, "%d: did not begin within a minute (does it load a library?); what it has begun, it will undo",
+                     (int)injection->pid);
 }
 
 static int begin(struct injection *injection, const struct delivery *delivery, struct error *error)
@@ -199,9 +215,11 @@ static int begin(struct injection *injection, const struct delivery *delivery, s
     result = put_request(injection, delivery->variables, theirs, &request, error);
     if (result == 0)
         result = injection_call(injection, entry, (const uint64_t[6]){request}, &answer, error);
+    if (result == -ETIMEDOUT)
+        result = withdraw(injection, request, &answer, error);
     if (result == 0 && (int)answer < 0)
         result = refusal(injection->pid, (int)answer, error);
-    if (result < 0)
+    if (result < 0 && result != -ETIMEDOUT && result != -ECANCELED) /* then the shim has closed them, or will */
         injection_take_back(injection, theirs, 2);
     return result;
 }

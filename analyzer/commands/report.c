@@ -38,7 +38,7 @@ static const char usage[] =
 
 struct options {
     enum output_format format;
-    bool all, verbose, help;
+    bool all, verbose;
     bool color;
     const char *output; /* NULL: standard output */
     struct whose whose;
@@ -96,8 +96,7 @@ static int set_option(void *data, int code)
     case OPTION_COLOR:
         return option_color(optarg, &options->color);
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
         return whose_add(&options->whose, code);
     }
@@ -106,8 +105,7 @@ static int set_option(void *data, int code)
 static int parse(int argc, char **argv, struct options *options)
 {
     options->color = terminal_has_colors();
-    int status = options_parse(argc, argv, ":o:v", long_options, set_option, options);
-    return status == STATUS_DONE && options->help ? STATUS_HELP : status;
+    return options_parse(argc, argv, ":o:v", long_options, set_option, options);
 }
 
 struct showing {

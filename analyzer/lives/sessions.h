@@ -17,6 +17,8 @@ struct session_seen {
     uint32_t use, calls;
     uint32_t first, last; /* positions in the run */
     uint64_t begin, end, ticks;
+    uint64_t rows;  /* returned or touched */
+    uint32_t ahead; /* calls that were sent before the one before had been answered */
 };
 
 struct session_run {
@@ -84,6 +86,7 @@ struct session {
     uint64_t last_end;   /* of a call; 0: none */
     uint32_t last_thread; /* that made it */
     uint64_t used_until; /* what came before is counted in `used` */
+    uint64_t answer_rows; /* of the call that is being answered */
     uint64_t begun;      /* the transaction under way; 0: none */
     uint32_t begun_stack;
     struct session_run run;
@@ -95,8 +98,9 @@ struct session {
 
 /* ---- runs (loops.c) ---- */
 
-/* One more call of `use` in the session, from `begin` to `end`, which took `ticks`. */
-void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks);
+/* One more call of `use` in the session, from `begin` to `end`, which took `ticks`, and returned or touched `rows`. */
+void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks,
+                    uint64_t rows);
 /* The run is over: what it came to is added to the uses. */
 void session_end_run(struct statements *statements, struct session *session);
 

@@ -140,21 +140,22 @@ static int idle_row(struct statements *statements, uint32_t stack, struct statem
     return 0;
 }
 
-/* The connection was silent from the end of its last call to `time`; `left`: and nothing came after. */
+/* The connection was silent from the end of its last call to `time`, when the next one began; `left`: and nothing came after. */
 static int silent_until(struct statements *statements, uint32_t conn, uint64_t time, bool left)
 {
-    const struct session *session = session_of(statements, conn);
-    if (session->begun == 0 || session->last_end == 0 || time <= session->last_end ||
-        span_of(statements, time - session->last_end) < IDLE_SECONDS)
+    struct session *session = session_of(statements, conn);
+    uint64_t since = session->last_end > session->begun ? session->last_end : session->begun;
+    if (session->begun == 0 || session->last_end == 0 || time <= since || span_of(statements, time - since) < IDLE_SECONDS)
         return 0;
     struct statement_idle *idle;
     int result = idle_row(statements, session->begun_stack, &idle);
     if (result < 0)
         return result;
-    uint64_t ticks = time - session->last_end;
+    uint64_t ticks = time - since;
+    session->last_end = time;
     if (idle->times++ == 0)
-        idle->first = session->last_end;
-    idle->last = session->last_end;
+        idle->first = since;
+    idle->last = since;
     idle->ticks += ticks;
     idle->connections += left;
     if (ticks > idle->longest) {
@@ -182,6 +183,7 @@ static void transaction_ended(struct statements *statements, uint32_t conn, uint
 {
     struct session *session = session_of(statements, conn);
     statements->conns[conn].in_transaction += time - session->begun;
+    statements->conns[conn].transactions++;
     in_use(statements, conn, session->begun, time);
     session->begun = 0;
 }
@@ -450,9 +452,9 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
     }
     int result = tell_end(statements, conn);
     if (result == 0)
-        result = silent_until(statements, conn, event->time, false);
-    if (result == 0)
         result = queue_left(statements, conn, event->stack, thread);
+    if (result == 0)
+        result = silent_until(statements, conn, event->time, false);
     result_left(statements, event->stack, thread, event->time);
     telling = &session_of(statements, conn)->telling;
     *telling = (struct session_telling){.under_way = true, .time = event->time, .definition = (uint32_t)event->value,
@@ -464,8 +466,11 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
 
 static void timed(struct statements *statements, uint32_t conn, const struct session_pending *pending, uint64_t end, uint64_t ticks)
 {
+    struct session *session = session_of(statements, conn);
+    uint64_t rows = session->answer_rows;
+    session->answer_rows = 0;
     statements->conns[conn].busy += ticks;
-    if (session_of(statements, conn)->begun == 0) /* else the transaction will be counted */
+    if (session->begun == 0) /* else the transaction will be counted */
         in_use(statements, conn, end - ticks, end);
     if (pending->use == STATEMENTS_NONE)
         return;
@@ -475,7 +480,7 @@ static void timed(struct statements *statements, uint32_t conn, const struct ses
     if (ticks > use->longest)
         use->longest = ticks;
     if (!use->words.control)
-        session_called(statements, session_of(statements, conn), pending->use, pending->sent, end, ticks);
+        session_called(statements, session, pending->use, pending->sent, end, ticks, rows);
 }
 
 static bool pop_pending(struct session *session, struct session_pending *ret_pending)
@@ -494,7 +499,8 @@ static bool is_failure(uint64_t value)
     return status == RESULT_FATAL || status == RESULT_PIPELINE_ABORTED;
 }
 
-static void count_result(struct statement_use *use, uint64_t value)
+/* Returns the rows. */
+static uint64_t count_result(struct statement_use *use, uint64_t value)
 {
     unsigned status = (unsigned)(value >> STRAY_RESULT_STATUS);
     uint64_t rows = value & ((UINT64_C(1) << STRAY_RESULT_ROWS_BITS) - 1);
@@ -505,12 +511,13 @@ static void count_result(struct statement_use *use, uint64_t value)
         use->bytes_most = bytes;
     if (is_failure(value)) {
         use->errors++;
-        return;
+        return 0;
     }
     use->rows += rows;
     use->unbounded += status == RESULT_TUPLES && (rows >= STATEMENT_ROWS_MANY || bytes >= STATEMENT_BYTES_MANY);
     if (rows > use->rows_most)
         use->rows_most = rows;
+    return rows;
 }
 
 static int answered(struct statements *statements, uint32_t conn, const struct stray_event *event, uint32_t thread)
@@ -525,7 +532,7 @@ static int answered(struct statements *statements, uint32_t conn, const struct s
     statements->last_result_thread = thread;
     uint32_t stack = head.use == STATEMENTS_NONE ? 0 : statements->uses[head.use].stack;
     if (!over && head.use != STATEMENTS_NONE && event->value >> STRAY_RESULT_STATUS != RESULT_PIPELINE_SYNC)
-        count_result(&statements->uses[head.use], event->value);
+        session->answer_rows += count_result(&statements->uses[head.use], event->value);
     if (head.name != STATEMENTS_NONE && is_failure(event->value))
         prepared_failed(statements, conn, head.name);
     if (over && pop_pending(session, &head))
@@ -539,6 +546,8 @@ static int called(struct statements *statements, uint32_t conn, const struct str
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
     struct session_pending head;
+    if (result == 0 && event->time > event->value) /* it need not send anything: some drivers look for answers that are left */
+        result = silent_until(statements, conn, event->time - event->value, false);
     if (event->hook == STRAY_HOOK_PQreset || event->hook == STRAY_HOOK_PQresetStart)
         prepared_closed_all(statements, conn, false);
     if (waits(event->hook) && pop_pending(session, &head))

@@ -123,6 +123,7 @@ struct statement_conn {
     uint64_t handle, birth; /* birth: time of its OPEN; 0: it was not seen */
     uint64_t statements;
     uint64_t busy, in_transaction; /* ticks */
+    uint64_t transactions;         /* that lasted longer than one call */
     uint64_t used;                 /* ... in calls or in transactions */
     uint32_t last_use;             /* STATEMENTS_NONE: none */
     uint8_t status;                /* PGTransactionStatusType, last seen */

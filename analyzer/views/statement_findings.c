@@ -198,7 +198,9 @@ static int add_prepared(const struct maker *maker, const struct statement_prepar
     if (result < 0)
         return result;
     finding.statement = report_statement(maker->report, maker->lives, prepared->definition);
-    finding.count = prepared->left;
+    /* Of each connection the last one made may be in use yet; it goes with the others where these are all. */
+    bool all = prepared->left <= prepared->abandoned + prepared->connections;
+    finding.count = all ? prepared->left : prepared->abandoned;
     fact_add(&finding, "opened", (double)prepared->made, true, true);
     fact_add(&finding, "deallocated", (double)prepared->deallocated, true, true);
     fact_add(&finding, "never_used_again", (double)prepared->abandoned, true, true);

@@ -324,13 +324,7 @@ static void calls(const struct page *page, const struct report_finding *finding)
 {
     struct row row;
     row_begin(&row, page, "    ", "");
-    for (const char *word = finding->message; *word; word += strspn(word, " ")) {
-        char part[320];
-        size_t size = strcspn(word, " ");
-        snprintf(part, sizeof(part), "%.*s", (int)size, word);
-        row_add(&row, word == finding->message ? "" : " ", part);
-        word += size;
-    }
+    row_words(&row, "", finding->message);
     row_end(&row);
     if (finding->statement)
         text_line(page, NULL, "    %s %.300s", finding->verdict == VERDICT_IDLE_IN_TRANSACTION ? "last statement before:" : "statement:",
@@ -408,7 +402,7 @@ static void growth(const struct page *page, const struct report_finding *finding
 int report_write_top(const struct report *report, const struct text_options *options, FILE *out)
 {
     struct page page = {report, options, out};
-    text_heading(&page, "report");
+    text_heading(&page, "top");
     text_answer(&page);
     text_memory(&page);
     open_sites(&page);

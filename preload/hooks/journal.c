@@ -166,10 +166,10 @@ static bool is_libcs(const struct pass *pass, const struct hook_name *hook, cons
 static bool is_wanted(const struct pass *pass, const struct got_slot *slot, const struct hook_name *hook, const void *function)
 {
     if (is_unbound(pass, slot, function))
-        return hook->libpq || hook->liburing || *hook->real;
-    if (hook->libpq)
+        return hook->library != HOOK_OF_LIBC || *hook->real;
+    if (hook->library == HOOK_OF_LIBPQ)
         return is_libpqs(pass, function);
-    if (hook->liburing)
+    if (hook->library == HOOK_OF_OTHERS)
         return slot->kind == GOT_CALL && (uintptr_t)function >= STRAY_PAGE && !lies_in(&pass->own, function);
     if (slot->kind == GOT_CALL && (is_libcs(pass, hook, function) || (slot->defined && lies_in(&pass->own, *hook->real))))
         return true;

@@ -17,7 +17,8 @@
 #define FIELD_STATE   'C' /* PG_DIAG_SQLSTATE */
 #define BINARY        1
 #define TRANSACTION_NONE 0 /* of PGTransactionStatusType */
-#define NONFATAL_ERROR   6 /* of ExecStatusType */
+#define TUPLES_OK        2 /* of ExecStatusType */
+#define NONFATAL_ERROR   6
 #define FATAL_ERROR      7
 
 /* ---- texts ---- */
@@ -268,7 +269,7 @@ static uint64_t rows_of(const struct libpq *libpq, PGresult *result, int status)
     if (status == FATAL_ERROR || status == NONFATAL_ERROR)
         return state_of(libpq, result);
     int rows = libpq->PQntuples ? libpq->PQntuples(result) : 0;
-    if (rows > 0)
+    if (rows > 0 || status == TUPLES_OK) /* the last one of those that came row by row tells of all, and holds none */
         return (uint64_t)rows;
     const char *touched = libpq->PQcmdTuples ? libpq->PQcmdTuples(result) : NULL;
     return touched ? string_number(touched) : 0;

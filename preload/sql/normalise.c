@@ -385,7 +385,7 @@ static const char *skip_lists(const struct lexer *lexer, const char *at, uint32_
 static void take_list(struct lexer *lexer, const char *end, uint32_t members)
 {
     const char *at = lexer->at;
-    if (members > lexer->statement->members)
+    if (*at == '(' && members > lexer->statement->members) /* an array is one value */
         lexer->statement->members = members;
     lexer->at = end;
     keep(lexer, *at == '[' ? "[$?]" : "($?)", 4);

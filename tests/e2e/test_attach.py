@@ -527,7 +527,7 @@ def test_programs_that_cannot_be(tool, tmp_path, command, reason):
     source.write_text("#include <unistd.h>\nint main(void) { sleep(1000); return 0; }\n")
     assert bare([*command, "-o", tmp_path / "sleeps", source]).returncode == 0
     with started(tmp_path / "sleeps") as process:
-        until(lambda: "sleeps" in os.readlink(f"/proc/{process.pid}/exe"))
+        until(lambda: "sleeps" in os.readlink(f"/proc/{process.pid}/exe") and status(process.pid)["State"].startswith("S"))
         folder = tool.new_folder()
         refused(tool.call("attach", process.pid, "-o", folder), 125, reason)
         assert not folder.exists() or list(folder.iterdir()) == []

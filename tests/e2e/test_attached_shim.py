@@ -124,6 +124,13 @@ def test_libraries_that_come_and_go(attached):
     assert (again.sum("plugin_one", "heap")["opened"], again.sum("plugin_two", "heap")["opened"]) == (2, 6)
 
 
+def test_a_request_that_is_withdrawn(attached):
+    """Nobody waits for it any more, and its files are gone: what was begun is undone, and the next one begins."""
+    done = attached("withdrawn")
+    assert [path.name.split(".")[0] for path in done.folder.iterdir()] == ["attached-2"]
+    assert is_whole(done.check())
+
+
 # ---- children and ends ----
 
 def rows_of(done, pid):

@@ -164,6 +164,28 @@ def test_one_damaged_among_sound(stray, sound, tmp_path):
     assert content["trace"]["complete"] is False and len(content["processes"]) == 2
 
 
+def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
+    content = sound[1]
+    flipped = bytearray(content)
+    begin = json.loads(stray.call("verify", "--format", "json", copy(tmp_path, content[:-1])).stdout)["offset"]
+    assert 0 < begin < len(content) - 1
+    flipped[begin + 50] ^= 255
+    for damaged in (content[:-1], bytes(flipped)):
+        file = copy(tmp_path, damaged)
+        done = stray.call("verify", file)
+        assert done.returncode == 1 and f"{file}: damaged: " in done.stdout and f"offset {begin} " in done.stdout
+        done = stray.call("dump", file)
+        assert done.stderr.startswith(f"stray: {file}: ") and f"offset {begin} " in done.stderr
+        assert stray.report(file).process()["damage"]["offset"] == begin
+    assert json.loads(stray.call("verify", "--format", "json", sound[0]).stdout)["offset"] is None
+
+
+def test_standard_input_has_its_name(stray, sound, tmp_path):
+    (tmp_path / "text").write_text("no trace")
+    with open(tmp_path / "text") as file:
+        refused(stray.call("report", "-", stdin=file), 2, "stray: -: ")
+
+
 # run
 
 def test_run_not_found(stray, tmp_path):

@@ -132,6 +132,34 @@ Test(statements, answers_belong_to_what_was_sent_first)
     feed_close_all(&feed);
 }
 
+/* PHP looks for answers that are left before it sends the next statement. */
+Test(statements, a_call_that_sends_nothing_does_not_hide_the_silence_before_it)
+{
+    begin();
+    execute(FEED_BEGIN, 0, OPEN, MS, 7);
+    feed_wait(&feed, 2000 * MS);
+    on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(STRAY_RESULT_NONE, OPEN, 0, 0), 0);
+    on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 8);
+    execute(FEED_READ, 0, IDLE, MS, 9);
+    end();
+    cr_assert_eq(statements()->idle_count, 1);
+    cr_expect_eq(statements()->idles[0].times, 1);
+    cr_expect(statements()->idles[0].longest >= 1999 * MS);
+    feed_close_all(&feed);
+}
+
+Test(statements, a_silence_before_the_transaction_is_none)
+{
+    begin();
+    execute(FEED_READ, 0, IDLE, MS, 7);
+    feed_wait(&feed, 2000 * MS);
+    execute(FEED_BEGIN, 0, OPEN, MS, 8);
+    execute(FEED_READ, 0, IDLE, MS, 9);
+    end();
+    cr_expect_eq(statements()->idle_count, 0);
+    feed_close_all(&feed);
+}
+
 Test(statements, silences_in_transactions_belong_to_what_began_them)
 {
     begin();
@@ -426,4 +454,37 @@ Test(statements, names_that_are_closed_or_used_again_or_refused_are_not)
         cr_expect_eq(prepared->abandoned, 0, "%zu", i);
         feed_close_all(&feed);
     }
+}
+
+/* ---- loops ---- */
+
+static uint32_t loop_of(uint64_t definition, uint64_t rows, bool ahead)
+{
+    uint32_t longest;
+    begin();
+    for (int i = 0; ahead && i < 20; i++)
+        on_conn(STRAY_HOOK_PQsendQueryParams, STRAY_STATEMENT, definition, 7);
+    for (int i = 0; i < 20; i++) {
+        if (!ahead)
+            on_conn(STRAY_HOOK_PQsendQueryParams, STRAY_STATEMENT, definition, 7);
+        feed_wait(&feed, MS);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(TUPLES, IDLE, 0, rows), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(STRAY_RESULT_NONE, IDLE, 0, 0), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 8);
+    }
+    end();
+    longest = use_at(definition, 7)->loops.longest;
+    feed_close_all(&feed);
+    return longest;
+}
+
+Test(statements, portions_and_what_is_sent_ahead_are_no_loops)
+{
+    cr_expect_eq(loop_of(FEED_READ, 1, false), 20);
+    cr_expect_eq(loop_of(FEED_READ, 300, false), 20, "children of one after the other");
+    cr_expect_eq(loop_of(FEED_PAGE, 300, false), 0, "a page after the other");
+    cr_expect_eq(loop_of(FEED_PAGE, 1, false), 20, "the first one of each");
+    cr_expect_eq(loop_of(FEED_BATCH, 100, false), 0);
+    cr_expect_eq(loop_of(FEED_BATCH, 1, false), 20, "lists of one");
+    cr_expect_eq(loop_of(FEED_READ, 1, true), 0, "as in a pipeline");
 }
