@@ -91,38 +91,25 @@ static inline bool nothing_to_note(void)
     return LIKELY(!python_finalizing());
 }
 
+/* The stack of a block that libpq acquires, or what it calls: by the thousand while it connects. 0: not known. */
+static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *frame)
+{
+    struct recall_call call = familiar_call(frame);
+    uint64_t python;
+    if (call.number == 0 || !familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
+        return 0;
+    struct recall_start start = familiar_start(familiar, frame, python);
+    return recall_find_inside(&familiar->recall, &start, &call);
+}
+
 /* Its stack is part of the emission: a thread's handlers leave both alone. */
 static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct young *young = nothing_to_note() ? quick_begin() : NULL;
-    if (UNLIKELY(!young))
-        return false;
-    quick_acquire(young, handle, size, capture_beside_python(frame), hook);
-    return true;
-}
-
-/* The stack of a block that is acquired inside of `call`; 0: not known. */
-static inline uint32_t find_inside(struct familiar *familiar, const void *frame, const struct recall_call *call)
-{
-    uint64_t python = 0;
-    if (UNLIKELY(call->number == 0) || UNLIKELY(!familiar_is_mine(familiar)) ||
-        (UNLIKELY(python_possible()) && UNLIKELY(!familiar_python_inside(familiar, call, &python))))
-        return 0;
-    struct recall_start start = familiar_start(familiar, frame, python);
-    return recall_find_inside(&familiar->recall, &start, call);
-}
-
-/* Of libpq or what it calls: by the thousand while it connects. */
-static NOINLINE bool record_block_inside(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
-{
-    if (UNLIKELY(python_possible()) && UNLIKELY(!quick_gate_is_open() || !nothing_to_note()))
-        return false;
-    struct familiar *familiar = begin_block();
+    struct familiar *familiar = nothing_to_note() ? begin_block() : NULL;
     if (UNLIKELY(!familiar))
         return false;
-    struct recall_call call = familiar_call(frame);
-    uint32_t stack = find_inside(familiar, frame, &call);
-    if (UNLIKELY(stack == 0))
+    uint32_t stack = thread_self.libpq_depth > 0 ? find_inside_libpq(familiar, frame) : 0;
+    if (stack == 0)
         stack = capture_beside_python(frame);
     quick_acquire(thread_self.young, handle, size, stack, hook);
     return true;
@@ -130,8 +117,6 @@ static NOINLINE bool record_block_inside(uint16_t hook, uint64_t handle, uint64_
 
 bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    if (UNLIKELY(thread_self.libpq_depth > 0))
-        return record_block_inside(hook, handle, size, frame);
     if (UNLIKELY(python_possible()))
         return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
     struct familiar *familiar = begin_block();

@@ -19,19 +19,21 @@
 
 #define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
-#define RECENT     256
+#define RECENT     128
 #define KEPT_OF    3 /* stacks that could be kept: one is */
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
 
+struct recent_stack {
+    uint64_t key;
+    uint32_t node;
+};
+
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
     uint32_t taken; /* enum scratch_use, of those that are no lane's own */
-    struct {
-        uint64_t key;
-        uint32_t node;
-    } recent[RECENT]; /* of the index, by the low bits of the key */
+    struct recent_stack recent[RECENT][2]; /* of the index, by the low bits of the key: the last one met and the one before */
     struct familiar familiar;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
@@ -188,23 +190,32 @@ static uint64_t hash(const struct capture *capture)
 
 /* The key is away while the node changes: a signal handler may jump out of here, and no key may be left with another's
  * node. */
-static void remember_recent(struct scratch *scratch, uint64_t key, uint32_t node)
+static void put_recent(struct recent_stack *recent, uint64_t key, uint32_t node)
 {
-    __atomic_store_n(&scratch->recent[key % RECENT].key, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&recent->key, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    scratch->recent[key % RECENT].node = node;
-    __atomic_store_n(&scratch->recent[key % RECENT].key, key, __ATOMIC_RELEASE);
+    recent->node = node;
+    __atomic_store_n(&recent->key, key, __ATOMIC_RELEASE);
+}
+
+/* Two have room, or each of a pair that comes round by turns would make the other one be forgotten, for good. */
+static void remember_recent(struct recent_stack *both, uint64_t key, uint32_t node)
+{
+    put_recent(&both[1], both[0].key, both[0].node);
+    put_recent(&both[0], key, node);
 }
 
 /* *ret_recent: it was met lately. */
 static uint32_t find_node(struct scratch *scratch, uint64_t key, bool *ret_recent)
 {
-    *ret_recent = key != 0 && scratch->recent[key % RECENT].key == key;
+    struct recent_stack *both = scratch->recent[key % RECENT];
+    unsigned which = both[0].key != key;
+    *ret_recent = key != 0 && both[which].key == key;
     if (*ret_recent)
-        return scratch->recent[key % RECENT].node;
+        return both[which].node;
     uint32_t node = index_find(key);
     if (node != 0)
-        remember_recent(scratch, key, node);
+        remember_recent(both, key, node);
     return node;
 }
 

@@ -140,11 +140,11 @@ static inline bool is_inside(struct recall *recall, unsigned number, const struc
 {
     const struct recalled *stack = &recall->stacks[number];
     struct recall_trust *trust = &recall->trust[number];
-    bool trusted = trust->call == call->number;
+    bool met = trust->call == call->number, trusted = met && trust->inner != 0;
     if (!recall_begins(stack, start) || !recall_holds(recall, stack, trusted ? trust->inner : stack->count))
         return false;
     if (!trusted)
-        *trust = (struct recall_trust){call->number, words_inside(recall, stack, call->frame)};
+        *trust = (struct recall_trust){call->number, met ? words_inside(recall, stack, call->frame) : 0};
     return true;
 }
 

@@ -46,10 +46,11 @@ struct recall_call {
     uint64_t frame;  /* inside of it */
 };
 
-/* Of a stack that was found whole since that call began: so many words are left to be looked at. */
+/* Of a stack that was found whole since that call began: so many words are left to be looked at. Found once it is not worth to
+ * count them: most calls are short. */
 struct recall_trust {
     uint64_t call; /* by its number; 0: none */
-    uint32_t inner;
+    uint32_t inner; /* 0: not counted yet */
 };
 
 /* Which stack of a chain is looked at first. Those of one chain often differ in an outer frame only: a loop comes by two calls of
@@ -153,8 +154,8 @@ static inline uint32_t recall_find_first_inside(struct recall *recall, const str
     unsigned chain = recall_chain(start), number = recall->guesses[chain].next;
     const struct recalled *stack = &recall->stacks[number];
     const struct recall_trust *trust = &recall->trust[number];
-    bool known = trust->call == call->number && recall_begins(stack, start) && recall_holds(recall, stack, trust->inner);
-    if (!__builtin_expect(known, 1))
+    bool trusted = trust->call == call->number && trust->inner != 0;
+    if (!__builtin_expect(trusted && recall_begins(stack, start) && recall_holds(recall, stack, trust->inner), 1))
         return 0;
     recall_expect(recall, chain, number);
     return stack->node;
