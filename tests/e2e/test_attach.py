@@ -373,6 +373,18 @@ def test_names_of_traces(tool):
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
 
 
+def test_traces_belong_to_the_owner_of_the_folder(tool):
+    """Whoever has prepared it for root."""
+    with running(ATTACHED / "attached_storm") as pid:
+        for owner in (65534, 0):
+            folder = tool.new_folder()
+            folder.mkdir()
+            os.chown(folder, owner, owner)
+            done = tool.call("attach", pid, "-o", folder, "--for", "0.01")
+            assert done.returncode == 0, done.stderr
+            assert [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [(owner, 0o600)]
+
+
 def test_options_reach_the_process(tool, tmp_path):
     with running(ATTACHED / "attached_storm") as pid:
         folder = tool.new_folder()
