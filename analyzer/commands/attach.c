@@ -31,7 +31,7 @@ static const char usage[] =
     "usage: stray attach PID [-o DIR] [--for TIME] [options]\n"
     "\n"
     "Traces a process that runs already, without a debugger, and leaves it as it was. Ends after --for, on Ctrl-C or SIGTERM, by\n"
-    "stray detach PID from elsewhere, and with the process.\n"
+    "stray detach PID from elsewhere, and with the process. Children that run already are named, and not traced.\n"
     "\n"
     "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
     "  --for TIME           for so long: s, m, h, d; default: until told otherwise\n"
