@@ -37,8 +37,8 @@ static bool is_exact(void)
     return settings.python_memory == PYTHON_MEMORY_EXACT;
 }
 
-/* The block of an object that is wanted; the gate is open. */
-static void record_sample(uint16_t hook, void *block, size_t size, const void *frame)
+/* The block of an object that is wanted, and stands for `weight` sixteenths of one; the gate is open. */
+static void record_sample(uint16_t hook, void *block, size_t size, uint64_t weight, const void *frame)
 {
     int kept = errno;
     note_finalizing();
@@ -46,7 +46,7 @@ static void record_sample(uint16_t hook, void *block, size_t size, const void *f
         samples_add(&python_samples, block);
     struct stray_event event = {.time = young_acquired(handle_of(block)), .handle = handle_of(block), .hook = hook,
                                 .action = STRAY_OPEN, .resource = STRAY_PYOBJECT};
-    event.value = size | (is_exact() ? 0 : python_samples_weight(size) << 32);
+    event.value = size | weight << 32;
     event.stack = capture_caller(frame);
     emit_acquire(&event);
     errno = kept;
@@ -54,9 +54,9 @@ static void record_sample(uint16_t hook, void *block, size_t size, const void *f
 
 static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
 {
-    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
-    if (wanted && gate_open(GATE_TRACED))
-        record_sample(hook, block, size, frame);
+    uint64_t weight = is_exact() ? 0 : python_samples_hit(size);
+    if ((is_exact() || weight > 0) && gate_open(GATE_TRACED))
+        record_sample(hook, block, size, weight, frame);
 }
 
 INLINE void made(const struct layer *layer, unsigned part, void *block, size_t size, const void *frame)
@@ -215,11 +215,12 @@ INLINE bool reaches_point(const struct layer *layer, size_t size)
 /* A point may have been reached by `size` bytes. NULL: they are no sample. */
 static void *make_sample(const struct layer *layer, unsigned part, size_t size, const void *frame)
 {
-    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !ends_are_told())
+    uint64_t weight = python_samples_hit(size);
+    if (weight == 0 || !ends_are_told())
         return NULL;
     void *block = take_aside(layer);
     if (block)
-        record_sample((uint16_t)(layer->hook + part), block, size, frame);
+        record_sample((uint16_t)(layer->hook + part), block, size, weight, frame);
     return block;
 }
 
