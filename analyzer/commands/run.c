@@ -32,9 +32,9 @@ static const char usage[] =
 
 static const struct option long_options[] = {TRACING_OPTIONS, {NULL, 0, NULL, 0}};
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
-    return tracing_options_set(data, code, argv);
+    return tracing_options_set(data, code);
 }
 
 /* ---- the environment ---- */

@@ -140,7 +140,7 @@ static int set_tracing(struct tracing_options *options, int code)
     }
 }
 
-int tracing_options_set(struct tracing_options *options, int code, char **argv)
+int tracing_options_set(struct tracing_options *options, int code)
 {
     switch (code) {
     case 'o':
@@ -151,10 +151,6 @@ int tracing_options_set(struct tracing_options *options, int code, char **argv)
         return STATUS_DONE;
     case TRACING_OPTION_HELP:
         return STATUS_HELP;
-    case ':':
-        return fail("%s: needs a value", argv[optind - 1]);
-    case '?':
-        return fail("%s: unknown option (see stray %s --help)", argv[optind - 1], argv[0]);
     default:
         return set_tracing(options, code);
     }

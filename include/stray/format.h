@@ -288,6 +288,9 @@ enum stray_statement_flag {
     STRAY_STATEMENT_RAW = 1,    /* the text is one example as it was sent, literals and all */
     STRAY_STATEMENT_HIDDEN = 2, /* there is no text: the user wanted none */
     STRAY_STATEMENT_CUT = 4,    /* the text is the beginning only */
+    STRAY_STATEMENT_PREPARES = 8,     /* it is a PREPARE; its name is told by NAMED, and "$?" in the text */
+    STRAY_STATEMENT_EXECUTES = 16,    /* ... an EXECUTE */
+    STRAY_STATEMENT_DEALLOCATES = 32, /* ... a DEALLOCATE; without a NAMED of all of them, as DISCARD ALL is */
 };
 
 struct stray_def_pair {

@@ -66,6 +66,13 @@ def run(request):
     return request.getfixturevalue(request.param)
 
 
+def test_the_short_report_says_the_same_of_all_but_blocks(stray, stopped):
+    short = json.loads(stray.call("report", stopped.trace, "--format", "json").stdout)
+    for kept, whole in zip(short["findings"], stopped.report.findings, strict=True):
+        if whole["resource"] not in ("heap", "pyobject"):
+            assert kept == whole
+
+
 def test_ends_as_untraced(stopped, killed):
     assert stopped.status == 0, stopped.log
     assert "Traceback" not in stopped.log
