@@ -124,15 +124,25 @@ static void add_fact(struct phrase *phrase, bool true_here, const char *fact)
     phrase->used += length > 0 ? (size_t)length : 0;
 }
 
+/* Where what was said so far begins. */
+static void add_offset(struct phrase *phrase, uint64_t offset)
+{
+    char text[48];
+    snprintf(text, sizeof(text), "from offset %" PRIu64 " on", offset);
+    add_fact(phrase, true, text);
+}
+
 void damage_describe(const struct damage *damage, char *text, size_t size)
 {
     struct phrase phrase = {.text = text, .size = size};
     text[0] = '\0';
-    add_fact(&phrase, damage->header_damaged, "header damaged");
+    add_fact(&phrase, damage->header_damaged, "header damaged at offset 0");
     add_phrase(&phrase, damage->frames_damaged, "damaged frame", "damaged frames");
     add_phrase(&phrase, damage->bytes_skipped, "byte skipped", "bytes skipped");
     add_phrase(&phrase, damage->frames_missing, "frame missing", "frames missing");
     add_fact(&phrase, damage->truncated, "cut short inside a frame");
+    if (damage->offset > 0 && (damage->frames_damaged > 0 || damage->truncated))
+        add_offset(&phrase, damage->offset);
     add_fact(&phrase, damage->spool_damaged, "spool damaged");
     if (phrase.used == 0)
         add_fact(&phrase, !damage->complete && damage->lost_events == 0,

@@ -49,7 +49,7 @@ static void note_end(struct summary *summary, const struct stray_event *event)
     switch (event->action) {
     case STRAY_END:
         summary->end = ending_word(event->value);
-        summary->status = event->handle;
+        summary->status = STRAY_EXIT_STATUS(event->handle);
         break;
     case STRAY_EXEC:
         summary->end = "exec";

@@ -104,14 +104,15 @@ static bool print_json(const struct finding *finding)
 {
     const struct damage *damage = finding->damage;
     json_t *object =
-        json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "path",
+        json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "path",
                   json_text(finding->path), "state", finding->wrong[0] ? "damaged" : "sound", "complete",
                   damage->complete, "events", json_number(finding->events), "frames",
                   json_number(damage->frames_read), "frames_damaged", json_number(damage->frames_damaged),
                   "frames_missing", json_number(damage->frames_missing), "bytes_skipped",
                   json_number(damage->bytes_skipped), "truncated", damage->truncated, "recovered_events",
                   json_number(damage->events_recovered), "lost_events", json_number(damage->lost_events),
-                  "damage", finding->wrong[0] ? json_text(finding->wrong) : json_null());
+                  "damage", finding->wrong[0] ? json_text(finding->wrong) : json_null(), "offset",
+                  damage->offset ? json_number(damage->offset) : json_null());
     return json_print(object, JSON_COMPACT);
 }
 

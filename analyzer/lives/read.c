@@ -36,6 +36,12 @@ static uint64_t driver_statement_hash(void *data, uint64_t id)
     return statement ? statement->hash : 0;
 }
 
+static uint32_t driver_statement_flags(void *data, uint64_t id)
+{
+    const struct statement_text *statement = trace_statement(((struct driver *)data)->trace, id);
+    return statement ? statement->flags : 0;
+}
+
 /* A driver takes several ways to the library, the first time and later ones: what counts is from the user's frame on. */
 static uint32_t driver_place(void *data, uint32_t node)
 {
@@ -45,7 +51,8 @@ static uint32_t driver_place(void *data, uint32_t node)
         const struct frame *frame = &stack->frames[i];
         hash = hash_text(hash_text(hash, frame->function), frame->file);
         hash = hash_bytes(hash, &frame->line, sizeof(frame->line));
-        hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
+        if (frame->line == 0) /* else a loop that the compiler has unrolled would be several places */
+            hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
     }
     return (uint32_t)(hash ^ hash >> 32);
 }
@@ -62,14 +69,13 @@ static double driver_span(void *data, uint64_t ticks)
 
 static int feed_batch(struct lives *lives, const struct merged *batch, size_t count, lives_observer *observer, void *data)
 {
-    struct foresight foresight;
     bool ahead = foresight_pays(lives);
     if (ahead)
-        foresight_begin(&foresight, lives, batch, count);
+        foresight_begin(lives, batch, count);
     for (size_t i = 0; i < count; i++) {
         if (ahead)
-            foresight_at(&foresight, i);
-        int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread);
+            foresight_at(lives, batch, count, i);
+        int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread, batch[i].since);
         if (result == 0 && observer)
             result = observer(data, lives, &batch[i].event);
         if (result < 0)
@@ -103,6 +109,7 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .span = driver_span,
                                   .statement = driver_statement,
                                   .statement_hash = driver_statement_hash,
+                                  .statement_flags = driver_statement_flags,
                                   .place = driver_place,
                                   .end = trace_last_time(trace),
                                   .heap_mean = (double)trace_sampled(trace)};

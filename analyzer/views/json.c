@@ -202,6 +202,8 @@ static json_t *damage(const struct damage *from)
     json_object_set_new(object, "bytes_skipped", whole(from->bytes_skipped));
     json_object_set_new(object, "events_recovered", whole(from->events_recovered));
     json_object_set_new(object, "truncated", json_boolean(from->truncated));
+    if (from->offset > 0)
+        json_object_set_new(object, "offset", whole(from->offset));
     return object;
 }
 

@@ -438,6 +438,7 @@ static void tell_transactions(struct ledger *ledger, const struct lives *lives, 
     const struct lives_source *source = &lives->source;
     if (!life->statements_known || !conn)
         return;
+    life->transactions = conn->transactions;
     life->in_transaction_s = span(lives, conn->in_transaction);
     life->transaction = conn->status;
     if (conn->last_use == STATEMENTS_NONE || !source->statement)

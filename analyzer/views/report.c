@@ -260,19 +260,26 @@ static const char *peer_text(const struct lives *lives, uint32_t peer)
 }
 
 /* A PGconn's peer is that of its connection, else what libpq said of itself. */
+static const char *peer_of_one(const struct lives *lives, const struct life *life)
+{
+    if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
+        return lives->peers[lives->lives[life->partner].peer].text;
+    return life->definition ? lives->source.endpoint(lives->source.data, life->definition) : NULL;
+}
+
+/* Where some were closed, that of those which were not: one that failed, say, was to go elsewhere than one that succeeded later. */
 static const char *conn_peer(const struct lives *lives, const struct fold *fold)
 {
+    const char *peer = NULL;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct life *life = &lives->lives[fold->lives[i]];
-        if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
-            return lives->peers[lives->lives[life->partner].peer].text;
+        bool open = life_open_at_tc(life);
+        if (!peer || open)
+            peer = peer_of_one(lives, life);
+        if (peer && open)
+            break;
     }
-    for (size_t i = 0; i < fold->life_count; i++) {
-        uint64_t database = lives->lives[fold->lives[i]].definition;
-        if (database && lives->source.endpoint(lives->source.data, database))
-            return lives->source.endpoint(lives->source.data, database);
-    }
-    return NULL;
+    return peer;
 }
 
 static const char *fold_peer(const struct lives *lives, const struct fold *fold)

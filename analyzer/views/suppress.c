@@ -116,6 +116,10 @@ static bool parse_prefix(const char *prefix, struct suppression *suppression)
             suppression->resource = (int)i;
             return true;
         }
+    if (strcmp(resource_label(RESOURCE_PREPARED), prefix) == 0) {
+        suppression->resource = RESOURCE_PREPARED;
+        return true;
+    }
     for (int i = 0; i < VERDICT_COUNT; i++)
         if (strcmp(verdict_name((enum verdict)i), prefix) == 0) {
             suppression->verdict = i;
@@ -264,7 +268,7 @@ char *suppression_for(const struct report_finding *finding)
 {
     const struct report_frame *site = finding->site;
     const char *label = resource_label(finding->resource), *slash;
-    const char *prefix = finding->resource < STRAY_RESOURCE_END ? "" : OF_PAIR;
+    const char *prefix = finding->resource < STRAY_RESOURCE_END || finding->resource == RESOURCE_PREPARED ? "" : OF_PAIR;
     char *text;
     int length;
     if (site && site->function && is_writable(site->function)) {

@@ -40,7 +40,8 @@ static const char *blocks_word(const struct report_finding *finding)
 
 static bool is_about_calls(const struct report_finding *finding)
 {
-    return finding->verdict >= VERDICT_POOL_SATURATED && finding->verdict <= VERDICT_READ_MODIFY_WRITE;
+    return finding->resource == RESOURCE_PREPARED ||
+           (finding->verdict >= VERDICT_POOL_SATURATED && finding->verdict <= VERDICT_READ_MODIFY_WRITE);
 }
 
 static void title(const struct page *page, size_t index)

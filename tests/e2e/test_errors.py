@@ -164,6 +164,28 @@ def test_one_damaged_among_sound(stray, sound, tmp_path):
     assert content["trace"]["complete"] is False and len(content["processes"]) == 2
 
 
+def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
+    content = sound[1]
+    flipped = bytearray(content)
+    begin = json.loads(stray.call("verify", "--format", "json", copy(tmp_path, content[:-1])).stdout)["offset"]
+    assert 0 < begin < len(content) - 1
+    flipped[begin + 50] ^= 255
+    for damaged in (content[:-1], bytes(flipped)):
+        file = copy(tmp_path, damaged)
+        done = stray.call("verify", file)
+        assert done.returncode == 1 and f"{file}: damaged: " in done.stdout and f"offset {begin} " in done.stdout
+        done = stray.call("dump", file)
+        assert done.stderr.startswith(f"stray: {file}: ") and f"offset {begin} " in done.stderr
+        assert stray.report(file).process()["damage"]["offset"] == begin
+    assert json.loads(stray.call("verify", "--format", "json", sound[0]).stdout)["offset"] is None
+
+
+def test_standard_input_has_its_name(stray, sound, tmp_path):
+    (tmp_path / "text").write_text("no trace")
+    with open(tmp_path / "text") as file:
+        refused(stray.call("report", "-", stdin=file), 2, "stray: -: ")
+
+
 # run
 
 def test_run_not_found(stray, tmp_path):
@@ -219,6 +241,24 @@ def test_run_unwritable_folder(stray, tmp_path):
     refused(stray.call("run", "-o", file / "t", "--", "true"), 125)
     refused(stray.call("run", "-o", file, "--", "true"), 125)
     refused(stray.call("run", "-o", "/proc/nosuch/t", "--", "true"), 125)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/t", "/proc/nosuch/t"])
+def test_run_forced_without_a_usable_folder(stray, tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    done = stray.call("run", "--force", "-o", tmp_path / folder, "--", "sh", "-c", "echo yes; exit 3")
+    assert (done.returncode, done.stdout) == (3, "yes\n")
+    assert all(line.startswith("stray: ") for line in done.stderr.splitlines()) and "untraced" in done.stderr
+
+
+@pytest.mark.parametrize("interval, valid", [("0.1", True), ("0.5s", True), ("1.5m", True), ("2", True), ("1h", True), ("1d", True), ("0", False),
+                                             ("0.0", False), ("-1", False), ("1.", False), (".5", False), ("1x", False), ("", False), ("1e9", False)])
+def test_run_interval(stray, tmp_path, interval, valid):
+    done = stray.call("run", "-o", tmp_path / "t", "--interval", interval, "--", "echo", "yes")
+    if valid:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "yes\n", "")
+    else:
+        refused(done, 2, "--interval")
 
 
 def test_run_refuses_a_folder_with_traces(stray, tmp_path):

@@ -43,12 +43,14 @@ static const char *statement(void *data, uint64_t id)
         [FEED_READ] = "SELECT n FROM accounts WHERE id = $?",
         [FEED_READ_LOCKED] = "SELECT n FROM accounts WHERE id = $? FOR UPDATE",
         [FEED_WRITE] = "UPDATE accounts SET n = $? WHERE id = $?",
+        [FEED_PAGE] = "SELECT n FROM accounts WHERE id > $1 ORDER BY id LIMIT $?",
+        [FEED_BATCH] = "DELETE FROM accounts WHERE id IN ($?)",
         [FEED_ADD] = "UPDATE accounts SET n = n + $? WHERE id = $?",
     };
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, 0, NULL};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {
@@ -94,7 +96,7 @@ void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resou
                                 .hook = (uint16_t)hook,
                                 .action = (uint8_t)action,
                                 .resource = (uint8_t)resource};
-    cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread), 0);
+    cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread, feed->since), 0);
     if (feed->ledger)
         cr_assert_eq(ledger_event(feed->ledger, feed->lives, &event), 0);
 }

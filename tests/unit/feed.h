@@ -14,7 +14,7 @@
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
 
 /* Definitions of statements' texts; any other has none. */
-enum { FEED_BEGIN = 1, FEED_READ, FEED_READ_LOCKED, FEED_WRITE, FEED_ADD };
+enum { FEED_BEGIN = 1, FEED_READ, FEED_READ_LOCKED, FEED_WRITE, FEED_ADD, FEED_PAGE, FEED_BATCH };
 
 #define MS          UINT64_C(1000000)
 #define MAIN_THREAD 1
@@ -23,7 +23,7 @@ struct feed {
     struct lives *lives;
     struct ledger *ledger; /* shown every event; NULL: none */
     bool places;           /* the report is to have them one by one */
-    uint64_t now;
+    uint64_t now, since; /* since: of sums, the time from which on they came about */
     uint32_t lane, thread;
 };
 
