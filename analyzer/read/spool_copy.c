@@ -8,20 +8,6 @@
 
 #include "read/inside.h"
 
-static int put(int fd, uint64_t offset, const void *bytes, size_t size)
-{
-    const char *from = bytes;
-    while (size > 0) {
-        ssize_t done = pwrite(fd, from, size, (off_t)offset);
-        if (done < 0)
-            return -errno;
-        from += done;
-        offset += (uint64_t)done;
-        size -= (size_t)done;
-    }
-    return 0;
-}
-
 /* Units of an area that begins with the unit called `first`; what lies outside of it was not in the spool. */
 static int put_area(int fd, const struct extents *area, uint64_t first, uint64_t offset, uint64_t capacity)
 {
@@ -29,7 +15,7 @@ static int put_area(int fd, const struct extents *area, uint64_t first, uint64_t
     for (size_t i = 0; i < area->count && result == 0; i++) {
         const struct extent *extent = &area->list[i];
         if (extent->first >= first && extent->first - first + extent->count <= capacity)
-            result = put(fd, offset + (extent->first - first) * area->unit, extent->data, extent->count * area->unit);
+            result = source_put(fd, offset + (extent->first - first) * area->unit, extent->data, extent->count * area->unit);
     }
     return result;
 }
@@ -48,7 +34,7 @@ static int put_lane(int fd, const struct spool *spool, size_t index, struct stra
         lane->buffer[which] = (struct stray_buffer){buffer->sequence, buffer->count};
         memcpy(lane->events[which], buffer->events, buffer->count * sizeof(*buffer->events));
     }
-    return put(fd, spool->header.lanes_offset + index * sizeof(*lane), lane, sizeof(*lane));
+    return source_put(fd, spool->header.lanes_offset + index * sizeof(*lane), lane, sizeof(*lane));
 }
 
 static int put_lanes(int fd, const struct spool *spool)
@@ -65,7 +51,7 @@ static int put_spool(int fd, const struct spool *spool)
 {
     struct stray_spool_header header = spool->header;
     header.lane_count = spool->lane_count;
-    int result = put(fd, 0, &header, sizeof(header));
+    int result = source_put(fd, 0, &header, sizeof(header));
     if (result == 0)
         result = put_lanes(fd, spool);
     if (result == 0)
