@@ -48,11 +48,11 @@ struct options {
     double seconds; /* 0: no end is set */
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     if (code != OPTION_FOR)
-        return tracing_options_set(&options->tracing, code, argv);
+        return tracing_options_set(&options->tracing, code);
     int status = option_seconds("--for", optarg, &options->seconds);
     return status == STATUS_DONE && options->seconds <= 0 ? fail("--for %s: must be longer than that", optarg) : status;
 }

@@ -31,18 +31,13 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
-    switch (code) {
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case 'h':
+    if (code == 'h')
         return STATUS_HELP;
-    default:
-        return option_wrong(code, argv);
-    }
+    options->output = optarg;
+    return STATUS_DONE;
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -77,5 +72,6 @@ static int pack_inputs(const struct inputs *inputs, void *data)
 int command_pack(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, pack_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, pack_inputs, &options);
 }

@@ -119,11 +119,10 @@ struct life {
 /* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
  * many births. */
 struct growth {
-    uint32_t run;     /* length of the run of releases under way */
-    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between */
+    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between: of those that are over */
     uint64_t resized; /* bytes by which resizing made its resources grow, all added up */
     struct windows windows;
-    uint32_t released[AGE_BUCKETS];  /* ages at release */
+    uint32_t *released; /* ages at release, AGE_BUCKETS; of all sites close together, because each release counts in one */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
     uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
                                         lives_growth_from() to Tc */
@@ -136,6 +135,8 @@ struct batch {
 };
 
 #define RECENT_LIVES 32
+#define SITE_LINE    64 /* bytes */
+#define OWED         32 /* releases */
 
 /* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
 struct gone {
@@ -148,17 +149,20 @@ struct gone {
 
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
 struct site {
-    /* What every event touches stands together. */
-    struct growth *growth; /* NULL: never grew so far */
-    uint64_t opened, closed, open, peak;
-    uint64_t bytes_open, peak_bytes;
-    uint64_t last; /* time of the last birth */
-    uint64_t opened_by_tc;
-    uint32_t peer; /* index, or LIVES_NONE */
+    /* What every event touches, in one line of the cache, and in another what acquires touch besides. */
+    _Alignas(SITE_LINE) uint32_t *released; /* as in `growth`; NULL where there is none */
+    uint64_t opened, closed, open, bytes_open;
+    struct window window; /* of `growth` */
+    uint32_t run;         /* length of the run of releases under way, of those that `growth` knows */
     uint8_t resource;
-    uint64_t first; /* time of the first birth */
-    uint32_t stack;
+    struct growth *growth; /* NULL: never grew so far */
+    uint64_t peak, peak_bytes;
+    uint64_t last;  /* time of the last birth */
+    uint64_t first; /* ... and of the first */
     uint32_t first_mark;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint32_t stack;
+    uint64_t opened_by_tc; /* from Tc on */
     struct batch told;           /* sums of short lives */
     uint64_t alive, alive_bytes; /* open at Tc */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
@@ -258,6 +262,10 @@ struct lives {
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
+    uint32_t **shelves; /* of RELEASED_SITES sites each: where what `released` points to lies */
+    size_t shelf_count, shelf_room, grown_count;
+    uint32_t *owed[OWED]; /* counters of ages at release, each to be raised by one; NULL: none */
+    size_t owed_at;
     struct blocks blocks[STRAY_USER_END];
     struct map handles[STRAY_USER_END - STRAY_USER_FIRST]; /* of user-defined pairs: index of the life, LIVES_NONE: ended */
     struct moving *moving; /* by lane: realloc between its two events */

@@ -69,13 +69,12 @@ static double driver_span(void *data, uint64_t ticks)
 
 static int feed_batch(struct lives *lives, const struct merged *batch, size_t count, lives_observer *observer, void *data)
 {
-    struct foresight foresight;
     bool ahead = foresight_pays(lives);
     if (ahead)
-        foresight_begin(&foresight, lives, batch, count);
+        foresight_begin(lives, batch, count);
     for (size_t i = 0; i < count; i++) {
         if (ahead)
-            foresight_at(&foresight, i);
+            foresight_at(lives, batch, count, i);
         int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread);
         if (result == 0 && observer)
             result = observer(data, lives, &batch[i].event);

@@ -6,14 +6,14 @@ static uint32_t saturated(uint64_t count)
     return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
 }
 
-static void merge_neighbours(struct windows *windows)
+static void merge_neighbours(struct windows *windows, struct window *latest)
 {
     for (unsigned i = 0; i < LIVES_WINDOWS / 2; i++) {
         unsigned first = 2 * i, second = first + 1;
         windows->low[i] = windows->low[first];
         windows->low_bytes[i] = windows->low_bytes[first];
         windows->born[i] = saturated((uint64_t)windows->born[first] + windows->born[second]);
-        if (second > windows->current)
+        if (second > latest->current)
             continue;
         if (windows->low[second] < windows->low[i])
             windows->low[i] = windows->low[second];
@@ -25,35 +25,44 @@ static void merge_neighbours(struct windows *windows)
         windows->low_bytes[i] = 0;
         windows->born[i] = 0;
     }
-    windows->current /= 2;
-    windows->shift++;
+    latest->current /= 2;
+    latest->shift++;
 }
 
-void windows_settle(struct windows *windows)
+static void settle(struct windows *windows, struct window *latest)
 {
-    windows->low[windows->current] = windows->least;
-    windows->low_bytes[windows->current] = windows->least_bytes;
-    windows->born[windows->current] = saturated((uint64_t)windows->born[windows->current] + windows->births);
-    windows->births = 0;
+    uint32_t *born = &windows->born[latest->current];
+    windows->low[latest->current] = latest->least;
+    windows->low_bytes[latest->current] = latest->least_bytes;
+    *born = saturated((uint64_t)*born + latest->births);
+    latest->births = 0;
 }
 
-void windows_move(struct windows *windows, uint32_t mark, uint64_t open, uint64_t bytes)
+void windows_settle(struct windows *windows, struct window *latest)
 {
-    windows_settle(windows);
-    while (mark >> windows->shift >= LIVES_WINDOWS)
-        merge_neighbours(windows);
-    while (windows->current < mark >> windows->shift) {
-        windows->current++;
-        windows->low[windows->current] = saturated(open);
-        windows->low_bytes[windows->current] = (float)bytes;
+    settle(windows, latest);
+    windows->current = latest->current;
+    windows->shift = latest->shift;
+}
+
+void windows_move(struct windows *windows, struct window *latest, uint32_t mark, uint64_t open, uint64_t bytes)
+{
+    settle(windows, latest);
+    while (mark >> latest->shift >= LIVES_WINDOWS)
+        merge_neighbours(windows, latest);
+    while (latest->current < mark >> latest->shift) {
+        latest->current++;
+        windows->low[latest->current] = saturated(open);
+        windows->low_bytes[latest->current] = (float)bytes;
     }
-    windows->least = windows->low[windows->current];
-    windows->least_bytes = windows->low_bytes[windows->current];
+    latest->least = windows->low[latest->current];
+    latest->least_bytes = windows->low_bytes[latest->current];
+    latest->until = saturated(((uint64_t)latest->current + 1) << latest->shift);
 }
 
-void windows_born_since(struct windows *windows, uint32_t from, uint64_t count)
+void windows_born_since(struct windows *windows, const struct window *latest, uint32_t from, uint64_t count)
 {
-    uint32_t first = from >> windows->shift, last = windows->current;
+    uint32_t first = from >> latest->shift, last = latest->current;
     if (first > last)
         first = last;
     uint64_t parts = last - first + 1;

@@ -91,5 +91,6 @@ void process_settle(struct trace *trace)
     process->start_realtime_ns = identity->start_realtime_ns;
     process->start_monotonic_ns = identity->start_monotonic_ns;
     process->start_time = identity->start_time;
+    process->starttime_ticks = identity->starttime_ticks;
     process->running = is_running(identity);
 }

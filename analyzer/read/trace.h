@@ -50,6 +50,7 @@ struct process {
     uint64_t start_realtime_ns;
     uint64_t start_monotonic_ns;
     uint64_t start_time; /* event time */
+    uint64_t starttime_ticks; /* with the pid, the identity of the process, which execs keep; 0: unknown */
     bool running;        /* the very same process is alive on this host, now */
 };
 
@@ -59,6 +60,7 @@ struct damage {
     uint64_t frames_read;
     uint64_t frames_damaged;  /* checksum or content wrong: skipped */
     uint64_t bytes_skipped;   /* searched for the next frame */
+    uint64_t offset;          /* of the first frame that is damaged or cut short; 0: none is */
     uint64_t frames_missing;  /* gaps in the lanes' sequence numbers */
     uint64_t events_recovered; /* taken from the spool */
     uint64_t lost_events;     /* counted by the shim as not recorded */

@@ -14,6 +14,8 @@ static void describe_kin(const struct stray_file_header *header, const struct pr
     memcpy(about->trace_id, header->trace_id, sizeof(about->trace_id));
     memcpy(about->parent_id, header->parent_id, sizeof(about->parent_id));
     about->forked = header->origin == STRAY_ORIGIN_FORK;
+    about->began = header->origin == STRAY_ORIGIN_START || header->origin == STRAY_ORIGIN_EXEC;
+    about->starttime_ticks = process->starttime_ticks;
     about->start_time = process->start_time;
     about->end_time = process->running ? UINT64_MAX : lives->last_time;
 }

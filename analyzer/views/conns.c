@@ -164,7 +164,7 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     const char *state = ledger_state_word(life->state);
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(resource_label(life->resource)));
-    json_object_set_new(object, "peer", report_json_text(life->peer));
+    json_object_set_new(object, "peer", json_text(life->peer));
     json_object_set_new(object, "kind", json_string(kind_of(life)));
     json_object_set_new(object, "pid", json_integer(view.process->pid));
     json_object_set_new(object, "thread", json_integer(life->thread));
@@ -183,8 +183,8 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
                         life->statements_known ? json_integer((json_int_t)life->transactions) : json_null());
     json_object_set_new(object, "in_transaction_s",
                         life->statements_known ? report_json_real(life->in_transaction_s) : json_null());
-    json_object_set_new(object, "transaction", report_json_text(ledger_transaction_word(life)));
-    json_object_set_new(object, "last_statement", report_json_text(life->last_statement));
+    json_object_set_new(object, "transaction", json_text(ledger_transaction_word(life)));
+    json_object_set_new(object, "last_statement", json_text(life->last_statement));
     json_object_set_new(object, "busy_s", report_json_real(life->busy_s));
     json_object_set_new(object, "busy_share", report_json_real(view.busy_share));
     json_object_set_new(object, "connect_s", report_json_real(life->connect_s));

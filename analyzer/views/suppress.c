@@ -10,6 +10,7 @@
 #include "read/array.h"
 #include "read/pairs.h"
 #include "read/words.h"
+#include "safe.h"
 
 #define BLANKS " \t\r"
 #define DAY_NS UINT64_C(86400000000000)
@@ -254,6 +255,15 @@ void suppressions_clear(struct suppressions *suppressions)
     *suppressions = (struct suppressions){0};
 }
 
+/* Whether a file of suppressions can hold it as it is: else its line would be written in another way, and not match. */
+static bool is_writable(const char *name)
+{
+    bool harmless = true;
+    while (harmless && *name)
+        name += character_length(name, &harmless);
+    return harmless;
+}
+
 char *suppression_for(const struct report_finding *finding)
 {
     const struct report_frame *site = finding->site;
@@ -261,9 +271,9 @@ char *suppression_for(const struct report_finding *finding)
     const char *prefix = finding->resource < STRAY_RESOURCE_END || finding->resource == RESOURCE_PREPARED ? "" : OF_PAIR;
     char *text;
     int length;
-    if (site && site->function) {
+    if (site && site->function && is_writable(site->function)) {
         length = asprintf(&text, "%s%s:^%s$", prefix, label, site->function);
-    } else if (site && site->module) {
+    } else if (site && !site->function && site->module) {
         slash = strrchr(site->module, '/');
         length = asprintf(&text, "%s%s:%s", prefix, label, slash ? slash : site->module);
     } else {

@@ -135,7 +135,7 @@ def test_other_tools_unpack_it(stray, killed, tmp_path):
 
 def test_several_processes_and_names_that_are_taken(stray, gone, tmp_path):
     result = stray.run(["/bin/sh", "-c", f"{PYTHON} -c pass; {PYTHON} -c pass; true"]).ok()
-    packed = pack(stray, tmp_path / "x.pack", result.trace, gone.pack, gone.pack)
+    packed = pack(stray, tmp_path / "x.pack", result.trace, gone.pack, shutil.copy(gone.pack, tmp_path / "copy.pack"))
     with tarfile.open(packed) as tar:
         names = [name for name in tar.getnames() if name.endswith(".stray")]
     assert len(names) == len(set(names)) == len(result.files()) + 2
