@@ -246,26 +246,13 @@ static void block_left(struct lives *lives, const struct stray_event *event)
         block_end(lives, event->resource, block, event->time, true);
 }
 
-/* Sums of one batch lie close to its first one, if not at one time. Close to the latest would not do: where batches come at every
- * mark, all would be one that began with the first. */
-static void batch_come(struct batch *batch, uint32_t mark)
+/* The mark since which the births of a sum came about. Sums of one buffer come one after the other. */
+static uint32_t sum_began(const struct lives *lives, struct moving *lane, uint64_t since)
 {
-    if (mark > batch->to + (batch->to - batch->from) / 8 + 1) {
-        batch->from = batch->to;
-        batch->to = mark;
-    }
-}
-
-/* The mark since which the births of a sum came about: since the site's batch of sums before this one, and
- * where that is its first, since the lane's. */
-static uint32_t sum_began(struct batch *lane, struct batch *site, uint32_t mark)
-{
-    batch_come(lane, mark);
-    if (site->to == 0)
-        *site = *lane;
-    else
-        batch_come(site, mark);
-    return site->from;
+    if (lane->since != since || since == 0)
+        lane->since_mark = marks_number_at(&lives->marks, since);
+    lane->since = since;
+    return lane->since_mark;
 }
 
 /* The value holds the sums of the weights and of the sizes; of their squares only the means can tell. */
@@ -283,7 +270,7 @@ static void weigh_elided(struct lives *lives, struct site *site, const struct st
 
 /* Short lives that the tracer told only in sum: they raise no peak and leave nothing open. Those of lanes that nobody owns have
  * been told as WORK before. */
-static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+static int block_elided(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     struct moving *moving = moving_of(lives, lane);
     uint64_t count = event->handle & ((UINT64_C(1) << 56) - 1);
@@ -299,8 +286,10 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
     }
     uint32_t began = lives->marks.current;
     if (is_allocation(event) && !lives->ended && thread != 0) {
-        began = sum_began(&moving->told, &site->told, lives->marks.current);
+        began = sum_began(lives, moving, since);
         marks_spread(&lives->marks, began, (double)count);
+        if (!moving->works) /* all before is told by this buffer, or those before it */
+            moving->worked = moving->worked_before = lives->marks.current;
     }
     if (event->time > site->last)
         site->last = event->time;
@@ -323,8 +312,9 @@ int lane_taken(struct lives *lives, uint32_t lane)
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    if (moving->told.to == 0)
-        moving->told = (struct batch){lives->marks.current, lives->marks.current};
+    if (!moving->taken)
+        moving->worked = moving->worked_before = lives->marks.current;
+    moving->taken = true;
     return 0;
 }
 
@@ -333,9 +323,11 @@ int work_told(struct lives *lives, const struct stray_event *event, uint32_t lan
     struct moving *moving = moving_of(lives, lane);
     if (!moving)
         return -ENOMEM;
-    batch_come(&moving->told, lives->marks.current);
     if (!lives->ended)
-        marks_spread(&lives->marks, moving->told.from, (double)event->value);
+        marks_spread(&lives->marks, moving->worked_before, (double)event->value);
+    moving->worked_before = moving->worked;
+    moving->worked = lives->marks.current;
+    moving->works = true;
     return 0;
 }
 
@@ -374,7 +366,7 @@ void heap_close(struct lives *lives, const struct stray_event *event)
     block_close(lives, event, STRAY_HEAP);
 }
 
-int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     switch (event->action) {
     case STRAY_OPEN:
@@ -400,7 +392,7 @@ int block_event(struct lives *lives, const struct stray_event *event, uint32_t l
         block_ended(lives, event);
         return 0;
     case STRAY_ELIDED:
-        return block_elided(lives, event, lane, thread);
+        return block_elided(lives, event, lane, thread, since);
     case STRAY_ENDPOINT:
         block_named(lives, event);
         return 0;

@@ -8,8 +8,11 @@
 /* What is known of one lane. */
 struct moving {
     struct block block; /* realloc, mremap; handle 0: none under way, or of unknown origin */
-    struct batch told;  /* sums of short lives */
     uint8_t resource;   /* of the block */
+    bool taken, works;  /* by a thread, some time; it has told WORK */
+    uint32_t worked, worked_before; /* marks of its last two WORKs, or since when there was none */
+    uint64_t since;     /* that the latest sum came with */
+    uint32_t since_mark;
 };
 
 /* Grows an array to hold `wanted` items of `size` bytes; what is new is zeroed. `array` is the address of the
@@ -90,13 +93,14 @@ static inline struct tally tally_of_block(const struct lives *lives, unsigned re
 }
 
 /* All kinds that are known by an address, and whose closing stack does not matter (block_events.c). */
-int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since);
 /* The two most frequent ones: an OPEN and a CLOSE of the heap. */
 int heap_open(struct lives *lives, const struct stray_event *event);
 void heap_close(struct lives *lives, const struct stray_event *event);
-/* OWNER: what its thread did before its first sums are told, it did since then. -ENOMEM. */
+/* OWNER: what its thread did before anything is told of it, it did since then. -ENOMEM. */
 int lane_taken(struct lives *lives, uint32_t lane);
-/* WORK: what was done since the lane's one before. -ENOMEM. */
+/* WORK: what the lane's other buffer had gathered, from which the WORK before the last took; before the first, since the latest
+ * sum. -ENOMEM. */
 int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane);
 /* Takes threads that ended while they were waited for as done with. */
 void threads_left(struct lives *lives);

@@ -200,7 +200,7 @@ static inline int feed_plain(struct lives *lives, const struct stray_event *even
     return 0;
 }
 
-static int feed_other(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+static int feed_other(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     advance(lives, event, is_request(event), sends_statement(event));
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
@@ -234,12 +234,12 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
         return handle_event(lives, event, thread);
     if (event->resource == STRAY_MMAP)
         return mapping_event(lives, event, lane);
-    return block_event(lives, event, lane, thread);
+    return block_event(lives, event, lane, thread, since);
 }
 
-int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread)
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
-    return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread);
+    return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread, since);
 }
 
 int lives_open(const struct lives_source *source, struct lives **ret_lives)

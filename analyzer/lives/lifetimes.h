@@ -129,11 +129,6 @@ struct growth {
     uint32_t by_time[LIVES_WINDOWS]; /* ... of the time from the first birth on */
 };
 
-/* Sums of short lives come in batches, as buffers of the tracer held them. What the latest tells came about since the one before. */
-struct batch {
-    uint32_t from, to; /* first marks of the one before and of the latest; to 0: none yet */
-};
-
 #define RECENT_LIVES 32
 #define SITE_LINE    64 /* bytes */
 #define OWED         32 /* releases */
@@ -163,8 +158,8 @@ struct site {
     uint32_t peer; /* index, or LIVES_NONE */
     uint32_t stack;
     uint64_t opened_by_tc; /* from Tc on */
-    struct batch told;           /* sums of short lives */
     uint64_t alive, alive_bytes; /* open at Tc */
+    uint64_t own_bytes;          /* ... of Python's small objects, those that no list for reuse has room for */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
     struct tally born, living, at_end; /* ... that stand for so many; at_end: at Tc */
     uint64_t ended;        /* threads and children: ended before Tc, and not joined or waited for by then */
@@ -292,9 +287,9 @@ struct lives {
 int lives_open(const struct lives_source *source, struct lives **ret_lives);
 /* NULL is accepted. */
 void lives_close(struct lives *lives);
-/* The next event in time order. Events that make no sense are counted, not refused; fails with -ENOMEM only.
- */
-int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread);
+/* The next event in time order; `since`: what a sum tells came about from then on. Events that make no sense are counted, not
+ * refused; fails with -ENOMEM only. */
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since);
 /* After the last event: settles Tc, survivors and closers. Nothing may be fed afterwards. */
 int lives_finish(struct lives *lives);
 

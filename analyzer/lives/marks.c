@@ -81,6 +81,19 @@ const struct mark *marks_after(const struct marks *marks, uint32_t number)
     return next < marks->count ? &marks->items[next] : NULL;
 }
 
+uint32_t marks_number_at(const struct marks *marks, uint64_t time)
+{
+    size_t low = 0, high = marks->count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (marks->items[middle].at[AXIS_TIME] <= time)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (uint32_t)(low << marks->shift);
+}
+
 uint64_t marks_time_at(const struct marks *marks, enum axis axis, double value)
 {
     size_t low = 0, high = marks->count;

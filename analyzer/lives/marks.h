@@ -43,6 +43,8 @@ static inline const struct mark *marks_at(const struct marks *marks, uint32_t nu
 }
 /* The next one; NULL: there is none yet. */
 const struct mark *marks_after(const struct marks *marks, uint32_t number);
+/* The latest mark that was made by `time`, or the first. There must be a mark. */
+uint32_t marks_number_at(const struct marks *marks, uint64_t time);
 /* Event time at which `axis` came to `value`. */
 uint64_t marks_time_at(const struct marks *marks, enum axis axis, double value);
 

@@ -75,7 +75,7 @@ static int feed_batch(struct lives *lives, const struct merged *batch, size_t co
     for (size_t i = 0; i < count; i++) {
         if (ahead)
             foresight_at(lives, batch, count, i);
-        int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread);
+        int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread, batch[i].since);
         if (result == 0 && observer)
             result = observer(data, lives, &batch[i].event);
         if (result < 0)

@@ -14,13 +14,14 @@ struct cursor {
     const struct stray_event *next, *end;
     struct stray_event *events;
     struct lane *lane;
-    uint64_t sequence;
+    uint64_t sequence, since;
     uint32_t count;
 };
 
 struct lane {
     uint32_t number, thread;
     uint64_t asked, asked_at; /* the PGconn of its last STATEMENT, and when that was sent */
+    uint64_t latest;          /* time of its frames so far; 0: none yet */
 };
 
 struct merge {
@@ -130,6 +131,17 @@ static struct lane *find_lane(const struct merge *merge, uint32_t number)
     return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
 }
 
+/* When the frame's buffer was begun: when the lane's one before was full, or earlier, since buffers may be filled in turns. */
+static uint64_t begun(struct lane *lane, const struct frame_info *frame)
+{
+    if (!lane)
+        return frame->first_time;
+    uint64_t since = lane->latest > 0 && lane->latest < frame->first_time ? lane->latest : frame->first_time;
+    if (frame->last_time > lane->latest)
+        lane->latest = frame->last_time;
+    return since;
+}
+
 /* Brings the next frame into the heap. A damaged one is left out. */
 static int load_next(struct merge *merge)
 {
@@ -146,6 +158,7 @@ static int load_next(struct merge *merge)
     cursor.end = cursor.events + frame->count;
     cursor.time = cursor.next->time;
     cursor.lane = find_lane(merge, frame->lane);
+    cursor.since = begun(cursor.lane, frame);
     merge->heap[merge->heap_count] = cursor;
     rise(merge, merge->heap_count++);
     return 0;
@@ -182,15 +195,16 @@ static uint64_t root_leads_until(const struct merge *merge)
 }
 
 /* An ANSWERED or AT_ONCE as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
-static __attribute__((noinline)) struct merged *take_answer(const struct lane *lane, const struct stray_event *event, struct merged *to)
+static __attribute__((noinline)) struct merged *take_answer(const struct cursor *from, const struct stray_event *event, struct merged *to)
 {
+    const struct lane *lane = from->lane;
     struct stray_event result = *event, use = *event;
     result.action = STRAY_RESULT;
     result.stack = 0;
     use.action = STRAY_USE;
     use.value = event->action == STRAY_ANSWERED && lane->asked == event->handle && event->time > lane->asked_at ? event->time - lane->asked_at : 0;
-    *to++ = (struct merged){result, lane->number, lane->thread};
-    *to++ = (struct merged){use, lane->number, lane->thread};
+    *to++ = (struct merged){result, lane->number, lane->thread, from->since};
+    *to++ = (struct merged){use, lane->number, lane->thread, from->since};
     return to;
 }
 
@@ -208,14 +222,14 @@ static void take_run(struct merge *merge)
         if (event->action == STRAY_OWNER)
             lane->thread = (uint32_t)event->handle;
         if (event->action == STRAY_ANSWERED || event->action == STRAY_AT_ONCE) {
-            to = take_answer(lane, event, to);
+            to = take_answer(root, event, to);
             continue;
         }
         if (event->action == STRAY_STATEMENT) {
             lane->asked = event->handle;
             lane->asked_at = event->time;
         }
-        *to = (struct merged){*event, lane->number, lane->thread};
+        *to = (struct merged){*event, lane->number, lane->thread, root->since};
         if (event->resource >= STRAY_USER_FIRST)
             defs_rename(&merge->loader.trace->defs, &to->event);
         to++;

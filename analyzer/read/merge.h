@@ -18,6 +18,7 @@ void merge_close(struct merge *merge);
 struct merged {
     struct stray_event event;
     uint32_t lane, thread;
+    uint64_t since; /* what a sum (ELIDED) tells came about from then on, as far as is known: its buffer had been begun */
 };
 
 #define MERGE_BATCH 512

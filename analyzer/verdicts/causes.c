@@ -6,8 +6,6 @@
 
 #include "verdicts/court.h"
 
-#define RECYCLED_BYTES 208 /* a tuple of 20 with its header, and a little */
-
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
 {
     for (uint32_t i = 0; i < court->judged.count; i++) {
@@ -87,12 +85,11 @@ static uint32_t connections_keeping(const struct court *court, const struct find
     return LIVES_NONE;
 }
 
-/* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
- * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20. */
+/* Most of it may have been acquired by another line than the one that keeps it now. */
 static bool may_be_recycled(const struct court *court, const struct finding *finding)
 {
     return court->folds->items[finding->fold].resource == STRAY_PYOBJECT &&
-           finding->bytes <= RECYCLED_BYTES * finding->count;
+           2 * finding->own_bytes <= finding->bytes;
 }
 
 /* The growth that says most; LIVES_NONE: there is none of which the line is certain. */
@@ -124,6 +121,35 @@ static void doubt_recycled(struct court *court)
     }
 }
 
+static bool is_growth(const struct finding *finding)
+{
+    return finding->verdict == VERDICT_LEAKED || finding->verdict == VERDICT_CREEP;
+}
+
+/* Small objects of which there are about as many as of something larger that grows over the same time are kept with it: the keys
+ * of a cache, the names of its entries. */
+static bool comes_with(const struct finding *small, const struct finding *large)
+{
+    return large->bytes > small->bytes && 2 * small->count >= large->count && small->count <= 2 * large->count &&
+           small->first_s <= large->last_s && large->first_s <= small->last_s;
+}
+
+static void find_companions(struct court *court)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *finding = &court->judged.findings[i];
+        if (court->folds->items[finding->fold].resource != STRAY_PYOBJECT || !is_growth(finding))
+            continue;
+        for (uint32_t k = 0; k < court->judged.count && finding->cause == LIVES_NONE; k++) {
+            const struct finding *other = &court->judged.findings[k];
+            unsigned resource = court->folds->items[other->fold].resource;
+            bool certain = resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, other));
+            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other))
+                finding->cause = k;
+        }
+    }
+}
+
 int find_causes(struct court *court)
 {
     uint32_t *fold_of = calloc(court->lives->life_count + 1, sizeof(*fold_of));
@@ -146,6 +172,7 @@ int find_causes(struct court *court)
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
     }
+    find_companions(court);
     doubt_recycled(court);
     free(fold_of);
     return 0;

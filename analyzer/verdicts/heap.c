@@ -43,6 +43,7 @@
 #define CONTAINER_STEPS   3
 #define CONTAINER_STEP    1.02
 #define CONTAINER_COUNT   1.25
+#define STEP_OVERDUE      2.5
 #define FLOOR_BYTES       1048576.0
 #define FLOOR_SHARE       0.01
 #define FLOOR_COUNT       1000
@@ -78,12 +79,18 @@ static unsigned silent_windows(const struct heap_figures *figures)
     return (unsigned)fmin(COHORT_WINDOWS, fmax(SILENT_TIME, wanted));
 }
 
+/* As many as a pool has, made in less than half of the time, and none since. */
+static bool pool_filled(const struct heap_figures *figures)
+{
+    return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
+}
+
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
 {
     if (work_decides(figures))
-        return true;
+        return figures->work_is_load || !pool_filled(figures);
     struct cohorts cohorts = cohorts_of(figures->by_time, COHORT_WINDOWS, 0);
     double least = span_of(figures) < BRIEF_S ? SPREAD_BRIEFLY : SPREAD;
     return cohorts.generations >= least && cohorts.onset < COHORT_WINDOWS / 2 &&
@@ -111,21 +118,43 @@ static bool grew(const struct levels *levels)
     return levels->low[levels->count - 1] >= GROWN * fmax(1, levels->low[0]);
 }
 
+/* The latest steps of a container, as windows. */
+struct steps {
+    unsigned count, latest, gap, gap_before;
+};
+
+static void step_taken(struct steps *steps, unsigned window)
+{
+    steps->gap_before = steps->gap;
+    steps->gap = window - steps->latest;
+    steps->latest = window;
+    steps->count++;
+}
+
+/* Each step of a vector that doubles takes twice as long as the one before: the next is due as much later again. */
+static bool step_overdue(const struct steps *steps, unsigned last)
+{
+    double due = steps->gap;
+    if (steps->gap_before > 0 && steps->gap > steps->gap_before)
+        due *= (double)steps->gap / steps->gap_before;
+    return last - steps->latest > STEP_OVERDUE * due + 1;
+}
+
 /* Ever more bytes in no more blocks: they never shrink, and have grown in several steps, of late as well. */
 static bool container_grows(const struct levels *levels)
 {
-    unsigned steps = 0, latest = 0, last = levels->count - 1;
+    struct steps steps = {0};
+    unsigned last = levels->count - 1;
     double highest = levels->low_bytes[0];
     for (unsigned i = 1; i <= last; i++) {
         if (levels->low_bytes[i] < highest / CONTAINER_STEP)
             return false;
         if (levels->low_bytes[i] > highest * CONTAINER_STEP) {
             highest = levels->low_bytes[i];
-            latest = i;
-            steps++;
+            step_taken(&steps, i);
         }
     }
-    return steps >= CONTAINER_STEPS && 5 * latest >= 2 * last &&
+    return steps.count >= CONTAINER_STEPS && 5 * steps.latest >= 2 * last && !step_overdue(&steps, last) &&
            levels->low_bytes[last] >= CONTAINER_GROWN * levels->low_bytes[0] &&
            levels->low[last] <= CONTAINER_COUNT * levels->low[last / 3] + 1;
 }

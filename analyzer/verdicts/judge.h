@@ -30,6 +30,7 @@ struct finding {
     uint32_t fold;
     uint32_t stack;
     uint64_t count, bytes;
+    uint64_t own_bytes; /* of Python's small objects, those whose line is certain */
     bool estimated; /* both are, of samples */
     struct tally tally; /* ... what these stand for */
     double first_s, last_s; /* births of what it is about, since the process began */

@@ -128,7 +128,7 @@ static double rss_growth(const struct lives *lives)
 /* What the leaking sites of a fold add up to. */
 struct leakage {
     enum verdict verdict;
-    uint64_t count, bytes, resized;
+    uint64_t count, bytes, own_bytes, resized;
     bool estimated;
     struct tally tally;
     uint64_t survivors;                            /* of which the rates are made */
@@ -157,6 +157,7 @@ static void add_up(struct leakage *leakage, const struct site *site, const struc
     tally_join(&leakage->tally, &site->at_end);
     leakage->count += site->estimated ? tally_whole(&site->at_end) : site->alive;
     leakage->bytes += site->alive_bytes;
+    leakage->own_bytes += site->own_bytes;
     leakage->resized += site->growth ? site->growth->resized : 0;
     leakage->survivors += judgement->cohorts.survivors;
     leakage->per_second += each * judgement->per_second.estimate;
@@ -240,6 +241,7 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     finding->stack = leakage->stack;
     finding->count = leakage->count;
     finding->bytes = leakage->bytes;
+    finding->own_bytes = leakage->own_bytes;
     finding->estimated = leakage->estimated;
     finding->tally = leakage->tally;
     finding->first_s = seconds(court, leakage->first);

@@ -72,6 +72,11 @@ def test_c_leaks(stray, target, mode, resource, verdict, count):
     check_leak(report, C, mode, resource, verdict, count)
 
 
+def test_small_texts_leak(stray):
+    """No list of the interpreter's keeps texts for reuse: the line is as certain as that of larger blocks. Keys go with it."""
+    check_leak(stray.run([PYTHON, MEMORY, "texts"]).ok().report(), MEMORY, "texts", "pyobject", "leaked")
+
+
 @pytest.mark.parametrize("end", [[], ["by_itself"]], ids=["stopped", "by_itself"])
 @pytest.mark.parametrize("mode", ["labels", "cache", "tasks", "memo", "cycles", "closures", "thread_local", "errors"])
 def test_memory_leaks(stray, mode, end):

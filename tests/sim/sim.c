@@ -53,7 +53,7 @@ static void feed_at(struct sim *sim, uint64_t time, unsigned action, unsigned re
                                 .stack = stack,
                                 .action = (uint8_t)action,
                                 .resource = (uint8_t)resource};
-    if (lives_feed(sim->lives, &event, 0, 1) < 0)
+    if (lives_feed(sim->lives, &event, 0, 1, sim->flushed) < 0)
         abort();
 }
 
@@ -67,6 +67,7 @@ static void flush(struct sim *sim)
                 sum->count * sim->world.size, sum->stack);
     }
     sim->sum_count = sim->buffered = 0;
+    sim->flushed = sim->now;
 }
 
 static void feed(struct sim *sim, unsigned action, unsigned resource, uint64_t handle, uint64_t value,
@@ -281,6 +282,10 @@ static double time_of_work(enum load load, double work)
         return work * work;
     case LOAD_NIGHTS: /* three days, with nothing to do for half of each */
         return (floor(3 * work) + 0.25 + 0.5 * (3 * work - floor(3 * work))) / 3;
+    case LOAD_RAMPS:
+        return work + 0.09 * sin(10 * M_PI * work) / M_PI;
+    case LOAD_PLUNGE:
+        return work < 0.9 ? work / 2.7 : 1.0 / 3 + (work - 0.9) / 0.15;
     case LOAD_PEAK: /* half of the work in a tenth of the time */
         return work < 0.25 ? work * 1.8 : work < 0.75 ? 0.45 + (work - 0.25) * 0.2 : 0.55 + (work - 0.75) * 1.8;
     default:

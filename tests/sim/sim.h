@@ -17,7 +17,21 @@
 #define SITE  1 /* the place in question */
 #define OTHER 2 /* a place that only comes and goes */
 
-enum load { LOAD_EVEN, LOAD_RISING, LOAD_DAILY, LOAD_BURSTS, LOAD_FALLING, LOAD_NIGHTS, LOAD_PEAK, LOAD_SHAPES };
+enum load {
+    LOAD_EVEN,
+    LOAD_RISING,
+    LOAD_DAILY,
+    LOAD_BURSTS,
+    LOAD_FALLING,
+    LOAD_NIGHTS,
+    LOAD_PEAK,
+    LOAD_RAMPS,   /* up and down again, five times */
+    LOAD_PLUNGE,  /* nearly all is over after a third of the time */
+    LOAD_SHAPES
+};
+
+/* Of scenarios: by what they were used for. Sets of worlds go up to one of them. */
+enum family { FAMILY_TUNED, FAMILY_HELD_OUT, FAMILY_FRESH };
 
 /* What varies between runs of one scenario. */
 struct world {
@@ -58,6 +72,7 @@ struct sim {
     uint64_t container, container_size;
     struct sum sums[64];
     unsigned sum_count, buffered; /* events in the buffer that is not full yet */
+    uint64_t flushed;             /* when the one before was full */
 };
 
 struct scenario {
@@ -66,7 +81,7 @@ struct scenario {
     void (*adjust)(struct world *world); /* NULL: any world will do */
     void (*step)(struct sim *sim);       /* what SITE does in one step */
     bool at_exit;                        /* releases all it kept, once the end has begun */
-    bool held_out;                       /* not for sets that the rules were tuned on */
+    enum family family;
 };
 
 extern const struct scenario scenarios[];

@@ -96,7 +96,7 @@ void feed_hook(struct feed *feed, unsigned hook, unsigned action, unsigned resou
                                 .hook = (uint16_t)hook,
                                 .action = (uint8_t)action,
                                 .resource = (uint8_t)resource};
-    cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread), 0);
+    cr_assert_eq(lives_feed(feed->lives, &event, feed->lane, feed->thread, feed->since), 0);
     if (feed->ledger)
         cr_assert_eq(ledger_event(feed->ledger, feed->lives, &event), 0);
 }

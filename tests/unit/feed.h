@@ -23,7 +23,7 @@ struct feed {
     struct lives *lives;
     struct ledger *ledger; /* shown every event; NULL: none */
     bool places;           /* the report is to have them one by one */
-    uint64_t now;
+    uint64_t now, since; /* since: of sums, the time from which on they came about */
     uint32_t lane, thread;
 };
 

@@ -302,6 +302,30 @@ Test(heap_verdicts, of_tasks_in_a_brief_run_the_work_tells)
     expect(VERDICT_LEAKED);
 }
 
+Test(heap_verdicts, a_few_tasks_and_no_more_of_them_are_a_pool)
+{
+    figures.work_is_load = false;
+    figures.task = true;
+    figures.few = 10;
+    figures.first = 999.5;
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        window_end[i] = 999.5 + 0.5 * (i + 1) / COHORT_WINDOWS;
+    for (int i = 0; i < 12; i++) {
+        figures.opened++;
+        figures.alive++;
+        by_work[i * 5]++;
+        by_time[i]++;
+        surviving[bucket(0.5 - i / 128.0)]++;
+    }
+    for (int i = 0; i < COHORT_WINDOWS; i++)
+        low[i] = (i + 4) / 5;
+    expect(VERDICT_PLATEAU);
+    memset(by_time, 0, sizeof(by_time));
+    for (int i = 0; i < 12; i++)
+        by_time[i * 5]++;
+    expect(VERDICT_LEAKED);
+}
+
 /* ---- the floor ---- */
 
 Test(heap_verdicts, little_is_not_worth_a_word)

@@ -671,6 +671,7 @@ Test(lifetimes, else_statements_else_allocations)
 Test(lifetimes, sums_are_spread_over_the_time_they_came_from)
 {
     for (uint64_t batch = 1; batch <= 2; batch++) {
+        feed.since = feed.now;
         for (uint64_t i = 0; i < 500; i++) {
             feed_wait(&feed, 2 * MS);
             feed_event(&feed, STRAY_OPEN, STRAY_HEAP, (batch << 32) + i * 16, 1, 1);
@@ -695,8 +696,10 @@ Test(lifetimes, sums_stay_spread_when_marks_merge)
     for (uint64_t i = 1; i <= 100000; i++) {
         feed_wait(&feed, 2 * MS);
         feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
-        if (i % 20000 == 0)
+        if (i % 20000 == 0) {
             feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 900000 | UINT64_C(12) << 56, 0, 2);
+            feed.since = feed.now;
+        }
     }
     feed_finish(&feed);
     const struct mark *middle = marks_at(&feed.lives->marks, feed.lives->marks.current / 2);
@@ -732,11 +735,26 @@ Test(lifetimes, work_that_is_told_at_every_mark_is_spread_over_its_own)
 Test(lifetimes, sums_that_come_at_every_mark_are_spread_over_their_own)
 {
     for (uint64_t i = 1; i <= 1000; i++) {
+        feed.since = feed.now;
         feed_wait(&feed, 2 * MS);
         feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
         feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 99 | UINT64_C(12) << 56, 0, 2);
     }
     expect_steady_work(100000);
+}
+
+/* Each sum stands where its last life ended: those of one buffer may lie far apart, and have come about since it was begun. */
+Test(lifetimes, sums_of_one_buffer_have_one_beginning)
+{
+    feed.since = feed.now;
+    for (uint64_t i = 1; i <= 1000; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+        if (i % 100 == 0)
+            feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 1 | UINT64_C(12) << 56, 0, 3);
+    }
+    feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 99000 | UINT64_C(12) << 56, 0, 2);
+    expect_steady_work(100010);
 }
 
 /* What a thread did before its first sums were told, it did since it began. */
@@ -749,6 +767,7 @@ Test(lifetimes, the_first_work_of_a_thread_came_since_it_began)
     feed.lane = 5;
     feed_event(&feed, STRAY_OWNER, STRAY_RESOURCE_NONE, 9, 0, 0);
     uint32_t began = feed.lives->marks.current;
+    feed.since = feed.now;
     feed_wait(&feed, 200 * MS);
     feed_event(&feed, STRAY_WORK, STRAY_RESOURCE_NONE, 0, 5000, 0);
     feed_wait(&feed, 2 * MS);

@@ -3,7 +3,7 @@
 
 It ends by SIGTERM or by itself. The line whose blocks pile up is marked `leaks: MODE`; one whose small objects do by the same
 mistake, `with it: MODE`. Payloads are larger than 512
-bytes: smaller ones live in Python's pools.
+bytes, but for `texts`: smaller ones live in Python's pools.
 """
 import asyncio
 import collections
@@ -180,6 +180,21 @@ def thread_local(operations):
     for each in workers:
         each.start()
     served.wait()
+
+
+visits = {}
+
+
+def remember_visit(key):
+    visits[key] = f"visit-{key:010d}-" + "y" * 70  # leaks: texts
+
+
+def texts(operations):
+    """Each is of some hundred bytes, which the interpreter's own allocator serves."""
+    for n in range(4 * operations):
+        if n % 4 == 0:
+            parse(n)
+        remember_visit(n)
 
 
 entries = []
