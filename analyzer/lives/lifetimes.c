@@ -285,6 +285,8 @@ void lives_close(struct lives *lives)
         blocks_clear(&lives->blocks[i]);
     map_clear(&lives->site_map);
     map_clear(&lives->peer_map);
+    map_clear(&lives->end_map);
+    free(lives->thread_ends);
     map_clear(&lives->conn_map);
     for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)
         map_clear(&lives->handles[i]);

@@ -272,6 +272,9 @@ struct lives {
     uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
+    struct map end_map;    /* by thread: index into thread_ends */
+    uint64_t *thread_ends; /* when the latest thread of that id ended */
+    size_t thread_end_count, thread_end_room;
     uint32_t *fds; /* life by descriptor */
     size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
@@ -283,6 +286,9 @@ struct lives {
     bool exec_pending;
     uint64_t exec_time;
 };
+
+/* When the thread that acquired `life` ended; UINT64_MAX: not that anybody knows. */
+uint64_t life_thread_end(const struct lives *lives, const struct life *life);
 
 /* `source` is copied; what its data points to must outlive the lives. */
 int lives_open(const struct lives_source *source, struct lives **ret_lives);
