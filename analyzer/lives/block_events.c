@@ -155,6 +155,32 @@ static int death_add(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
+/* A thread says itself that it ends; that it was joined is said by another. */
+static int thread_ends(struct lives *lives, const struct stray_event *event)
+{
+    uint32_t index;
+    if (event->resource != STRAY_THREAD || event->hook != STRAY_HOOK_NONE)
+        return 0;
+    if (!map_get(&lives->end_map, event->handle, &index)) {
+        index = (uint32_t)lives->thread_end_count;
+        int result = room_for(&lives->thread_ends, &lives->thread_end_room, index + (size_t)1, sizeof(*lives->thread_ends));
+        if (result == 0)
+            result = map_put(&lives->end_map, event->handle, index);
+        if (result < 0)
+            return result;
+        lives->thread_end_count++;
+    }
+    lives->thread_ends[index] = event->time;
+    return 0;
+}
+
+uint64_t life_thread_end(const struct lives *lives, const struct life *life)
+{
+    uint32_t index;
+    bool ended = map_get(&lives->end_map, life->thread, &index) && lives->thread_ends[index] > life->birth;
+    return ended ? lives->thread_ends[index] : UINT64_MAX;
+}
+
 static void block_ended(struct lives *lives, const struct stray_event *event)
 {
     bool ends = event->resource == STRAY_THREAD || event->resource == STRAY_CHILD;
@@ -377,7 +403,7 @@ int block_event(struct lives *lives, const struct stray_event *event, uint32_t l
         if (event->resource == STRAY_THREAD && lives->awaited && !lives->ended)
             return thread_leaves(lives, event);
         block_close(lives, event, event->resource);
-        return is_death(event) ? death_add(lives, event) : 0;
+        return is_death(event) ? death_add(lives, event) : thread_ends(lives, event);
     case STRAY_MOVE_FROM:
         return block_move_from(lives, event, lane);
     case STRAY_MOVE_TO:
@@ -390,7 +416,7 @@ int block_event(struct lives *lives, const struct stray_event *event, uint32_t l
         return 0;
     case STRAY_EXITED:
         block_ended(lives, event);
-        return 0;
+        return thread_ends(lives, event);
     case STRAY_ELIDED:
         return block_elided(lives, event, lane, thread, since);
     case STRAY_ENDPOINT:
