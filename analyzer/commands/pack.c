@@ -19,7 +19,8 @@ static const char usage[] =
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
     "Without: the newest folder stray.* here.\n"
-    "Exit status: 0 done, 2 wrong usage, nothing that can be read, or a process that still runs.\n";
+    "Of a process that still runs, the pack has what was recorded until then.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
     const char *output;

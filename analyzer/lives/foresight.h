@@ -57,7 +57,7 @@ static ALWAYS_INLINE void expect_birth(const struct lives *lives, const struct s
     __builtin_prefetch(site + SITE_LINE, 1);
 }
 
-/* A block that is elsewhere than where it is looked for first is not worth the search. */
+/* A block that is known by now: one may be born before its release comes. */
 static ALWAYS_INLINE void expect_site(const struct lives *lives, const struct stray_event *event)
 {
     if (!is_foreseen(event))
@@ -66,11 +66,11 @@ static ALWAYS_INLINE void expect_site(const struct lives *lives, const struct st
     if (is_birth(event)) {
         expect_birth(lives, event);
     } else if (blocks->count > 0) {
-        const struct block *home = blocks_home(blocks, event->handle);
-        if (home->handle != event->handle)
+        const struct block *block = blocks_slot(blocks, event->handle);
+        if (block->handle == 0)
             return;
-        __builtin_prefetch(&lives->sites[home->site], 1);
-        __builtin_prefetch(marks_at(&lives->marks, home->mark));
+        __builtin_prefetch(&lives->sites[block->site], 1);
+        __builtin_prefetch(marks_at(&lives->marks, block->mark));
     }
 }
 

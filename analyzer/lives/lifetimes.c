@@ -133,11 +133,16 @@ static uint32_t *released_new(struct lives *lives)
 static struct growth *growth_new(struct lives *lives)
 {
     struct growth *growth = calloc(1, sizeof(*growth));
-    if (growth && !(growth->released = released_new(lives))) {
+    struct births *births = growth && lives->source.births ? calloc(1, sizeof(*births)) : NULL;
+    uint32_t *released = growth && (births || !lives->source.births) ? released_new(lives) : NULL;
+    if (!released) {
+        free(births);
         free(growth);
-        growth = NULL;
+        lives->starved = true;
+        return NULL;
     }
-    lives->starved |= !growth;
+    growth->windows.births = births;
+    growth->released = released;
     return growth;
 }
 
@@ -267,6 +272,8 @@ void lives_close(struct lives *lives)
     if (!lives)
         return;
     for (size_t i = 0; i < lives->site_count; i++) {
+        if (lives->sites[i].growth)
+            free(lives->sites[i].growth->windows.births);
         free(lives->sites[i].growth);
         free(lives->sites[i].recent);
     }

@@ -57,6 +57,7 @@ struct lives_source {
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
     uint64_t (*statement_hash)(void *data, uint64_t id); /* ... of it, the same in all processes; 0: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
+    bool births;      /* windows tell them: half a KiB a site, which nobody needs but for the course of a place */
     double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
     uint32_t (*statement_flags)(void *data, uint64_t id); /* of a statement: enum stray_statement_flag. May be NULL */
 };
@@ -302,9 +303,9 @@ int lives_finish(struct lives *lives);
 /* Is shown each event right after the lives have taken it in. Negative errno ends the pass. */
 typedef int lives_observer(void *data, const struct lives *lives, const struct stray_event *event);
 
-/* Opens, feeds all events of `trace` and finishes. `observer` may be NULL; `data` is passed to it. `trace` and
- * `names` must outlive the lives. */
-int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+/* Opens, feeds all events of `trace` and finishes. `observer` may be NULL; `data` is passed to it. `births`: as in struct
+ * lives_source. `trace` and `names` must outlive the lives. */
+int lives_read(struct trace *trace, struct names *names, bool births, lives_observer *observer, void *data,
                struct lives **ret_lives, struct error *error);
 
 /* Open when the end began: what verdicts are about. */

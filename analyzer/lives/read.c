@@ -96,7 +96,7 @@ static int drive(struct lives *lives, struct merge *merge, lives_observer *obser
     return count < 0 ? count : lives_finish(lives);
 }
 
-static int open_lives(struct trace *trace, struct names *names, struct lives **ret_lives)
+static int open_lives(struct trace *trace, struct names *names, bool births, struct lives **ret_lives)
 {
     struct driver *driver = malloc(sizeof(*driver));
     if (!driver)
@@ -112,6 +112,7 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .statement_flags = driver_statement_flags,
                                   .place = driver_place,
                                   .end = trace_last_time(trace),
+                                  .births = births,
                                   .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
@@ -121,12 +122,12 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
     return result;
 }
 
-int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+int lives_read(struct trace *trace, struct names *names, bool births, lives_observer *observer, void *data,
                struct lives **ret_lives, struct error *error)
 {
     struct lives *lives = NULL;
     struct merge *merge;
-    int result = open_lives(trace, names, &lives);
+    int result = open_lives(trace, names, births, &lives);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = merge_open(trace, &merge, error);

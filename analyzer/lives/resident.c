@@ -34,6 +34,8 @@ static void end(struct lives *lives)
     struct resident *now = &residents->now;
     now->live = lives->books[STRAY_HEAP].bytes_open;
     now->live_variance = lives->books[STRAY_HEAP].living.bytes_variance;
+    now->small = lives->books[STRAY_PYOBJECT].bytes_open;
+    now->small_variance = lives->books[STRAY_PYOBJECT].living.bytes_variance;
     now->held = lives->held;
     now->peak_held = lives->peak_held;
     now->heap_mapped = heap_is_mapped(lives);

@@ -20,6 +20,8 @@ struct resident {
     uint64_t total;                 /* of all maps */
     uint64_t live, held, peak_held; /* as in struct lives, of then */
     double live_variance;           /* of `live`, where that is an estimate */
+    uint64_t small;                 /* live small objects of Python's */
+    double small_variance;
     bool heap_mapped;               /* live blocks lie in what hooked calls mapped: an allocator of the program's own */
 };
 

@@ -42,10 +42,23 @@ double lives_growth_from(const struct lives *lives, const struct site *site)
     return fmax(warm, lives_work(lives, site->first_mark));
 }
 
-/* Counts `mark` in the window of the axis that it lies in; not at all before the first. */
-static void sort_in(const struct lives *lives, enum axis axis, double from, uint32_t mark, uint32_t *windows)
+/* Somewhere between 0 and 1, even for neighbours, and the same for the same block. */
+static double somewhere(uint64_t handle)
 {
-    double at = (double)marks_at(&lives->marks, mark)->at[axis], to = (double)lives->at_tc.at[axis];
+    return (double)(handle * UINT64_C(0x9e3779b97f4a7c15) >> 11) * 0x1p-53;
+}
+
+/* How much work was done when a block was born: that of hundreds of blocks lies somewhere between its mark and the next. */
+static double born_at(const struct lives *lives, const struct block *block)
+{
+    double from = lives_work(lives, block->mark);
+    return from + (lives_work_by(lives, block->mark) - from) * somewhere(block->handle);
+}
+
+/* Counts a place on the axis in the window that it lies in; not at all before the first. */
+static void sort_in(const struct lives *lives, enum axis axis, double from, double at, uint32_t *windows)
+{
+    double to = (double)lives->at_tc.at[axis];
     if (at < from)
         return;
     double place = to > from ? (at - from) / (to - from) * LIVES_WINDOWS : 0;
@@ -87,8 +100,8 @@ static void note(struct lives *lives, const struct block *block)
     if (!site->growth)
         return;
     double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];
-    sort_in(lives, lives->axis, lives_growth_from(lives, site), block->mark, site->growth->by_work);
-    sort_in(lives, AXIS_TIME, start, block->mark, site->growth->by_time);
+    sort_in(lives, lives->axis, lives_growth_from(lives, site), born_at(lives, block), site->growth->by_work);
+    sort_in(lives, AXIS_TIME, start, (double)birth->at[AXIS_TIME], site->growth->by_time);
     site->growth->surviving[age_bucket(lives, block->mark, lives->tc)]++;
     windows_kept(&site->growth->windows, block->mark);
 }
@@ -124,8 +137,9 @@ int survivors_note(struct lives *lives)
         if (lives->moving[i].block.handle)
             note(lives, &lives->moving[i].block);
     }
+    uint64_t number = 0;
     for (const struct mapping *mapping = lives->mappings.all; mapping; mapping = mapping->next)
-        note(lives, &(struct block){.size = mapping->bytes, .site = mapping->site, .mark = mapping->mark});
+        note(lives, &(struct block){.handle = ++number, .size = mapping->bytes, .site = mapping->site, .mark = mapping->mark});
     return 0;
 }
 

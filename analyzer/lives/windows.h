@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * How many resources of one site were open, window by window: the smallest number. What piles up raises it,
- * what comes and goes does not. Beside it, how many were born in each, and how many of these were kept to the end. Windows are stretches of marks, so they are the same
+ * what comes and goes does not. Beside it, where it is asked for, how many were born in each, and how many of these were kept to the end. Windows are stretches of marks, so they are the same
  * for all sites of a process, and lie on each of its axes. When they run out, their width doubles and
  * neighbours merge: memory is bounded however long the run. A zeroed struct is windows with nothing in them.
  * Not thread safe.
@@ -18,8 +18,12 @@ struct windows {
     uint32_t shift;   /* ... and a mark's number, shifted right by this, is its window's index */
     uint32_t low[LIVES_WINDOWS];    /* smallest number open */
     float low_bytes[LIVES_WINDOWS]; /* smallest sum of sizes open */
-    uint32_t born[LIVES_WINDOWS];   /* acquired */
-    uint32_t kept[LIVES_WINDOWS];   /* ... and open at Tc */
+    struct births *births; /* NULL: these are not told */
+};
+
+/* How many were acquired in each window, and of these, open at Tc. */
+struct births {
+    uint32_t born[LIVES_WINDOWS], kept[LIVES_WINDOWS];
 };
 
 /* The latest window, whose place in the arrays is filled when it is left or settled. Apart from them, because every event

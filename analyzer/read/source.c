@@ -81,3 +81,17 @@ int source_read(const struct source *source, uint64_t offset, void *buffer, size
     }
     return 0;
 }
+
+int source_put(int fd, uint64_t offset, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    while (size > 0) {
+        ssize_t done = pwrite(fd, from, size, (off_t)offset);
+        if (done < 0)
+            return -errno;
+        from += done;
+        offset += (uint64_t)done;
+        size -= (size_t)done;
+    }
+    return 0;
+}

@@ -26,6 +26,9 @@ bool source_is_standard_input(const char *path);
 /* A closed source is accepted. */
 void source_close(struct source *source);
 
+/* Writes all of `bytes` at `offset` of an open file. Negative errno. */
+int source_put(int fd, uint64_t offset, const void *bytes, size_t size);
+
 /* Reads exactly `size` bytes at `offset`. -ENODATA if the file ends before, negative errno on failure. */
 int source_read(const struct source *source, uint64_t offset, void *buffer, size_t size);
 

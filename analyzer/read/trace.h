@@ -16,6 +16,8 @@
 #include "error.h"
 #include "stray/format.h"
 
+struct source;
+
 struct module {
     uint64_t start, end, file_offset, bias;
     uint32_t epoch; /* valid from this module epoch on */
@@ -78,6 +80,12 @@ struct trace;
 int trace_open(const char *path, struct trace **ret_trace, struct error *error);
 /* NULL is accepted. */
 void trace_close(struct trace *trace);
+
+/* Bytes of the trace's file when it was opened. */
+uint64_t trace_size(const struct trace *trace);
+/* What the spool of the opened trace held, as a spool of its own, in memory: with the first trace_size() bytes of the trace it is
+ * the same trace, whatever the process writes since. -ENOENT: there is none that is sound. To be closed by the caller. */
+int trace_copy_spool(const struct trace *trace, struct source *ret_source);
 
 const char *trace_path(const struct trace *trace);
 const struct stray_file_header *trace_header(const struct trace *trace);

@@ -74,6 +74,14 @@ struct parts parts_of(const struct parts_figures *figures)
     return parts;
 }
 
+struct slack parts_slack(const struct resident *first, const struct resident *last, int64_t arenas)
+{
+    int64_t taken = difference(last->small, first->small);
+    taken = taken > 0 ? taken : 0; /* no more than the arenas */
+    return (struct slack){.bytes = arenas > taken ? (int64_t)((uint64_t)arenas - (uint64_t)taken) : 0,
+                          .uncertain = parts_uncertain(first->small_variance, last->small_variance)};
+}
+
 struct parts parts_at(const struct resident *at, bool heap_known)
 {
     uint64_t told = at->allocator + at->stacks + at->files + at->tracer + at->other;

@@ -17,6 +17,12 @@ struct parts_figures {
     bool heap_known;                    /* heap blocks were recorded */
 };
 
+/* What of the arenas no live small object takes that was seen: free, headers, and objects from before anything could be seen. */
+struct slack {
+    int64_t bytes;
+    double uncertain; /* 95 % */
+};
+
 struct parts {
     int64_t live_heap;
     int64_t overhead; /* the allocator's, of live blocks */
@@ -25,6 +31,8 @@ struct parts {
     double uncertain; /* bytes by which live_heap, an estimate, may be wrong, and with it what is reckoned from it; 95 % */
 };
 
+/* Never below 0: of `arenas`, the growth of their resident pages. */
+struct slack parts_slack(const struct resident *first, const struct resident *last, int64_t arenas);
 struct parts parts_of(const struct parts_figures *figures);
 /* What resident memory consisted of at one moment. All that hooked calls mapped counts as mapped, arenas as well. */
 struct parts parts_at(const struct resident *at, bool heap_known);

@@ -115,8 +115,8 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     const struct report_visitor *visitor = options->visitor;
-    result = lives_read(trace, names, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL, &lives,
-                        error);
+    result = lives_read(trace, names, visitor != NULL, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL,
+                        &lives, error);
     if (result == 0) {
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};

@@ -328,6 +328,13 @@ static json_t *part(bool known, int64_t bytes)
     return known ? json_integer(bytes) : json_null();
 }
 
+static void part_interval(json_t *intervals, const char *name, int64_t bytes, double uncertain)
+{
+    struct interval of = {(double)bytes, (double)bytes - uncertain, (double)bytes + uncertain};
+    if (uncertain > 0)
+        json_object_set_new(intervals, name, interval(&of));
+}
+
 static json_t *memory(const struct report_memory *from)
 {
     json_t *object = json_object(), *parts = json_object();
@@ -338,22 +345,25 @@ static json_t *memory(const struct report_memory *from)
     json_object_set_new(parts, "live_heap", part(heap, of->live_heap));
     json_object_set_new(parts, "allocator_overhead", part(heap && apart, of->overhead));
     json_object_set_new(parts, "allocator_retained", part(heap && apart, of->retained));
-    json_object_set_new(parts, "python_arenas", part(apart, of->arenas));
-    json_object_set_new(parts, "python_slack", json_null());
+    bool objects = from->known && from->objects_known;
+    json_object_set_new(parts, "python_arenas", part(apart, of->arenas - (objects ? from->slack.bytes : 0)));
+    json_object_set_new(parts, "python_slack", part(objects, from->slack.bytes));
     json_object_set_new(parts, "mmap", part(apart, of->mapped));
     json_object_set_new(parts, "stacks", part(apart, of->stacks));
     json_object_set_new(parts, "files", part(apart, of->files));
     json_object_set_new(parts, "tracer", part(from->known, of->tracer));
     json_object_set_new(parts, "unexplained", part(from->known, of->unexplained));
     json_object_set_new(object, "parts", parts);
-    if (heap && of->uncertain > 0) {
-        json_t *intervals = json_object();
-        double live = (double)of->live_heap;
-        struct interval of_heap = {live, live - of->uncertain, live + of->uncertain};
-        json_object_set_new(intervals, "live_heap", interval(&of_heap));
+    json_t *intervals = json_object();
+    if (heap)
+        part_interval(intervals, "live_heap", of->live_heap, of->uncertain);
+    if (objects)
+        part_interval(intervals, "python_slack", from->slack.bytes, from->slack.uncertain);
+    if (json_object_size(intervals) > 0)
         json_object_set_new(object, "estimated", json_true());
-        json_object_set_new(object, "intervals", intervals);
-    }
+    if (json_object_size(intervals) > 0)
+        json_object_set(object, "intervals", intervals);
+    json_decref(intervals);
     return object;
 }
 

@@ -105,6 +105,8 @@ static void keep(struct report *report, const struct lives *lives, const struct 
     memory->known = true;
     memory->told_apart = is_told_apart(lives);
     memory->heap_known = !memory->told_apart || lives->books[STRAY_HEAP].opened > 0;
+    memory->objects_known = memory->told_apart && lives->books[STRAY_PYOBJECT].opened > 0;
+    memory->slack = parts_slack(&lives->residents.first, &lives->residents.last, parts->arenas);
     memory->rss_start = lives->memory.first_rss;
     memory->rss_end = lives->memory.last_rss;
     memory->parts = *parts;

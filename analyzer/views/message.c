@@ -198,8 +198,8 @@ static bool say_statement(const struct report_finding *finding, const char *wher
                  longest.text, most.text);
         return true;
     case VERDICT_IDLE_IN_TRANSACTION:
-        snprintf(text, size, "a transaction that %s began was left idle %s %s, for up to %s: it keeps its locks meanwhile", where,
-                 count.text, finding->count == 1 ? "time" : "times", longest.text);
+        snprintf(text, size, "a transaction that %s began was left idle%s %s %s, for up to %s: it keeps its locks meanwhile", where,
+                 report_fact(finding, "failed") > 0 ? " after an error" : "", count.text, finding->count == 1 ? "time" : "times", longest.text);
         return true;
     case VERDICT_BLOCKED_EVENT_LOOP:
         snprintf(text, size, "%s keeps an event loop waiting for up to %s in %s, %s %s", where, longest.text,

@@ -158,8 +158,10 @@ struct report_memory {
     bool known;
     bool told_apart; /* parts other than live heap, tracer and the rest are */
     bool heap_known; /* heap blocks were recorded */
+    bool objects_known; /* Python's small objects were */
     uint64_t rss_start, rss_end;
     struct parts parts;
+    struct slack slack; /* in the arenas of these */
     double span_s; /* how long the process it is about lived */
 };
 

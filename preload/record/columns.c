@@ -116,8 +116,7 @@ static inline void describe(struct column_kind *kind, const struct stray_event *
 {
     kind->count++;
     kind->handles |= event->handle;
-    kind->values |= event->value;
-    kind->stacks |= stack;
+    kind->told |= event->value | stack;
 }
 
 static void cover(struct batch *batch, uint64_t time)
@@ -176,18 +175,6 @@ static void put_in_order(struct batch *batch, bool in_order)
     }
 }
 
-/* The order in which the ordinary events stand kind by kind. */
-static void order_by_kind(struct batch *batch)
-{
-    struct columns *columns = batch->columns;
-    for (uint32_t kind = 0, sum = 0; kind < batch->kind_count; sum += columns->kinds[kind++].count)
-        columns->kinds[kind].next = sum;
-    for (uint32_t i = 0; i < batch->ordinary; i++) {
-        uint32_t slot = columns->keys[i].slot;
-        columns->order[columns->kinds[columns->kind_of[slot]].next++] = (uint16_t)slot;
-    }
-}
-
 /* By how much handles of a kind can be shifted right. */
 static unsigned alignment(const struct column_kind *kind)
 {
@@ -218,6 +205,27 @@ static uint8_t *put_times(const struct batch *batch, unsigned shift, uint8_t *ou
     return out;
 }
 
+static inline uint8_t *put_kind(uint8_t *out, uint16_t kind)
+{
+    *out = (uint8_t)kind;
+    return __builtin_expect(kind < 0x80, 1) ? out + 1 : stray_varint_put(out, kind);
+}
+
+/* The kinds of the ordinary events, and with them the order in which these stand kind by kind. */
+static uint8_t *put_kinds_in_order(const struct batch *batch, uint8_t *out)
+{
+    struct columns *columns = batch->columns;
+    for (uint32_t kind = 0, sum = 0; kind < batch->kind_count; sum += columns->kinds[kind++].count)
+        columns->kinds[kind].next = sum;
+    for (uint32_t i = 0; i < batch->ordinary; i++) {
+        uint32_t slot = columns->keys[i].slot;
+        uint16_t kind = columns->kind_of[slot];
+        columns->order[columns->kinds[kind].next++] = (uint16_t)slot;
+        out = put_kind(out, kind);
+    }
+    return out;
+}
+
 /* Stacks, handles and values of the ordinary events, kind by kind. Releases have no stacks and values. */
 
 static uint8_t *put_zeros(uint8_t *out, uint32_t count)
@@ -241,7 +249,7 @@ static uint8_t *put_stacks(const struct batch *batch, uint8_t *out)
     const uint16_t *slot = batch->columns->order;
     for (uint32_t i = 0; i < batch->kind_count; i++) {
         const struct column_kind *kind = &batch->columns->kinds[i];
-        out = kind->stacks ? put_stacks_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
+        out = kind->told ? put_stacks_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
         slot += kind->count;
     }
     return out;
@@ -280,7 +288,7 @@ static uint8_t *put_values(const struct batch *batch, uint8_t *out)
     const uint16_t *slot = batch->columns->order;
     for (uint32_t i = 0; i < batch->kind_count; i++) {
         const struct column_kind *kind = &batch->columns->kinds[i];
-        out = kind->values ? put_values_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
+        out = kind->told ? put_values_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
         slot += kind->count;
     }
     return out;
@@ -299,6 +307,14 @@ static uint8_t *put_sum_stacks(const struct batch *batch, uint8_t *out)
         out = put(out, stack - before);
         before = stack;
     }
+    return out;
+}
+
+static uint8_t *put_sum_kinds(const struct batch *batch, uint8_t *out)
+{
+    const struct columns *columns = batch->columns;
+    for (uint32_t i = 0; i < batch->sums; i++)
+        out = put_kind(out, columns->kind_of[columns->keys[batch->ordinary + i].slot]);
     return out;
 }
 
@@ -353,17 +369,6 @@ static uint8_t *put_sum_times(const struct batch *batch, unsigned shift, uint8_t
     return out;
 }
 
-static uint8_t *put_kind_column(const struct batch *batch, uint32_t from, uint32_t count, uint8_t *out)
-{
-    const struct columns *columns = batch->columns;
-    for (uint32_t i = from; i < from + count; i++) {
-        uint16_t kind = columns->kind_of[columns->keys[i].slot];
-        *out = (uint8_t)kind;
-        out = __builtin_expect(kind < 0x80, 1) ? out + 1 : stray_varint_put(out, kind);
-    }
-    return out;
-}
-
 static uint64_t latest(const struct batch *batch, unsigned shift, unsigned sum_shift)
 {
     uint64_t last = 0;
@@ -390,13 +395,13 @@ static uint8_t *put_batch(const struct batch *batch, unsigned shift, unsigned su
     *out++ = (uint8_t)sum_shift;
     out = put(out, batch->sums);
     out = put_kinds(batch, out);
-    out = put_kind_column(batch, 0, batch->ordinary, out);
+    out = put_kinds_in_order(batch, out);
     out = put_times(batch, shift, out);
     out = put_stacks(batch, out);
     out = put_handles(batch, out);
     out = put_values(batch, out);
     out = put_sum_stacks(batch, out);
-    out = put_kind_column(batch, batch->ordinary, batch->sums, out);
+    out = put_sum_kinds(batch, out);
     out = put_sum_handles(batch, out);
     out = put_sum_values(batch, out);
     return put_sum_times(batch, sum_shift, out);
@@ -407,7 +412,6 @@ uint8_t *columns_of_events(struct columns *columns, const struct stray_event *ev
 {
     struct batch batch = {.events = events, .columns = columns, .first = UINT64_MAX};
     put_in_order(&batch, gather(&batch, capacity));
-    order_by_kind(&batch);
     columns->ordinary = batch.ordinary;
     header->count = batch.ordinary + batch.sums;
     if (header->count == 0)

@@ -26,10 +26,10 @@ struct column_key {
 };
 
 struct column_kind {
-    uint64_t handles, values; /* bits that are set in any ordinary event's, */
-    uint32_t stacks;          /* ... as these */
-    uint32_t what;            /* hook, action and resource, as in an event */
-    uint32_t count, next;     /* ordinary events */
+    uint64_t handles;     /* bits that are set in any ordinary event's, */
+    uint64_t told;        /* ... and in any value or stack of one */
+    uint32_t what;        /* hook, action and resource, as in an event */
+    uint32_t count, next; /* ordinary events */
 };
 
 /* What is worked in; its content means nothing before and, but for the first field, after. */

@@ -373,6 +373,32 @@ def test_names_of_traces(tool):
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
 
 
+def test_traces_belong_to_the_owner_of_the_folder(tool):
+    """Whoever has prepared it for root."""
+    with running(ATTACHED / "attached_storm") as pid:
+        for owner in (65534, 0):
+            folder = tool.new_folder()
+            folder.mkdir()
+            os.chown(folder, owner, owner)
+            done = tool.call("attach", pid, "-o", folder, "--for", "0.01")
+            assert done.returncode == 0, done.stderr
+            assert [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [(owner, 0o600)]
+
+
+def test_children_that_run_already_are_named(tool):
+    """They do the work, most often, and are not traced."""
+    with started("sh", "-c", "sleep 1000 & sleep 1000 & true & sleep 1; wait") as process:
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: len(children.read_text().split()) == 2)
+        names = children.read_text().split()
+        done = attach(tool, process.pid, "--for", "0.01")
+        assert done.returncode == 0 and f"are not traced; stray attach each of them that matters: {', '.join(names)}\n" in done.stderr
+        for name in names:
+            os.kill(int(name), signal.SIGKILL)
+    with started("sleep", "1000") as process:
+        assert "children" not in attach(tool, process.pid, "--for", "0.01").stderr
+
+
 def test_options_reach_the_process(tool, tmp_path):
     with running(ATTACHED / "attached_storm") as pid:
         folder = tool.new_folder()

@@ -88,6 +88,25 @@ def test_nearly_all_of_it_is_explained(phases):
         assert abs(parts["unexplained"]) < SLACK, phases
 
 
+@pytest.mark.parametrize("mode", ["sampled", "exact"])
+def test_what_is_free_in_arenas_is_slack(stray, mode):
+    slack, stays = {}, {"full": 60 * 10**6, "sparse": 6 * 10**6}
+    for part in stays:
+        report = stray.run([PYTHON, SOURCES / "python" / "arenas.py", part], options=("--python-memory", mode)).ok().report()
+        parts = adds_up(report)
+        slack[part] = parts["python_slack"]
+        arenas = parts["python_arenas"] + slack[part]
+        assert arenas > 58 * MIB
+        interval = report.json["memory"].get("intervals", {}).get("python_slack", {"low": slack[part], "high": slack[part]})
+        assert interval["low"] - SLACK < arenas - stays[part] < interval["high"] + SLACK
+    assert slack["full"] < 5 * MIB and slack["sparse"] > 48 * MIB, slack
+
+
+def test_without_objects_no_slack_is_told(stray):
+    report = stray.run([PYTHON, SOURCES / "python" / "arenas.py", "full"], options=("--python-memory", "off")).ok().report()
+    assert report.json["memory"]["parts"]["python_slack"] is None
+
+
 # ---- forecasts ----
 
 @pytest.fixture(scope="module")

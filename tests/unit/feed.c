@@ -50,7 +50,7 @@ static const char *statement(void *data, uint64_t id)
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, 0, NULL};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, true, 0, NULL};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {

@@ -757,6 +757,20 @@ Test(lifetimes, sums_of_one_buffer_have_one_beginning)
     expect_steady_work(100010);
 }
 
+/* Moments are kept to some hundreds of events: what was done between two of them lies between the births there. */
+Test(lifetimes, births_between_two_moments_are_spread_over_the_work)
+{
+    feed.since = feed.now;
+    for (uint64_t i = 1; i <= 2048; i++)
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, i * 16, 1, 1);
+    feed_event(&feed, STRAY_ELIDED, STRAY_HEAP, 200000 | UINT64_C(12) << 56, 0, 2);
+    feed_finish(&feed);
+    const struct growth *growth = feed.lives->sites[0].growth;
+    cr_assert_not_null(growth);
+    for (int i = 0; i < LIVES_WINDOWS; i++)
+        cr_expect(growth->by_work[i] >= 16 && growth->by_work[i] <= 48, "window %d: %u", i, growth->by_work[i]);
+}
+
 /* What a thread did before its first sums were told, it did since it began. */
 Test(lifetimes, the_first_work_of_a_thread_came_since_it_began)
 {

@@ -188,3 +188,12 @@ Test(parts, of_one_moment)
     cr_expect_eq(parts.mapped, 16 * (int64_t)MIB, "what no part has was mapped by hooked calls");
     cr_expect_eq(parts.unexplained, (int64_t)MIB);
 }
+
+Test(parts, slack_is_what_no_object_takes)
+{
+    struct resident first = {.small = 100}, last = {.small = 700, .small_variance = 100};
+    struct slack slack = parts_slack(&first, &last, 1000);
+    cr_expect_eq(slack.bytes, 400);
+    cr_expect_float_eq(slack.uncertain, 19.6, 1e-9);
+    cr_expect_eq(parts_slack(&first, &last, 500).bytes, 0, "objects that lie partly in pages of others");
+}

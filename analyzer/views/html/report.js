@@ -5,7 +5,7 @@
 const QUIET = {plateau: "levelled off", static: "loaded once", step: "came in steps", deferred: "freed in batches", turnover: "replaced all the time",
                steady: "steady", few: "too few to tell"};
 const PARTS = [["live_heap", "live heap", "heap"], ["allocator_overhead", "allocator overhead", "overhead"], ["allocator_retained", "allocator holds free", "retained"],
-               ["python_arenas", "Python arenas", "arenas"], ["mmap", "mappings", "mmap"], ["stacks", "thread stacks", "stacks"], ["files", "file pages", "files"],
+               ["python_arenas", "Python arenas", "arenas"], ["python_slack", "Python slack", "slack"], ["mmap", "mappings", "mmap"], ["stacks", "thread stacks", "stacks"], ["files", "file pages", "files"],
                ["tracer", "the tracer itself", "tracer"], ["unexplained", "unexplained", "unexplained"]];
 
 const RESOURCES = {heap: ["heap block"], mmap: ["mapping"], file: ["other descriptor"], pgconn: ["PGconn"], pgresult: ["PGresult"], pgcancel: ["cancel object"], child: ["child", "children"],
