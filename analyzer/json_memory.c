@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json_memory.h"
 
-#include <jansson.h>
 #include <stdlib.h>
+
+#include "safe.h"
 
 static bool failed;
 
@@ -22,4 +23,17 @@ void json_memory_watch(void)
 bool json_memory_failed(void)
 {
     return failed;
+}
+
+json_t *json_text(const char *text)
+{
+    if (!text)
+        return json_null();
+    char *valid = json_memory_malloc(UTF8_ROOM(text));
+    if (!valid)
+        return NULL;
+    utf8_copy(valid, text);
+    json_t *made = json_string(valid);
+    free(valid);
+    return made;
 }

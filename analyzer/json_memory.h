@@ -7,6 +7,7 @@
 #ifndef STRAY_JSON_MEMORY_H
 #define STRAY_JSON_MEMORY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,5 +17,8 @@ void json_memory_watch(void);
 bool json_memory_failed(void);
 /* malloc() whose failure is noted, for what becomes part of it. */
 void *json_memory_malloc(size_t size);
+
+/* Text that comes from a traced program: bytes of any kind. What is not UTF-8 is told as utf8_copy() does. NULL: null. */
+json_t *json_text(const char *text);
 
 #endif

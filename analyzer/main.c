@@ -18,7 +18,7 @@ int main(int argc, char **argv)
         return command_help(1, argv);
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)
-        return fail("%s: no such verb (see stray help)", argv[1]);
+        return fail("%s: %s (see stray help)", argv[1], argv[1][0] == '-' ? "unknown option" : "no such verb");
     bar_show();
     return verb->run(argc - 1, argv + 1);
 }

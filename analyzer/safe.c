@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "safe.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 /* U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069: marks that turn the order of what follows around, and ends of lines. */
@@ -82,43 +83,46 @@ char *safe_text(const char *text)
     return made;
 }
 
+/* What would be read as an escape, if it stood behind an odd number of backslashes. */
+static bool like_escape(const unsigned char *p)
+{
+    return utf8_length(p) == 0 || (p[0] == 'x' && isxdigit(p[1]) && isxdigit(p[2]));
+}
+
+/* Backslashes at `p`; doubled where an escape might seem to follow. */
+static size_t copy_backslashes(const unsigned char *p, char **to)
+{
+    size_t count = strspn((const char *)p, "\\"), copies = like_escape(p + count) ? 2 * count : count;
+    memset(*to, '\\', copies);
+    *to += copies;
+    return count;
+}
+
 void utf8_copy(char *to, const char *text)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int length = utf8_length(p);
-        memcpy(to, length ? (const char *)p : "\xef\xbf\xbd", length ? (size_t)length : 3);
-        to += length ? length : 3;
+        size_t length = (size_t)utf8_length(p);
+        if (*p == '\\') {
+            p += copy_backslashes(p, &to);
+            continue;
+        }
+        if (length == 0)
+            to += sprintf(to, "\\x%02x", *p);
+        memcpy(to, p, length);
+        to += length;
         p += length ? length : 1;
     }
     *to = '\0';
-}
-
-char *utf8_text(const char *text)
-{
-    char *clean = malloc(UTF8_ROOM(text));
-    if (clean)
-        utf8_copy(clean, text);
-    return clean;
 }
 
 void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte))
 {
     char character[16];
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        bool known = control_length(p) || utf8_length(p);
-        if (!known)
-            strcpy(character, "\xef\xbf\xbd");
-        p += known ? safe_character(p, character) : 1;
+        p += safe_character(p, character);
         for (const char *byte = character; *byte; byte++)
             put(out, *byte);
     }
-}
-
-char *clean_text(const char *text)
-{
-    char *valid = utf8_text(text), *clean = valid ? safe_text(valid) : NULL;
-    free(valid);
-    return clean;
 }
 
 char *memory_stream_end(FILE *out, char **text)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Text that comes from a traced program, made fit to be shown: it may not command the terminal, stays one
- * line, and is UTF-8 where that is wanted. Thread safe. */
+ * line, and is UTF-8. Thread safe. */
 #ifndef STRAY_SAFE_H
 #define STRAY_SAFE_H
 
@@ -15,15 +15,12 @@ size_t character_length(const char *text, bool *ret_harmless);
 void print_safe(FILE *out, const char *text);
 /* The same as a string, to be freed; NULL without memory. */
 char *safe_text(const char *text);
-/* What is not UTF-8 is replaced by U+FFFD, in a buffer of UTF8_ROOM(text) bytes. */
-#define UTF8_ROOM(text) (3 * strlen(text) + 1)
-void utf8_copy(char *to, const char *text);
-/* The same; control characters stay. To be freed; NULL without memory. */
-char *utf8_text(const char *text);
-/* Both: what is not UTF-8 as U+FFFD, other characters that are not harmless escaped. */
-char *clean_text(const char *text);
 /* The same, byte by byte to who escapes more; takes no memory. */
 void print_clean(FILE *out, const char *text, void (*put)(FILE *out, char byte));
+/* Only what is not UTF-8, as \xNN, in a buffer of UTF8_ROOM(text) bytes. Backslashes before that, and before what looks like it,
+ * are doubled: different texts stay different. */
+#define UTF8_ROOM(text) (4 * strlen(text) + 1)
+void utf8_copy(char *to, const char *text);
 /* Closes a stream of open_memstream(): its text, or NULL if memory ran out on the way. */
 char *memory_stream_end(FILE *out, char **text);
 

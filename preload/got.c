@@ -20,7 +20,7 @@ struct tables {
 
 #define VERSION_MASK 0x7fffu
 
-static uint32_t lock; /* a page of slots is writable for a moment: another thread must not close it meanwhile */
+LOCK(lock); /* a page of slots is writable for a moment: another thread must not close it meanwhile */
 
 /* The dynamic linker has relocated these pointers in place on the architectures we run on. */
 static struct tables read_tables(const ElfW(Dyn) *dynamic)
@@ -70,11 +70,6 @@ bool got_open_page(uintptr_t page)
 void got_close_page(uintptr_t page, int protection)
 {
     sys_mprotect((void *)page, STRAY_PAGE, protection);
-    lock_release(&lock);
-}
-
-void got_forked(void)
-{
     lock_release(&lock);
 }
 

@@ -38,8 +38,6 @@ void got_exchange(uintptr_t bias, const ElfW(Ehdr) *header, void **slot, void *f
  * followed by got_close_page(), which gives it the protection `protection`. */
 bool got_open_page(uintptr_t page);
 void got_close_page(uintptr_t page, int protection);
-/* In a forked child: whoever had a page open is not there. */
-void got_forked(void);
 
 /* Makes the shared library `object`'s calls of `name` go to `function`. True if a slot was found and replaced. Not signal safe; the object
  * must stay loaded meanwhile. */

@@ -52,8 +52,10 @@ bool maps_read(struct maps *ret_maps)
             take_byte(&reader, buffer[i]);
     if (fd >= 0)
         sys_close(fd);
-    if (size != 0 && ret_maps->list)
+    if (size != 0 && ret_maps->list) {
         maps_free(ret_maps);
+        ret_maps->list = NULL;
+    }
     return size == 0;
 }
 

@@ -83,7 +83,7 @@ static struct call_site {
     uint64_t key;
     struct libpq_call call;
 } call_sites[CALL_SITES];
-static uint32_t call_sites_lock;
+LOCK(call_sites_lock);
 
 static struct {
     const struct link_map *object;

@@ -9,6 +9,7 @@
 #define DEPTH_DEFAULT 64
 #define DEPTH_MAX     200
 #define SAMPLE_MAX    (UINT64_C(1) << 30)
+#define TAKEN         '-' /* begins the value of a variable that leaves out children, once there is a root */
 
 #define DEFAULTS                                                                                                       \
     {                                                                                                                  \
@@ -21,6 +22,7 @@ struct settings settings = DEFAULTS;
 static char variables[16384];
 static const char *variable_list[VARIABLES_MAX + 1];
 static char library[PATH_MAX];
+static char root_entry[40];
 
 static const struct {
     const char *label;
@@ -138,6 +140,12 @@ static void parse_sql(const char *value)
     parse_choice(value, (const char *const[]){"normalised", "text", "off"}, 3, &settings.sql);
 }
 
+/* Of a variable that switches something on or off. */
+static bool parse_switch(const char *value)
+{
+    return *value && *value != '0' && (*value | 0x20) != 'n' && !string_equal(value, "off") && !string_equal(value, "false");
+}
+
 static const char *value_of(const char *variable, const char *name)
 {
     return string_begins(variable, name) ? variable + string_length(name) : NULL;
@@ -160,7 +168,9 @@ static void parse_variable(const char *variable)
     else if ((value = value_of(variable, "STRAY_DEPTH=")))
         parse_depth(value);
     else if ((value = value_of(variable, "STRAY_HEAP=")))
-        settings.heap = *value != '0';
+        settings.heap = !*value || parse_switch(value);
+    else if ((value = value_of(variable, "STRAY_NO_HEAP=")))
+        settings.heap = !parse_switch(value);
     else if ((value = value_of(variable, "STRAY_PYTHON_MEMORY=")))
         parse_python_memory(value);
     else if ((value = value_of(variable, "STRAY_SAMPLE=")))
@@ -168,9 +178,11 @@ static void parse_variable(const char *variable)
     else if ((value = value_of(variable, "STRAY_SQL=")))
         parse_sql(value);
     else if ((value = value_of(variable, "STRAY_FULL=")))
-        settings.full = *value != '0' && *value;
+        settings.full = parse_switch(value);
     else if ((value = value_of(variable, "STRAY_FOLLOW=")))
-        settings.follow = *value != '0';
+        settings.follow = !*value || (*value != TAKEN && parse_switch(value));
+    else if ((value = value_of(variable, "STRAY_NO_FOLLOW=")))
+        settings.follow = !parse_switch(value);
     else if ((value = value_of(variable, "STRAY_ONLY=")))
         only = value;
     else if ((value = value_of(variable, "STRAY_PAIR=")))
@@ -219,8 +231,34 @@ static void keep_variable(struct text *store, const char *variable, unsigned *co
         variable_list[(*count)++] = copy;
 }
 
+/* Where nobody has said which process is the root, this one is, and what it begins is told that it is not: in place, since
+ * system() hands on the environment by itself, and by the entry that settings_root() gives to what this process becomes. */
+static bool become_root(char *const *environment)
+{
+    static const char switches[2][16] = {"STRAY_FOLLOW=", "STRAY_NO_FOLLOW="};
+    struct text text = TEXT(root_entry);
+    for (; *environment; environment++)
+        for (unsigned i = 0; i < 2; i++) {
+            char *value = (char *)(uintptr_t)value_of(*environment, switches[i]);
+            if (value && *value == TAKEN)
+                return false;
+            if (value && *value)
+                *value = TAKEN;
+        }
+    text_string(&text, "STRAY_ROOT=");
+    text_number(&text, (uint64_t)sys_getpid());
+    return true;
+}
+
+/* Whether this process is the one that is traced though no child is. */
+static bool is_root(const char *root, char *const *environment)
+{
+    return root ? string_number(root) == (uint64_t)sys_getpid() : become_root(environment);
+}
+
 bool settings_read(char *const *environment)
 {
+    char *const *all = environment;
     struct text store = TEXT(variables);
     unsigned count = 0;
     const char *root = NULL;
@@ -246,7 +284,7 @@ bool settings_read(char *const *environment)
         settings.heap = false;
     if (!settings.heap)
         settings.sample = 0;
-    return settings.follow || !root || string_number(root) == (uint64_t)sys_getpid();
+    return settings.follow || is_root(root, all);
 }
 
 bool settings_silent(char *const *environment)
@@ -270,6 +308,11 @@ void settings_silence(char *const *environment)
 const char *settings_variable(unsigned index)
 {
     return index < VARIABLES_MAX ? variable_list[index] : NULL;
+}
+
+const char *settings_root(void)
+{
+    return root_entry[0] ? root_entry : NULL;
 }
 
 const char *settings_library(void)

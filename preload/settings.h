@@ -50,6 +50,8 @@ void settings_silence(char *const *environment);
 
 /* The variables in force ("NAME=value"), to hand on over exec; NULL past the last. */
 const char *settings_variable(unsigned index);
+/* "STRAY_ROOT=PID" where children are left out and nobody but this process has said so, to hand on over exec; NULL: nothing is. */
+const char *settings_root(void);
 /* The preload list that brought us here ("/path/libstray.so"), first entry that is ours. */
 const char *settings_library(void);
 

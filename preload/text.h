@@ -94,11 +94,16 @@ static inline uint64_t string_number(const char *string)
     return number;
 }
 /* FNV-1a, 64 bits (public domain; Fowler, Noll, Vo). */
+#define STRING_HASH_BEGIN 0xcbf29ce484222325u
+static inline uint64_t string_hash_byte(uint64_t hash, uint8_t byte)
+{
+    return (hash ^ byte) * 0x100000001b3u;
+}
 static inline uint64_t string_hash(const char *string)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = STRING_HASH_BEGIN;
     while (*string)
-        hash = (hash ^ (uint8_t)*string++) * 0x100000001b3u;
+        hash = string_hash_byte(hash, (uint8_t)*string++);
     return hash;
 }
 

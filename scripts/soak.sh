@@ -7,8 +7,9 @@
 #     scripts/soak.sh kills|storms|races|attach|each [COUNT] # one kind, at least COUNT (1000) times; says how often it held
 #
 # kills: kill -9 at random moments of 1, 4 and 8 threads. storms: threads, forks and execs all at once. races: 8 threads that
-# free and resize each other's blocks, with the seeds from 1 on. attach: into and out of each of eight kinds of busy programs and
-# servers, COUNT times each. each: the four, one after the other. `each` takes half an hour or more, 40 an hour or two.
+# free and resize each other's blocks, with the seeds from 1 on. attach: into and out of each of ten kinds of busy programs and
+# servers, COUNT times each (in fifties); prints how often, and how long a thread stood still, as the table of docs/ATTACH.md. each: the
+# four, one after the other. `each` takes half an hour or more, 40 an hour or two.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$STRAY_ROOT"
@@ -33,15 +34,25 @@ repeat() {
         kills) run $((($2 + 29) / 30)) tests/e2e/test_kill.py -k test_nothing_that_returned_is_lost ;;
         storms) each=10 && run $((($2 + 49) / 50)) tests/e2e/test_storm.py -k test_storms ;;
         races) run $((($2 + 1) / 2)) tests/e2e/test_heap.py -k 'test_addresses_that_pass_between_threads and 8-default' ;;
-        attach)
-            each=$((($2 + 49) / 50 * 50))
-            run $((each / 50)) tests/e2e/test_attach.py -k 'storms or asleep or signals or python or redis or postgres or uvicorn' ;;
     esac > "$log" 2>&1 || status=$?
     held=$(told "$log" passed)
     runs=$((held + $(told "$log" failed) + $(told "$log" error)))
     [ "$status" = 0 ] || tail -n 60 "$log" >&2
     rm -f "$log"
     say "$1: $((runs * each)) run, $((held * each)) held"
+    return "$status"
+}
+
+# COUNT. Of each kind.
+attach() {
+    local log status=0 STRAY_STALLS
+    log=$(mktemp) STRAY_STALLS=$(mktemp)
+    export STRAY_STALLS
+    run $((($1 + 49) / 50)) tests/e2e/test_attach.py \
+        -k 'storms or asleep or (signals and not effect) or python or redis or postgres or uvicorn' > "$log" 2>&1 || status=$?
+    [ "$status" = 0 ] || tail -n 60 "$log" >&2
+    "$PYTHON" tests/bench/stalls.py "$STRAY_STALLS" "$1" || status=1
+    rm -f "$log" "$STRAY_STALLS"
     return "$status"
 }
 
@@ -61,6 +72,6 @@ if [ -z "$kinds" ]; then
 fi
 failed=0
 for kind in $kinds; do
-    repeat "$kind" "${2-1000}" || failed=1
+    if [ "$kind" = attach ]; then attach "${2-1000}"; else repeat "$kind" "${2-1000}"; fi || failed=1
 done
 exit "$failed"

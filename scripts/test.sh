@@ -100,9 +100,16 @@ part_cross() {
 
 part_clang() { CC=clang-14 CXX=clang++-14 unit clang build-clang; }
 
-# Each target from its corpus on, for a bounded time; what it finds on the way stays out of the tree.
+# One target from its corpus on, for a bounded time; what it finds on the way stays out of the tree, in the folder FOUND.
+fuzz_one() { # NAME SEEDS FOUND
+    mkdir -p "$3/$1" "$2/$1"
+    logged "fuzz-$1" "build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=2048 -timeout=20 \
+        -artifact_prefix="$logs/$1-" "$3/$1" "tests/fuzz/corpus/$1" "$2/$1"
+}
+
+# Two targets at a time: each takes one processor.
 part_fuzz() {
-    local good=0 bad=0 name found seeds
+    local good=0 bad=0 pair name found seeds running
     say "fuzz: building in build-fuzz/"
     if [ ! -f build-fuzz/build.ninja ]; then
         CC=clang-14 CXX=clang++-14 logged fuzz meson setup build-fuzz -Dfuzz=true -Dshim=false -Db_lundef=false -Db_sanitize=address,undefined \
@@ -112,15 +119,20 @@ part_fuzz() {
     found=$(make_folder)
     seeds=$(make_folder)
     logged fuzz build-fuzz/tests/fuzz/seeds "$seeds" || broken fuzz "no seeds"
-    for name in reader events columns wire; do
-        mkdir -p "$found/$name" "$seeds/$name"
-        if logged "fuzz-$name" "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=2048 -timeout=20 \
-            -artifact_prefix="$logs/$name-" "$found/$name" "tests/fuzz/corpus/$name" "$seeds/$name"; then
-            good=$((good + 1))
-        else
-            bad=$((bad + 1))
-            say "fuzz: $name failed: the input is in $logs/"
-        fi
+    for pair in "reader events" "columns wire"; do
+        running=()
+        for name in $pair; do
+            fuzz_one "$name" "$seeds" "$found" &
+            running+=("$name $!")
+        done
+        for name in "${running[@]}"; do
+            if wait "${name#* }"; then
+                good=$((good + 1))
+            else
+                bad=$((bad + 1))
+                say "fuzz: ${name% *} failed: the input is in $logs/"
+            fi
+        done
     done
     rm -rf "$found" "$seeds"
     count fuzz "$good" "$bad"

@@ -4,7 +4,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,18 @@
 #include "stray/attach.h"
 
 #define SECOND_NS 1e9
+
+/* Ctrl-Z, or a job in the background that has something to say, stops this process before or after, never between two steps: the
+ * thread in the other process waits for the next one. */
+static void hold_stops(sigset_t *ret_before)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTSTP);
+    sigaddset(&stops, SIGTTIN);
+    sigaddset(&stops, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &stops, ret_before);
+}
 
 /* ---- which shim there is ---- */
 
@@ -168,9 +182,24 @@ static int refusal(pid_t pid, int code, struct error *error)
         return error_set(error, code, "%d: already traced", (int)pid);
     case -EPROTO:
         return error_set(error, code, "%d: another version of the library is loaded in it", (int)pid);
+    case -ECANCELED:
+        return error_set(error, code, "%d: took more than a minute to begin (does it load a library?); it is not traced", (int)pid);
     default:
         return error_set(error, code, "%d: tracing did not begin in it: %s", (int)pid, error_reason(code));
     }
+}
+
+/* It has not answered for long. Whatever it may do yet, it then undoes; unless it had done all just now. */
+static int withdraw(struct injection *injection, uint64_t request, uint64_t *ret_answer, struct error *error)
+{
+    const uint32_t none = 0;
+    uint64_t version = request + offsetof(struct stray_attach_request, version);
+    if (memory_write(injection->memory, version, &none, sizeof(none)) < 0)
+        return error_set(error, -ESRCH, "%d: has ended", (int)injection->pid);
+    if (injection_late_answer(injection, ret_answer))
+        return 0;
+    return error_set(error, -ETIMEDOUT, "%d: did not begin within a minute (does it load a library?); what it has begun, it will undo",
+                     (int)injection->pid);
 }
 
 static int begin(struct injection *injection, const struct delivery *delivery, struct error *error)
@@ -186,14 +215,16 @@ static int begin(struct injection *injection, const struct delivery *delivery, s
     result = put_request(injection, delivery->variables, theirs, &request, error);
     if (result == 0)
         result = injection_call(injection, entry, (const uint64_t[6]){request}, &answer, error);
+    if (result == -ETIMEDOUT)
+        result = withdraw(injection, request, &answer, error);
     if (result == 0 && (int)answer < 0)
         result = refusal(injection->pid, (int)answer, error);
-    if (result < 0)
+    if (result < 0 && result != -ETIMEDOUT && result != -ECANCELED) /* then the shim has closed them, or will */
         injection_take_back(injection, theirs, 2);
     return result;
 }
 
-int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error)
+static int begin_in(pid_t pid, struct delivery *delivery, struct error *error)
 {
     struct injection injection;
     int result = injection_begin(pid, &injection, error);
@@ -202,6 +233,15 @@ int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error)
     delivery->stall_s = (double)injection.stall_ns / SECOND_NS;
     result = begin(&injection, delivery, error);
     injection_end(&injection);
+    return result;
+}
+
+int delivery_begin(pid_t pid, struct delivery *delivery, struct error *error)
+{
+    sigset_t before;
+    hold_stops(&before);
+    int result = begin_in(pid, delivery, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }
 
@@ -217,7 +257,7 @@ static int end(struct injection *injection, uint64_t entry, struct error *error)
     return result == 0 ? (int)answer : result;
 }
 
-int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
+static int end_in(pid_t pid, double *ret_stall_s, struct error *error)
 {
     struct injection injection;
     uint64_t entry = 0;
@@ -242,5 +282,14 @@ int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
     *ret_stall_s = (double)injection.stall_ns / SECOND_NS;
     result = end(&injection, entry, error);
     injection_end(&injection);
+    return result;
+}
+
+int delivery_end(pid_t pid, double *ret_stall_s, struct error *error)
+{
+    sigset_t before;
+    hold_stops(&before);
+    int result = end_in(pid, ret_stall_s, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }

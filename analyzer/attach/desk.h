@@ -9,7 +9,7 @@
 #define DESK_FUNCTION 0   /* of the call that is asked for; 0: none, the message only brings descriptors */
 #define DESK_ARGUMENTS 8  /* six */
 #define DESK_RESULT 56
-#define DESK_STATE 64     /* enum desk_state, or a negative errno */
+#define DESK_STATE 64     /* 0: it begins; DESK_READY, DESK_POLLED */
 #define DESK_CLONE 68     /* thread id of the raw clone; 0: there is none, or it is gone */
 #define DESK_CREATED 72   /* what pthread_create() said; DESK_PENDING: nothing yet */
 #define DESK_THREAD_ID 76 /* of the server, for the kernel */
@@ -26,11 +26,21 @@
 #define DESK_BASE 264     /* of everything that was mapped for this, */
 #define DESK_LENGTH 272   /* and its size */
 #define DESK_TIMEOUT 280  /* struct timeval: how long the server waits for a message */
-#define DESK_SIZE 296
+#define DESK_NAP 296      /* struct timespec: between two looks of a server without sockets, */
+#define DESK_NAPS 312     /* and how many of them it waits */
+#define DESK_TURN 316     /* whose it is where there are no sockets: DESK_TURN_... */
+#define DESK_SIZE 320
 
 #define DESK_HEADER_CONTROL_LENGTH 136 /* of struct msghdr, in DESK_HEADER */
 
 #define DESK_PENDING (-1)
+
+#define DESK_READY 1  /* it has sockets, */
+#define DESK_POLLED 2 /* or there are no descriptors for them */
+
+#define DESK_TURN_INJECTOR 0
+#define DESK_TURN_SERVER 1
+#define DESK_TURN_OVER 2
 
 #ifndef __ASSEMBLER__
 
@@ -38,8 +48,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-
-enum desk_state { DESK_STARTING = 0, DESK_READY = 1 };
+#include <time.h>
 
 struct desk {
     uint64_t function, arguments[6], result;
@@ -51,6 +60,8 @@ struct desk {
     uint8_t control[DESK_CONTROL_SIZE];
     uint64_t create, server, unmap, thread, base, length;
     struct timeval timeout;
+    struct timespec nap;
+    int32_t naps, turn;
 };
 
 #define DESK_HOLDS(field, offset)                                                                             \
@@ -75,6 +86,9 @@ DESK_HOLDS(thread, DESK_THREAD);
 DESK_HOLDS(base, DESK_BASE);
 DESK_HOLDS(length, DESK_LENGTH);
 DESK_HOLDS(timeout, DESK_TIMEOUT);
+DESK_HOLDS(nap, DESK_NAP);
+DESK_HOLDS(naps, DESK_NAPS);
+DESK_HOLDS(turn, DESK_TURN);
 _Static_assert(sizeof(struct desk) == DESK_SIZE, "size of the desk");
 
 #endif

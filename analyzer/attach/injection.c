@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +28,14 @@
 #define TRIES_NS     UINT64_C(10000000000) /* and then for so long */
 #define TRIES_BESIDE 10u   /* before the raw clone is taken */
 #define TRIES_SURVEY 200u  /* after which what is loaded is looked at again */
+#define TRIES_STUCK  4u    /* with threads that do not stop for seconds, one after the other */
 #define PAUSE_NS     1000000
 #define GLANCE_NS    20000
+#define TURN_NS      200000 /* where the process looks for its turn every millisecond */
 #define START_NS     UINT64_C(10000000000)
 #define LEAVE_NS     UINT64_C(2000000000)
 #define CALL_MS      60000
+#define LATE_MS      1000
 #define NICE_HURRY   (-20)
 #define GIVEN_MAX    8
 
@@ -98,6 +100,7 @@ static bool takes_locks(const struct survey *survey, size_t threads)
 struct attempt {
     const struct survey *survey;
     bool beside; /* the raw clone may be taken */
+    pid_t avoided, stuck; /* a thread that did not stop before; one that does not stop now; 0: none */
     struct scratch scratch;
     uint64_t stall_ns;
 };
@@ -131,6 +134,8 @@ static int try_thread(struct attempt *attempt, pid_t pid, pid_t tid, struct erro
     if (result == -ESRCH)
         return -EAGAIN;
     if (result == -ETIMEDOUT)
+        attempt->stuck = tid;
+    if (result == -ETIMEDOUT)
         return error_set(error, result, "%d: its thread %d does not stop", (int)pid, (int)tid);
     if (result < 0)
         return result == -EAGAIN ? result : refused(tid, result, error);
@@ -153,6 +158,8 @@ static int try_each(struct attempt *attempt, pid_t pid, unsigned *tries, struct 
         return error_set(error, result, "%d: %s", (int)pid, error_reason(result));
     result = -EAGAIN;
     for (size_t i = 0; i < threads.count && result == -EAGAIN; i++) {
+        if (threads.ids[i] == attempt->avoided && threads.count > 1)
+            continue;
         attempt->beside = *tries >= TRIES_BESIDE && !attempt->survey->terrain.foreign_allocator &&
                           takes_locks(attempt->survey, threads.all);
         result = try_thread(attempt, pid, threads.ids[i], error);
@@ -171,17 +178,18 @@ static int try_each(struct attempt *attempt, pid_t pid, unsigned *tries, struct 
 /* What the process that stops threads has to tell, in memory that is shared with it. */
 struct made {
     int result;
+    pid_t stuck; /* the thread that did not stop; 0: it was something else */
     uint64_t stall_ns;
     struct scratch scratch;
     struct target_libc libc;
     struct error error;
 };
 
-static int make_thread(const struct injection *injection, struct made *ret_made, struct error *error)
+static int make_thread(const struct injection *injection, pid_t avoided, struct made *ret_made, struct error *error)
 {
     unsigned tries = 0;
     uint64_t until = now() + TRIES_NS;
-    struct attempt attempt = {0};
+    struct attempt attempt = {.avoided = avoided};
     int result = -EAGAIN;
     while (result == -EAGAIN && (tries < TRIES_MIN || now() < until)) {
         struct survey survey;
@@ -196,6 +204,7 @@ static int make_thread(const struct injection *injection, struct made *ret_made,
         ret_made->libc = survey.libc;
         survey_free(&survey);
     }
+    ret_made->stuck = attempt.stuck;
     ret_made->scratch = attempt.scratch;
     ret_made->stall_ns = attempt.stall_ns;
     if (result == -EAGAIN)
@@ -224,10 +233,11 @@ static pid_t fork_calmly(void)
 }
 
 /* Threads are stopped by a process of its own: a kill of this one leaves none half way, and the end of that one lets all go. */
-static int make_thread_apart(struct injection *injection, struct made *made, struct error *error)
+static int make_thread_apart(struct injection *injection, pid_t avoided, struct made *made, struct error *error)
 {
     int status;
     made->result = -EIO;
+    made->stuck = 0;
     snprintf(made->error.text, sizeof(made->error.text), "%d: the process that was to stop a thread has ended", (int)injection->pid);
     pid_t child = fork_calmly();
     if (child < 0)
@@ -236,7 +246,7 @@ static int make_thread_apart(struct injection *injection, struct made *made, str
         setpgid(0, 0);
         hurry();
         int result = seccomp_check(injection->pid, &made->error);
-        made->result = result == 0 ? make_thread(injection, made, &made->error) : result;
+        made->result = result == 0 ? make_thread(injection, avoided, made, &made->error) : result;
         _exit(0);
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -256,7 +266,10 @@ static int make_thread_shared(struct injection *injection, struct error *error)
     struct made *made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (made == MAP_FAILED)
         return error_set(error, -errno, "%d: %s", (int)injection->pid, error_reason(-errno));
-    int result = make_thread_apart(injection, made, error);
+    pid_t avoided = 0;
+    int result = -ETIMEDOUT;
+    for (unsigned i = 0; i < TRIES_STUCK && result == -ETIMEDOUT && (i == 0 || avoided); i++, avoided = made->stuck)
+        result = make_thread_apart(injection, avoided, made, error); /* the end of that process has let the stuck one go */
     munmap(made, sizeof(*made));
     return result;
 }
@@ -282,11 +295,10 @@ static int await_ready(struct injection *injection, struct desk *ret_desk, struc
         int result = memory_read(injection->memory, injection->desk, ret_desk, sizeof(*ret_desk));
         if (has_ended(injection))
             return ended(injection, error);
-        if (result == 0 && ret_desk->state == DESK_READY)
+        if (result < 0)
+            return error_set(error, result, "%d: reading its memory: %s", (int)injection->pid, error_reason(result));
+        if (ret_desk->state == DESK_READY || ret_desk->state == DESK_POLLED)
             return 0;
-        if (result < 0 || ret_desk->state < 0)
-            return error_set(error, -EIO, "%d: making sockets in it: %s", (int)injection->pid,
-                             error_reason(result < 0 ? result : ret_desk->state));
         if (ret_desk->created > 0)
             return error_set(error, -ret_desk->created, "%d: making a thread in it: %s",
                              (int)injection->pid, error_reason(-ret_desk->created));
@@ -302,8 +314,9 @@ static int connect_server(struct injection *injection, struct error *error)
     if (result < 0)
         return result;
     injection->thread = threads_find(injection->pid, desk.thread_id);
-    if (injection->thread)
-        setpriority(PRIO_PROCESS, (id_t)injection->thread, NICE_HURRY); /* ours alone; a busy program would keep it waiting */
+    injection->polled = desk.state == DESK_POLLED;
+    if (injection->polled)
+        return 0;
     injection->socket = pidfd_getfd(injection->process, desk.sockets[1], 0);
     if (injection->socket < 0)
         return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid,
@@ -313,20 +326,75 @@ static int connect_server(struct injection *injection, struct error *error)
 
 /* ---- talking to it ---- */
 
-static int exchange(struct injection *injection, const struct msghdr *message, uint64_t *ret_result, struct error *error)
+static int silent(const struct injection *injection, struct error *error)
+{
+    return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not answer", (int)injection->pid);
+}
+
+static int set_turn(const struct injection *injection, int32_t turn)
+{
+    return memory_write(injection->memory, injection->desk + DESK_TURN, &turn, sizeof(turn));
+}
+
+static int await_turn(const struct injection *injection, uint64_t milliseconds, struct error *error)
+{
+    uint64_t until = now() + milliseconds * UINT64_C(1000000);
+    int32_t turn = DESK_TURN_SERVER;
+    while (turn == DESK_TURN_SERVER) {
+        if (has_ended(injection) || memory_read(injection->memory, injection->desk + DESK_TURN, &turn, sizeof(turn)) < 0)
+            return ended(injection, error);
+        if (now() > until)
+            return silent(injection, error);
+        pause_for(TURN_NS);
+    }
+    return 0;
+}
+
+static int read_result(const struct injection *injection, uint64_t milliseconds, uint64_t *ret_result, struct error *error)
+{
+    int result = await_turn(injection, milliseconds, error);
+    if (result == 0 && memory_read(injection->memory, injection->desk + DESK_RESULT, ret_result, sizeof(*ret_result)) < 0)
+        return ended(injection, error);
+    return result;
+}
+
+/* By nothing but its memory. */
+static int take_turns(const struct injection *injection, const uint64_t words[7], uint64_t *ret_result, struct error *error)
+{
+    int result = memory_write(injection->memory, injection->desk + DESK_FUNCTION, words, 7 * sizeof(*words));
+    if (result == 0)
+        result = set_turn(injection, DESK_TURN_SERVER);
+    if (result < 0)
+        return ended(injection, error);
+    return read_result(injection, CALL_MS, ret_result, error);
+}
+
+static int receive(struct injection *injection, int milliseconds, uint64_t *ret_result, struct error *error)
 {
     struct pollfd ready[2] = {{.fd = injection->socket, .events = POLLIN}, {.fd = injection->process, .events = POLLIN}};
     int changes;
-    if (sendmsg(injection->socket, message, MSG_NOSIGNAL) < 0)
-        return has_ended(injection) ? ended(injection, error)
-                                    : error_set(error, -errno, "%d: %s", (int)injection->pid, error_reason(-errno));
-    while ((changes = poll(ready, 2, CALL_MS)) < 0 && errno == EINTR)
+    while ((changes = poll(ready, 2, milliseconds)) < 0 && errno == EINTR)
         ;
     if (changes == 0)
-        return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not answer", (int)injection->pid);
+        return silent(injection, error);
     if (recv(injection->socket, ret_result, sizeof(*ret_result), MSG_DONTWAIT) != sizeof(*ret_result))
         return ended(injection, error);
     return 0;
+}
+
+static int exchange(struct injection *injection, const struct msghdr *message, uint64_t *ret_result, struct error *error)
+{
+    if (sendmsg(injection->socket, message, MSG_NOSIGNAL) < 0)
+        return has_ended(injection) ? ended(injection, error)
+                                    : error_set(error, -errno, "%d: %s", (int)injection->pid, error_reason(-errno));
+    return receive(injection, CALL_MS, ret_result, error);
+}
+
+bool injection_late_answer(struct injection *injection, uint64_t *ret_result)
+{
+    struct error ignored;
+    return (injection->polled ? read_result(injection, LATE_MS, ret_result, &ignored)
+                              : receive(injection, LATE_MS, ret_result, &ignored)) == 0;
 }
 
 int injection_call(struct injection *injection, uint64_t function, const uint64_t arguments[6], uint64_t *ret_result,
@@ -335,7 +403,9 @@ int injection_call(struct injection *injection, uint64_t function, const uint64_
     uint64_t words[7] = {function}, result_word;
     struct iovec vector = {words, sizeof(words)};
     memcpy(words + 1, arguments, 6 * sizeof(*arguments));
-    int result = exchange(injection, &(struct msghdr){.msg_iov = &vector, .msg_iovlen = 1}, &result_word, error);
+    int result = injection->polled
+                     ? take_turns(injection, words, &result_word, error)
+                     : exchange(injection, &(struct msghdr){.msg_iov = &vector, .msg_iovlen = 1}, &result_word, error);
     if (result == 0 && ret_result)
         *ret_result = result_word;
     return result;
@@ -359,6 +429,12 @@ void injection_take_back(struct injection *injection, const int *numbers, size_t
         injection_call(injection, injection->libc.close, (const uint64_t[6]){(uint64_t)numbers[i]}, NULL, &ignored);
 }
 
+static int refuse_gift(const struct injection *injection, int code, struct error *error)
+{
+    return error_set(error, code, "%d: giving it descriptors: %s%s", (int)injection->pid, error_reason(code),
+                     code == -EMFILE ? ", it has reached its limit (prlimit --nofile)" : "");
+}
+
 /* The numbers that the kernel gave them there. */
 static int read_numbers(struct injection *injection, size_t count, int *ret_numbers, struct error *error)
 {
@@ -370,10 +446,7 @@ static int read_numbers(struct injection *injection, size_t count, int *ret_numb
         injection_take_back(injection, ret_numbers, there);
         result = -EMFILE;
     }
-    if (result < 0)
-        return error_set(error, result, "%d: giving it descriptors: %s", (int)injection->pid,
-                         error_reason(result));
-    return 0;
+    return result < 0 ? refuse_gift(injection, result, error) : 0;
 }
 
 int injection_give(struct injection *injection, const int *descriptors, size_t count, int *ret_numbers, struct error *error)
@@ -386,6 +459,8 @@ int injection_give(struct injection *injection, const int *descriptors, size_t c
     memcpy(control + CMSG_LEN(0), descriptors, count * sizeof(int));
     struct msghdr message = {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    if (injection->polled)
+        return refuse_gift(injection, -EMFILE, error);
     int result = exchange(injection, &message, &ignored, error);
     return result < 0 ? result : read_numbers(injection, count, ret_numbers, error);
 }
@@ -447,6 +522,8 @@ void injection_end(struct injection *injection)
 {
     if (injection->socket >= 0)
         close(injection->socket);
+    if (injection->polled)
+        set_turn(injection, DESK_TURN_OVER);
     if (injection->thread)
         await_leave(injection);
     if (injection->memory >= 0)

@@ -7,6 +7,7 @@
 #ifndef STRAY_ATTACH_INJECTION_H
 #define STRAY_ATTACH_INJECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,7 +18,9 @@
 struct injection {
     pid_t pid;
     int process; /* pidfd */
-    int memory, socket;
+    int memory;
+    int socket;  /* -1: there is none yet, or */
+    bool polled; /* the process had no descriptor left for one */
     struct target_libc libc; /* its object: no longer there */
     pid_t thread; /* the one that was made; 0: unknown */
     uint64_t desk;
@@ -34,6 +37,8 @@ void injection_end(struct injection *injection);
 /* Calls `function` there with up to six arguments. 0, or a negative errno: -ESRCH: the process has ended; -ETIMEDOUT. */
 int injection_call(struct injection *injection, uint64_t function, const uint64_t arguments[6], uint64_t *ret_result,
                    struct error *error);
+/* What is answered within a second to a call that has timed out; false: nothing. */
+bool injection_late_answer(struct injection *injection, uint64_t *ret_result);
 /* Gives the process `count` (at most 8) descriptors, under the numbers ret_numbers[]; they are close-on-exec. All or none: -EMFILE. */
 int injection_give(struct injection *injection, const int *descriptors, size_t count, int *ret_numbers, struct error *error);
 /* Closes there what was given. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "attach/arch.h"
+#include "attach/threads.h"
 
 #define KERNEL_THREAD 0x00200000ul /* PF_KTHREAD */
 #define NAME_MAX_USED 64u
@@ -161,6 +162,40 @@ int process_check(const struct process_status *process, struct error *error)
 {
     int result = check_state(process, error);
     return result < 0 ? result : check_program(process, error);
+}
+
+/* ---- its children ---- */
+
+static bool runs(pid_t pid)
+{
+    struct process_status process;
+    struct error ignored;
+    return process_read(pid, &process, &ignored) == 0 && process.state != 'Z' && process.state != 'X';
+}
+
+static size_t read_children(pid_t pid, pid_t tid, pid_t *children, size_t capacity)
+{
+    char name[32];
+    size_t count = 0;
+    snprintf(name, sizeof(name), "task/%d/children", (int)tid);
+    FILE *file = open_file(pid, name);
+    while (file && count < capacity && fscanf(file, "%d", &children[count]) == 1)
+        count += runs(children[count]);
+    if (file)
+        fclose(file);
+    return count;
+}
+
+size_t process_children(pid_t pid, pid_t *children, size_t capacity)
+{
+    struct threads threads;
+    size_t count = 0;
+    if (threads_read(pid, &threads) < 0)
+        return 0;
+    for (size_t i = 0; i < threads.count; i++)
+        count += read_children(pid, threads.ids[i], children + count, capacity - count);
+    threads_free(&threads);
+    return count;
 }
 
 /* ---- its name ---- */

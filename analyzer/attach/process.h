@@ -27,6 +27,9 @@ int process_check(const struct process_status *process, struct error *error);
 /* Why ptrace() was refused, and what would help. Returns `code`. */
 int process_explain(const struct process_status *process, int code, struct error *error);
 
+/* Its children that run now, at most `capacity`; how many are kept. 0 where the kernel does not tell. */
+size_t process_children(pid_t pid, pid_t *children, size_t capacity);
+
 /* What traces of it are called, as the shim would call them. */
 void process_name(pid_t pid, char name[PROCESS_NAME_SIZE]);
 

@@ -19,6 +19,7 @@
 #define DESK_AT    CODE_SIZE
 #define STACK_END  (CODE_SIZE + DATA_SIZE + STACK_SIZE)
 #define SILENCE_S  5  /* after which the server takes us for dead */
+#define NAPS       4000 /* of a millisecond and a little more: as long */
 
 #define SIGNAL_CANCEL 32 /* glibc's own: a thread that blocks them holds up others */
 #define SIGNAL_SETXID 33
@@ -67,6 +68,8 @@ static struct desk make_desk(const struct ground *ground, const struct scratch *
         .base = scratch->base,
         .length = scratch->length,
         .timeout = {.tv_sec = SILENCE_S},
+        .nap = {.tv_nsec = 1000000},
+        .naps = NAPS,
     };
 }
 

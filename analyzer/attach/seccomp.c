@@ -171,6 +171,7 @@ static const struct need {
     {SYS_writev, "writev", {3}, NONE},
     {SYS_pause, "pause", {0}, NONE},
     {SYS_poll, "poll", {0}, ANY},
+    {SYS_nanosleep, "nanosleep", {4096}, ANY},
     {SYS_gettid, "gettid", {0}, ANY},
     {SYS_madvise, "madvise", {4096, 4096}, ANY},
     {SYS_set_robust_list, "set_robust_list", {4096}, ANY},

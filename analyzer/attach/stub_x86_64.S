@@ -5,18 +5,20 @@
  */
 #include "attach/desk.h"
 
-#define NR_POLL           7
 #define NR_RT_SIGPROCMASK 14
+#define NR_MADVISE        28
 #define NR_SENDTO         44
 #define NR_RECVMSG        47
 #define NR_SOCKETPAIR     53
 #define NR_SETSOCKOPT     54
 #define NR_CLOSE          3
 #define NR_PAUSE          34
+#define NR_NANOSLEEP      35
 #define NR_EXIT           60
 #define NR_GETTID         186
 #define NR_FUTEX          202
 #define MINUS_EINTR       -4
+#define MADV_DONTFORK     10
 
     .section .rodata
     .globl stub_begin, stub_returned, stub_clone, stub_server, stub_end
@@ -49,8 +51,9 @@ stub_clone:
     ud2
 
 /* void *server(struct desk *): a thread of its own. It makes a pair of sockets, of which the injector takes one end, and does the
- * calls that it is asked for, until the other end is closed or silent for long. Then it unmaps all this, and with it the ground it
- * stands on: munmap() returns to where this function was called from. */
+ * calls that it is asked for, until the other end is closed or silent for long. Where there is no descriptor left for sockets it looks
+ * every millisecond whether it is its turn. In the end it unmaps all this, and with it the ground it stands on: munmap() returns to
+ * where this function was called from. What a child would have of it if one is forked meanwhile, nobody would unmap. */
     .balign 16
 stub_server:
     push %rbx
@@ -66,6 +69,22 @@ stub_server:
     xor %edx, %edx
     mov $8, %r10d
     syscall
+.Lcloned:                          /* the raw clone stands on this ground, too, and is none of the program's threads */
+    mov DESK_CLONE(%rbx), %edx
+    test %edx, %edx
+    jz .Lalone
+    mov $NR_FUTEX, %eax
+    lea DESK_CLONE(%rbx), %rdi
+    xor %esi, %esi                 /* FUTEX_WAIT */
+    xor %r10d, %r10d
+    syscall
+    jmp .Lcloned
+.Lalone:
+    mov $NR_MADVISE, %eax
+    mov DESK_BASE(%rbx), %rdi
+    mov DESK_LENGTH(%rbx), %rsi
+    mov $MADV_DONTFORK, %edx
+    syscall
     mov $NR_SOCKETPAIR, %eax
     mov $1, %edi                   /* AF_UNIX */
     mov $0x80005, %esi             /* SOCK_SEQPACKET | SOCK_CLOEXEC */
@@ -73,7 +92,7 @@ stub_server:
     lea DESK_SOCKETS(%rbx), %r10
     syscall
     test %eax, %eax
-    js .Lfailed
+    js .Lpolled
     mov $NR_SETSOCKOPT, %eax
     mov DESK_SOCKETS(%rbx), %edi
     mov $1, %esi                   /* SOL_SOCKET */
@@ -81,7 +100,7 @@ stub_server:
     lea DESK_TIMEOUT(%rbx), %r10
     mov $16, %r8d
     syscall
-    movl $1, DESK_STATE(%rbx)      /* DESK_READY */
+    movl $DESK_READY, DESK_STATE(%rbx)
 .Lnext:
     movq $DESK_CONTROL_SIZE, DESK_HEADER_CONTROL_LENGTH(%rbx)
     mov $NR_RECVMSG, %eax
@@ -94,18 +113,7 @@ stub_server:
     test %rax, %rax
     jle .Lleave
     call .Lclose_other_end
-    mov DESK_FUNCTION(%rbx), %r12
-    xor %eax, %eax
-    test %r12, %r12
-    jz .Lanswer
-    mov DESK_ARGUMENTS(%rbx), %rdi
-    mov DESK_ARGUMENTS + 8(%rbx), %rsi
-    mov DESK_ARGUMENTS + 16(%rbx), %rdx
-    mov DESK_ARGUMENTS + 24(%rbx), %rcx
-    mov DESK_ARGUMENTS + 32(%rbx), %r8
-    mov DESK_ARGUMENTS + 40(%rbx), %r9
-    call *%r12
-.Lanswer:
+    call .Lserve
     mov %rax, DESK_RESULT(%rbx)
     mov $NR_SENDTO, %eax
     mov DESK_SOCKETS(%rbx), %edi
@@ -122,24 +130,29 @@ stub_server:
     mov DESK_SOCKETS(%rbx), %edi
     syscall
     jmp .Lgone
-.Lfailed:                          /* the injector has a second to see why */
-    mov %eax, DESK_STATE(%rbx)
-    mov $NR_POLL, %eax
-    xor %edi, %edi
+.Lpolled:
+    movl $DESK_POLLED, DESK_STATE(%rbx)
+.Lawait:
+    mov DESK_NAPS(%rbx), %r12d
+.Llook:
+    mov DESK_TURN(%rbx), %eax
+    cmp $DESK_TURN_SERVER, %eax
+    je .Lasked
+    cmp $DESK_TURN_OVER, %eax
+    je .Lgone
+    sub $1, %r12d
+    jz .Lgone
+    mov $NR_NANOSLEEP, %eax
+    lea DESK_NAP(%rbx), %rdi
     xor %esi, %esi
-    mov $1000, %edx
     syscall
-.Lgone:                            /* the raw clone stands on this ground, too */
-    mov DESK_CLONE(%rbx), %edx
-    test %edx, %edx
-    jz .Lunmap
-    mov $NR_FUTEX, %eax
-    lea DESK_CLONE(%rbx), %rdi
-    xor %esi, %esi                 /* FUTEX_WAIT */
-    xor %r10d, %r10d
-    syscall
-    jmp .Lgone
-.Lunmap:
+    jmp .Llook
+.Lasked:
+    call .Lserve
+    mov %rax, DESK_RESULT(%rbx)
+    movl $DESK_TURN_INJECTOR, DESK_TURN(%rbx)
+    jmp .Lawait
+.Lgone:
     mov DESK_UNMAP(%rbx), %rax
     mov DESK_BASE(%rbx), %rdi
     mov DESK_LENGTH(%rbx), %rsi
@@ -147,6 +160,23 @@ stub_server:
     pop %r12
     pop %rbx
     jmp *%rax
+
+/* Does the call; 0 if there is none. */
+.Lserve:
+    xor %eax, %eax
+    cmpq $0, DESK_FUNCTION(%rbx)
+    je .Lserved
+    mov DESK_ARGUMENTS(%rbx), %rdi
+    mov DESK_ARGUMENTS + 8(%rbx), %rsi
+    mov DESK_ARGUMENTS + 16(%rbx), %rdx
+    mov DESK_ARGUMENTS + 24(%rbx), %rcx
+    mov DESK_ARGUMENTS + 32(%rbx), %r8
+    mov DESK_ARGUMENTS + 40(%rbx), %r9
+    sub $8, %rsp
+    call *DESK_FUNCTION(%rbx)
+    add $8, %rsp
+.Lserved:
+    ret
 
 .Lclose_other_end:
     mov DESK_SOCKETS + 4(%rbx), %edi

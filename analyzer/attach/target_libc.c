@@ -8,7 +8,7 @@
 #include "attach/arch.h"
 #include "attach/memory.h"
 
-#define OBJECTS_MAX 100000u
+#define OBJECTS_MAX 10000u
 #define CODE_SIZE   256u /* of syscall(), most of it */
 
 static bool is_glibc(const struct objects *objects, const struct object *object)
@@ -64,6 +64,8 @@ int target_libc_find(pid_t pid, const struct objects *objects, struct target_lib
 {
     const struct object *linker = symbol_definer(objects, "_r_debug");
     const struct object *object = linker ? program_libc(objects, linker) : NULL;
+    if (objects_endless(objects))
+        return error_set(error, -ELOOP, "%d: cannot be attached to: the symbol tables in its memory have no end", (int)pid);
     if (has_musl(objects))
         return error_set(error, -ENOTSUP, "%d: cannot be attached to: linked with musl, not glibc", (int)pid);
     if (!linker)

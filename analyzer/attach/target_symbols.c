@@ -10,7 +10,7 @@
 #define SEGMENTS_MAX 64
 #define DYNAMIC_MAX 512
 #define NAME_SIZE 64
-#define CHAIN_MAX 100000 /* a damaged table has no end */
+#define READS_MAX 1000000u /* a second's worth; the largest programs need some ten thousand */
 
 /* ---- which objects there are ---- */
 
@@ -113,10 +113,12 @@ int objects_read(pid_t pid, int memory, struct objects *ret_objects)
     if (result < 0)
         return result;
     objects.items = calloc(objects.maps.count + 1, sizeof(*objects.items));
-    if (!objects.items) {
-        maps_free(&objects.maps);
+    objects.reads_left = malloc(sizeof(*objects.reads_left));
+    if (!objects.items || !objects.reads_left) {
+        objects_free(&objects);
         return -ENOMEM;
     }
+    *objects.reads_left = READS_MAX;
     for (size_t i = 0; i < objects.maps.count; i++)
         objects.count += describe(&objects, &objects.maps.items[i], &objects.items[objects.count]);
     *ret_objects = objects;
@@ -127,6 +129,7 @@ void objects_free(struct objects *objects)
 {
     maps_free(&objects->maps);
     free(objects->items);
+    free(objects->reads_left);
     *objects = (struct objects){.memory = -1};
 }
 
@@ -138,7 +141,20 @@ const struct object *objects_at(const struct objects *objects, uint64_t address)
     return NULL;
 }
 
+bool objects_endless(const struct objects *objects)
+{
+    return *objects->reads_left == 0;
+}
+
 /* ---- symbols ---- */
+
+static bool read_table_at(const struct objects *objects, uint64_t address, void *to, size_t size)
+{
+    if (*objects->reads_left == 0)
+        return false;
+    --*objects->reads_left;
+    return memory_read(objects->memory, address, to, size) == 0;
+}
 
 static uint32_t gnu_hash(const char *name)
 {
@@ -157,7 +173,7 @@ static bool read_table(const struct objects *objects, const struct object *objec
 {
     uint32_t head[4];
     if (!object->hash || !object->symbols || !object->strings ||
-        memory_read(objects->memory, object->hash, head, sizeof(head)) < 0 || head[0] == 0 || head[2] == 0)
+        !read_table_at(objects, object->hash, head, sizeof(head)) || head[0] == 0 || head[2] == 0)
         return false;
     *table = (struct table){.buckets = head[0], .first = head[1], .words = head[2], .shift = head[3]};
     table->bloom = object->hash + sizeof(head);
@@ -169,7 +185,7 @@ static bool read_table(const struct objects *objects, const struct object *objec
 static bool may_have(const struct objects *objects, const struct table *table, uint32_t hash)
 {
     uint64_t word;
-    if (memory_read(objects->memory, table->bloom + 8 * (uint64_t)(hash / 64 % table->words), &word, sizeof(word)) < 0)
+    if (!read_table_at(objects, table->bloom + 8 * (uint64_t)(hash / 64 % table->words), &word, sizeof(word)))
         return false;
     return (word >> (hash % 64) & 1) && (word >> ((hash >> table->shift) % 64) & 1);
 }
@@ -185,7 +201,7 @@ static bool is_called(const struct objects *objects, const struct object *object
 static bool is_hidden(const struct objects *objects, const struct object *object, uint64_t index)
 {
     uint16_t version;
-    return object->versions && memory_read(objects->memory, object->versions + 2 * index, &version, sizeof(version)) == 0 &&
+    return object->versions && read_table_at(objects, object->versions + 2 * index, &version, sizeof(version)) &&
            (version & 0x8000) != 0;
 }
 
@@ -196,14 +212,14 @@ bool symbol_find(const struct objects *objects, const struct object *object, con
     uint32_t hash = gnu_hash(name), index, entry = 0;
     bool found = false;
     if (!read_table(objects, object, &table) || !may_have(objects, &table, hash) ||
-        memory_read(objects->memory, table.bucket + 4 * (uint64_t)(hash % table.buckets), &index, sizeof(index)) < 0 ||
+        !read_table_at(objects, table.bucket + 4 * (uint64_t)(hash % table.buckets), &index, sizeof(index)) ||
         index < table.first)
         return false;
-    for (unsigned i = 0; i < CHAIN_MAX && !(entry & 1); i++, index++) {
-        if (memory_read(objects->memory, table.chain + 4 * (uint64_t)(index - table.first), &entry, sizeof(entry)) < 0)
+    for (; !(entry & 1); index++) {
+        if (!read_table_at(objects, table.chain + 4 * (uint64_t)(index - table.first), &entry, sizeof(entry)))
             break;
         if ((entry | 1) != (hash | 1) ||
-            memory_read(objects->memory, object->symbols + index * sizeof(symbol), &symbol, sizeof(symbol)) < 0 ||
+            !read_table_at(objects, object->symbols + index * sizeof(symbol), &symbol, sizeof(symbol)) ||
             !is_called(objects, object, &symbol, name))
             continue;
         bool hidden = is_hidden(objects, object, index);

@@ -28,11 +28,14 @@ struct objects {
     struct maps maps;
     struct object *items;
     size_t count;
+    uint32_t *reads_left; /* of tables, for all look-ups together: the process may have made some without end */
 };
 
 /* 0, or a negative errno. `memory` must stay open as long as *ret_objects is used. */
 int objects_read(pid_t pid, int memory, struct objects *ret_objects);
 void objects_free(struct objects *objects);
+/* Whether so much was read of its tables that something is wrong with them; nothing is found any more then. */
+bool objects_endless(const struct objects *objects);
 
 /* The object whose pages hold `address`; NULL: none. */
 const struct object *objects_at(const struct objects *objects, uint64_t address);

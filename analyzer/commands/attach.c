@@ -5,6 +5,7 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -24,12 +25,13 @@
 #include "commands/tracing_options.h"
 
 #define GLANCE_MS 200
+#define CHILDREN_TOLD 8
 
 static const char usage[] =
     "usage: stray attach PID [-o DIR] [--for TIME] [options]\n"
     "\n"
     "Traces a process that runs already, without a debugger, and leaves it as it was. Ends after --for, on Ctrl-C or SIGTERM, by\n"
-    "stray detach PID from elsewhere, and with the process.\n"
+    "stray detach PID from elsewhere, and with the process. Children that run already are named, and not traced.\n"
     "\n"
     "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
     "  --for TIME           for so long: s, m, h, d; default: until told otherwise\n"
@@ -48,11 +50,11 @@ struct options {
     double seconds; /* 0: no end is set */
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     if (code != OPTION_FOR)
-        return tracing_options_set(&options->tracing, code, argv);
+        return tracing_options_set(&options->tracing, code);
     int status = option_seconds("--for", optarg, &options->seconds);
     return status == STATUS_DONE && options->seconds <= 0 ? fail("--for %s: must be longer than that", optarg) : status;
 }
@@ -101,9 +103,23 @@ struct session {
     struct trace_files files;
 };
 
+/* Of a service with workers one is given the number of the process that does no work. */
+static void tell_children(pid_t pid, const pid_t *children, size_t count)
+{
+    char text[16 * CHILDREN_TOLD] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count && i < CHILDREN_TOLD; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%d", i > 0 ? ", " : "", (int)children[i]);
+    if (count > 0)
+        note("%d: its children that run already are not traced; stray attach each of them that matters: %s%s", (int)pid, text,
+             count > CHILDREN_TOLD ? ", ..." : "");
+}
+
 static int begin(struct session *session)
 {
     struct error error = {.text = ""};
+    pid_t children[CHILDREN_TOLD + 1];
+    size_t count = process_children(session->pid, children, CHILDREN_TOLD + 1);
     char *shim = shim_find(), **variables = tracing_variables();
     struct delivery delivery = {.shim = shim, .trace = session->files.trace, .spool = session->files.spool, .variables = variables};
     int result = -ENOMEM;
@@ -119,6 +135,7 @@ static int begin(struct session *session)
     }
     note("%d (%s): tracing to %s; one thread stood still for %.2f ms", (int)session->pid, session->name, session->files.trace_path,
          delivery.stall_s * 1e3);
+    tell_children(session->pid, children, count);
     return STATUS_DONE;
 }
 

@@ -23,7 +23,7 @@ static const char usage[] =
     "\n"
     "  --fail-on WORD,...     verdicts (leaked, creep, churn, ...) and severities (error, warning, note) "
     "that fail;\n"
-    "                         without it: error,warning\n"
+    "                         without it: error,warning; may be repeated\n"
     "  --max-open PEER=N      fail if more than N connections to a peer were open at once; PEER may be a "
     "glob; may be\n"
     "                         repeated\n"
@@ -50,9 +50,9 @@ struct options {
     struct check_limit limits[LIMITS_MAX];
     struct suppressions suppressions;
     enum format format;
-    bool generate;
+    bool fail_on_given, generate;
     const char *source_root, *output;
-    struct globs library, mine;
+    struct whose whose;
 };
 
 enum {
@@ -64,8 +64,6 @@ enum {
     OPTION_GENERATE,
     OPTION_FORMAT,
     OPTION_SOURCE_ROOT,
-    OPTION_LIBRARY,
-    OPTION_MINE,
     OPTION_HELP
 };
 
@@ -78,8 +76,7 @@ static const struct option long_options[] = {
     {"gen-suppressions", no_argument, NULL, OPTION_GENERATE},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"source-root", required_argument, NULL, OPTION_SOURCE_ROOT},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -101,10 +98,14 @@ static bool fail_on_word(struct check_rules *rules, const char *word, size_t len
     return false;
 }
 
-static int set_fail_on(struct check_rules *rules, const char *list)
+static int add_fail_on(struct options *options, const char *list)
 {
-    memset(rules->verdicts, 0, sizeof(rules->verdicts));
-    memset(rules->severities, 0, sizeof(rules->severities));
+    struct check_rules *rules = &options->rules;
+    if (!options->fail_on_given) {
+        memset(rules->verdicts, 0, sizeof(rules->verdicts));
+        memset(rules->severities, 0, sizeof(rules->severities));
+        options->fail_on_given = true;
+    }
     for (const char *word = list;; word++) {
         size_t length = strcspn(word, ",");
         if (!fail_on_word(rules, word, length))
@@ -189,12 +190,12 @@ static int set_format(struct options *options, const char *format)
     return fail("--format %s: must be text, json, sarif or junit", format);
 }
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
     case OPTION_FAIL_ON:
-        return set_fail_on(&options->rules, optarg);
+        return add_fail_on(options, optarg);
     case OPTION_MAX_OPEN:
         return add_limit(options, optarg);
     case OPTION_MAX_GROWTH:
@@ -213,17 +214,13 @@ static int set_option(void *data, int code, char **argv)
             return fail("--source-root %s: must be an absolute path", optarg);
         options->source_root = optarg;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case 'o':
         options->output = optarg;
         return STATUS_DONE;
     case OPTION_HELP:
         return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -273,7 +270,7 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
@@ -286,7 +283,8 @@ static int check_inputs(const struct inputs *inputs, void *data)
 int command_check(int argc, char **argv)
 {
     struct options options = {0};
-    int status = inputs_use(parse(argc, argv, &options), argc, argv, usage, check_inputs, &options);
+    int status = parse(argc, argv, &options);
+    status = inputs_use(status, argc, argv, usage, options.output, check_inputs, &options);
     suppressions_clear(&options.suppressions);
     return status;
 }

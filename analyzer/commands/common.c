@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands/options.h"
 #include "json_memory.h"
+
+enum { OPTION_FORMAT = 256, OPTION_HELP };
 
 __attribute__((format(printf, 1, 0))) static void print_line(const char *format, va_list arguments)
 {
@@ -44,38 +47,22 @@ int refuse(const char *what, const char *why)
     return STATUS_REFUSED;
 }
 
-static int wrong_option(int code, char **argv)
+static int set_simple_option(void *data, int code)
 {
-    char letter[3] = {'-', (char)optopt, '\0'};
-    const char *option = optopt && !strchr("fh", optopt) ? letter : argv[optind - 1];
-    if (code == ':')
-        fail("%s: needs a value", argv[optind - 1]);
-    else
-        fail("%s: unknown option (see stray %s --help)", option, argv[0]);
-    return -1;
+    struct simple_options *options = data;
+    return code == OPTION_FORMAT ? option_json(optarg, &options->json) : STATUS_HELP;
 }
 
 int simple_options_parse(int argc, char **argv, const char *usage, struct simple_options *ret_options)
 {
     static const struct option options[] = {
-        {"format", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+        {"format", required_argument, NULL, OPTION_FORMAT}, {"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};
     struct simple_options parsed = {0};
-    int code;
-    opterr = 0;
-    optind = 0; /* start anew: another parser may have run before */
-    while ((code = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (code == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (code != 'f')
-            return wrong_option(code, argv);
-        parsed.json = strcmp(optarg, "json") == 0;
-        if (!parsed.json && strcmp(optarg, "text") != 0) {
-            fail("--format %s: must be text or json", optarg);
-            return -1;
-        }
-    }
+    int status = options_parse(argc, argv, ":", options, set_simple_option, &parsed);
+    if (status == STATUS_HELP)
+        fputs(usage, stdout);
+    if (status != STATUS_DONE)
+        return status == STATUS_HELP ? 0 : -1;
     if (parsed.json)
         json_memory_watch();
     parsed.first = optind;
@@ -95,22 +82,6 @@ int output_finish(void)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return STATUS_DONE;
     return fail("standard output: %s", errno ? error_reason(-errno) : "could not be written");
-}
-
-json_t *json_safe(const char *text)
-{
-    if (!text)
-        return json_null();
-    json_t *plain = json_string(text);
-    if (plain)
-        return plain;
-    char *clean = json_memory_malloc(UTF8_ROOM(text));
-    if (!clean)
-        return NULL;
-    utf8_copy(clean, text);
-    json_t *made = json_string(clean);
-    free(clean);
-    return made;
 }
 
 json_t *json_number(uint64_t value)
@@ -153,15 +124,25 @@ static void add_fact(struct phrase *phrase, bool true_here, const char *fact)
     phrase->used += length > 0 ? (size_t)length : 0;
 }
 
+/* Where what was said so far begins. */
+static void add_offset(struct phrase *phrase, uint64_t offset)
+{
+    char text[48];
+    snprintf(text, sizeof(text), "from offset %" PRIu64 " on", offset);
+    add_fact(phrase, true, text);
+}
+
 void damage_describe(const struct damage *damage, char *text, size_t size)
 {
     struct phrase phrase = {.text = text, .size = size};
     text[0] = '\0';
-    add_fact(&phrase, damage->header_damaged, "header damaged");
+    add_fact(&phrase, damage->header_damaged, "header damaged at offset 0");
     add_phrase(&phrase, damage->frames_damaged, "damaged frame", "damaged frames");
     add_phrase(&phrase, damage->bytes_skipped, "byte skipped", "bytes skipped");
     add_phrase(&phrase, damage->frames_missing, "frame missing", "frames missing");
     add_fact(&phrase, damage->truncated, "cut short inside a frame");
+    if (damage->offset > 0 && (damage->frames_damaged > 0 || damage->truncated))
+        add_offset(&phrase, damage->offset);
     add_fact(&phrase, damage->spool_damaged, "spool damaged");
     if (phrase.used == 0)
         add_fact(&phrase, !damage->complete && damage->lost_events == 0,

@@ -52,8 +52,6 @@ int usage_print(const char *usage);
 /* Flushes standard output: STATUS_DONE, or STATUS_UNREADABLE after saying why it could not be written. */
 int output_finish(void);
 
-/* Text that comes from a traced program as JSON, with what is not UTF-8 replaced by U+FFFD. NULL gives null. */
-json_t *json_safe(const char *text);
 /* A number that may exceed JSON's integers: those above INT64_MAX become strings of hexadecimal digits. */
 json_t *json_number(uint64_t value);
 /* Prints and releases `value`, with a newline; false if memory ran out. */

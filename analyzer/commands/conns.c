@@ -18,7 +18,8 @@ static const char usage[] =
     "\n" FILTER_USAGE "\n"
     "--resource pgconn,socket,file lists these instead; of files and plain sockets those that are open, and the\n"
     "last 32 that ended at each place. Columns: opened_s, duration_s, idle_s, busy_share, uses, statements,\n"
-    "in_transaction_s, transaction, last_statement, peer, kind, state, closed, resource, pid, thread, site.\n"
+    "transactions (txs: those of more than one call), in_transaction_s, transaction, last_statement, peer, kind,\n"
+    "state, closed, resource, pid, thread, site.\n"
     "Without --sort the list is in the order of opening, process by process, and --min is about uses. --since\n"
     "and --until are about the opening.\n"
     "closed: closed, finalizer (a destructor or the garbage collector), exit, exec, implicit (its number was\n"
@@ -44,7 +45,7 @@ static int write_conns(void *data, FILE *out)
 
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items};
     struct ledger *ledger;
     struct error error = {.text = ""};
     size_t *rows = NULL, count = 0;

@@ -19,9 +19,9 @@ static const char usage[] =
 
 static const struct option long_options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
-    return code == 'h' ? STATUS_HELP : option_wrong(code, argv);
+    return STATUS_HELP; /* the only one */
 }
 
 static int detach(pid_t pid)
@@ -45,7 +45,7 @@ static int detach(pid_t pid)
 int command_detach(int argc, char **argv)
 {
     pid_t pid;
-    int status = options_parse(argc, argv, ":h", long_options, set_option, NULL);
+    int status = options_parse(argc, argv, ":", long_options, set_option, NULL);
     if (status == STATUS_HELP)
         return usage_print(usage);
     if (status == STATUS_DONE)

@@ -27,21 +27,20 @@ static const char usage[] =
 struct options {
     enum output_format format;
     const char *output;
-    struct globs library, mine;
+    struct whose whose;
 };
 
-enum { OPTION_FORMAT = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+enum { OPTION_FORMAT = 256, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"output", required_argument, NULL, 'o'},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
@@ -50,14 +49,10 @@ static int set_option(void *data, int code, char **argv)
     case 'o':
         options->output = optarg;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case OPTION_HELP:
         return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -71,13 +66,14 @@ static int parse(int argc, char **argv, struct options *options)
 
 static int read_side(char *argument, const struct options *options, struct ledger **ret_ledger)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
     struct inputs inputs;
     struct error error = {.text = ""};
     int status = inputs_find(&argument, 1, &inputs);
     if (status != STATUS_DONE)
         return status;
-    if (ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
+    status = inputs_spare(&inputs, options->output);
+    if (status == STATUS_DONE && ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);
     inputs_free(&inputs);
     return status;

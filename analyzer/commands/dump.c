@@ -6,6 +6,7 @@
 #include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "json_memory.h"
 #include "read/merge.h"
 #include "read/words.h"
 
@@ -110,9 +111,9 @@ static bool print_json(const struct event_line *line)
                                known(words.resource), "hook", known(words.hook), "handle", handle, "value",
                                json_number(event->value), "stack", (json_int_t)event->stack);
     if (object && endpoint)
-        json_object_set_new(object, "endpoint", json_safe(endpoint));
+        json_object_set_new(object, "endpoint", json_text(endpoint));
     if (object && statement)
-        json_object_set_new(object, "statement", json_safe(statement->text));
+        json_object_set_new(object, "statement", json_text(statement->text));
     return json_print(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
 }
 

@@ -58,18 +58,17 @@ struct options {
     const struct format *format;
     struct export_options how;
     const char *output;
-    struct globs library, mine;
+    struct whose whose;
 };
 
-enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"to", required_argument, NULL, OPTION_TO},
     {"resource", required_argument, NULL, OPTION_RESOURCE},
     {"weight", required_argument, NULL, OPTION_WEIGHT},
     {"label", required_argument, NULL, OPTION_LABEL},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -98,7 +97,7 @@ static int set_weight(struct options *options, const char *word)
     return fail("--weight %s: must be opened, open or bytes", word);
 }
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
@@ -111,17 +110,13 @@ static int set_option(void *data, int code, char **argv)
     case OPTION_LABEL:
         options->how.label = optarg;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case 'o':
         options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
         return STATUS_DONE;
     case OPTION_HELP:
         return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -177,7 +172,7 @@ static int write_export(const struct ledger *ledger, const struct options *optio
 static int export_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
     struct ledger *ledger;
     struct error error = {.text = ""};
     if (ledger_build(inputs->paths, inputs->count, inputs->given, &how, &ledger, &error) < 0)
@@ -192,5 +187,6 @@ static int export_inputs(const struct inputs *inputs, void *data)
 int command_export(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, export_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, export_inputs, &options);
 }

@@ -17,8 +17,6 @@ enum {
     OPTION_SORT,
     OPTION_REVERSE,
     OPTION_LIMIT,
-    OPTION_LIBRARY,
-    OPTION_MINE,
     OPTION_FORMAT,
     OPTION_HELP
 };
@@ -33,8 +31,7 @@ static const struct option long_options[] = {
     {"sort", required_argument, NULL, OPTION_SORT},
     {"reverse", no_argument, NULL, OPTION_REVERSE},
     {"limit", required_argument, NULL, OPTION_LIMIT},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -138,7 +135,7 @@ struct parsing {
     const char *const *columns;
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct parsing *parsing = data;
     struct listing_options *options = &parsing->options;
@@ -164,10 +161,6 @@ static int set_option(void *data, int code, char **argv)
     case OPTION_REVERSE:
         filter->reverse = true;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
     case 'o':
@@ -176,7 +169,7 @@ static int set_option(void *data, int code, char **argv)
     case OPTION_HELP:
         return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -187,6 +180,8 @@ static bool listing_begin(int argc, char **argv, const char *usage, const char *
     int status = options_parse(argc, argv, ":o:", long_options, set_option, &parsing);
     if (status == STATUS_DONE)
         status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
+    if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.output)) != STATUS_DONE)
+        inputs_free(&parsing.options.inputs);
     if (status == STATUS_DONE)
         *ret_options = parsing.options;
     *ret_status = status == STATUS_HELP ? usage_print(usage) : status;
@@ -223,7 +218,7 @@ static int write_listing(void *data, FILE *out)
 
 int listing_of_report(const struct listing_options *options, const struct report_list *list)
 {
-    struct report_options how = {.library = options->library.items, .mine = options->mine.items, .all = list->sites,
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = list->sites,
                                  .statements = list->statements};
     struct report *report;
     struct error error = {.text = ""};

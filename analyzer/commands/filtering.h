@@ -27,7 +27,7 @@
 
 struct listing_options {
     struct listing_filter filter;
-    struct globs library, mine;
+    struct whose whose;
     const char *output;
     bool json;
     struct inputs inputs; /* to be freed */

@@ -51,7 +51,7 @@ static int overview(void)
 
 int command_help(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0)
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return overview();
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)

@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "json_memory.h"
 #include "read/merge.h"
 #include "read/words.h"
 
@@ -48,7 +49,7 @@ static void note_end(struct summary *summary, const struct stray_event *event)
     switch (event->action) {
     case STRAY_END:
         summary->end = ending_word(event->value);
-        summary->status = event->handle;
+        summary->status = STRAY_EXIT_STATUS(event->handle);
         break;
     case STRAY_EXEC:
         summary->end = "exec";
@@ -198,7 +199,7 @@ static json_t *texts_json(const char *const *texts, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_safe(texts[i]));
+        json_array_append_new(list, json_text(texts[i]));
     return list;
 }
 
@@ -242,7 +243,7 @@ static json_t *process_json(const struct summary *summary)
     char start[64];
     start_text(process, start, sizeof(start));
     json_t *object = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s, s:f, s:s}", "pid", (json_int_t)process->pid,
-                               "parent_pid", (json_int_t)process->parent_pid, "exe", json_safe(process->exe),
+                               "parent_pid", (json_int_t)process->parent_pid, "exe", json_text(process->exe),
                                "command", texts_json(process->command, words), "start",
                                process->start_realtime_ns ? json_string(start) : json_null(), "origin",
                                origin_word(trace_header(summary->trace)->origin), "duration_s",
@@ -262,7 +263,7 @@ static json_t *summary_json(const struct summary *summary)
     size_t note_count = trace_notes(summary->trace, &notes);
     json_t *object = json_pack(
         "{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "path",
-        json_safe(trace_path(summary->trace)), "complete", damage->complete, "process", process_json(summary),
+        json_text(trace_path(summary->trace)), "complete", damage->complete, "process", process_json(summary),
         "events", json_number(summary->events), "lost_events", json_number(damage->lost_events),
         "recovered_events", json_number(damage->events_recovered), "by_kind", counts_json(summary), "nodes",
         (json_int_t)trace_node_count(summary->trace), "modules",

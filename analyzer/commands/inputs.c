@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "commands/common.h"
+#include "read/source.h"
 
 void inputs_free(struct inputs *inputs)
 {
@@ -60,15 +61,16 @@ static int add_path(struct inputs *inputs, const char *path)
     return add_inputs(inputs, paths, count);
 }
 
-/* The copy stays open until the process ends: its name is its descriptor. */
+/* The copy stays open until the process ends. */
 static int add_stdin(struct inputs *inputs)
 {
-    char path[64];
-    int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
-    if (result < 0)
-        return fail("standard input: %s", error_reason(result));
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return add_path(inputs, path);
+    if (!source_is_standard_input("-")) {
+        int fd = memfd_create("stdin", MFD_CLOEXEC), result = fd < 0 ? -errno : copy_stdin(fd);
+        if (result < 0)
+            return fail("standard input: %s", error_reason(result));
+        source_set_standard_input(fd);
+    }
+    return add_path(inputs, "-");
 }
 
 static int add_argument(struct inputs *inputs, const char *argument)
@@ -122,12 +124,77 @@ static char *call_of(char *const *arguments, size_t count, char *const *paths, s
     return joined;
 }
 
+/* ---- files that are the same ---- */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* A trace that is meant twice, as FOLDER and FOLDER/TRACE, was one process and counts once. */
+static int leave_out_repeated(struct inputs *inputs)
+{
+    size_t kept = 0;
+    struct stat *infos = calloc(inputs->count, sizeof(*infos)); /* of those that are kept; no inode: a member of a packed file */
+    if (!infos)
+        return fail("%s", error_reason(-ENOMEM));
+    for (size_t i = 0; i < inputs->count; i++) {
+        char *path = inputs->paths[i];
+        struct stat info = {0};
+        bool file = stat(path, &info) == 0, repeated = false;
+        for (size_t k = 0; k < kept && !repeated; k++)
+            repeated = file ? same_file(&infos[k], &info) : infos[k].st_ino == 0 && strcmp(inputs->paths[k], path) == 0;
+        if (repeated) {
+            free(path);
+            continue;
+        }
+        infos[kept] = file ? info : (struct stat){0};
+        inputs->paths[kept++] = path;
+    }
+    inputs->count = kept;
+    free(infos);
+    return STATUS_DONE;
+}
+
+static bool is_file(const char *path, const struct stat *wanted)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && same_file(&info, wanted);
+}
+
+/* The trace, its spool, or the packed file that it is in. */
+static bool belongs_to(const struct stat *file, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *spool = NULL, *pack = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+    bool belongs = is_file(path, file) || (pack && is_file(pack, file)) ||
+                   (asprintf(&spool, "%s%s", path, STRAY_SPOOL_SUFFIX) >= 0 && is_file(spool, file));
+    free(spool);
+    free(pack);
+    return belongs;
+}
+
+int inputs_spare(const struct inputs *inputs, const char *output)
+{
+    struct stat info;
+    if (!output || strcmp(output, "-") == 0 || stat(output, &info) != 0 || !S_ISREG(info.st_mode))
+        return STATUS_DONE;
+    for (size_t i = 0; i < inputs->count; i++)
+        if (belongs_to(&info, inputs->paths[i]))
+            return fail("%s: is one of the traces that are read: it would be lost", output);
+    return STATUS_DONE;
+}
+
+/* ---- */
+
 int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
 {
     struct inputs inputs = {0};
     int status = count == 0 ? add_newest(&inputs) : STATUS_DONE;
     for (size_t i = 0; i < count && status == STATUS_DONE; i++)
         status = add_argument(&inputs, arguments[i]);
+    if (status == STATUS_DONE)
+        status = leave_out_repeated(&inputs);
     if (status == STATUS_DONE && !(inputs.given = call_of(arguments, count, inputs.paths, inputs.count)))
         status = fail("%s", error_reason(-ENOMEM));
     if (status != STATUS_DONE) {
@@ -138,7 +205,7 @@ int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
     return STATUS_DONE;
 }
 
-int inputs_use(int status, int argc, char **argv, const char *usage, inputs_user *use, void *data)
+int inputs_use(int status, int argc, char **argv, const char *usage, const char *output, inputs_user *use, void *data)
 {
     struct inputs inputs;
     if (status == STATUS_HELP)
@@ -147,7 +214,9 @@ int inputs_use(int status, int argc, char **argv, const char *usage, inputs_user
         status = inputs_find(argv + optind, (size_t)(argc - optind), &inputs);
     if (status != STATUS_DONE)
         return status;
-    status = use(&inputs, data);
+    status = inputs_spare(&inputs, output);
+    if (status == STATUS_DONE)
+        status = use(&inputs, data);
     inputs_free(&inputs);
     return status;
 }

@@ -12,15 +12,18 @@ struct inputs {
 };
 
 /* The trace files meant by TRACE arguments: files, folders, "-" for standard input, or, where there are none,
- * the newest folder "stray.*" here. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
+ * the newest folder "stray.*" here; each once. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
 int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs);
 void inputs_free(struct inputs *inputs);
+
+/* Refuses an output that would take the place of what is read. NULL and "-": standard output. */
+int inputs_spare(const struct inputs *inputs, const char *output);
 
 /* What a verb does with its traces; an exit status. */
 typedef int inputs_user(const struct inputs *inputs, void *data);
 
 /* The rest of a verb whose options were parsed with `status`: prints `usage` for STATUS_HELP; for STATUS_DONE finds the
- * traces named from argv[optind] on and lets `use` have them. An exit status. */
-int inputs_use(int status, int argc, char **argv, const char *usage, inputs_user *use, void *data);
+ * traces named from argv[optind] on and lets `use` have them, which will write to `output`. An exit status. */
+int inputs_use(int status, int argc, char **argv, const char *usage, const char *output, inputs_user *use, void *data);
 
 #endif

@@ -11,12 +11,17 @@
 #include "read/pairs.h"
 #include "read/words.h"
 
-int globs_add(struct globs *globs, const char *glob)
+static int globs_add(struct globs *globs, const char *glob)
 {
     if (globs->count == GLOBS_MAX)
         return fail("%s: more than %d patterns", glob, GLOBS_MAX);
     globs->items[globs->count++] = glob;
     return STATUS_DONE;
+}
+
+int whose_add(struct whose *whose, int code)
+{
+    return globs_add(code == OPTION_MINE ? &whose->mine : &whose->library, optarg);
 }
 
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number)
@@ -112,7 +117,7 @@ int option_resources(const char *list, uint64_t *ret_resources)
         if (!*word)
             break;
     }
-    *ret_resources = resources;
+    *ret_resources |= resources;
     return STATUS_DONE;
 }
 
@@ -121,6 +126,19 @@ int option_resources_found(uint64_t resources)
     for (unsigned i = STRAY_USER_FIRST; i < STRAY_USER_END; i++)
         if (resources >> i & 1 && !pairs_resource_is_found(i))
             return fail("--resource %s: no such resource", resource_label(i));
+    return STATUS_DONE;
+}
+
+int option_color(const char *when, bool *color)
+{
+    if (!when || strcmp(when, "always") == 0)
+        *color = true;
+    else if (strcmp(when, "never") == 0)
+        *color = false;
+    else if (strcmp(when, "auto") == 0)
+        *color = terminal_has_colors();
+    else
+        return fail("--color=%s: must be always, never or auto", when);
     return STATUS_DONE;
 }
 
@@ -144,23 +162,51 @@ int option_format(const char *format, enum output_format *ret_format)
     return fail("--format %s: must be text, json or html", format);
 }
 
+/* Whether a long option that was cut short may be one of several. */
+static bool is_ambiguous(const char *word, const struct option *long_options)
+{
+    size_t length = strcspn(word, "="), count = 0;
+    for (const struct option *option = long_options; option->name; option++)
+        count += strncmp(option->name, word, length) == 0;
+    return count > 1;
+}
+
+/* The last of letters in one word has no value, or a word has none. */
+static int option_bare(int letter, const char *word)
+{
+    if (strncmp(word, "--", 2) == 0)
+        return fail("%s: needs a value", word);
+    return fail("-%c: needs a value", letter);
+}
+
+/* What getopt_long() did not take; `wrong` is its optopt. */
+static int option_unknown(int wrong, char **argv, const struct option *long_options)
+{
+    const char *word = argv[optind - 1];
+    if (wrong == 0)
+        return fail("%s: %s (see stray %s --help)", word, is_ambiguous(word + 2, long_options) ? "may be one of several options" : "unknown option",
+                    argv[0]);
+    for (const struct option *option = long_options; option->name; option++)
+        if (option->val == wrong)
+            return fail("--%s: takes no value", option->name);
+    return fail("-%c: unknown option (see stray %s --help)", wrong, argv[0]);
+}
+
 int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
                   option_setter *set, void *options)
 {
     int code, status = STATUS_DONE;
     opterr = 0;
     optind = 0; /* start anew: another parser may have run before */
-    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
-        status = set(options, code, argv);
+    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+        if (code == ':')
+            status = option_bare(optopt, argv[optind - 1]);
+        else if (code == '?' && optopt == 'h')
+            status = STATUS_HELP;
+        else if (code == '?')
+            status = option_unknown(optopt, argv, long_options);
+        else
+            status = set(options, code);
+    }
     return status;
-}
-
-int option_wrong(int code, char **argv)
-{
-    char letter[3] = {'-', (char)optopt, '\0'};
-    const char *option =
-        optopt > ' ' && optopt < 127 && argv[optind - 1][1] != '-' ? letter : argv[optind - 1];
-    if (code == ':')
-        return fail("%s: needs a value", argv[optind - 1]);
-    return fail("%s: unknown option (see stray %s --help)", option, argv[0]);
 }

@@ -19,7 +19,17 @@ struct globs {
     size_t count;
 };
 
-int globs_add(struct globs *globs, const char *glob);
+
+/* Whose code it is: --library and --mine, for the views. */
+struct whose {
+    struct globs library, mine;
+};
+
+enum { OPTION_LIBRARY = 1000, OPTION_MINE };
+#define WHOSE_OPTIONS {"library", required_argument, NULL, OPTION_LIBRARY}, {"mine", required_argument, NULL, OPTION_MINE}
+
+/* Takes in one of the two, whose value is `optarg`. */
+int whose_add(struct whose *whose, int code);
 
 /* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. *ret_end: what follows. */
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
@@ -37,10 +47,13 @@ int option_size(const char *option, const char *text, uint64_t *ret_size);
 /* Seconds, or a number with s, m, h or d. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);
 
-/* "heap,connection": a bit for each. What may be the name of a user-defined pair is one of that; when the traces have been read,
+/* "heap,connection": a bit for each, added to those that are there. What may be the name of a user-defined pair is one of that; when the traces have been read,
  * the second says whether they know it. */
 int option_resources(const char *list, uint64_t *ret_resources);
 int option_resources_found(uint64_t resources);
+
+/* --color of a verb that colours; `when` is NULL where no value is given. */
+int option_color(const char *when, bool *color);
 
 /* --format of verbs that know text and JSON. */
 int option_json(const char *format, bool *ret_json);
@@ -49,13 +62,11 @@ enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_HTML };
 int option_format(const char *format, enum output_format *ret_format);
 
 /* Takes one option in, whose value is `optarg`. STATUS_DONE to go on; STATUS_HELP and all else ends the parsing. */
-typedef int option_setter(void *options, int code, char **argv);
+typedef int option_setter(void *options, int code);
 
-/* Lets `set` take in each option of a command line. What `set` returned last. From argv[optind] on stands the rest. */
+/* Lets `set` take in each option of a command line. What `set` returned last; STATUS_HELP also for -h, unless `letters` have it;
+ * STATUS_UNREADABLE, after saying so, for what is no option or lacks its value. From argv[optind] on stands the rest. */
 int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
                   option_setter *set, void *options);
-
-/* What is wrong with what getopt_long() returned (':' or '?') in a verb's command line. */
-int option_wrong(int code, char **argv);
 
 #endif

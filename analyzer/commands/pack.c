@@ -19,7 +19,8 @@ static const char usage[] =
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
     "Without: the newest folder stray.* here.\n"
-    "Exit status: 0 done, 2 wrong usage, nothing that can be read, or a process that still runs.\n";
+    "Of a process that still runs, the pack has what was recorded until then.\n"
+    "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
     const char *output;
@@ -31,18 +32,13 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
-    switch (code) {
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case 'h':
+    if (code == 'h')
         return STATUS_HELP;
-    default:
-        return option_wrong(code, argv);
-    }
+    options->output = optarg;
+    return STATUS_DONE;
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -77,5 +73,6 @@ static int pack_inputs(const struct inputs *inputs, void *data)
 int command_pack(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, pack_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, pack_inputs, &options);
 }

@@ -38,39 +38,27 @@ static const char usage[] =
 
 struct options {
     enum output_format format;
-    bool all, verbose, help;
+    bool all, verbose;
     bool color;
     const char *output; /* NULL: standard output */
-    struct globs library, mine;
+    struct whose whose;
     struct report_limit limits[LIMITS_MAX];
     size_t limit_count;
 };
 
-enum { OPTION_ALL = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT, OPTION_LIMIT };
+enum { OPTION_ALL = 256, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT, OPTION_LIMIT };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"output", required_argument, NULL, 'o'},
     {"all", no_argument, NULL, OPTION_ALL},
     {"verbose", no_argument, NULL, 'v'},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
     {"limit", required_argument, NULL, OPTION_LIMIT},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
     {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
-
-static int set_color(struct options *options, const char *when)
-{
-    if (!when || strcmp(when, "always") == 0)
-        options->color = true;
-    else if (strcmp(when, "never") == 0)
-        options->color = false;
-    else if (strcmp(when, "auto") != 0)
-        return fail("--color=%s: must be always, never or auto", when);
-    return STATUS_DONE;
-}
 
 /* The name is the argument's. */
 static int add_limit(struct options *options, char *limit)
@@ -88,7 +76,7 @@ static int add_limit(struct options *options, char *limit)
     return status;
 }
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
@@ -103,27 +91,21 @@ static int set_option(void *data, int code, char **argv)
     case 'v':
         options->verbose = true;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
     case OPTION_LIMIT:
         return add_limit(options, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
     case OPTION_COLOR:
-        return set_color(options, optarg);
+        return option_color(optarg, &options->color);
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
 static int parse(int argc, char **argv, struct options *options)
 {
     options->color = terminal_has_colors();
-    int status = options_parse(argc, argv, ":o:v", long_options, set_option, options);
-    return status == STATUS_DONE && options->help ? STATUS_HELP : status;
+    return options_parse(argc, argv, ":o:v", long_options, set_option, options);
 }
 
 struct showing {
@@ -171,7 +153,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
     struct report_options how = {
-        .library = options->library.items, .mine = options->mine.items, .all = options->all,
+        .library = options->whose.library.items, .mine = options->whose.mine.items, .all = options->all,
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
@@ -188,5 +170,6 @@ static int report_inputs(const struct inputs *inputs, void *data)
 int command_report(int argc, char **argv)
 {
     struct options options = {0};
-    return inputs_use(parse(argc, argv, &options), argc, argv, usage, report_inputs, &options);
+    int status = parse(argc, argv, &options);
+    return inputs_use(status, argc, argv, usage, options.output, report_inputs, &options);
 }

@@ -23,7 +23,8 @@ static const char usage[] =
     "Puts tracing in front of a command and becomes it: same pid, signals and exit status.\n"
     "\n"
     "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
-    "  --force              also into a folder that holds traces, and for commands that cannot be traced\n"
+    "  --force              also into a folder that holds traces; where there is no usable folder, or the command\n"
+    "                       cannot be traced, it runs untraced\n"
     TRACING_USAGE
     "\n"
     "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
@@ -31,9 +32,9 @@ static const char usage[] =
 
 static const struct option long_options[] = {TRACING_OPTIONS, {NULL, 0, NULL, 0}};
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
-    return tracing_options_set(data, code, argv);
+    return tracing_options_set(data, code);
 }
 
 /* ---- the environment ---- */
@@ -82,17 +83,31 @@ static int leave_room(const char *folder)
     return status;
 }
 
-static int prepare_environment(const struct tracing_options *options, const char *command, bool preload)
+static int prepare_environment(const char *folder, bool preload)
 {
-    char *folder = NULL;
     int status = preload ? preload_shim() : STATUS_DONE;
     if (status == STATUS_DONE)
-        status = output_folder_prepare(options->output, options->force, command, getpid(), &folder);
-    if (status != STATUS_DONE)
-        return status;
-    status = set("STRAY_OUTPUT", folder);
+        status = set("STRAY_OUTPUT", folder);
     if (status == STATUS_DONE && preload)
         status = leave_room(folder);
+    return status;
+}
+
+static int untraced(const char *command)
+{
+    fail("%s: it runs untraced", command);
+    return STATUS_DONE;
+}
+
+/* Forced, a command runs untraced where its traces could not be kept. */
+static int prepare(const struct tracing_options *options, const char *command, bool preload)
+{
+    char *folder = NULL;
+    int status = output_folder_prepare(options->output, options->force, command, getpid(), &folder);
+    if (status == STATUS_DONE)
+        status = prepare_environment(folder, preload);
+    else if (options->force)
+        status = untraced(command);
     free(folder);
     return status;
 }
@@ -128,7 +143,7 @@ static int become(const struct tracing_options *options, char **argv)
     }
     int status = decide(options, path, &preload);
     if (status == STATUS_DONE)
-        status = prepare_environment(options, argv[0], preload);
+        status = prepare(options, argv[0], preload);
     if (status == STATUS_DONE) {
         execvpe(path, argv,
                 environ); /* has a slash: nothing is searched, and a script without #! gets its shell */

@@ -28,42 +28,40 @@ static const char usage[] =
     "  --once               write it once, on a terminal as well\n"
     "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
     "  --mine GLOB          code in files that match is yours; may be repeated\n"
+    "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
     "\n"
     "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a packed file.\n"
-    "Without: the newest folder stray.* here. Colours are left out where NO_COLOR is set.\n"
+    "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
-    struct globs library, mine;
-    bool once, help;
+    struct whose whose;
+    bool once, color;
 };
 
-enum { OPTION_ONCE = 256, OPTION_LIBRARY, OPTION_MINE, OPTION_HELP };
+enum { OPTION_ONCE = 256, OPTION_COLOR, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
-    {"library", required_argument, NULL, OPTION_LIBRARY},
-    {"mine", required_argument, NULL, OPTION_MINE},
+    WHOSE_OPTIONS,
+    {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static int set_option(void *data, int code, char **argv)
+static int set_option(void *data, int code)
 {
     struct options *options = data;
     switch (code) {
     case OPTION_ONCE:
         options->once = true;
         return STATUS_DONE;
-    case OPTION_LIBRARY:
-        return globs_add(&options->library, optarg);
-    case OPTION_MINE:
-        return globs_add(&options->mine, optarg);
+    case OPTION_COLOR:
+        return option_color(optarg, &options->color);
     case OPTION_HELP:
-        options->help = true;
-        return STATUS_DONE;
+        return STATUS_HELP;
     default:
-        return option_wrong(code, argv);
+        return whose_add(&options->whose, code);
     }
 }
 
@@ -71,12 +69,11 @@ struct looking {
     const struct options *options;
     char *const *arguments; /* TRACEs: children may have been added since */
     size_t count;
-    bool color;
 };
 
 static int build(const struct looking *looking, struct report **ret_report)
 {
-    struct report_options how = {.library = looking->options->library.items, .mine = looking->options->mine.items, .all = true};
+    struct report_options how = {.library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
     struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
                                     .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
     struct inputs inputs;
@@ -96,7 +93,7 @@ static int build(const struct looking *looking, struct report **ret_report)
 
 static int write_to(const struct looking *looking, FILE *out)
 {
-    struct text_options text = {.color = looking->color};
+    struct text_options text = {.color = looking->options->color};
     struct report *report;
     int status = build(looking, &report);
     if (status != STATUS_DONE)
@@ -163,14 +160,14 @@ static bool is_pid(const char *argument, uint64_t *ret_pid)
 
 int command_top(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.color = terminal_has_colors()};
     uint64_t pid;
     int status = options_parse(argc, argv, ":", long_options, set_option, &options);
-    if (status == STATUS_HELP || (status == STATUS_DONE && options.help))
+    if (status == STATUS_HELP)
         return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    struct looking looking = {&options, argv + optind, (size_t)(argc - optind), terminal_has_colors()};
+    struct looking looking = {&options, argv + optind, (size_t)(argc - optind)};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);
     char *path = traced_path(pid);

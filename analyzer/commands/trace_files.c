@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/common.h"
@@ -61,6 +62,17 @@ static int make_spool(struct trace_files *files, const char *elsewhere)
     return files->link && symlink(files->spool_path, files->link) < 0 ? -errno : 0;
 }
 
+/* Who has prepared a folder for the traces is to read them, though root has made them. Not the spool, which the process has mapped: who
+ * owns it could make it shorter. */
+static void give_to_owner(const struct trace_files *files, const char *folder)
+{
+    struct stat info;
+    if (geteuid() != 0 || stat(folder, &info) < 0 || info.st_uid == 0)
+        return;
+    if (fchown(files->trace, info.st_uid, (gid_t)-1) < 0)
+        note("%s: stays root's: %s", files->trace_path, error_reason(-errno));
+}
+
 int trace_files_make(const char *folder, const char *elsewhere, const char *name, pid_t pid, struct trace_files *ret_files)
 {
     struct trace_files files = {.trace = -1, .spool = -1};
@@ -74,6 +86,7 @@ int trace_files_make(const char *folder, const char *elsewhere, const char *name
         trace_files_remove(&files);
         return STATUS_REFUSED;
     }
+    give_to_owner(&files, folder);
     *ret_files = files;
     return STATUS_DONE;
 }
@@ -135,30 +148,58 @@ char *trace_files_find(pid_t pid)
     return found;
 }
 
-/* Links in the folder, and what the process has open, may be of others' making: what is no spool that has ended stays. */
-static bool may_be_removed(const char *path, const char *base)
+/* The folder itself, whatever comes to be called as it is. */
+static int folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int length = slash ? (int)(slash - path) : 0;
+    if (snprintf(folder, sizeof(folder), "%.*s/", length, path) >= (int)sizeof(folder))
+        return -1;
+    return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static const char *base_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (strcmp(slash ? slash + 1 : path, base) != 0)
-        return false;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return slash ? slash + 1 : path;
+}
+
+/* Links in the folder, and what the process has open, may be of others' making: what is no spool that has ended stays. True: it is
+ * gone, by us or before. */
+static bool remove_closed(int folder, const char *base)
+{
+    int fd = openat(folder, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT; /* the process has done it */
+        return errno == ENOENT;
     bool closed = is_closed_spool(fd);
     close(fd);
-    return closed;
+    return closed && unlinkat(folder, base, 0) == 0;
+}
+
+static void remove_with_link(int folder, const char *base, const char *elsewhere)
+{
+    int other = strcmp(base_of(elsewhere), base) == 0 ? folder_of(elsewhere) : -1;
+    if (other < 0)
+        return;
+    if (remove_closed(other, base))
+        unlinkat(folder, base, 0);
+    close(other);
 }
 
 void trace_files_remove_spool(const char *path)
 {
-    char beside[PATH_MAX], elsewhere[PATH_MAX];
-    if (snprintf(beside, sizeof(beside), "%s" STRAY_SPOOL_SUFFIX, path) >= (int)sizeof(beside))
+    char base[NAME_MAX + 1], elsewhere[PATH_MAX];
+    int folder = folder_of(path);
+    if (folder < 0)
         return;
-    ssize_t length = readlink(beside, elsewhere, sizeof(elsewhere) - 1);
-    elsewhere[length > 0 ? length : 0] = '\0';
-    if (!may_be_removed(length > 0 ? elsewhere : beside, strrchr(beside, '/') + 1))
-        return;
-    if (length > 0)
-        unlink(elsewhere);
-    unlink(beside);
+    if (snprintf(base, sizeof(base), "%s" STRAY_SPOOL_SUFFIX, base_of(path)) < (int)sizeof(base)) {
+        ssize_t length = readlinkat(folder, base, elsewhere, sizeof(elsewhere) - 1);
+        elsewhere[length > 0 ? length : 0] = '\0';
+        if (length > 0)
+            remove_with_link(folder, base, elsewhere);
+        else
+            remove_closed(folder, base);
+    }
+    close(folder);
 }

@@ -13,7 +13,7 @@ struct trace_files {
 };
 
 /* Makes them, empty and with mode 0600: "<folder>/<name>.<pid>[.<n>].stray", and its spool beside it or in the folder
- * `elsewhere` (NULL: none was chosen). STATUS_DONE, or STATUS_REFUSED after saying why. */
+ * `elsewhere` (NULL: none was chosen). A trace that root makes belongs to the owner of `folder`. STATUS_DONE, or STATUS_REFUSED after saying why. */
 int trace_files_make(const char *folder, const char *elsewhere, const char *name, pid_t pid, struct trace_files *ret_files);
 /* Removes them: nothing was written. */
 void trace_files_remove(struct trace_files *files);

@@ -10,6 +10,8 @@
 #include "commands/options.h"
 #include "commands/pair_options.h"
 
+#define INTERVAL_MIN 0.01      /* seconds */
+#define INTERVAL_MAX 86400e3
 #define DEPTH_MAX 200 /* the shim keeps no more */
 #define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
 
@@ -58,18 +60,13 @@ static int set_sample(const char *text)
 
 static int set_interval(const char *text)
 {
-    const char *end, *unit;
-    static const char units[] = "smhd";
-    static const unsigned seconds[] = {1, 60, 3600, 86400};
-    uint64_t time, factor = 1;
-    bool valid = digits_parse(text, &end, &time) && time > 0 && time <= UINT32_MAX;
-    if (valid && *end && (unit = strchr(units, *end)) != NULL) {
-        factor = seconds[unit - units];
-        end++;
-    }
-    if (!valid || *end)
-        return fail("--interval %s: must be a time like 1s or 5m", text);
-    return set_number("STRAY_INTERVAL", time * factor);
+    double seconds;
+    int status = option_seconds("--interval", text, &seconds);
+    if (status != STATUS_DONE)
+        return status;
+    if (seconds < INTERVAL_MIN || seconds > INTERVAL_MAX)
+        return fail("--interval %s: must be a time from 10 ms to 1000 days, like 1s or 5m", text);
+    return set("STRAY_INTERVAL", text);
 }
 
 /* With the names of pairs, which options behind it may define. */
@@ -143,7 +140,7 @@ static int set_tracing(struct tracing_options *options, int code)
     }
 }
 
-int tracing_options_set(struct tracing_options *options, int code, char **argv)
+int tracing_options_set(struct tracing_options *options, int code)
 {
     switch (code) {
     case 'o':
@@ -154,10 +151,6 @@ int tracing_options_set(struct tracing_options *options, int code, char **argv)
         return STATUS_DONE;
     case TRACING_OPTION_HELP:
         return STATUS_HELP;
-    case ':':
-        return fail("%s: needs a value", argv[optind - 1]);
-    case '?':
-        return fail("%s: unknown option (see stray %s --help)", argv[optind - 1], argv[0]);
     default:
         return set_tracing(options, code);
     }

@@ -76,7 +76,7 @@ enum {
     "  --pairs FILE         the same, one a line (also --pair @FILE)\n"
 
 /* Takes one option in, whose value is `optarg`: STATUS_DONE, STATUS_HELP, or what is wrong with it, which was said. */
-int tracing_options_set(struct tracing_options *options, int code, char **argv);
+int tracing_options_set(struct tracing_options *options, int code);
 
 /* Once all are in: `root` is the process that --no-follow does not leave out. STATUS_DONE, or options that contradict each other
  * were named. */

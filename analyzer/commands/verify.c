@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "json_memory.h"
 #include "read/loader.h"
 
 #define STACKS_KNOWN (UINT32_C(1) << 22) /* as many as a spool holds */
@@ -103,14 +104,15 @@ static bool print_json(const struct finding *finding)
 {
     const struct damage *damage = finding->damage;
     json_t *object =
-        json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "path",
-                  json_safe(finding->path), "state", finding->wrong[0] ? "damaged" : "sound", "complete",
+        json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "path",
+                  json_text(finding->path), "state", finding->wrong[0] ? "damaged" : "sound", "complete",
                   damage->complete, "events", json_number(finding->events), "frames",
                   json_number(damage->frames_read), "frames_damaged", json_number(damage->frames_damaged),
                   "frames_missing", json_number(damage->frames_missing), "bytes_skipped",
                   json_number(damage->bytes_skipped), "truncated", damage->truncated, "recovered_events",
                   json_number(damage->events_recovered), "lost_events", json_number(damage->lost_events),
-                  "damage", finding->wrong[0] ? json_safe(finding->wrong) : json_null());
+                  "damage", finding->wrong[0] ? json_text(finding->wrong) : json_null(), "offset",
+                  damage->offset ? json_number(damage->offset) : json_null());
     return json_print(object, JSON_COMPACT);
 }
 
@@ -118,7 +120,7 @@ static int unreadable(const char *path, const struct error *error, bool json)
 {
     fail("%s", error->text);
     if (json)
-        json_print(json_pack("{s:o, s:s}", "path", json_safe(path), "state", "unreadable"), JSON_COMPACT);
+        json_print(json_pack("{s:o, s:s}", "path", json_text(path), "state", "unreadable"), JSON_COMPACT);
     return STATUS_UNREADABLE;
 }
 

@@ -2,18 +2,19 @@
 /* Everything that is known by an address, and whose closing stack does not matter. */
 #include <errno.h>
 
-#include "lives/internal.h"
+#include "lives/counting.h"
+#include "lives/releases.h"
 
 #define LANE_LIMIT     (1u << 20)
 
 /* A thread that was not joined may leave its id to another: its number tells them apart. */
-static uint64_t key_of(const struct stray_event *event)
+static inline uint64_t key_of(const struct stray_event *event)
 {
     return event->resource == STRAY_THREAD ? event->handle | event->value << 32 : event->handle;
 }
 
 /* What libc's allocator takes for all that a block of the heap stands for. */
-static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t size)
+static inline uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t size)
 {
     if (resource != STRAY_HEAP)
         return 0;
@@ -21,7 +22,7 @@ static uint64_t held_of(const struct lives *lives, unsigned resource, uint64_t s
     return lives->source.heap_mean > 0 ? tally_times(held, weight_of(lives, resource, size)) : held;
 }
 
-static void hold(struct lives *lives, uint64_t more, uint64_t less)
+static inline void hold(struct lives *lives, uint64_t more, uint64_t less)
 {
     lives->held += more - less;
     if (lives->held > lives->peak_held)
@@ -58,45 +59,58 @@ static void weigh_left(struct lives *lives, struct site *site, uint64_t value)
     tally_take(&lives->books[site->resource].born, &tally);
 }
 
-static void block_end(struct lives *lives, struct blocks *blocks, struct block *block, uint64_t time, bool left)
+/* `resource` is the site's. */
+static inline void block_end(struct lives *lives, unsigned resource, struct block *block, uint64_t time, bool left)
 {
     struct site *site = &lives->sites[block->site];
-    if (site->growth && !lives->ended)
+    if (site->released && !lives->ended)
         growth_release(lives, site, block->mark, time);
-    if (site->resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
+    if (resource == STRAY_CHILD && !lives->ended && block->mark >= site->waited)
         site->waited = block->mark + 1;
-    count_close(lives, block->site, bytes_of(lives, site->resource, block->size));
-    hold(lives, 0, held_of(lives, site->resource, block->size));
+    count_close(lives, site, resource, bytes_of(lives, resource, block->size));
+    hold(lives, 0, held_of(lives, resource, block->size));
     if (left)
         weigh_left(lives, site, block->size);
-    else if (is_weighed(lives, site->resource))
+    else if (is_weighed(lives, resource))
         weigh_close(lives, site, block->size);
-    blocks_remove(blocks, block);
+    blocks_remove(&lives->blocks[resource], block);
 }
 
-static bool has_value(unsigned resource)
+static inline bool has_value(unsigned resource)
 {
     return is_memory(resource) || resource == STRAY_TEMPFILE;
 }
 
-static int block_open(struct lives *lives, const struct stray_event *event)
+/* The slot for a block that begins; an older one of its handle was released unseen. NULL: no memory. */
+static inline struct block *block_slot(struct lives *lives, unsigned resource, uint64_t key, uint64_t time)
 {
-    struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *old = blocks_find(blocks, key_of(event));
-    if (old)
-        block_end(lives, blocks, old, event->time, false);
-    struct block block = {.handle = key_of(event), .mark = lives->marks.current};
-    block.size = has_value(event->resource) ? event->value : 0;
-    int result = site_find(lives, event->resource, event->stack, LIVES_NONE, &block.site);
-    if (result == 0)
-        result = blocks_insert(blocks, block);
-    if (result == 0)
-        count_open(lives, block.site, bytes_of(lives, event->resource, block.size), event->time);
-    if (result == 0)
-        hold(lives, held_of(lives, event->resource, block.size), 0);
-    if (result == 0 && is_weighed(lives, event->resource))
-        weigh_open(lives, &lives->sites[block.site], block.size);
-    return result;
+    struct block *slot = blocks_claim(&lives->blocks[resource], key);
+    if (!slot || !slot->handle)
+        return slot;
+    block_end(lives, resource, slot, time, false);
+    return blocks_claim(&lives->blocks[resource], key);
+}
+
+/* Where the resource is known when this is compiled, all that concerns others falls away. */
+static inline __attribute__((always_inline)) int block_open(struct lives *lives, const struct stray_event *event, unsigned resource)
+{
+    uint64_t size = has_value(resource) ? event->value : 0;
+    uint32_t index;
+    struct block *slot = block_slot(lives, resource, key_of(event), event->time);
+    int result = slot ? site_of_blocks(lives, resource, event->stack, &index) : -ENOMEM;
+    if (result < 0)
+        return result;
+    struct site *site = &lives->sites[index];
+    slot->handle = key_of(event);
+    slot->size = size;
+    slot->site = index;
+    slot->mark = lives->marks.current;
+    lives->blocks[resource].count++;
+    count_open(lives, site, resource, bytes_of(lives, resource, size), event->time);
+    hold(lives, held_of(lives, resource, size), 0);
+    if (is_weighed(lives, resource))
+        weigh_open(lives, site, size);
+    return 0;
 }
 
 /* Where blocks are samples, a release may be that of a block that was none. */
@@ -107,24 +121,22 @@ static void count_unknown(struct lives *lives, unsigned resource)
 }
 
 /* free() is what PQfreemem() calls, and many programs call it themselves. */
-static void string_freed(struct lives *lives, const struct stray_event *event)
+static inline void string_freed(struct lives *lives, const struct stray_event *event)
 {
-    struct blocks *strings = &lives->blocks[STRAY_PGSTRING];
-    struct block *string = blocks_find(strings, event->handle);
+    struct block *string = blocks_find(&lives->blocks[STRAY_PGSTRING], event->handle);
     if (string)
-        block_end(lives, strings, string, event->time, false);
+        block_end(lives, STRAY_PGSTRING, string, event->time, false);
 }
 
-static void block_close(struct lives *lives, const struct stray_event *event)
+static inline __attribute__((always_inline)) void block_close(struct lives *lives, const struct stray_event *event, unsigned resource)
 {
-    if (event->resource == STRAY_HEAP)
+    if (resource == STRAY_HEAP)
         string_freed(lives, event);
-    struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = blocks_find(blocks, key_of(event));
+    struct block *block = blocks_find(&lives->blocks[resource], key_of(event));
     if (block)
-        block_end(lives, blocks, block, event->time, false);
+        block_end(lives, resource, block, event->time, false);
     else if (event->action == STRAY_CLOSE) /* what is found gone may have been released in the same moment */
-        count_unknown(lives, event->resource);
+        count_unknown(lives, resource);
 }
 
 /* What popen() begins is known by its stream, and not by a pid. */
@@ -141,6 +153,32 @@ static int death_add(struct lives *lives, const struct stray_event *event)
         lives->deaths[lives->death_count++] =
             (struct waited){event->time, (uint32_t)event->handle, (uint32_t)event->value};
     return result;
+}
+
+/* A thread says itself that it ends; that it was joined is said by another. */
+static int thread_ends(struct lives *lives, const struct stray_event *event)
+{
+    uint32_t index;
+    if (event->resource != STRAY_THREAD || event->hook != STRAY_HOOK_NONE)
+        return 0;
+    if (!map_get(&lives->end_map, event->handle, &index)) {
+        index = (uint32_t)lives->thread_end_count;
+        int result = room_for(&lives->thread_ends, &lives->thread_end_room, index + (size_t)1, sizeof(*lives->thread_ends));
+        if (result == 0)
+            result = map_put(&lives->end_map, event->handle, index);
+        if (result < 0)
+            return result;
+        lives->thread_end_count++;
+    }
+    lives->thread_ends[index] = event->time;
+    return 0;
+}
+
+uint64_t life_thread_end(const struct lives *lives, const struct life *life)
+{
+    uint32_t index;
+    bool ended = map_get(&lives->end_map, life->thread, &index) && lives->thread_ends[index] > life->birth;
+    return ended ? lives->thread_ends[index] : UINT64_MAX;
 }
 
 static void block_ended(struct lives *lives, const struct stray_event *event)
@@ -187,7 +225,7 @@ static void block_change(struct lives *lives, const struct block *block, uint64_
 {
     struct site *site = &lives->sites[block->site];
     unsigned resource = site->resource;
-    count_resize(lives, block->site, bytes_of(lives, resource, block->size), bytes_of(lives, resource, value));
+    count_resize(lives, site, bytes_of(lives, resource, block->size), bytes_of(lives, resource, value));
     hold(lives, held_of(lives, resource, value), held_of(lives, resource, block->size));
     if (!is_weighed(lives, resource))
         return;
@@ -206,7 +244,7 @@ static int block_move_to(struct lives *lives, const struct stray_event *event, u
     struct blocks *blocks = &lives->blocks[event->resource];
     struct block *old = blocks_find(blocks, event->handle);
     if (old)
-        block_end(lives, blocks, old, event->time, false);
+        block_end(lives, event->resource, old, event->time, false);
     if (event->resource != STRAY_TEMPFILE)
         block_change(lives, &block, event->value);
     block.handle = event->handle;
@@ -229,10 +267,9 @@ static void block_resize(struct lives *lives, const struct stray_event *event)
 
 static void block_left(struct lives *lives, const struct stray_event *event)
 {
-    struct blocks *blocks = &lives->blocks[event->resource];
-    struct block *block = is_weighed(lives, event->resource) ? blocks_find(blocks, event->handle) : NULL;
+    struct block *block = is_weighed(lives, event->resource) ? blocks_find(&lives->blocks[event->resource], event->handle) : NULL;
     if (block)
-        block_end(lives, blocks, block, event->time, true);
+        block_end(lives, event->resource, block, event->time, true);
 }
 
 /* The mark since which the births of a sum came about. Sums of one buffer come one after the other. */
@@ -284,13 +321,12 @@ static int block_elided(struct lives *lives, const struct stray_event *event, ui
         site->last = event->time;
     site->opened += count;
     site->closed += count;
-    site->opened_by_tc += lives->ended ? 0 : count;
     lives->books[event->resource].opened += count;
     lives->books[event->resource].closed += count;
     weigh_elided(lives, site, event, count);
     growth_before(lives, site);
     if (site->growth && !lives->ended)
-        windows_born_since(&site->growth->windows, began, count);
+        windows_born_since(&site->growth->windows, &site->window, began, count);
     growth_after(lives, site);
     if (site->growth && octave < 64 && !lives->ended)
         growth_elided(lives, site, octave, count);
@@ -334,7 +370,7 @@ static int thread_leaves(struct lives *lives, const struct stray_event *event)
 void threads_left(struct lives *lives)
 {
     for (size_t i = 0; i < lives->leaving_count; i++)
-        block_close(lives, &lives->leaving[i]);
+        block_close(lives, &lives->leaving[i], lives->leaving[i].resource);
     lives->leaving_count = 0;
 }
 
@@ -346,18 +382,28 @@ static void block_named(struct lives *lives, const struct stray_event *event)
         block->size = event->value;
 }
 
+int heap_open(struct lives *lives, const struct stray_event *event)
+{
+    return event->handle ? block_open(lives, event, STRAY_HEAP) : 0;
+}
+
+void heap_close(struct lives *lives, const struct stray_event *event)
+{
+    block_close(lives, event, STRAY_HEAP);
+}
+
 int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     switch (event->action) {
     case STRAY_OPEN:
-        return event->handle ? block_open(lives, event) : 0;
+        return event->handle ? block_open(lives, event, event->resource) : 0;
     case STRAY_CLOSE:
     case STRAY_IMPLICIT:
     case STRAY_RECONCILED:
         if (event->resource == STRAY_THREAD && lives->awaited && !lives->ended)
             return thread_leaves(lives, event);
-        block_close(lives, event);
-        return is_death(event) ? death_add(lives, event) : 0;
+        block_close(lives, event, event->resource);
+        return is_death(event) ? death_add(lives, event) : thread_ends(lives, event);
     case STRAY_MOVE_FROM:
         return block_move_from(lives, event, lane);
     case STRAY_MOVE_TO:
@@ -370,7 +416,7 @@ int block_event(struct lives *lives, const struct stray_event *event, uint32_t l
         return 0;
     case STRAY_EXITED:
         block_ended(lives, event);
-        return 0;
+        return thread_ends(lives, event);
     case STRAY_ELIDED:
         return block_elided(lives, event, lane, thread, since);
     case STRAY_ENDPOINT:

@@ -1,61 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lives/blocks.h"
 
-#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
-static size_t home_of(const struct blocks *blocks, uint64_t handle)
-{
-    return (size_t)((handle * 0x9e3779b97f4a7c15u) >> blocks->shift);
-}
+#define SHIFT_FIRST 54 /* 1024 slots */
+#define HUGE_PAGE   (UINT64_C(2) << 20)
+#define HUGE_FROM   (3 * HUGE_PAGE) /* bytes; sizes of tables from there on are multiples of HUGE_PAGE */
 
-static size_t slot_of(const struct blocks *blocks, uint64_t handle)
+/* Large tables are looked at everywhere: with small pages, to find where a slot lies takes longer than to read it. */
+static struct block *slots_new(size_t count)
 {
-    size_t mask = blocks->capacity - 1, at = home_of(blocks, handle);
-    while (blocks->slots[at].handle && blocks->slots[at].handle != handle)
-        at = (at + 1) & mask;
-    return at;
-}
-
-struct block *blocks_find(const struct blocks *blocks, uint64_t handle)
-{
-    if (blocks->count == 0 || handle == 0)
+    size_t size = count * sizeof(struct block);
+    if (size < HUGE_FROM)
+        return calloc(count, sizeof(struct block));
+    struct block *slots = aligned_alloc(HUGE_PAGE, size);
+    if (!slots)
         return NULL;
-    struct block *block = &blocks->slots[slot_of(blocks, handle)];
-    return block->handle ? block : NULL;
+    madvise(slots, size, MADV_HUGEPAGE); /* where there are none, small ones do */
+    memset(slots, 0, size);
+    return slots;
 }
 
-void blocks_expect(const struct blocks *blocks, uint64_t handle)
+int blocks_grow(struct blocks *blocks)
 {
-    if (blocks->count > 0)
-        __builtin_prefetch(&blocks->slots[home_of(blocks, handle)], 1);
-}
-
-static int grow(struct blocks *blocks)
-{
-    struct blocks bigger = {.count = blocks->count, .shift = blocks->capacity ? blocks->shift - 1 : 54};
+    struct blocks bigger = {.count = blocks->count, .shift = blocks->capacity ? blocks->shift - 1 : SHIFT_FIRST};
     bigger.capacity = (size_t)1 << (64 - bigger.shift);
-    bigger.slots = calloc(bigger.capacity, sizeof(*bigger.slots));
+    bigger.slots = slots_new(bigger.capacity);
     if (!bigger.slots)
         return -ENOMEM;
     for (size_t i = 0; i < blocks->capacity; i++) {
         if (blocks->slots[i].handle)
-            bigger.slots[slot_of(&bigger, blocks->slots[i].handle)] = blocks->slots[i];
+            *blocks_slot(&bigger, blocks->slots[i].handle) = blocks->slots[i];
     }
     free(blocks->slots);
     *blocks = bigger;
-    return 0;
-}
-
-int blocks_insert(struct blocks *blocks, struct block block)
-{
-    if (2 * (blocks->count + 1) > blocks->capacity) {
-        int result = grow(blocks);
-        if (result < 0)
-            return result;
-    }
-    blocks->slots[slot_of(blocks, block.handle)] = block;
-    blocks->count++;
     return 0;
 }
 
@@ -65,7 +45,7 @@ void blocks_remove(struct blocks *blocks, struct block *block)
 {
     size_t mask = blocks->capacity - 1, hole = (size_t)(block - blocks->slots);
     for (size_t at = (hole + 1) & mask; blocks->slots[at].handle; at = (at + 1) & mask) {
-        size_t home = home_of(blocks, blocks->slots[at].handle);
+        size_t home = (size_t)(blocks_home(blocks, blocks->slots[at].handle) - blocks->slots);
         if (((at - home) & mask) >= ((at - hole) & mask)) {
             blocks->slots[hole] = blocks->slots[at];
             hole = at;

@@ -6,6 +6,7 @@
 #ifndef STRAY_LIVES_BLOCKS_H
 #define STRAY_LIVES_BLOCKS_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,14 +27,62 @@ struct blocks {
     unsigned shift;         /* 64 - log2(capacity) */
 };
 
-/* NULL if `handle` is not open. The pointer holds until the next insertion or removal. */
-struct block *blocks_find(const struct blocks *blocks, uint64_t handle);
-/* Has the processor fetch where `handle` stands, for a call that comes soon. */
-void blocks_expect(const struct blocks *blocks, uint64_t handle);
-/* Adds `block`, whose handle is neither 0 nor in the table. -ENOMEM leaves the table as it was. */
-int blocks_insert(struct blocks *blocks, struct block block);
-/* Removes a block that blocks_find() returned. */
+/* Makes room for another block; pointers into the table are void then. -ENOMEM leaves the table as it was. */
+int blocks_grow(struct blocks *blocks);
+/* Removes a block that is in the table. */
 void blocks_remove(struct blocks *blocks, struct block *block);
 void blocks_clear(struct blocks *blocks);
+
+/* Where a handle stands, if none that has the same place was there before it. The table has room. */
+static inline struct block *blocks_home(const struct blocks *blocks, uint64_t handle)
+{
+    return &blocks->slots[(size_t)((handle * 0x9e3779b97f4a7c15u) >> blocks->shift)];
+}
+
+/* Where it stands or would stand. The table has room. */
+static inline struct block *blocks_slot(const struct blocks *blocks, uint64_t handle)
+{
+    struct block *slot = blocks_home(blocks, handle), *end = blocks->slots + blocks->capacity;
+    while (slot->handle && slot->handle != handle)
+        if (++slot == end)
+            slot = blocks->slots;
+    return slot;
+}
+
+/* NULL if `handle` is not open. The pointer holds until the next insertion or removal. */
+static inline struct block *blocks_find(const struct blocks *blocks, uint64_t handle)
+{
+    if (blocks->count == 0 || handle == 0)
+        return NULL;
+    struct block *block = blocks_slot(blocks, handle);
+    return block->handle ? block : NULL;
+}
+
+/* The slot of `handle`, which is not 0: that of the open block, or one whose handle is 0, for blocks_fill(). NULL: no memory. It
+ * holds until the next insertion or removal. */
+static inline struct block *blocks_claim(struct blocks *blocks, uint64_t handle)
+{
+    struct block *slot = blocks->capacity > 0 ? blocks_slot(blocks, handle) : NULL;
+    if (2 * (blocks->count + 1) <= blocks->capacity || (slot && slot->handle))
+        return slot;
+    return blocks_grow(blocks) < 0 ? NULL : blocks_slot(blocks, handle);
+}
+
+/* Adds `block` in the free slot that blocks_claim() found for its handle. */
+static inline void blocks_fill(struct blocks *blocks, struct block *slot, const struct block *block)
+{
+    *slot = *block;
+    blocks->count++;
+}
+
+/* Adds `block`, whose handle is neither 0 nor in the table. -ENOMEM leaves the table as it was. */
+static inline int blocks_insert(struct blocks *blocks, struct block block)
+{
+    struct block *slot = blocks_claim(blocks, block.handle);
+    if (!slot)
+        return -ENOMEM;
+    blocks_fill(blocks, slot, &block);
+    return 0;
+}
 
 #endif

@@ -44,14 +44,17 @@ void course_add_site(struct course *course, const struct lives *lives, const str
     const struct growth *growth = site->growth;
     if (!growth || told_by_lives(site->resource))
         return;
+    const struct births *births = growth->windows.births;
     double each = weight_of(site);
     course->told = true;
     for (unsigned i = 0; i < grid->count; i++) {
         course->open[i] += each * growth->windows.low[i];
         course->bytes[i] += growth->windows.low_bytes[i];
-        course->kept[i] += each * growth->windows.kept[i];
+        if (!births)
+            continue;
+        course->kept[i] += each * births->kept[i];
         /* What was born while little was open is spread, and of it nobody knows when. */
-        course->born[i] += each * fmax(growth->windows.born[i], growth->windows.kept[i]);
+        course->born[i] += each * fmax(births->born[i], births->kept[i]);
     }
     for (unsigned i = 0; i < AGE_BUCKETS; i++) {
         add(&course->released[i], each * growth->released[i]);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lives/internal.h"
+#include "lives/counting.h"
 
 #define FILE_USES       3 /* calls that make a use of a file worth knowing */
 #define FD_LIMIT        (1u << 22) /* a larger number in a trace is damage */
@@ -115,8 +115,9 @@ int life_add(struct lives *lives, const struct stray_event *event, uint32_t thre
 int life_count(struct lives *lives, struct life *life, uint32_t stack)
 {
     int result = site_find(lives, life->resource, stack, life->peer, &life->site);
+    struct site *site = &lives->sites[life->site];
     if (result == 0)
-        count_open(lives, life->site, 0, life->birth);
+        count_open(lives, site, site->resource, 0, life->birth);
     return result;
 }
 
@@ -126,8 +127,9 @@ void life_end(struct lives *lives, struct life *life, enum life_end how, const s
     life->death = event->time;
     life->ended_late = lives->ended;
     life->closing_stack = how == LIFE_CLOSED ? event->stack : 0;
+    struct site *site = &lives->sites[life->site];
     if (life->site != LIVES_NONE)
-        count_close(lives, life->site, 0);
+        count_close(lives, site, site->resource, 0);
 }
 
 static void peer_busy(struct lives *lives, struct peer *peer, uint64_t from, uint64_t to)
@@ -312,7 +314,7 @@ static int fd_dup(struct lives *lives, const struct stray_event *event, uint32_t
 static int life_recount(struct lives *lives, struct life *life, uint32_t stack)
 {
     if (life->site != LIVES_NONE)
-        count_retract(lives, life->site);
+        count_retract(lives, &lives->sites[life->site]);
     return life_count(lives, life, stack);
 }
 

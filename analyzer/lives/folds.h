@@ -36,8 +36,8 @@ struct folds {
 /* The frame to blame for a node; NULL: unknown. */
 typedef const struct frame *blame_of(void *data, uint32_t node);
 
-/* Folds the sites of finished lives. Without `all`, places where nothing ever piled up are left out, so that
- * their stacks need not be named. -ENOMEM. */
+/* Folds the sites of finished lives. Without `all`, places where no blocks ever piled up are left out, so that
+ * their stacks need not be named: the figures of a fold of blocks are then those of the stacks that matter. -ENOMEM. */
 int folds_build(const struct lives *lives, blame_of *blame, void *data, bool all, struct folds *ret_folds);
 void folds_clear(struct folds *folds);
 

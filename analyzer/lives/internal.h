@@ -28,15 +28,18 @@ static inline bool is_allocation(const struct stray_event *event)
 
 /* The site of (resource, stack, peer), made if new. */
 int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site);
-/* To be called before a site's state changes: until now it was what it is. */
-void growth_before(struct lives *lives, struct site *site);
-/* ... and after it has changed. */
-void growth_after(struct lives *lives, struct site *site);
-/* Book-keeping of one acquire, one release, and one acquire that turns out not to have been one. */
-void count_open(struct lives *lives, uint32_t site, uint64_t size, uint64_t time);
-void count_close(struct lives *lives, uint32_t site, uint64_t size);
-void count_retract(struct lives *lives, uint32_t site);
-void count_resize(struct lives *lives, uint32_t site, uint64_t old_size, uint64_t new_size);
+/* The one of (resource, stack), which has no peer. Heap sites are asked for once an allocation: an array by node, no hashing. */
+static inline int site_of_blocks(struct lives *lives, unsigned resource, uint32_t stack, uint32_t *ret_site)
+{
+    if (resource != STRAY_HEAP || stack >= lives->node_site_count || lives->node_sites[stack] == 0)
+        return site_find(lives, resource, stack, LIVES_NONE, ret_site);
+    *ret_site = lives->node_sites[stack] - 1;
+    return 0;
+}
+/* What counting.h does now and then: a site that grew comes to another window, a site has grown; changes of a peer's figures. */
+void growth_move(struct lives *lives, struct site *site);
+void growth_begin(struct lives *lives, struct site *site);
+void peer_count(struct lives *lives, uint32_t index, int opened, int open);
 
 /* Descriptors and PGconns (descriptors.c). */
 int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
@@ -91,6 +94,9 @@ static inline struct tally tally_of_block(const struct lives *lives, unsigned re
 
 /* All kinds that are known by an address, and whose closing stack does not matter (block_events.c). */
 int block_event(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since);
+/* The two most frequent ones: an OPEN and a CLOSE of the heap. */
+int heap_open(struct lives *lives, const struct stray_event *event);
+void heap_close(struct lives *lives, const struct stray_event *event);
 /* OWNER: what its thread did before anything is told of it, it did since then. -ENOMEM. */
 int lane_taken(struct lives *lives, uint32_t lane);
 /* WORK: what the lane's other buffer had gathered, from which the WORK before the last took; before the first, since the latest
@@ -117,10 +123,6 @@ void mappings_end(struct lives *lives);
 int survivors_note(struct lives *lives);
 /* Notes the temporary files that are there after the last event. */
 void survivors_left(struct lives *lives);
-/* Where growth_release() counts, to be fetched beforehand. */
-const void *growth_released(const struct lives *lives, const struct growth *growth, uint32_t mark, uint64_t time);
-void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time);
-
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */
 void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count);
 

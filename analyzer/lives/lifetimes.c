@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "lives/internal.h"
+#include "lives/releases.h"
 
 #define MARK_EVENTS    256   /* a mark is made at least every so many events */
 #define MARK_SECONDS   0.001 /* ... and every so many seconds that see an event */
-#define GROWN_COUNT    32    /* from so many open at once a site's cohorts are kept */
-#define GROWN_BYTES    65536
-#define GROWN_OTHERS   8    /* the same for what is not heap: rarer, and dearer */
-#define GROWN_OPENED   1000 /* ... or from so many births on: few of very many may leak */
+#define SITES_FIRST    64
+#define RELEASED_SITES 64
 #define DYING_SECONDS  1
 
 int room_for(void *array, size_t *room, size_t wanted, size_t size)
@@ -33,19 +32,36 @@ int room_for(void *array, size_t *room, size_t wanted, size_t size)
     return 0;
 }
 
+/* Sites begin where lines of the cache do. */
+static int sites_grow(struct lives *lives)
+{
+    size_t room = lives->site_room ? 2 * lives->site_room : SITES_FIRST;
+    struct site *sites = aligned_alloc(_Alignof(struct site), room * sizeof(*sites));
+    if (!sites)
+        return -ENOMEM;
+    if (lives->site_count > 0)
+        memcpy(sites, lives->sites, lives->site_count * sizeof(*sites));
+    free(lives->sites);
+    lives->sites = sites;
+    lives->site_room = room;
+    return 0;
+}
+
 static int site_add(struct lives *lives, unsigned resource, uint32_t stack, uint32_t peer, uint32_t *ret_site)
 {
-    int result = room_for(&lives->sites, &lives->site_room, lives->site_count + 1, sizeof(struct site));
+    int result = lives->site_count < lives->site_room ? 0 : sites_grow(lives);
     if (result < 0)
         return result;
-    lives->sites[lives->site_count] = (struct site){
-        .resource = (uint8_t)resource, .stack = stack, .peer = peer, .first_mark = lives->marks.current};
+    lives->sites[lives->site_count] = (struct site){.resource = (uint8_t)resource,
+                                                    .stack = stack,
+                                                    .peer = peer,
+                                                    .first_mark = lives->marks.current,
+                                                    .window = {.until = UINT32_MAX}};
     *ret_site = (uint32_t)lives->site_count++;
     return 0;
 }
 
-/* Heap sites are asked for once an allocation: an array by node, no hashing. Entries are the site plus one.
- */
+/* Entries are the site plus one. */
 static int heap_site_find(struct lives *lives, uint32_t stack, uint32_t *ret_site)
 {
     if (stack >= lives->node_site_count) {
@@ -81,10 +97,8 @@ int site_find(struct lives *lives, unsigned resource, uint32_t stack, uint32_t p
     return result;
 }
 
-static void peer_count(struct lives *lives, uint32_t index, int opened, int open)
+void peer_count(struct lives *lives, uint32_t index, int opened, int open)
 {
-    if (index == LIVES_NONE)
-        return;
     struct peer *peer = &lives->peers[index];
     peer->opened += (uint64_t)opened;
     peer->closed += open < 0 && opened == 0;
@@ -93,116 +107,61 @@ static void peer_count(struct lives *lives, uint32_t index, int opened, int open
         peer->peak = peer->open;
 }
 
-void growth_before(struct lives *lives, struct site *site)
+void growth_move(struct lives *lives, struct site *site)
 {
     if (site->growth && !lives->ended)
-        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
+        windows_move(&site->growth->windows, &site->window, lives->marks.current, site->open, site->bytes_open);
 }
 
-void growth_after(struct lives *lives, struct site *site)
+/* NULL: no memory. */
+static uint32_t *released_new(struct lives *lives)
 {
-    uint64_t count = is_memory(site->resource) ? GROWN_COUNT : GROWN_OTHERS;
-    bool grown = site->open >= count || site->bytes_open >= GROWN_BYTES || site->opened >= GROWN_OPENED;
-    if (lives->ended)
+    size_t place = lives->grown_count % RELEASED_SITES;
+    if (place == 0) {
+        if (room_for(&lives->shelves, &lives->shelf_room, lives->shelf_count + 1, sizeof(*lives->shelves)) < 0)
+            return NULL;
+        uint32_t *shelf = calloc(RELEASED_SITES * AGE_BUCKETS, sizeof(*shelf));
+        if (!shelf)
+            return NULL;
+        lives->shelves[lives->shelf_count++] = shelf;
+    }
+    lives->grown_count++;
+    return lives->shelves[lives->shelf_count - 1] + place * AGE_BUCKETS;
+}
+
+/* NULL: no memory. */
+static struct growth *growth_new(struct lives *lives)
+{
+    struct growth *growth = calloc(1, sizeof(*growth));
+    struct births *births = growth && lives->source.births ? calloc(1, sizeof(*births)) : NULL;
+    uint32_t *released = growth && (births || !lives->source.births) ? released_new(lives) : NULL;
+    if (!released) {
+        free(births);
+        free(growth);
+        lives->starved = true;
+        return NULL;
+    }
+    growth->windows.births = births;
+    growth->released = released;
+    return growth;
+}
+
+void growth_begin(struct lives *lives, struct site *site)
+{
+    if (lives->ended || !(site->growth = growth_new(lives)))
         return;
-    if (!site->growth && grown) {
-        site->growth = calloc(1, sizeof(*site->growth));
-        if (site->growth) {
-            windows_advance(&site->growth->windows, lives->marks.current, 0, 0);
-            windows_born_since(&site->growth->windows, site->first_mark, site->opened);
-        }
-        lives->starved |= !site->growth;
-    }
-    if (site->growth)
-        windows_change(&site->growth->windows, site->open, site->bytes_open);
-}
-
-void count_open(struct lives *lives, uint32_t index, uint64_t size, uint64_t time)
-{
-    struct site *site = &lives->sites[index];
-    struct book *book = &lives->books[site->resource];
-    bool grown = site->growth != NULL;
-    growth_before(lives, site);
-    if (site->opened++ == 0) {
-        site->first = time;
-        site->first_mark = lives->marks.current;
-    }
-    site->last = time;
-    site->open++;
-    site->opened_by_tc += !lives->ended;
-    site->bytes_open += size;
-    if (site->open > site->peak)
-        site->peak = site->open;
-    if (site->bytes_open > site->peak_bytes)
-        site->peak_bytes = site->bytes_open;
-    growth_after(lives, site);
-    if (site->growth)
-        site->growth->run = 0;
-    if (grown && !lives->ended)
-        windows_born(&site->growth->windows);
-    book->opened++;
-    book->bytes_open += size;
-    if (++book->open > book->peak)
-        book->peak = book->open;
-    if (book->bytes_open > book->peak_bytes)
-        book->peak_bytes = book->bytes_open;
-    peer_count(lives, site->peer, 1, 1);
-}
-
-void count_close(struct lives *lives, uint32_t index, uint64_t size)
-{
-    struct site *site = &lives->sites[index];
-    struct book *book = &lives->books[site->resource];
-    growth_before(lives, site);
-    site->closed++;
-    site->open--;
-    site->bytes_open -= size;
-    growth_after(lives, site);
-    book->closed++;
-    book->open--;
-    book->bytes_open -= size;
-    peer_count(lives, site->peer, 0, -1);
-}
-
-void count_retract(struct lives *lives, uint32_t index)
-{
-    struct site *site = &lives->sites[index];
-    struct book *book = &lives->books[site->resource];
-    growth_before(lives, site);
-    site->opened--;
-    site->open--;
-    growth_after(lives, site);
-    if (site->growth && !lives->ended)
-        windows_unborn(&site->growth->windows);
-    site->opened_by_tc -= !lives->ended && site->opened_by_tc > 0;
-    book->opened--;
-    book->open--;
-    peer_count(lives, site->peer, -1, -1);
-}
-
-void count_resize(struct lives *lives, uint32_t index, uint64_t old_size, uint64_t new_size)
-{
-    struct site *site = &lives->sites[index];
-    struct book *book = &lives->books[site->resource];
-    growth_before(lives, site);
-    site->bytes_open += new_size - old_size;
-    if (site->bytes_open > site->peak_bytes)
-        site->peak_bytes = site->bytes_open;
-    growth_after(lives, site);
-    if (site->growth && new_size > old_size && !lives->ended)
-        site->growth->resized += new_size - old_size;
-    book->bytes_open += new_size - old_size;
-    if (book->bytes_open > book->peak_bytes)
-        book->peak_bytes = book->bytes_open;
+    site->released = site->growth->released;
+    site->window = (struct window){0};
+    windows_advance(&site->growth->windows, &site->window, lives->marks.current, 0, 0);
+    windows_born_since(&site->growth->windows, &site->window, site->first_mark, site->opened);
+    window_change(&site->window, site->open, site->bytes_open);
 }
 
 /* ---- the pass ---- */
 
-static void advance(struct lives *lives, const struct stray_event *event)
+/* `request` and `statement`: it is one. */
+static inline void advance(struct lives *lives, const struct stray_event *event, bool request, bool statement)
 {
-    bool request = event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
-    bool statement =
-        event->action == STRAY_USE && event->resource == STRAY_PGCONN && is_statement(event->hook);
     if (lives->marks.count == 0) {
         lives->first_time = event->time;
         lives->now.at[AXIS_TIME] = event->time;
@@ -221,9 +180,34 @@ static void advance(struct lives *lives, const struct stray_event *event)
     lives->events++;
 }
 
-int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
+static inline bool is_request(const struct stray_event *event)
 {
-    advance(lives, event);
+    return event->action == STRAY_OPEN && event->resource == STRAY_CONNECTION;
+}
+
+static bool sends_statement(const struct stray_event *event)
+{
+    return event->action == STRAY_USE && event->resource == STRAY_PGCONN && is_statement(event->hook);
+}
+
+/* An acquire or release of the heap that concerns nothing but its block: nearly all events of most traces. */
+static inline bool is_plain(const struct stray_event *event)
+{
+    return event->resource == STRAY_HEAP && (event->action == STRAY_OPEN || (event->action == STRAY_CLOSE && event->stack == 0));
+}
+
+static inline int feed_plain(struct lives *lives, const struct stray_event *event)
+{
+    advance(lives, event, false, false);
+    if (event->action == STRAY_OPEN)
+        return heap_open(lives, event);
+    heap_close(lives, event);
+    return 0;
+}
+
+static int feed_other(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
+{
+    advance(lives, event, is_request(event), sends_statement(event));
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
         return -ENOMEM;
     if (lives->leaving_count > 0 && is_new_work(lives, event))
@@ -258,6 +242,11 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     return block_event(lives, event, lane, thread, since);
 }
 
+int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
+{
+    return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread, since);
+}
+
 int lives_open(const struct lives_source *source, struct lives **ret_lives)
 {
     struct lives *lives = calloc(1, sizeof(*lives));
@@ -272,7 +261,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
         free(lives);
         return -ENOMEM;
     }
-    struct statements_source statements = {source->data, source->statement, source->span, source->place};
+    struct statements_source statements = {source->data, source->statement, source->span, source->statement_flags, source->place};
     statements_open(&statements, &lives->statements);
     *ret_lives = lives;
     return 0;
@@ -283,6 +272,8 @@ void lives_close(struct lives *lives)
     if (!lives)
         return;
     for (size_t i = 0; i < lives->site_count; i++) {
+        if (lives->sites[i].growth)
+            free(lives->sites[i].growth->windows.births);
         free(lives->sites[i].growth);
         free(lives->sites[i].recent);
     }
@@ -294,10 +285,15 @@ void lives_close(struct lives *lives)
         blocks_clear(&lives->blocks[i]);
     map_clear(&lives->site_map);
     map_clear(&lives->peer_map);
+    map_clear(&lives->end_map);
+    free(lives->thread_ends);
     map_clear(&lives->conn_map);
     for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)
         map_clear(&lives->handles[i]);
     marks_clear(&lives->marks);
+    for (size_t i = 0; i < lives->shelf_count; i++)
+        free(lives->shelves[i]);
+    free(lives->shelves);
     free(lives->sites);
     free(lives->lives);
     free(lives->peers);
@@ -372,6 +368,7 @@ int lives_finish(struct lives *lives)
     if (lives->deadly &&
         lives->source.span(lives->source.data, lives->last_time - lives->deadly_time) > DYING_SECONDS)
         lives->deadly = 0; /* another thread had it blocked */
+    releases_settle(lives);
     if (result == 0)
         result = statements_finish(&lives->statements, lives->tc);
     if (result == 0)

@@ -57,7 +57,9 @@ struct lives_source {
     const char *(*statement)(void *data, uint64_t id); /* a statement's text; NULL: unknown. May be NULL */
     uint64_t (*statement_hash)(void *data, uint64_t id); /* ... of it, the same in all processes; 0: unknown. May be NULL */
     uint64_t end;                                 /* time of the last event; 0: not known */
+    bool births;      /* windows tell them: half a KiB a site, which nobody needs but for the course of a place */
     double heap_mean; /* bytes between two samples of the heap, in the mean; 0: its blocks are no samples */
+    uint32_t (*statement_flags)(void *data, uint64_t id); /* of a statement: enum stray_statement_flag. May be NULL */
 };
 
 struct book {
@@ -118,11 +120,10 @@ struct life {
 /* What the releases and the survivors of a site look like that ever had 32 resources or 64 KiB open, or had
  * many births. */
 struct growth {
-    uint32_t run;     /* length of the run of releases under way */
-    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between */
+    uint64_t in_runs; /* releases in runs of at least 32 without an acquire between: of those that are over */
     uint64_t resized; /* bytes by which resizing made its resources grow, all added up */
     struct windows windows;
-    uint32_t released[AGE_BUCKETS];  /* ages at release */
+    uint32_t *released; /* ages at release, AGE_BUCKETS; of all sites close together, because each release counts in one */
     uint32_t surviving[AGE_BUCKETS]; /* ages of the survivors at Tc */
     uint32_t by_work[LIVES_WINDOWS]; /* survivors' births, in equal parts of the work from
                                         lives_growth_from() to Tc */
@@ -130,6 +131,8 @@ struct growth {
 };
 
 #define RECENT_LIVES 32
+#define SITE_LINE    64 /* bytes */
+#define OWED         32 /* releases */
 
 /* Files, plain sockets and user-defined handles of a site that ended, and of which no life is kept. */
 struct gone {
@@ -142,17 +145,20 @@ struct gone {
 
 /* A place where resources of one kind are born: a stack and, for connections, a peer. */
 struct site {
-    /* What every event touches stands together. */
-    struct growth *growth; /* NULL: never grew so far */
-    uint64_t opened, closed, open, peak;
-    uint64_t bytes_open, peak_bytes;
-    uint64_t last; /* time of the last birth */
-    uint64_t opened_by_tc;
-    uint32_t peer; /* index, or LIVES_NONE */
+    /* What every event touches, in one line of the cache, and in another what acquires touch besides. */
+    _Alignas(SITE_LINE) uint32_t *released; /* as in `growth`; NULL where there is none */
+    uint64_t opened, closed, open, bytes_open;
+    struct window window; /* of `growth` */
+    uint32_t run;         /* length of the run of releases under way, of those that `growth` knows */
     uint8_t resource;
-    uint64_t first; /* time of the first birth */
-    uint32_t stack;
+    struct growth *growth; /* NULL: never grew so far */
+    uint64_t peak, peak_bytes;
+    uint64_t last;  /* time of the last birth */
+    uint64_t first; /* ... and of the first */
     uint32_t first_mark;
+    uint32_t peer; /* index, or LIVES_NONE */
+    uint32_t stack;
+    uint64_t opened_by_tc; /* from Tc on */
     uint64_t alive, alive_bytes; /* open at Tc */
     uint64_t own_bytes;          /* ... of Python's small objects, those that no list for reuse has room for */
     bool estimated;                     /* the counts are those of samples; bytes are estimates */
@@ -252,6 +258,10 @@ struct lives {
     uint64_t since_mark; /* events since the latest mark */
     uint64_t mark_ticks; /* a mark is made at least this often */
     struct age_table ages;
+    uint32_t **shelves; /* of RELEASED_SITES sites each: where what `released` points to lies */
+    size_t shelf_count, shelf_room, grown_count;
+    uint32_t *owed[OWED]; /* counters of ages at release, each to be raised by one; NULL: none */
+    size_t owed_at;
     struct blocks blocks[STRAY_USER_END];
     struct map handles[STRAY_USER_END - STRAY_USER_FIRST]; /* of user-defined pairs: index of the life, LIVES_NONE: ended */
     struct moving *moving; /* by lane: realloc between its two events */
@@ -262,6 +272,9 @@ struct lives {
     uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
+    struct map end_map;    /* by thread: index into thread_ends */
+    uint64_t *thread_ends; /* when the latest thread of that id ended */
+    size_t thread_end_count, thread_end_room;
     uint32_t *fds; /* life by descriptor */
     size_t gone_count; /* lives whose rows are to be used again */
     size_t fd_count;
@@ -273,6 +286,9 @@ struct lives {
     bool exec_pending;
     uint64_t exec_time;
 };
+
+/* When the thread that acquired `life` ended; UINT64_MAX: not that anybody knows. */
+uint64_t life_thread_end(const struct lives *lives, const struct life *life);
 
 /* `source` is copied; what its data points to must outlive the lives. */
 int lives_open(const struct lives_source *source, struct lives **ret_lives);
@@ -287,9 +303,9 @@ int lives_finish(struct lives *lives);
 /* Is shown each event right after the lives have taken it in. Negative errno ends the pass. */
 typedef int lives_observer(void *data, const struct lives *lives, const struct stray_event *event);
 
-/* Opens, feeds all events of `trace` and finishes. `observer` may be NULL; `data` is passed to it. `trace` and
- * `names` must outlive the lives. */
-int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+/* Opens, feeds all events of `trace` and finishes. `observer` may be NULL; `data` is passed to it. `births`: as in struct
+ * lives_source. `trace` and `names` must outlive the lives. */
+int lives_read(struct trace *trace, struct names *names, bool births, lives_observer *observer, void *data,
                struct lives **ret_lives, struct error *error);
 
 /* Open when the end began: what verdicts are about. */

@@ -6,6 +6,7 @@
 #define LOOP_MIN     5u
 #define OTHERS_SHARE 0.2 /* of the calls between the first and the last one */
 #define RUN_SECONDS  1.0
+#define PORTION_ROWS 20u /* in the mean: a portion of rows, or a batch of them, and not one after the other */
 
 static struct session_seen *seen_of(struct session_run *run, uint32_t use)
 {
@@ -27,10 +28,17 @@ static struct session_seen *seen_new(struct session_run *run)
     return least;
 }
 
+/* Many rows at a time, or sent ahead without waiting for the answer before: each for itself would do no better. */
+static bool is_for_many(const struct statement_use *use, const struct session_seen *seen)
+{
+    bool portions = (use->words.bounded || use->words.batches) && seen->rows >= (uint64_t)PORTION_ROWS * seen->calls;
+    return use->words.fetches || portions || 2 * seen->ahead > seen->calls;
+}
+
 static void add_loop(struct statement_use *use, const struct session_seen *seen, bool in_transaction)
 {
     uint32_t span = seen->last - seen->first + 1, others = span - seen->calls;
-    if (seen->calls < LOOP_MIN || use->words.fetches || others > OTHERS_SHARE * span)
+    if (seen->calls < LOOP_MIN || is_for_many(use, seen) || others > OTHERS_SHARE * span)
         return;
     struct statement_loops *loops = &use->loops;
     loops->runs++;
@@ -61,7 +69,8 @@ static bool goes_on(const struct statements *statements, const struct session *s
     return in_transaction || statements->source.span(statements->source.data, begin - run->begin) <= RUN_SECONDS;
 }
 
-void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks)
+void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks,
+                    uint64_t rows)
 {
     struct session_run *run = &session->run;
     if (!goes_on(statements, session, begin)) {
@@ -75,6 +84,8 @@ void session_called(struct statements *statements, struct session *session, uint
         *seen = (struct session_seen){.use = use, .first = run->position, .begin = begin};
     }
     seen->calls++;
+    seen->rows += rows;
+    seen->ahead += begin < seen->end;
     seen->last = run->position++;
     seen->end = end;
     seen->ticks += ticks;

@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "lives/internal.h"
+#include "lives/counting.h"
+#include "lives/releases.h"
 
 struct moving_pieces {
     struct pieces pieces;
@@ -23,12 +24,12 @@ static void shrunk(void *data, const struct mapping *mapping, uint64_t bytes)
     const struct unmapping *unmapping = data;
     struct lives *lives = unmapping->lives;
     struct site *site = &lives->sites[mapping->site];
-    count_resize(lives, mapping->site, bytes, 0);
+    count_resize(lives, site, bytes, 0);
     if (mapping->bytes > 0)
         return;
     if (site->growth && !lives->ended)
         growth_release(lives, site, mapping->mark, unmapping->time);
-    count_close(lives, mapping->site, 0);
+    count_close(lives, site, STRAY_MMAP, 0);
 }
 
 static int unmap(struct lives *lives, uint64_t start, uint64_t end, uint64_t time, uint64_t *ret_bytes)
@@ -58,7 +59,7 @@ static int map(struct lives *lives, const struct stray_event *event)
         return -ENOMEM;
     result = mappings_add(&lives->mappings, mapping, event->handle, end);
     if (result == 0)
-        count_open(lives, site, event->value, event->time);
+        count_open(lives, &lives->sites[site], STRAY_MMAP, event->value, event->time);
     return result;
 }
 
@@ -79,7 +80,7 @@ static int extend(struct lives *lives, uint64_t address, uint64_t end, uint64_t 
     int result = make_room(lives, piece->end, end, time);
     if (result < 0)
         return result;
-    count_resize(lives, piece->mapping->site, 0, end - piece->end);
+    count_resize(lives, &lives->sites[piece->mapping->site], 0, end - piece->end);
     mappings_extend(piece, end);
     return 0;
 }

@@ -75,11 +75,6 @@ void marks_add(struct marks *marks, const struct mark *now)
     }
 }
 
-const struct mark *marks_at(const struct marks *marks, uint32_t number)
-{
-    return &marks->items[number >> marks->shift];
-}
-
 const struct mark *marks_after(const struct marks *marks, uint32_t number)
 {
     size_t next = (number >> marks->shift) + 1;

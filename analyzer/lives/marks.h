@@ -37,7 +37,10 @@ void marks_spread(struct marks *marks, uint32_t from, double amount);
 /* Adds all that was spread to `axis` of each mark, and returns its sum. To be called once. */
 uint64_t marks_settle(struct marks *marks, enum axis axis);
 /* The moment a mark was made, as exactly as is still known. There must be a mark. */
-const struct mark *marks_at(const struct marks *marks, uint32_t number);
+static inline const struct mark *marks_at(const struct marks *marks, uint32_t number)
+{
+    return &marks->items[number >> marks->shift];
+}
 /* The next one; NULL: there is none yet. */
 const struct mark *marks_after(const struct marks *marks, uint32_t number);
 /* The latest mark that was made by `time`, or the first. There must be a mark. */

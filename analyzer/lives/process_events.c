@@ -51,7 +51,7 @@ static int ended(struct lives *lives, const struct stray_event *event, uint32_t 
         lives->ending = endings[event->value];
     if (lives->ending == ENDING_EXIT || lives->ending == ENDING_SIGNAL) {
         lives->exit_known = true;
-        lives->exit_status = (uint32_t)event->handle;
+        lives->exit_status = lives->ending == ENDING_EXIT ? STRAY_EXIT_STATUS(event->handle) : (uint32_t)event->handle;
     }
     return end_begins(lives, event->time, thread, lives->ending == ENDING_EXIT);
 }

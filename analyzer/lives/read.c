@@ -36,6 +36,12 @@ static uint64_t driver_statement_hash(void *data, uint64_t id)
     return statement ? statement->hash : 0;
 }
 
+static uint32_t driver_statement_flags(void *data, uint64_t id)
+{
+    const struct statement_text *statement = trace_statement(((struct driver *)data)->trace, id);
+    return statement ? statement->flags : 0;
+}
+
 /* A driver takes several ways to the library, the first time and later ones: what counts is from the user's frame on. */
 static uint32_t driver_place(void *data, uint32_t node)
 {
@@ -45,7 +51,8 @@ static uint32_t driver_place(void *data, uint32_t node)
         const struct frame *frame = &stack->frames[i];
         hash = hash_text(hash_text(hash, frame->function), frame->file);
         hash = hash_bytes(hash, &frame->line, sizeof(frame->line));
-        hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
+        if (frame->line == 0) /* else a loop that the compiler has unrolled would be several places */
+            hash = hash_bytes(hash, &frame->offset, sizeof(frame->offset));
     }
     return (uint32_t)(hash ^ hash >> 32);
 }
@@ -62,13 +69,12 @@ static double driver_span(void *data, uint64_t ticks)
 
 static int feed_batch(struct lives *lives, const struct merged *batch, size_t count, lives_observer *observer, void *data)
 {
-    struct foresight foresight;
     bool ahead = foresight_pays(lives);
     if (ahead)
-        foresight_begin(&foresight, lives, batch, count);
+        foresight_begin(lives, batch, count);
     for (size_t i = 0; i < count; i++) {
         if (ahead)
-            foresight_at(&foresight, i);
+            foresight_at(lives, batch, count, i);
         int result = lives_feed(lives, &batch[i].event, batch[i].lane, batch[i].thread, batch[i].since);
         if (result == 0 && observer)
             result = observer(data, lives, &batch[i].event);
@@ -90,7 +96,7 @@ static int drive(struct lives *lives, struct merge *merge, lives_observer *obser
     return count < 0 ? count : lives_finish(lives);
 }
 
-static int open_lives(struct trace *trace, struct names *names, struct lives **ret_lives)
+static int open_lives(struct trace *trace, struct names *names, bool births, struct lives **ret_lives)
 {
     struct driver *driver = malloc(sizeof(*driver));
     if (!driver)
@@ -103,8 +109,10 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
                                   .span = driver_span,
                                   .statement = driver_statement,
                                   .statement_hash = driver_statement_hash,
+                                  .statement_flags = driver_statement_flags,
                                   .place = driver_place,
                                   .end = trace_last_time(trace),
+                                  .births = births,
                                   .heap_mean = (double)trace_sampled(trace)};
     int result = lives_open(&source, ret_lives);
     if (result < 0)
@@ -114,12 +122,12 @@ static int open_lives(struct trace *trace, struct names *names, struct lives **r
     return result;
 }
 
-int lives_read(struct trace *trace, struct names *names, lives_observer *observer, void *data,
+int lives_read(struct trace *trace, struct names *names, bool births, lives_observer *observer, void *data,
                struct lives **ret_lives, struct error *error)
 {
     struct lives *lives = NULL;
     struct merge *merge;
-    int result = open_lives(trace, names, &lives);
+    int result = open_lives(trace, names, births, &lives);
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     result = merge_open(trace, &merge, error);

@@ -5,17 +5,6 @@
 
 #define PART_MASK     0xfffu
 #define BLOCKS_ASKED  64 /* where they lie */
-#define CHUNK_HEADER  8
-#define CHUNK_STEP    16
-#define CHUNK_MIN     32
-
-uint64_t resident_held(uint64_t size)
-{
-    if (size > UINT64_MAX - CHUNK_HEADER - CHUNK_STEP)
-        return size;
-    uint64_t chunk = (size + CHUNK_HEADER + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
-    return chunk < CHUNK_MIN ? CHUNK_MIN : chunk;
-}
 
 static void begin(struct lives *lives)
 {

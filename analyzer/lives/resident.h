@@ -41,7 +41,18 @@ struct resident_site {
 
 /* STRAY_PART. */
 void resident_part(struct lives *lives, const struct stray_event *event);
+
+#define CHUNK_HEADER 8
+#define CHUNK_STEP   16
+#define CHUNK_MIN    32
+
 /* What libc's allocator takes for a block of `size`. */
-uint64_t resident_held(uint64_t size);
+static inline uint64_t resident_held(uint64_t size)
+{
+    if (size > UINT64_MAX - CHUNK_HEADER - CHUNK_STEP)
+        return size;
+    uint64_t chunk = (size + CHUNK_HEADER + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
+    return chunk < CHUNK_MIN ? CHUNK_MIN : chunk;
+}
 
 #endif

@@ -17,6 +17,8 @@ struct session_seen {
     uint32_t use, calls;
     uint32_t first, last; /* positions in the run */
     uint64_t begin, end, ticks;
+    uint64_t rows;  /* returned or touched */
+    uint32_t ahead; /* calls that were sent before the one before had been answered */
 };
 
 struct session_run {
@@ -30,6 +32,7 @@ struct session_run {
 struct session_pending {
     uint32_t use; /* STATEMENTS_NONE: it is not counted (PQprepare ...) */
     uint64_t sent;
+    uint32_t name; /* the one it makes; STATEMENTS_NONE: none */
 };
 
 struct session_read {
@@ -58,10 +61,21 @@ struct connecting {
     uint32_t thread;
 };
 
+#define HELD_LATER 8u
+
+/* Where its thread sent another statement from while a large result was held, for the first time. */
+struct held_later {
+    uint32_t stack;
+    uint64_t time;
+};
+
 /* A large result. */
 struct held {
-    uint64_t since; /* 0: it was released */
-    uint32_t use;
+    uint64_t since;   /* 0: it was released */
+    uint64_t another; /* when its thread got another one at the same place; 0: never */
+    uint32_t use, thread;
+    uint32_t later_count;
+    struct held_later later[HELD_LATER];
 };
 
 struct session {
@@ -72,18 +86,21 @@ struct session {
     uint64_t last_end;   /* of a call; 0: none */
     uint32_t last_thread; /* that made it */
     uint64_t used_until; /* what came before is counted in `used` */
+    uint64_t answer_rows; /* of the call that is being answered */
     uint64_t begun;      /* the transaction under way; 0: none */
     uint32_t begun_stack;
     struct session_run run;
     struct session_read reads[SESSION_READS];
     uint32_t read_count;
+    uint32_t first_name, last_name; /* its prepared statements, and one; 0: none */
     uint32_t next_free; /* the next one that is to be used again, and one; 0: none */
 };
 
 /* ---- runs (loops.c) ---- */
 
-/* One more call of `use` in the session, from `begin` to `end`, which took `ticks`. */
-void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks);
+/* One more call of `use` in the session, from `begin` to `end`, which took `ticks`, and returned or touched `rows`. */
+void session_called(struct statements *statements, struct session *session, uint32_t use, uint64_t begin, uint64_t end, uint64_t ticks,
+                    uint64_t rows);
 /* The run is over: what it came to is added to the uses. */
 void session_end_run(struct statements *statements, struct session *session);
 
@@ -94,6 +111,38 @@ int queue_connected(struct statements *statements, const struct stray_event *eve
 /* `thread` has waited for another thread; and: it sends a statement over `conn` at `stack`. -ENOMEM. */
 int queue_awaited(struct statements *statements, const struct stray_event *event, uint32_t thread);
 int queue_left(struct statements *statements, uint32_t conn, uint32_t stack, uint32_t thread);
+
+/* ---- large results (results.c) ---- */
+
+/* An event of a PGresult. -ENOMEM. */
+int result_fed(struct statements *statements, const struct stray_event *event, uint32_t thread);
+/* `thread` sends a statement at `stack`. */
+void result_left(struct statements *statements, uint32_t stack, uint32_t thread, uint64_t time);
+/* -ENOMEM. */
+int results_finish(struct statements *statements, uint64_t tc);
+
+/* ---- prepared statements (prepared.c) ---- */
+
+/* A name of a prepared statement; `conn` STATEMENTS_NONE: it is free. */
+struct prepared_name {
+    uint64_t hash, made, used; /* used: the last time; 0: never */
+    uint32_t conn, of;         /* of: row of `prepared` */
+    uint32_t before, after;    /* of the connection's, or of the free ones, and one; 0: none */
+};
+
+/* `conn` is told to make a name at a place; STATEMENTS_NONE: it has none. -ENOMEM. */
+int prepared_made(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t place,
+                  uint32_t *ret_name);
+/* The server refused it. */
+void prepared_failed(struct statements *statements, uint32_t conn, uint32_t row);
+void prepared_used(struct statements *statements, uint32_t conn, uint64_t hash, uint64_t time);
+/* `hash` is deallocated; and: all are, or the connection is made anew. */
+void prepared_closed(struct statements *statements, uint32_t conn, uint64_t hash);
+void prepared_closed_all(struct statements *statements, uint32_t conn, bool deallocated);
+/* The connection ends with the names that are left. -ENOMEM. */
+int prepared_conn_ended(struct statements *statements, uint32_t conn, uint64_t time);
+/* When all connections have ended. */
+void prepared_finish(struct statements *statements, uint64_t tc);
 
 /* The row of `key` in an array with its map; made, zeroed, if new. -ENOMEM. */
 int row_of(struct map *map, uint64_t key, void *array, size_t *room, size_t *count, size_t size, uint32_t *ret_row, bool *ret_new);

@@ -86,17 +86,53 @@ static void read_update(const char *at, struct sql_words *words)
     }
 }
 
+/* "IN ($?)", "IN ($1": values, and no SELECT. */
+static bool lists_values(const char *at)
+{
+    at += strspn(at, " ");
+    if (*at != '(')
+        return false;
+    at += 1 + strspn(at + 1, " ");
+    return *at == '$';
+}
+
+/* What any statement may hold. */
+static void read_any(struct word word, const char *at, struct sql_words *words)
+{
+    words->bounded |= is(word, "limit") || is(word, "fetch");
+    words->batches |= is(word, "any") || is(word, "values") || (is(word, "in") && lists_values(at));
+}
+
+/* The rest of an UPDATE. */
+static void read_rest(const char *at, struct sql_words *words)
+{
+    struct word word;
+    while ((word = next_word(&at)).size > 0)
+        read_any(word, at, words);
+}
+
 static void read_select(const char *at, struct sql_words *words)
 {
     struct word word, before = {at, 0};
     while ((word = next_word(&at)).size > 0) {
+        read_any(word, at, words);
         if (is(before, "from") && words->table == 0)
             words->table = hash_name(word);
         if (is(before, "for") && (is(word, "update") || is(word, "share") || is(word, "no") || is(word, "key")))
             words->locks = true;
-        words->bounded |= is(word, "limit") || is(word, "fetch");
         before = word;
     }
+}
+
+/* Of what a PREPARE name (...) AS prepares, that. */
+static struct word first_word(const char **at)
+{
+    struct word first = next_word(at), word = first;
+    if (!is(first, "prepare"))
+        return first;
+    while (word.size > 0 && !is(word, "as"))
+        word = next_word(at);
+    return next_word(at);
 }
 
 void sql_words_read(const char *text, struct sql_words *ret_words)
@@ -107,14 +143,17 @@ void sql_words_read(const char *text, struct sql_words *ret_words)
     if (!text)
         return;
     const char *at = text;
-    struct word first = next_word(&at);
+    struct word first = first_word(&at);
     ret_words->control = is_one_of(first, controls);
     ret_words->updates = is(first, "update");
     ret_words->selects = is(first, "select");
-    if (ret_words->updates)
+    ret_words->batches = is(first, "insert");
+    if (ret_words->updates) {
+        read_rest(at, ret_words);
         read_update(at, ret_words);
-    else
+    } else {
         read_select(at, ret_words); /* WITH, COPY, FETCH, too: for what bounds them */
+    }
     ret_words->fetches = is(first, "fetch") || is(first, "move");
     ret_words->bounded |= ret_words->fetches;
 }

@@ -17,6 +17,7 @@ struct sql_words {
     bool constants; /* ... that sets a column to a literal or a parameter */
     bool fetches;   /* FETCH, MOVE: portions of what one statement asked for */
     bool bounded;   /* a LIMIT or FETCH says how many rows there may be */
+    bool batches;   /* an INSERT, or a list of values, ANY (), VALUES: it may be about many rows at once */
     uint64_t table; /* hash of the name of the first table that is read or written; 0: none */
 };
 

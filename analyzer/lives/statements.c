@@ -140,21 +140,22 @@ static int idle_row(struct statements *statements, uint32_t stack, struct statem
     return 0;
 }
 
-/* The connection was silent from the end of its last call to `time`; `left`: and nothing came after. */
+/* The connection was silent from the end of its last call to `time`, when the next one began; `left`: and nothing came after. */
 static int silent_until(struct statements *statements, uint32_t conn, uint64_t time, bool left)
 {
-    const struct session *session = session_of(statements, conn);
-    if (session->begun == 0 || session->last_end == 0 || time <= session->last_end ||
-        span_of(statements, time - session->last_end) < IDLE_SECONDS)
+    struct session *session = session_of(statements, conn);
+    uint64_t since = session->last_end > session->begun ? session->last_end : session->begun;
+    if (session->begun == 0 || session->last_end == 0 || time <= since || span_of(statements, time - since) < IDLE_SECONDS)
         return 0;
     struct statement_idle *idle;
     int result = idle_row(statements, session->begun_stack, &idle);
     if (result < 0)
         return result;
-    uint64_t ticks = time - session->last_end;
+    uint64_t ticks = time - since;
+    session->last_end = time;
     if (idle->times++ == 0)
-        idle->first = session->last_end;
-    idle->last = session->last_end;
+        idle->first = since;
+    idle->last = since;
     idle->ticks += ticks;
     idle->connections += left;
     if (ticks > idle->longest) {
@@ -182,6 +183,7 @@ static void transaction_ended(struct statements *statements, uint32_t conn, uint
 {
     struct session *session = session_of(statements, conn);
     statements->conns[conn].in_transaction += time - session->begun;
+    statements->conns[conn].transactions++;
     in_use(statements, conn, session->begun, time);
     session->begun = 0;
 }
@@ -357,11 +359,60 @@ static int count_call(struct statements *statements, uint32_t conn, const struct
     return count_connection(statements, *ret_row, conn);
 }
 
-static void push_pending(struct session *session, uint32_t use, uint64_t sent)
+static void push_pending(struct session *session, uint32_t use, uint64_t sent, uint32_t name)
 {
     if (session->pending_count < SESSION_PENDING)
         session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING] =
-            (struct session_pending){use, sent};
+            (struct session_pending){use, sent, name};
+}
+
+/* What is known of a text even where it is hidden. */
+static uint32_t flags_of(const struct statements *statements, uint64_t definition)
+{
+    return statements->source.flags && definition ? statements->source.flags(statements->source.data, definition) : 0;
+}
+
+static bool prepares(uint16_t hook, uint32_t flags)
+{
+    return hook == STRAY_HOOK_PQprepare || hook == STRAY_HOOK_PQsendPrepare || flags & STRAY_STATEMENT_PREPARES;
+}
+
+static bool closes(uint16_t hook, uint32_t flags)
+{
+    return hook == STRAY_HOOK_PQclosePrepared || hook == STRAY_HOOK_PQsendClosePrepared || flags & STRAY_STATEMENT_DEALLOCATES;
+}
+
+/* Whatever is not known by its text is known by the name that it was prepared by. */
+static int resolve(struct statements *statements, uint32_t conn, struct session_telling *telling, uint32_t flags)
+{
+    uint64_t name = key_of(statements->conns[conn].handle, telling->name);
+    uint32_t definition;
+    if (telling->name == 0)
+        return 0;
+    if (prepares(telling->hook, flags))
+        return telling->definition ? map_put(&statements->name_map, name, (uint32_t)telling->definition) : 0;
+    if ((telling->definition == 0 || flags & STRAY_STATEMENT_EXECUTES) && map_get(&statements->name_map, name, &definition))
+        telling->definition = definition;
+    return 0;
+}
+
+/* Which names the connection has. */
+static int follow_names(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t flags,
+                        uint32_t *ret_name)
+{
+    uint32_t place;
+    *ret_name = STATEMENTS_NONE;
+    if (prepares(telling->hook, flags)) {
+        int result = place_of(statements, telling->stack, &place);
+        return result == 0 ? prepared_made(statements, conn, telling, place, ret_name) : result;
+    }
+    if (!closes(telling->hook, flags))
+        prepared_used(statements, conn, telling->name, telling->time);
+    else if (telling->name)
+        prepared_closed(statements, conn, telling->name);
+    else
+        prepared_closed_all(statements, conn, true);
+    return 0;
 }
 
 /* All that is told of a statement has been told. */
@@ -372,17 +423,14 @@ static int tell_end(struct statements *statements, uint32_t conn)
     if (!telling.under_way)
         return 0;
     session->telling.under_way = false;
-    uint64_t name = key_of(statements->conns[conn].handle, telling.name);
-    uint32_t definition, row = STATEMENTS_NONE;
-    if (telling.definition == 0 && telling.name && map_get(&statements->name_map, name, &definition))
-        telling.definition = definition;
-    int result = 0;
-    if (telling.definition && telling.name)
-        result = map_put(&statements->name_map, name, (uint32_t)telling.definition);
-    if (result == 0 && executes(telling.hook))
+    uint32_t row = STATEMENTS_NONE, name, flags = flags_of(statements, telling.definition);
+    int result = resolve(statements, conn, &telling, flags);
+    if (result == 0)
+        result = follow_names(statements, conn, &telling, flags, &name);
+    if (result == 0 && executes(telling.hook) && !prepares(telling.hook, flags))
         result = count_call(statements, conn, &telling, &row);
     if (result == 0)
-        push_pending(session_of(statements, conn), row, telling.time);
+        push_pending(session_of(statements, conn), row, telling.time, name);
     return result;
 }
 
@@ -404,9 +452,10 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
     }
     int result = tell_end(statements, conn);
     if (result == 0)
-        result = silent_until(statements, conn, event->time, false);
-    if (result == 0)
         result = queue_left(statements, conn, event->stack, thread);
+    if (result == 0)
+        result = silent_until(statements, conn, event->time, false);
+    result_left(statements, event->stack, thread, event->time);
     telling = &session_of(statements, conn)->telling;
     *telling = (struct session_telling){.under_way = true, .time = event->time, .definition = (uint32_t)event->value,
                                         .length = event->value >> 32, .stack = event->stack, .hook = event->hook};
@@ -417,8 +466,11 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
 
 static void timed(struct statements *statements, uint32_t conn, const struct session_pending *pending, uint64_t end, uint64_t ticks)
 {
+    struct session *session = session_of(statements, conn);
+    uint64_t rows = session->answer_rows;
+    session->answer_rows = 0;
     statements->conns[conn].busy += ticks;
-    if (session_of(statements, conn)->begun == 0) /* else the transaction will be counted */
+    if (session->begun == 0) /* else the transaction will be counted */
         in_use(statements, conn, end - ticks, end);
     if (pending->use == STATEMENTS_NONE)
         return;
@@ -428,7 +480,7 @@ static void timed(struct statements *statements, uint32_t conn, const struct ses
     if (ticks > use->longest)
         use->longest = ticks;
     if (!use->words.control)
-        session_called(statements, session_of(statements, conn), pending->use, pending->sent, end, ticks);
+        session_called(statements, session, pending->use, pending->sent, end, ticks, rows);
 }
 
 static bool pop_pending(struct session *session, struct session_pending *ret_pending)
@@ -441,7 +493,14 @@ static bool pop_pending(struct session *session, struct session_pending *ret_pen
     return true;
 }
 
-static void count_result(struct statement_use *use, uint64_t value)
+static bool is_failure(uint64_t value)
+{
+    unsigned status = (unsigned)(value >> STRAY_RESULT_STATUS);
+    return status == RESULT_FATAL || status == RESULT_PIPELINE_ABORTED;
+}
+
+/* Returns the rows. */
+static uint64_t count_result(struct statement_use *use, uint64_t value)
 {
     unsigned status = (unsigned)(value >> STRAY_RESULT_STATUS);
     uint64_t rows = value & ((UINT64_C(1) << STRAY_RESULT_ROWS_BITS) - 1);
@@ -450,48 +509,22 @@ static void count_result(struct statement_use *use, uint64_t value)
     use->bytes += bytes;
     if (bytes > use->bytes_most)
         use->bytes_most = bytes;
-    if (status == RESULT_FATAL || status == RESULT_PIPELINE_ABORTED) {
+    if (is_failure(value)) {
         use->errors++;
-        return;
+        return 0;
     }
     use->rows += rows;
     use->unbounded += status == RESULT_TUPLES && (rows >= STATEMENT_ROWS_MANY || bytes >= STATEMENT_BYTES_MANY);
     if (rows > use->rows_most)
         use->rows_most = rows;
-}
-
-/* ---- large results ---- */
-
-static void released(struct statements *statements, struct held *held, uint64_t time)
-{
-    struct statement_use *use = &statements->uses[held->use];
-    if (held->since != 0 && time > held->since && time - held->since > use->held)
-        use->held = time - held->since;
-    held->since = 0;
-}
-
-/* A result stands in the trace right behind what is told of its statement, by the same thread. */
-static int result_fed(struct statements *statements, const struct stray_event *event, uint32_t thread)
-{
-    uint32_t row;
-    bool new;
-    if (event->action == STRAY_CLOSE && map_get(&statements->held_map, event->handle, &row))
-        released(statements, &statements->held[row], event->time);
-    if (event->action != STRAY_OPEN || event->value < STATEMENT_BYTES_MANY || statements->last_result_use == STATEMENTS_NONE ||
-        statements->last_result_thread != thread)
-        return 0;
-    int result = row_of(&statements->held_map, event->handle, &statements->held, &statements->held_room, &statements->held_count,
-                        sizeof(*statements->held), &row, &new);
-    if (result == 0)
-        statements->held[row] = (struct held){event->time, statements->last_result_use};
-    return result;
+    return rows;
 }
 
 static int answered(struct statements *statements, uint32_t conn, const struct stray_event *event, uint32_t thread)
 {
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
-    struct session_pending head = {STATEMENTS_NONE, event->time};
+    struct session_pending head = {STATEMENTS_NONE, event->time, STATEMENTS_NONE};
     bool pending = session->pending_count > 0, over = event->value >> STRAY_RESULT_STATUS == STRAY_RESULT_NONE;
     if (pending)
         head = session->pending[session->pending_first];
@@ -499,7 +532,9 @@ static int answered(struct statements *statements, uint32_t conn, const struct s
     statements->last_result_thread = thread;
     uint32_t stack = head.use == STATEMENTS_NONE ? 0 : statements->uses[head.use].stack;
     if (!over && head.use != STATEMENTS_NONE && event->value >> STRAY_RESULT_STATUS != RESULT_PIPELINE_SYNC)
-        count_result(&statements->uses[head.use], event->value);
+        session->answer_rows += count_result(&statements->uses[head.use], event->value);
+    if (head.name != STATEMENTS_NONE && is_failure(event->value))
+        prepared_failed(statements, conn, head.name);
     if (over && pop_pending(session, &head))
         timed(statements, conn, &head, event->time, event->time - head.sent);
     transaction_seen(statements, conn, event->value >> STRAY_RESULT_TRANSACTION & 15, head.sent, stack, event->time);
@@ -511,6 +546,10 @@ static int called(struct statements *statements, uint32_t conn, const struct str
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
     struct session_pending head;
+    if (result == 0 && event->time > event->value) /* it need not send anything: some drivers look for answers that are left */
+        result = silent_until(statements, conn, event->time - event->value, false);
+    if (event->hook == STRAY_HOOK_PQreset || event->hook == STRAY_HOOK_PQresetStart)
+        prepared_closed_all(statements, conn, false);
     if (waits(event->hook) && pop_pending(session, &head))
         timed(statements, conn, &head, event->time, event->value);
     session->last_end = event->time;
@@ -523,6 +562,8 @@ static int conn_ended(struct statements *statements, uint32_t conn, uint64_t tim
     int result = tell_end(statements, conn);
     if (result == 0)
         result = silent_until(statements, conn, time, true);
+    if (result == 0)
+        result = prepared_conn_ended(statements, conn, time);
     struct session *session = session_of(statements, conn);
     session_end_run(statements, session);
     if (session->begun != 0 && time > session->begun)
@@ -617,6 +658,8 @@ void statements_open(const struct statements_source *source, struct statements *
 
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread)
 {
+    if (statements->begin == 0)
+        statements->begin = event->time;
     if (event->action == STRAY_WAITED)
         return waited(statements, event, thread);
     if (event->action == STRAY_AWAITED)
@@ -640,9 +683,8 @@ int statements_finish(struct statements *statements, uint64_t tc)
     for (uint32_t i = 0; i < statements->conn_count && result == 0; i++)
         if (!statements->conns[i].closed)
             result = conn_ended(statements, i, tc);
-    for (size_t i = 0; i < statements->held_count; i++)
-        released(statements, &statements->held[i], tc);
-    return result;
+    prepared_finish(statements, tc);
+    return result == 0 ? results_finish(statements, tc) : result;
 }
 
 void statements_close(struct statements *statements)
@@ -654,6 +696,10 @@ void statements_close(struct statements *statements)
     free(statements->awaits);
     free(statements->connecting);
     free(statements->held);
+    free(statements->kept);
+    free(statements->prepared);
+    free(statements->names);
+    free(statements->endings);
     free(statements->conns);
     free(statements->sessions);
     map_clear(&statements->birth_map);
@@ -666,6 +712,9 @@ void statements_close(struct statements *statements)
     map_clear(&statements->pair_map);
     map_clear(&statements->loop_map);
     map_clear(&statements->held_map);
+    map_clear(&statements->later_map);
+    map_clear(&statements->prepared_map);
+    map_clear(&statements->prepared_place_map);
     map_clear(&statements->queue_map);
     map_clear(&statements->await_map);
     *statements = (struct statements){0};

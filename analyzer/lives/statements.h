@@ -30,6 +30,7 @@ struct statements_source {
     void *data;
     const char *(*text)(void *data, uint64_t definition); /* normalised; NULL: not known */
     double (*span)(void *data, uint64_t ticks);           /* seconds */
+    uint32_t (*flags)(void *data, uint64_t definition);   /* enum stray_statement_flag; NULL: not known of any */
     uint32_t (*place)(void *data, uint32_t stack);        /* equal for stacks that differ in a driver's own frames only; NULL: all
                                                              differ */
 };
@@ -57,6 +58,7 @@ struct statement_use {
     uint64_t bytes, bytes_most;             /* memory of results */
     uint64_t unbounded;                     /* results of at least STATEMENT_ROWS_MANY rows or STATEMENT_BYTES_MANY */
     uint64_t held;                          /* the longest time that one of STATEMENT_BYTES_MANY was kept; 0: none, or not known */
+    uint64_t outlived;                      /* such ones that were kept for 10 s after their thread had got another one from here */
     uint64_t length_most, members_most;     /* of the text as it was sent; of its longest list */
     uint32_t conn;                          /* the one it was last sent on; STATEMENTS_NONE: control statements */
     uint64_t connections;                   /* that the text was sent on, and from here first */
@@ -92,11 +94,36 @@ struct statement_queue {
     uint64_t first, last;       /* when waits ended */
 };
 
+/* Results of STATEMENT_BYTES_MANY that were kept for 10 s and more after their thread had sent a statement from elsewhere. */
+struct statement_kept {
+    uint32_t use, later_stack;
+    uint64_t results, longest; /* longest: from that statement on */
+};
+
+/* What a connection had at its end of the prepared statements of one place and text. Private. */
+struct prepared_ending {
+    uint32_t of, conn, left, abandoned;
+    uint64_t birth, end, next;
+};
+
+/* A text that is prepared at one place. */
+struct statement_prepared {
+    uint64_t definition; /* 0: not known */
+    uint32_t stack;
+    uint64_t made, deallocated; /* names */
+    uint64_t left, abandoned;   /* on connections that were kept and had 10 abandoned ones or more when they ended; prepared.c */
+    uint64_t connections;       /* such ones */
+    uint64_t brief;             /* ... and such ones that were soon closed */
+    uint64_t first, last;       /* when names were made */
+    struct prepared_ending ending; /* private */
+};
+
 /* What one PGconn did. */
 struct statement_conn {
     uint64_t handle, birth; /* birth: time of its OPEN; 0: it was not seen */
     uint64_t statements;
     uint64_t busy, in_transaction; /* ticks */
+    uint64_t transactions;         /* that lasted longer than one call */
     uint64_t used;                 /* ... in calls or in transactions */
     uint32_t last_use;             /* STATEMENTS_NONE: none */
     uint8_t status;                /* PGTransactionStatusType, last seen */
@@ -114,6 +141,10 @@ struct statements {
     size_t blocked_count;
     struct statement_queue *queues;
     size_t queue_count;
+    struct statement_kept *kept;
+    size_t kept_count;
+    struct statement_prepared *prepared;
+    size_t prepared_count;
     struct statement_conn *conns; /* in the order in which they were first seen */
     size_t conn_count;
 
@@ -124,14 +155,21 @@ struct statements {
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
     struct map loop_map; /* by thread: how often it has waited for events */
     struct map held_map; /* by handle: large results that are held */
+    struct map later_map; /* kept by use and stack */
     struct held *held;
-    size_t held_count, held_room;
+    size_t held_count, held_room, held_now, kept_room; /* held_now: not yet released */
     uint32_t last_result_use, last_result_thread; /* of the latest RESULT */
     struct map queue_map, await_map; /* queues by both stacks; awaits by thread */
     struct await *awaits; /* of threads, the last one of each */
     size_t await_count, queue_room, await_room;
     struct connecting *connecting; /* the latest of all threads, a ring */
     uint64_t connected;            /* how many there were */
+    struct map prepared_map, prepared_place_map; /* names by connection and hash; prepared by text and place */
+    struct prepared_name *names;
+    struct prepared_ending *endings; /* that matter */
+    size_t name_count, name_room, ending_count, ending_room, prepared_room;
+    uint32_t free_name; /* the first one that is to be used again, and one; 0: none */
+    uint64_t begin;     /* time of the first event */
     struct session *sessions; /* of open connections */
     uint32_t free_session;    /* the first one that is to be used again, and one; 0: none */
     size_t use_room, idle_room, blocked_room, conn_room, session_room, session_count;

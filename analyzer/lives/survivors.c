@@ -2,44 +2,18 @@
 /* What is still open at Tc, spread over the axes: the cohorts that the verdicts on heap sites look at. */
 #include <math.h>
 
-#include "lives/internal.h"
+#include "lives/counting.h"
+#include "lives/releases.h"
 
 #define ENOUGH_WORK    30 /* fewer requests (or statements) are no axis */
-#define RUN_LENGTH     32
 #define WARM_UP        0.1
 #define LARGEST_REUSED 208 /* a tuple of 20 with its header, and a little */
 #define SMALLEST_TEXT  49
 
-static unsigned bucket_of(const struct lives *lives, uint32_t mark, uint64_t time)
-{
-    uint64_t birth = marks_at(&lives->marks, mark)->at[AXIS_TIME];
-    return bucket_of_ticks(&lives->ages, time > birth ? time - birth : 0);
-}
-
-static void add(uint32_t *counter, uint64_t count)
-{
-    *counter = count < UINT32_MAX - *counter ? *counter + (uint32_t)count : UINT32_MAX;
-}
-
-const void *growth_released(const struct lives *lives, const struct growth *growth, uint32_t mark, uint64_t time)
-{
-    return &growth->released[bucket_of(lives, mark, time)];
-}
-
-void growth_release(struct lives *lives, struct site *site, uint32_t mark, uint64_t time)
-{
-    struct growth *growth = site->growth;
-    add(&growth->released[bucket_of(lives, mark, time)], 1);
-    if (++growth->run == RUN_LENGTH)
-        growth->in_runs += RUN_LENGTH;
-    else if (growth->run > RUN_LENGTH)
-        growth->in_runs++;
-}
-
 void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
 {
     uint64_t middle = (UINT64_C(1) << octave) + (octave > 0 ? UINT64_C(1) << (octave - 1) : 0);
-    add(&site->growth->released[bucket_of_ticks(&lives->ages, middle)], count);
+    released_add(&site->growth->released[bucket_of_ticks(&lives->ages, middle)], count);
 }
 
 static enum axis work_axis(const struct lives *lives)
@@ -128,8 +102,20 @@ static void note(struct lives *lives, const struct block *block)
     double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];
     sort_in(lives, lives->axis, lives_growth_from(lives, site), born_at(lives, block), site->growth->by_work);
     sort_in(lives, AXIS_TIME, start, (double)birth->at[AXIS_TIME], site->growth->by_time);
-    site->growth->surviving[bucket_of(lives, block->mark, lives->tc)]++;
+    site->growth->surviving[age_bucket(lives, block->mark, lives->tc)]++;
     windows_kept(&site->growth->windows, block->mark);
+}
+
+/* The figures of a site that are those of Tc. */
+static void site_at_tc(struct lives *lives, struct site *site)
+{
+    site->opened_by_tc = site->opened;
+    if (!site->growth)
+        return;
+    run_ends(site);
+    windows_advance(&site->growth->windows, &site->window, lives->marks.current, site->open, site->bytes_open);
+    windows_settle(&site->growth->windows, &site->window);
+    site->window.until = UINT32_MAX; /* there will be no other */
 }
 
 int survivors_note(struct lives *lives)
@@ -138,13 +124,8 @@ int survivors_note(struct lives *lives)
     lives->now.at[AXIS_ALLOCATIONS] += marks_settle(&lives->marks, AXIS_ALLOCATIONS);
     lives->at_tc = lives->now;
     lives->axis = work_axis(lives);
-    for (size_t i = 0; i < lives->site_count; i++) {
-        struct site *site = &lives->sites[i];
-        if (!site->growth)
-            continue;
-        windows_advance(&site->growth->windows, lives->marks.current, site->open, site->bytes_open);
-        windows_settle(&site->growth->windows);
-    }
+    for (size_t i = 0; i < lives->site_count; i++)
+        site_at_tc(lives, &lives->sites[i]);
     for (unsigned resource = 0; resource < STRAY_USER_END; resource++) {
         const struct blocks *blocks = &lives->blocks[resource];
         for (size_t i = 0; i < blocks->capacity; i++) {

@@ -111,7 +111,7 @@ static int find_in_file(struct found *found, const char *path)
 static int find(const char *path, struct found *found)
 {
     struct stat info;
-    int missing = stat(path, &info) < 0 ? errno : 0;
+    int missing = source_is_standard_input(path) ? ENOTDIR : stat(path, &info) < 0 ? errno : 0;
     if (missing && missing != ENOTDIR) /* below a file: a packed one has members */
         return -missing;
     bool folder = !missing && S_ISDIR(info.st_mode);

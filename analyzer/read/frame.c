@@ -170,10 +170,12 @@ int scan_next(struct scan *scan, struct stray_frame_header *ret_header, uint64_t
             return found;
         if (!found && verdict == FRAME_CUT) {
             scan->damage->truncated = true;
+            damage_at(scan->damage, scan->offset);
             scan->offset = size;
             return 0;
         }
         scan->damage->frames_damaged++;
+        damage_at(scan->damage, scan->offset);
         scan->damage->bytes_skipped += (found ? offset : size) - scan->offset;
         scan->offset = size;
         if (!found)

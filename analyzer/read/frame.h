@@ -33,6 +33,13 @@ struct scan {
 void scan_begin(struct scan *scan, const struct source *source, uint64_t offset, struct damage *damage);
 void scan_end(struct scan *scan);
 
+/* Something is wrong with the file from `offset` on. */
+static inline void damage_at(struct damage *damage, uint64_t offset)
+{
+    if (damage->offset == 0 || offset < damage->offset)
+        damage->offset = offset;
+}
+
 /* The next sound frame: 1, *ret_header, and its payload in scan->stored and at *ret_payload in the file; 0 at
  * the end; -ENOMEM. */
 int scan_next(struct scan *scan, struct stray_frame_header *ret_header, uint64_t *ret_payload);

@@ -164,9 +164,11 @@ int frame_decode(const struct trace *trace, const struct frame_info *frame, stru
     return result < 0 ? result : events_sort(events, frame->count);
 }
 
-static void count_damaged(struct trace *trace)
+static void count_damaged(struct trace *trace, const struct frame_info *frame)
 {
     trace->damage.frames_damaged++;
+    if (!frame->spooled)
+        damage_at(&trace->damage, frame->payload - sizeof(struct stray_frame_header));
     trace_assess(trace);
 }
 
@@ -178,7 +180,7 @@ int trace_note(struct trace *trace, const struct frame_info *frame, int result, 
         if (result == 0)
             note_events(trace, frame, events);
         else
-            count_damaged(trace);
+            count_damaged(trace, frame);
     }
     return result < 0 ? -EBADMSG : 0;
 }

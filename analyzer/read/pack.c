@@ -80,17 +80,7 @@ static bool all_zero(const char *bytes, size_t size)
 /* Most of a spool was never used: holes take no memory. */
 static int write_sparse(int fd, const char *bytes, size_t size, uint64_t at)
 {
-    if (all_zero(bytes, size))
-        return 0;
-    while (size > 0) {
-        ssize_t done = pwrite(fd, bytes, size, (off_t)at);
-        if (done < 0)
-            return -errno;
-        bytes += done;
-        at += (uint64_t)done;
-        size -= (size_t)done;
-    }
-    return 0;
+    return all_zero(bytes, size) ? 0 : source_put(fd, at, bytes, size);
 }
 
 struct unpacking {

@@ -20,6 +20,7 @@
 #define PACK_MARK_TEXT  "stray-pack/1\n"
 #define PACK_SYMBOLS    "stray.symbols" /* name of the member with the symbols */
 #define PACK_COMPRESSED ".zst"          /* ends the name of a member that is compressed */
+#define PACK_RUNNING    ".running" /* a trace's name with this: a member that says that its process ran when it was packed */
 #define PACK_BLOCK      512
 
 /* POSIX.1-1988, IEEE Std 1003.1, "ustar Interchange Format". */

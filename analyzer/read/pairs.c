@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "stray/pair.h"
 
 #define RESOURCES (STRAY_USER_END - STRAY_USER_FIRST)
@@ -17,8 +18,11 @@ static struct {
 } resources[RESOURCES];
 static size_t resource_count;
 
+#define PLACES 8192u /* a power of two, about twice as many as there may be functions */
+
 static char *functions[FUNCTIONS];
 static size_t function_count;
+static uint16_t places[PLACES]; /* by the name's hash: its function's index and one; 0: free */
 
 static bool is_label(const char *label, size_t length)
 {
@@ -72,19 +76,27 @@ const char *pairs_resource_thing(unsigned resource)
     return is_resource(resource) ? resources[resource - STRAY_USER_FIRST].thing : NULL;
 }
 
+/* Where the function called so stands, or would stand. */
+static uint16_t *place_of(const char *name)
+{
+    uint64_t hash = hash_text(HASH_BEGIN, name);
+    size_t at = (size_t)(hash ^ hash >> 32) % PLACES;
+    while (places[at] && strcmp(functions[places[at] - 1], name) != 0)
+        at = (at + 1) % PLACES;
+    return &places[at];
+}
+
 unsigned pairs_function(const char *name)
 {
-    size_t i = 0;
-    while (i < function_count && strcmp(functions[i], name) != 0)
-        i++;
-    if (i == FUNCTIONS)
+    if (strnlen(name, STRAY_PAIR_NAME + 1) > STRAY_PAIR_NAME)
         return STRAY_HOOK_NONE;
-    if (i == function_count) {
-        if (!(functions[i] = strdup(name)))
+    uint16_t *place = place_of(name);
+    if (*place == 0) {
+        if (function_count == FUNCTIONS || !(functions[function_count] = strdup(name)))
             return STRAY_HOOK_NONE;
-        function_count++;
+        *place = (uint16_t)++function_count;
     }
-    return STRAY_HOOK_USER + (unsigned)i;
+    return STRAY_HOOK_USER + *place - 1u;
 }
 
 const char *pairs_function_name(unsigned hook)

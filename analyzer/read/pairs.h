@@ -23,7 +23,8 @@ bool pairs_resource_is_found(unsigned resource);
 const char *pairs_resource_label(unsigned resource);
 const char *pairs_resource_thing(unsigned resource);
 
-/* The number of the function, which gets one if it has none; STRAY_HOOK_NONE: there are too many. */
+/* The number of the function, which gets one if it has none; STRAY_HOOK_NONE: it is longer than names are, or there are too
+ * many. Takes the same time however many there are: a trace may name as many as fit in it. */
 unsigned pairs_function(const char *name);
 /* NULL: no function has this number. */
 const char *pairs_function_name(unsigned hook);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "read/inside.h"
+#include "read/pack.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
@@ -76,6 +77,20 @@ static bool is_running(const struct stray_def_process *identity)
            read_starttime(identity->pid, &ticks) && ticks == identity->starttime_ticks;
 }
 
+/* A copy of a trace, which will never say how its process ended. */
+static bool ran_when_packed(const char *path)
+{
+    char *mark;
+    struct source source;
+    if (asprintf(&mark, "%s" PACK_RUNNING, path) < 0)
+        return false;
+    bool marked = source_open(mark, &source) == 0;
+    free(mark);
+    if (marked)
+        source_close(&source);
+    return marked;
+}
+
 void process_settle(struct trace *trace)
 {
     const struct stray_def_process *identity = trace->defs.identity;
@@ -91,5 +106,6 @@ void process_settle(struct trace *trace)
     process->start_realtime_ns = identity->start_realtime_ns;
     process->start_monotonic_ns = identity->start_monotonic_ns;
     process->start_time = identity->start_time;
-    process->running = is_running(identity);
+    process->starttime_ticks = identity->starttime_ticks;
+    process->running = is_running(identity) || ran_when_packed(trace->path);
 }

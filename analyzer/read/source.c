@@ -3,14 +3,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "read/pack.h"
 
+static int standard_input = -1;
+
+void source_set_standard_input(int fd)
+{
+    standard_input = fd;
+}
+
+bool source_is_standard_input(const char *path)
+{
+    return standard_input >= 0 && strcmp(path, "-") == 0;
+}
+
+static int open_path(const char *path)
+{
+    if (source_is_standard_input(path))
+        return fcntl(standard_input, F_DUPFD_CLOEXEC, 0);
+    if (standard_input >= 0 && strncmp(path, "-/", 2) == 0) {
+        errno = ENOTDIR;
+        return -1;
+    }
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 int source_open(const char *path, struct source *ret_source)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open_path(path);
     if (fd < 0 && errno == ENOTDIR)
         return pack_open(path, ret_source);
     if (fd < 0)
@@ -54,6 +78,20 @@ int source_read(const struct source *source, uint64_t offset, void *buffer, size
         out += got;
         offset += (uint64_t)got;
         size -= (size_t)got;
+    }
+    return 0;
+}
+
+int source_put(int fd, uint64_t offset, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    while (size > 0) {
+        ssize_t done = pwrite(fd, from, size, (off_t)offset);
+        if (done < 0)
+            return -errno;
+        from += done;
+        offset += (uint64_t)done;
+        size -= (size_t)done;
     }
     return 0;
 }

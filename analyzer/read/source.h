@@ -6,6 +6,7 @@
 #ifndef STRAY_READ_SOURCE_H
 #define STRAY_READ_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,15 @@ struct source {
 /* Opens a regular file, or a member of a packed one (read/pack.h). Negative errno; -EBADMSG for anything that is not a regular file. Never blocks on a
  * FIFO. */
 int source_open(const char *path, struct source *ret_source);
+/* From now on "-" is a copy of standard input, open as `fd`, which stays the caller's and must stay open. Not thread safe. */
+void source_set_standard_input(int fd);
+/* Whether `path` is that, and so no file's. */
+bool source_is_standard_input(const char *path);
 /* A closed source is accepted. */
 void source_close(struct source *source);
+
+/* Writes all of `bytes` at `offset` of an open file. Negative errno. */
+int source_put(int fd, uint64_t offset, const void *bytes, size_t size);
 
 /* Reads exactly `size` bytes at `offset`. -ENODATA if the file ends before, negative errno on failure. */
 int source_read(const struct source *source, uint64_t offset, void *buffer, size_t size);

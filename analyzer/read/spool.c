@@ -289,6 +289,7 @@ int spool_read(const char *path, struct spool **ret_spool)
         return -ENOMEM;
     }
     spool->source = source;
+    spool->size = source.size;
     spool->sound = true;
     extents_init(&spool->nodes, sizeof(struct stray_node), spool_node_written);
     extents_init(&spool->defs, 1, spool_byte_written);

@@ -39,6 +39,7 @@ struct spool {
     struct spool_lane *lanes;
     size_t lane_count, lane_room;
     struct source source; /* closed by spool_finish() */
+    uint64_t size;        /* of the file */
     bool sound;           /* all of it could be read and was within bounds */
 };
 

@@ -93,6 +93,7 @@ static int take_frame(struct trace *trace, const struct stray_frame_header *head
     if (result == 0 || result == -ENOMEM)
         return result;
     trace->damage.frames_damaged++;
+    damage_at(&trace->damage, payload - sizeof(*header));
     return 0;
 }
 

@@ -16,6 +16,8 @@
 #include "error.h"
 #include "stray/format.h"
 
+struct source;
+
 struct module {
     uint64_t start, end, file_offset, bias;
     uint32_t epoch; /* valid from this module epoch on */
@@ -50,6 +52,7 @@ struct process {
     uint64_t start_realtime_ns;
     uint64_t start_monotonic_ns;
     uint64_t start_time; /* event time */
+    uint64_t starttime_ticks; /* with the pid, the identity of the process, which execs keep; 0: unknown */
     bool running;        /* the very same process is alive on this host, now */
 };
 
@@ -59,6 +62,7 @@ struct damage {
     uint64_t frames_read;
     uint64_t frames_damaged;  /* checksum or content wrong: skipped */
     uint64_t bytes_skipped;   /* searched for the next frame */
+    uint64_t offset;          /* of the first frame that is damaged or cut short; 0: none is */
     uint64_t frames_missing;  /* gaps in the lanes' sequence numbers */
     uint64_t events_recovered; /* taken from the spool */
     uint64_t lost_events;     /* counted by the shim as not recorded */
@@ -76,6 +80,12 @@ struct trace;
 int trace_open(const char *path, struct trace **ret_trace, struct error *error);
 /* NULL is accepted. */
 void trace_close(struct trace *trace);
+
+/* Bytes of the trace's file when it was opened. */
+uint64_t trace_size(const struct trace *trace);
+/* What the spool of the opened trace held, as a spool of its own, in memory: with the first trace_size() bytes of the trace it is
+ * the same trace, whatever the process writes since. -ENOENT: there is none that is sound. To be closed by the caller. */
+int trace_copy_spool(const struct trace *trace, struct source *ret_source);
 
 const char *trace_path(const struct trace *trace);
 const struct stray_file_header *trace_header(const struct trace *trace);

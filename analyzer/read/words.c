@@ -83,6 +83,8 @@ const char *action_word(unsigned action)
 
 const char *resource_label(unsigned resource)
 {
+    if (resource == RESOURCE_PREPARED)
+        return "prepared";
     return resource < STRAY_RESOURCE_END ? resources[resource].label : pairs_resource_label(resource);
 }
 

@@ -11,6 +11,9 @@
 #include "stray/format.h"
 #include "stray/hooks.h"
 
+/* What findings may be about besides the resources of a trace: names of prepared statements, which no event opens. */
+#define RESOURCE_PREPARED ((unsigned)STRAY_USER_END)
+
 const char *action_word(unsigned action);
 const char *resource_label(unsigned resource);
 const char *hook_name(unsigned hook);

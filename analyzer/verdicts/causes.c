@@ -53,7 +53,7 @@ static bool same_function(const struct frame *a, const struct frame *b)
            (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
 }
 
-/* Memory acquired by the function that leaks connections or files is held by them: a database in a file has its pages, a
+/* Memory acquired by the function that leaks connections, sockets or files is held by them: a database in a file has its pages, a
  * stream its buffer. */
 static uint32_t handle_holding(const struct court *court, const struct finding *finding)
 {
@@ -62,7 +62,7 @@ static uint32_t handle_holding(const struct court *court, const struct finding *
         const struct finding *other = &court->judged.findings[i];
         unsigned resource = court->folds->items[other->fold].resource;
         bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE ||
-                      resource >= STRAY_USER_FIRST;
+                      resource == STRAY_SOCKET || resource >= STRAY_USER_FIRST;
         if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
             same_function(here, court->blame(court->data, other->stack)))
             return i;

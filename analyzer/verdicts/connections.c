@@ -170,7 +170,7 @@ static bool left_behind(const struct usage_figures *figures, const struct habits
 static bool goes_with_them(const struct usage_figures *figures, const struct habits *habits, size_t index)
 {
     const struct usage *usage = &figures->usage[index];
-    return usage->orphan || idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S;
+    return usage->orphan || usage->deserted || idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S;
 }
 
 static size_t mark_if(const struct usage_figures *figures, const struct habits *habits, bool *marks,

@@ -35,6 +35,7 @@ struct usage {
     bool open;       /* at Tc */
     bool used_known; /* last_use was observed */
     bool by_ender;   /* acquired by the thread that then began the end */
+    bool deserted;   /* its thread has ended, and no other is known to have used it since */
     bool orphan;     /* closed as the interpreter took itself down: no running function held it */
     bool finalizer;  /* closed by a destructor or the garbage collector */
     bool server;     /* accepted */

@@ -28,6 +28,13 @@ static uint32_t exchanges_of(const struct life *life)
     return life->uses ? life->uses : life->sent ? life->sent : life->moved / 2 + life->moved % 2;
 }
 
+/* Whether the thread that acquired it had ended by Tc, and nobody is known to have used it since. */
+static bool is_deserted(const struct court *court, const struct life *life)
+{
+    uint64_t end = life_thread_end(court->lives, life);
+    return end != UINT64_MAX && seconds(court, end) <= court->tc && (!life->used_known || life->last_use <= end);
+}
+
 static struct usage usage_of(const struct court *court, const struct life *life)
 {
     const struct lives *lives = court->lives;
@@ -48,6 +55,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .open = life_open_at_tc(life),
         .used_known = life->used_known,
         .by_ender = lives->tc_thread != 0 && life->thread == lives->tc_thread,
+        .deserted = is_deserted(court, life),
         .orphan = life->closer == CLOSER_EXIT,
         .finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR,
         .server = life->server,

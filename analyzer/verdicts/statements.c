@@ -12,6 +12,10 @@
 #define SHORT_RUN_S      60.0
 #define BLOCKED_S        0.05
 #define BLOCKED_ERROR_S  0.1
+#define OUTLIVED_MANY    2u  /* results beside the one that is used */
+#define ABANDONED_MIN    10u
+#define ABANDONED_SHARE  0.8 /* of the names that are left: the others are used again */
+#define ABANDONED_SURE   50u
 
 static bool say(struct statement_judgement *ret_judgement, enum verdict verdict, enum severity severity, enum confidence confidence)
 {
@@ -41,6 +45,23 @@ bool statement_judge_text(const struct statement_use *use, struct statement_judg
     if (use->members_most < MEMBERS_MANY && use->length_most < LENGTH_MANY)
         return false;
     return say(ret_judgement, VERDICT_LARGE_STATEMENT, SEVERITY_WARNING, CONFIDENCE_HIGH);
+}
+
+bool statement_judge_held(const struct statement_use *use, double longest_s, struct statement_judgement *ret_judgement)
+{
+    if (use->outlived == 0 && longest_s <= 0)
+        return false;
+    bool many = use->outlived >= OUTLIVED_MANY;
+    return say(ret_judgement, VERDICT_HELD_RESULT, many ? SEVERITY_WARNING : SEVERITY_NOTE, many ? CONFIDENCE_HIGH : CONFIDENCE_LOW);
+}
+
+bool statement_judge_prepared(const struct statement_prepared *prepared, struct statement_judgement *ret_judgement)
+{
+    bool kept = prepared->connections > prepared->brief; /* else one of a request may have been open by chance */
+    if (!kept || prepared->abandoned < ABANDONED_MIN || (double)prepared->abandoned < ABANDONED_SHARE * (double)prepared->left)
+        return false;
+    return say(ret_judgement, VERDICT_LEAKED, SEVERITY_ERROR,
+               prepared->abandoned >= ABANDONED_SURE ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
 }
 
 bool statement_judge_overwrites(const struct statement_use *use, struct statement_judgement *ret_judgement)

@@ -23,6 +23,10 @@ bool statement_judge_loop(const struct statement_use *use, struct statement_judg
 bool statement_judge_result(const struct statement_use *use, struct statement_judgement *ret_judgement);
 /* Texts that are as large as the data are. */
 bool statement_judge_text(const struct statement_use *use, struct statement_judgement *ret_judgement);
+/* Large results that nobody needs any more: `longest_s` is how long one was kept after its thread had gone on. */
+bool statement_judge_held(const struct statement_use *use, double longest_s, struct statement_judgement *ret_judgement);
+/* Ever new names for one text. */
+bool statement_judge_prepared(const struct statement_prepared *prepared, struct statement_judgement *ret_judgement);
 /* What was read without a lock and is written back. */
 bool statement_judge_overwrites(const struct statement_use *use, struct statement_judgement *ret_judgement);
 /* Transactions left idle for `longest_s`, in a process that ran for `run_s`. */

@@ -20,6 +20,7 @@ const char *verdict_name(enum verdict verdict)
         [VERDICT_UNBOUNDED_RESULT] = "unbounded-result",
         [VERDICT_STATEMENT_LOOP] = "statement-loop",
         [VERDICT_LARGE_STATEMENT] = "large-statement",
+        [VERDICT_HELD_RESULT] = "held-result",
         [VERDICT_READ_MODIFY_WRITE] = "read-modify-write",
         [VERDICT_PLATEAU] = "plateau",
         [VERDICT_STATIC] = "static",

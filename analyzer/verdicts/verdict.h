@@ -21,6 +21,7 @@ enum verdict {
     VERDICT_UNBOUNDED_RESULT,
     VERDICT_STATEMENT_LOOP,
     VERDICT_LARGE_STATEMENT,
+    VERDICT_HELD_RESULT,
     VERDICT_READ_MODIFY_WRITE,
     /* quiet: only in lists of sites */
     VERDICT_PLATEAU, /* also a pool: a flat ceiling, used again and again */

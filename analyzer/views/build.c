@@ -14,6 +14,8 @@ static void describe_kin(const struct stray_file_header *header, const struct pr
     memcpy(about->trace_id, header->trace_id, sizeof(about->trace_id));
     memcpy(about->parent_id, header->parent_id, sizeof(about->parent_id));
     about->forked = header->origin == STRAY_ORIGIN_FORK;
+    about->began = header->origin == STRAY_ORIGIN_START || header->origin == STRAY_ORIGIN_EXEC;
+    about->starttime_ticks = process->starttime_ticks;
     about->start_time = process->start_time;
     about->end_time = process->running ? UINT64_MAX : lives->last_time;
 }
@@ -113,8 +115,8 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     if (result < 0)
         return error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     const struct report_visitor *visitor = options->visitor;
-    result = lives_read(trace, names, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL, &lives,
-                        error);
+    result = lives_read(trace, names, visitor != NULL, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL,
+                        &lives, error);
     if (result == 0) {
         struct report_process process;
         struct report_stacks stacks = {names, stack_of};

@@ -35,6 +35,7 @@ const char *check_meaning(enum verdict verdict)
         [VERDICT_FORK_SHARED] = "made in one process, and used in another",
         [VERDICT_RETENTION] = "freed, and kept by the allocator",
         [VERDICT_DUPLICATE_POOL] = "one more pool to the same database",
+        [VERDICT_HELD_RESULT] = "kept long after it was of use",
         [VERDICT_POOL_SATURATED] = "waited for: a pool too small for those who use it",
     };
     return meanings[verdict] ? meanings[verdict] : verdict_name(verdict);

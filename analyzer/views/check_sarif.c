@@ -21,7 +21,7 @@ struct rules {
 
 static json_t *message(const char *text)
 {
-    return json_pack("{s:o}", "text", report_json_text(text));
+    return json_pack("{s:o}", "text", json_text(text));
 }
 
 static size_t rule_find(struct rules *rules, const char *id, const char *meaning)
@@ -88,7 +88,7 @@ static json_t *location(const struct report_frame *frame, const char *root)
     }
     if (frame->function)
         json_object_set_new(object, "logicalLocations",
-                            json_pack("[{s:o, s:s}]", "fullyQualifiedName", report_json_text(frame->function),
+                            json_pack("[{s:o, s:s}]", "fullyQualifiedName", json_text(frame->function),
                                       "kind", "function"));
     return object;
 }
@@ -99,7 +99,7 @@ static json_t *stack(const struct report_stack *from, const char *root)
     for (size_t i = 0; i < from->count; i++) {
         json_t *frame = json_pack("{s:o}", "location", location(&from->frames[i], root));
         if (from->frames[i].module)
-            json_object_set_new(frame, "module", report_json_text(from->frames[i].module));
+            json_object_set_new(frame, "module", json_text(from->frames[i].module));
         json_array_append_new(frames, frame);
     }
     return json_pack("{s:o, s:o}", "message", message("acquired here"), "frames", frames);
@@ -126,7 +126,7 @@ static json_t *finding_result(struct rules *rules, const struct check_item *item
     if (item->by)
         json_object_set_new(object, "suppressions",
                             json_pack("[{s:s, s:s, s:o}]", "kind", "external", "status", "accepted",
-                                      "justification", report_json_text(item->by->text)));
+                                      "justification", json_text(item->by->text)));
     return object;
 }
 

@@ -12,7 +12,7 @@
 #include "views/numbers.h"
 
 const char *const conns_columns[] = {"opened_s",   "duration_s", "idle_s", "busy_share", "uses",
-                                     "statements", "in_transaction_s", "transaction", "last_statement", "peer",       "kind",   "state",      "closed",
+                                     "statements", "transactions", "in_transaction_s", "transaction", "last_statement", "peer",       "kind",   "state",      "closed",
                                      "resource",   "pid",        "thread", "site",       NULL};
 
 struct view {
@@ -56,6 +56,7 @@ static struct listing_key key_of(const void *rows, size_t row, const char *name)
         {"busy_share", {.number = true, .value = view.busy_share}},
         {"uses", {.number = true, .value = life->uses}},
         {"statements", {.number = true, .value = life->statements}},
+        {"transactions", {.number = true, .value = (double)life->transactions}},
         {"in_transaction_s", {.number = true, .value = life->in_transaction_s}},
         {"transaction", {.text = ledger_transaction_word(life)}},
         {"last_statement", {.text = life->last_statement}},
@@ -121,7 +122,7 @@ int conns_write_text(const struct ledger *ledger, const size_t *rows, size_t cou
 {
     static const struct grid_column columns[] = {
         {"opened", true}, {"lived", true},  {"closed", false}, {"kind", false}, {"peer", false},
-        {"uses", true},   {"stmts", true},  {"busy", true},    {"in tx", true}, {"idle", true},  {"state", false},
+        {"uses", true},   {"stmts", true},  {"busy", true},    {"txs", true},    {"in tx", true}, {"idle", true},  {"state", false},
         {"pid", true},    {"thread", true}, {"place", false}};
     struct grid grid = {.columns = columns, .column_count = sizeof(columns) / sizeof(*columns)};
     for (size_t i = 0; i < count; i++) {
@@ -143,6 +144,7 @@ int conns_write_text(const struct ledger *ledger, const size_t *rows, size_t cou
         grid_add(&grid, "%" PRIu32, life->uses);
         add_number(&grid, life->statements_known, life->statements);
         grid_add(&grid, "%.1f %%", 100 * view.busy_share);
+        add_number(&grid, life->statements_known, life->transactions);
         grid_add(&grid, "%s", life->statements_known ? words_duration(&transaction, life->in_transaction_s) : "-");
         grid_add(&grid, "%s", words_duration(&idle, ledger_idle(life)));
         grid_add(&grid, "%s", state ? state : "-");
@@ -162,7 +164,7 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     const char *state = ledger_state_word(life->state);
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(resource_label(life->resource)));
-    json_object_set_new(object, "peer", report_json_text(life->peer));
+    json_object_set_new(object, "peer", json_text(life->peer));
     json_object_set_new(object, "kind", json_string(kind_of(life)));
     json_object_set_new(object, "pid", json_integer(view.process->pid));
     json_object_set_new(object, "thread", json_integer(life->thread));
@@ -177,10 +179,12 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     json_object_set_new(object, "uses", json_integer(life->uses));
     json_object_set_new(object, "statements",
                         life->statements_known ? json_integer(life->statements) : json_null());
+    json_object_set_new(object, "transactions",
+                        life->statements_known ? json_integer((json_int_t)life->transactions) : json_null());
     json_object_set_new(object, "in_transaction_s",
                         life->statements_known ? report_json_real(life->in_transaction_s) : json_null());
-    json_object_set_new(object, "transaction", report_json_text(ledger_transaction_word(life)));
-    json_object_set_new(object, "last_statement", report_json_text(life->last_statement));
+    json_object_set_new(object, "transaction", json_text(ledger_transaction_word(life)));
+    json_object_set_new(object, "last_statement", json_text(life->last_statement));
     json_object_set_new(object, "busy_s", report_json_real(life->busy_s));
     json_object_set_new(object, "busy_share", report_json_real(view.busy_share));
     json_object_set_new(object, "connect_s", report_json_real(life->connect_s));

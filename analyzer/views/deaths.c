@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How processes ended that could not say it: their parents waited for them, and were told. */
+/* How processes ended that could not say it: their parents waited for them, and were told, or they went on as other programs. */
 #include <string.h>
 #include <sys/wait.h>
 
@@ -66,10 +66,26 @@ static void settle(const struct report *report, struct report_process *process)
     }
 }
 
+/* Whether the process went on as another program, by an exec that no hook saw (a system call by its number). */
+static bool went_on(const struct report *report, const struct report_process *process)
+{
+    for (size_t i = 0; process->starttime_ticks != 0 && i < report->process_count; i++) {
+        const struct report_process *other = &report->processes[i];
+        if (other->began && other->pid == process->pid && other->run == process->run &&
+            other->starttime_ticks == process->starttime_ticks && other->start_time > process->start_time)
+            return true;
+    }
+    return false;
+}
+
 void report_settle_ends(struct report *report)
 {
     for (size_t i = 0; i < report->process_count; i++) {
-        if (!report->processes[i].end_seen)
-            settle(report, &report->processes[i]);
+        struct report_process *process = &report->processes[i];
+        bool unseen = !process->end_seen || strcmp(process->end, "running") == 0;
+        if (unseen && went_on(report, process))
+            process->end = "exec";
+        else if (!process->end_seen)
+            settle(report, process);
     }
 }

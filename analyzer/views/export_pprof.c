@@ -207,7 +207,7 @@ static void append(struct message *message, const struct message *part)
 /* Notes are the trace's own words, of any bytes. */
 static void put_comment(struct profile *profile, const char *note)
 {
-    char *clean = clean_text(note);
+    char *clean = safe_text(note);
     if (clean)
         put_number(&profile->out, PROFILE_COMMENT, string_index(profile, clean));
     else

@@ -143,7 +143,7 @@ static int move_stacks(struct report *report, json_t *findings)
             result = -ENOMEM;
         json_object_del(object, "stack");
         json_object_set_new(object, "node", html_node(result == 0 ? node : TREE_ROOT));
-        json_object_set_new(object, "suppression", report_json_text(suppression));
+        json_object_set_new(object, "suppression", json_text(suppression));
         if (finding->server)
             json_object_set_new(object, "accepted", json_true());
         for (size_t k = 0; k < report->places->count; k++)

@@ -41,10 +41,10 @@ json_t *html_node(uint32_t node)
 static json_t *frame(const struct report_frame *from)
 {
     json_t *list = json_array();
-    json_array_append_new(list, report_json_text(from->function));
-    json_array_append_new(list, report_json_text(from->file));
+    json_array_append_new(list, json_text(from->function));
+    json_array_append_new(list, json_text(from->file));
     json_array_append_new(list, json_integer(from->line));
-    json_array_append_new(list, report_json_text(from->module));
+    json_array_append_new(list, json_text(from->module));
     json_array_append_new(list, json_integer(from->python | from->user << 1 | from->inlined << 2));
     if (from->offset) {
         char offset[32];
@@ -213,7 +213,7 @@ static json_t *place(const struct places *places, const struct place *from)
     json_object_set_new(object, "site", report_json_frame(from->known ? &from->site : NULL));
     json_object_set_new(object, "stacks", place_stacks(from));
     if (from->peer)
-        json_object_set_new(object, "peer", report_json_text(from->peer));
+        json_object_set_new(object, "peer", json_text(from->peer));
     if (from->estimated)
         json_object_set_new(object, "estimated", json_true());
     set_course(object, from, places->processes[from->process].windows);
@@ -264,8 +264,8 @@ void html_places(json_t *page, const struct places *places, json_t *left_out)
 static json_t *brief(const struct report_frame *from)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "function", report_json_text(from->function));
-    json_object_set_new(object, "file", report_json_text(from->file ? from->file : from->module));
+    json_object_set_new(object, "function", json_text(from->function));
+    json_object_set_new(object, "file", json_text(from->file ? from->file : from->module));
     if (from->line)
         json_object_set_new(object, "line", json_integer(from->line));
     return object;
@@ -289,7 +289,7 @@ static json_t *life(const struct ledger *ledger, const struct ledger_life *from)
     if (word)
         json_object_set_new(object, "transaction", json_string(word));
     if (from->last_statement)
-        json_object_set_new(object, "last_statement", report_json_text(from->last_statement));
+        json_object_set_new(object, "last_statement", json_text(from->last_statement));
     if (ledger_blame(ledger, at->stack))
         json_object_set_new(object, "site", brief(ledger_blame(ledger, at->stack)));
     return object;
@@ -308,7 +308,7 @@ static json_t *timeline(const struct ledger *ledger, const struct timeline *from
     json_t *lives = json_array();
     for (size_t i = 0; i < from->life_count; i++)
         json_array_append_new(lives, life(ledger, &ledger->lives[from->lives[i]]));
-    json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", report_json_text(from->peer->text), "kind",
+    json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", json_text(from->peer->text), "kind",
                      from->peer->server ? "server" : "client", "total", whole(from->life_total), "in_use",
                      counts(from->counts[TIMELINE_IN_USE]), "idle", counts(from->counts[TIMELINE_IDLE]), "in_transaction",
                      counts(from->counts[TIMELINE_IN_TRANSACTION]), "close_wait", counts(from->counts[TIMELINE_CLOSE_WAIT]), "lives", lives);

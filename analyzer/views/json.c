@@ -13,28 +13,6 @@
 #include "read/pairs.h"
 #include "read/words.h"
 
-/* Text in a trace is bytes of any kind; what is not UTF-8 is shown as Latin-1, which keeps every byte. */
-static json_t *text(const char *bytes)
-{
-    if (!bytes)
-        return json_null();
-    json_t *string = json_string(bytes);
-    if (string)
-        return string;
-    char plain[4096];
-    size_t used = 0;
-    for (const char *p = bytes; *p && used + 2 < sizeof(plain); p++) {
-        unsigned char byte = (unsigned char)*p;
-        if (byte < 0x80) {
-            plain[used++] = (char)byte;
-        } else {
-            plain[used++] = (char)(0xc0 | byte >> 6);
-            plain[used++] = (char)(0x80 | (byte & 0x3f));
-        }
-    }
-    return json_stringn(plain, used);
-}
-
 static json_t *whole(uint64_t number)
 {
     return json_integer((json_int_t)number);
@@ -53,10 +31,10 @@ static json_t *real(double number)
 static json_t *frame(const struct report_frame *from)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "function", text(from ? from->function : NULL));
-    json_object_set_new(object, "file", text(from ? from->file : NULL));
+    json_object_set_new(object, "function", json_text(from ? from->function : NULL));
+    json_object_set_new(object, "file", json_text(from ? from->file : NULL));
     json_object_set_new(object, "line", from && from->line ? whole(from->line) : json_null());
-    json_object_set_new(object, "module", text(from ? from->module : NULL));
+    json_object_set_new(object, "module", json_text(from ? from->module : NULL));
     json_object_set_new(object, "language", json_string(from && from->python ? "python" : "native"));
     if (from && from->offset) {
         char offset[32];
@@ -99,7 +77,7 @@ static json_t *trace(const struct report *report)
 {
     static const char *const axes[] = {"requests", "statements", "allocations", "time"};
     json_t *object = json_object();
-    json_object_set_new(object, "path", text(report->path));
+    json_object_set_new(object, "path", json_text(report->path));
     json_object_set_new(object, "complete", json_boolean(report->complete));
     json_object_set_new(object, "events", whole(report->events));
     json_object_set_new(object, "lost_events", whole(report->lost_events));
@@ -109,7 +87,7 @@ static json_t *trace(const struct report *report)
     json_object_set_new(object, "work", whole(report->axis == AXIS_TIME ? 0 : report->work));
     json_t *notes = json_array();
     for (size_t i = 0; i < report->note_count; i++)
-        json_array_append_new(notes, text(report->notes[i]));
+        json_array_append_new(notes, json_text(report->notes[i]));
     json_object_set_new(object, "notes", notes);
     if (report->heap_sampled)
         json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
@@ -188,7 +166,7 @@ static json_t *before_attach(const struct report_process *process)
     for (size_t i = 0; i < process->before_peer_count; i++) {
         const struct report_before_peer *peer = &process->before_peers[i];
         json_t *row = opened_before(peer->open, peer->closed);
-        json_object_set_new(row, "peer", text(peer->text));
+        json_object_set_new(row, "peer", json_text(peer->text));
         json_object_set_new(row, "kind", json_string(peer->server ? "server" : "client"));
         json_array_append_new(connections, row);
     }
@@ -224,6 +202,8 @@ static json_t *damage(const struct damage *from)
     json_object_set_new(object, "bytes_skipped", whole(from->bytes_skipped));
     json_object_set_new(object, "events_recovered", whole(from->events_recovered));
     json_object_set_new(object, "truncated", json_boolean(from->truncated));
+    if (from->offset > 0)
+        json_object_set_new(object, "offset", whole(from->offset));
     return object;
 }
 
@@ -232,9 +212,9 @@ static json_t *process(const struct report_process *from)
     json_t *object = json_object(), *command = json_array(), *resources = json_object();
     json_object_set_new(object, "pid", whole(from->pid));
     json_object_set_new(object, "parent_pid", whole(from->parent_pid));
-    json_object_set_new(object, "exe", text(from->exe));
+    json_object_set_new(object, "exe", json_text(from->exe));
     for (size_t i = 0; i < from->command_count; i++)
-        json_array_append_new(command, text(from->command[i]));
+        json_array_append_new(command, json_text(from->command[i]));
     json_object_set_new(object, "command", command);
     json_object_set_new(object, "start", moment(from->start_realtime_ns));
     json_object_set_new(object, "duration_s", real(from->duration_s));
@@ -272,7 +252,7 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
     json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
     json_object_set_new(object, "severity", json_string(severity_name(from->severity)));
-    json_object_set_new(object, "message", text(from->message));
+    json_object_set_new(object, "message", json_text(from->message));
     json_object_set_new(object, "site", frame(from->site));
     json_object_set_new(object, "stack", stack(&from->stack));
     json_object_set_new(object, "stack_truncated", json_boolean(from->stack.truncated));
@@ -281,11 +261,11 @@ static json_t *finding(const struct report *report, const struct report_finding 
     if (from->estimated)
         estimated(object, "count", "bytes", &from->tally, from->bytes);
     if (from->peer)
-        json_object_set_new(object, "peer", text(from->peer));
+        json_object_set_new(object, "peer", json_text(from->peer));
     if (from->statement)
-        json_object_set_new(object, "statement", text(from->statement));
+        json_object_set_new(object, "statement", json_text(from->statement));
     if (from->call)
-        json_object_set_new(object, "call", text(from->call));
+        json_object_set_new(object, "call", json_text(from->call));
     if (from->rated)
         json_object_set_new(object, "rate_per_hour", interval(&from->rate_per_hour));
     json_object_set_new(object, "first_s", real(from->first_s));
@@ -315,7 +295,7 @@ static json_t *site(const struct report *report, const struct report_site *from)
     json_object_set_new(object, "first_s", real(from->first_s));
     json_object_set_new(object, "last_s", real(from->last_s));
     if (from->peer)
-        json_object_set_new(object, "peer", text(from->peer));
+        json_object_set_new(object, "peer", json_text(from->peer));
     json_t *handles = json_array();
     for (size_t i = 0; i < from->handle_count; i++)
         json_array_append_new(handles, whole(from->handles[i]));
@@ -329,7 +309,7 @@ static json_t *site(const struct report *report, const struct report_site *from)
 static json_t *peer(const struct report_peer *from)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "peer", text(from->text));
+    json_object_set_new(object, "peer", json_text(from->text));
     json_object_set_new(object, "kind", json_string(from->server ? "server" : "client"));
     json_object_set_new(object, "open", whole(from->open));
     json_object_set_new(object, "peak", whole(from->peak));
@@ -392,9 +372,9 @@ static json_t *forecast(const struct report_forecast *from)
     static const char *const kinds[] = {"descriptors", "memory", "connections"};
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(kinds[from->kind]));
-    json_object_set_new(object, "message", text(from->message));
+    json_object_set_new(object, "message", json_text(from->message));
     if (from->peer)
-        json_object_set_new(object, "peer", text(from->peer));
+        json_object_set_new(object, "peer", json_text(from->peer));
     if (from->pid)
         json_object_set_new(object, "pid", whole(from->pid));
     json_object_set_new(object, "limit", whole(from->limit));
@@ -430,11 +410,6 @@ static json_t *whole_report(const struct report *report, bool with_sites)
         json_array_append_new(forecasts, forecast(&report->forecasts[i]));
     json_object_set_new(object, "forecasts", forecasts);
     return object;
-}
-
-json_t *report_json_text(const char *bytes)
-{
-    return text(bytes);
 }
 
 json_t *report_json_real(double number)

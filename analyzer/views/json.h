@@ -12,7 +12,6 @@
 int report_write_json(const struct report *report, bool sites, FILE *out);
 
 /* The parts, for other views; new references. */
-json_t *report_json_text(const char *text);                  /* NULL: null */
 json_t *report_json_real(double number);                     /* what is not finite: null */
 json_t *report_json_moment(uint64_t realtime_ns);            /* RFC 3339; 0: null */
 json_t *report_json_frame(const struct report_frame *frame); /* NULL: an unknown one */

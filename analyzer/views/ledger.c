@@ -48,7 +48,7 @@ static void *append(void *array, size_t *room, size_t *count, size_t size)
 
 static const char *keep(struct ledger *ledger, const char *text)
 {
-    char *clean = text ? clean_text(text) : NULL;
+    char *clean = text ? safe_text(text) : NULL;
     const char *kept = clean ? arena_copy(&ledger->arena, clean, strlen(clean)) : NULL;
     ledger->starved |= text && !kept;
     free(clean);
@@ -438,6 +438,7 @@ static void tell_transactions(struct ledger *ledger, const struct lives *lives, 
     const struct lives_source *source = &lives->source;
     if (!life->statements_known || !conn)
         return;
+    life->transactions = conn->transactions;
     life->in_transaction_s = span(lives, conn->in_transaction);
     life->transaction = conn->status;
     if (conn->last_use == STATEMENTS_NONE || !source->statement)

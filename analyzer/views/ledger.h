@@ -74,6 +74,7 @@ struct ledger_life {
     uint32_t uses;
     bool statements_known; /* `statements` is */
     uint32_t statements;
+    uint64_t transactions;
     double in_transaction_s;    /* where statements are known */
     unsigned transaction;       /* PGTransactionStatusType when last seen */
     const char *last_statement; /* without literals; NULL: none, or not kept */

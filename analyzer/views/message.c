@@ -36,6 +36,8 @@ static const char *thing_of(unsigned resource)
         return "mapping";
     case STRAY_PYOBJECT:
         return "object";
+    case RESOURCE_PREPARED:
+        return "prepared statement";
     default:
         return resource < STRAY_RESOURCE_END ? resource_label(resource) : pairs_resource_thing(resource);
     }
@@ -147,6 +149,27 @@ static void say_retained(const struct report_finding *finding, const char *where
                  ": try malloc_trim(0) after such work, MALLOC_ARENA_MAX=2 with many threads, or another allocator");
 }
 
+static void say_prepared(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words names, opened, connections;
+    words_things(&names, finding->count, thing_of(finding->resource));
+    words_count(&opened, (uint64_t)report_fact(finding, "opened"));
+    words_things(&connections, (uint64_t)report_fact(finding, "connections"), "connection");
+    snprintf(text, size, "%s made by %s were never deallocated, of %s made, on %s: the server keeps each of them; give one text one name",
+             names.text, where, opened.text, connections.text);
+}
+
+static void say_held(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words bytes, rows, held, results;
+    words_bytes(&bytes, (double)finding->bytes);
+    words_count(&rows, (uint64_t)report_fact(finding, "rows_most"));
+    words_duration(&held, report_fact(finding, "held_s"));
+    words_things(&results, finding->count, "result");
+    snprintf(text, size, "%s keeps %s of up to %s rows (%s) for up to %s, and goes on to other work: close the cursor, or PQclear the "
+             "result, once it is read", where, results.text, rows.text, bytes.text, held.text);
+}
+
 /* What is sent to a database, and how; false: the verdict is about something else. */
 static bool say_statement(const struct report_finding *finding, const char *where, const char *peer, char *text,
                           size_t size)
@@ -175,8 +198,8 @@ static bool say_statement(const struct report_finding *finding, const char *wher
                  longest.text, most.text);
         return true;
     case VERDICT_IDLE_IN_TRANSACTION:
-        snprintf(text, size, "a transaction that %s began was left idle %s %s, for up to %s: it keeps its locks meanwhile", where,
-                 count.text, finding->count == 1 ? "time" : "times", longest.text);
+        snprintf(text, size, "a transaction that %s began was left idle%s %s %s, for up to %s: it keeps its locks meanwhile", where,
+                 report_fact(finding, "failed") > 0 ? " after an error" : "", count.text, finding->count == 1 ? "time" : "times", longest.text);
         return true;
     case VERDICT_BLOCKED_EVENT_LOOP:
         snprintf(text, size, "%s keeps an event loop waiting for up to %s in %s, %s %s", where, longest.text,
@@ -187,6 +210,9 @@ static bool say_statement(const struct report_finding *finding, const char *wher
                  "they are in use for %.0f %% of the time",
                  where, report_fact(finding, "pooled_connections"), peer, count.text, finding->count == 1 ? "time" : "times",
                  report_fact(finding, "seconds"), longest.text, 100 * report_fact(finding, "share_in_use"));
+        return true;
+    case VERDICT_HELD_RESULT:
+        say_held(finding, where, text, size);
         return true;
     case VERDICT_READ_MODIFY_WRITE:
         snprintf(text, size, "%s writes back rows that were read without a lock in the same transaction, %s %s: what others write in "
@@ -208,6 +234,10 @@ const char *report_message(struct report *report, const struct report_finding *f
         say_left(finding, where, text, sizeof(text));
         return report_keep(report, text);
     }
+    if (finding->resource == RESOURCE_PREPARED) {
+        say_prepared(finding, where, text, sizeof(text));
+        return report_keep(report, text);
+    }
     if (say_statement(finding, where, peer, text, sizeof(text)))
         return report_keep(report, text);
     switch (finding->verdict) {
@@ -217,8 +247,8 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CHURN:
-        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far: reuse one", where,
-                 peer, things.text);
+        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far, which takes %.0f %% of the time: reuse one", where,
+                 peer, things.text, 100 * report_fact(finding, "share_of_time_connecting"));
         break;
     case VERDICT_OPEN_AT_EXIT:
         snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text,

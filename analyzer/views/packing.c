@@ -16,9 +16,17 @@
 #define PIECE     65536
 #define OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* eleven digits */
 
+/* Of a process that still runs, as it was when it was read: its files change. */
+struct snapshot {
+    bool running;
+    uint64_t size; /* of the trace */
+    struct source spool;
+};
+
 struct packing {
     char *const *paths;
     size_t count;
+    struct snapshot *snapshots; /* one a path */
     struct symbols *symbols;
 };
 
@@ -35,13 +43,20 @@ static void ask_stack(void *data, const struct stray_event *event)
         names_closer(names, event->stack);
 }
 
-static int ask_trace(struct packing *packing, struct trace *trace, struct error *error)
+static int take_snapshot(struct snapshot *snapshot, const struct trace *trace)
+{
+    snapshot->running = trace_process(trace)->running;
+    snapshot->size = trace_size(trace);
+    int result = snapshot->running ? trace_copy_spool(trace, &snapshot->spool) : 0;
+    return result == -ENOENT ? 0 : result;
+}
+
+static int ask_trace(struct packing *packing, size_t index, struct trace *trace, struct error *error)
 {
     struct names *names;
-    if (trace_process(trace)->running)
-        return error_set(error, -EBUSY, "%s: the process still runs: pack its trace when it has ended",
-                         trace_path(trace));
-    int result = packed_read_beside(packing->symbols, trace_path(trace));
+    int result = take_snapshot(&packing->snapshots[index], trace);
+    if (result == 0)
+        result = packed_read_beside(packing->symbols, trace_path(trace));
     if (result == 0)
         result = names_open(trace, packing->symbols, NULL, NULL, &names);
     if (result < 0)
@@ -58,7 +73,7 @@ static int ask_all(struct packing *packing, struct error *error)
         int result = trace_open(packing->paths[i], &trace, error);
         if (result < 0)
             return result;
-        result = ask_trace(packing, trace, error);
+        result = ask_trace(packing, i, trace, error);
         trace_close(trace);
         if (result < 0)
             return result;
@@ -76,7 +91,10 @@ int packing_make(char *const *paths, size_t count, struct packing **ret_packing,
     }
     packing->paths = paths;
     packing->count = count;
-    result = ask_all(packing, error);
+    packing->snapshots = calloc(count, sizeof(*packing->snapshots));
+    for (size_t i = 0; packing->snapshots && i < count; i++)
+        packing->snapshots[i].spool.fd = -1;
+    result = packing->snapshots ? ask_all(packing, error) : error_set(error, -ENOMEM, "%s", error_reason(-ENOMEM));
     if (result < 0)
         packing_free(packing);
     else
@@ -88,6 +106,9 @@ void packing_free(struct packing *packing)
 {
     if (!packing)
         return;
+    for (size_t i = 0; packing->snapshots && i < packing->count; i++)
+        source_close(&packing->snapshots[i].spool);
+    free(packing->snapshots);
     symbols_close(packing->symbols);
     free(packing);
 }
@@ -227,7 +248,7 @@ static const char *base_name(const char *path)
 /* A name is kept where it fits, ends as a trace's does, and is the first of its kind. */
 static void member_name(const struct packing *packing, size_t index, char *name, size_t size)
 {
-    static const size_t suffixes = sizeof(STRAY_SPOOL_SUFFIX) + sizeof(PACK_COMPRESSED);
+    static const size_t suffixes = sizeof(STRAY_SPOOL_SUFFIX) + sizeof(PACK_COMPRESSED) + sizeof(PACK_RUNNING);
     const char *base = base_name(packing->paths[index]);
     size_t length = strlen(base), suffix = strlen(STRAY_TRACE_SUFFIX);
     bool fits = length + suffixes < size && length > suffix &&
@@ -240,9 +261,16 @@ static void member_name(const struct packing *packing, size_t index, char *name,
         snprintf(name, size, "trace-%zu%s", index + 1, STRAY_TRACE_SUFFIX);
 }
 
+static int put_spool_source(const char *name, const struct source *source, FILE *out)
+{
+    char member[128];
+    snprintf(member, sizeof(member), "%s%s", name, STRAY_SPOOL_SUFFIX);
+    return put_compressed(out, member, source);
+}
+
 static int put_spool(const char *path, const char *name, FILE *out)
 {
-    char *spool, member[128];
+    char *spool;
     struct source source;
     if (asprintf(&spool, "%s%s", path, STRAY_SPOOL_SUFFIX) < 0)
         return -ENOMEM;
@@ -250,10 +278,18 @@ static int put_spool(const char *path, const char *name, FILE *out)
     free(spool);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
-    snprintf(member, sizeof(member), "%s%s", name, STRAY_SPOOL_SUFFIX);
-    result = put_compressed(out, member, &source);
+    result = put_spool_source(name, &source, out);
     source_close(&source);
     return result;
+}
+
+/* A mark, and no more than was there when the spool was. */
+static int put_snapshot(const struct snapshot *snapshot, const char *name, FILE *out)
+{
+    char mark[128];
+    snprintf(mark, sizeof(mark), "%.99s" PACK_RUNNING, name);
+    put_member(out, mark, "", 0);
+    return snapshot->spool.fd < 0 ? 0 : put_spool_source(name, &snapshot->spool, out);
 }
 
 static int put_trace(const struct packing *packing, size_t index, FILE *out)
@@ -264,8 +300,13 @@ static int put_trace(const struct packing *packing, size_t index, FILE *out)
     int result = source_open(packing->paths[index], &source);
     if (result < 0)
         return result;
+    const struct snapshot *snapshot = &packing->snapshots[index];
+    if (snapshot->running && snapshot->size < source.size)
+        source.size = snapshot->size;
     result = put_source(out, name, &source);
     source_close(&source);
+    if (result == 0 && snapshot->running)
+        return put_snapshot(snapshot, name, out);
     return result < 0 ? result : put_spool(packing->paths[index], name, out);
 }
 

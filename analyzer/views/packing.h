@@ -11,8 +11,8 @@
 /* What goes into a packed file; opaque. */
 struct packing;
 
-/* Reads the traces at `paths`, which must outlive the packing, and finds out about all stacks in them. -EBUSY
- * for a process that still runs: its trace changes while it is read. */
+/* Reads the traces at `paths`, which must outlive the packing, and finds out about all stacks in them. Of a process that still
+ * runs it keeps what its spool held then. */
 int packing_make(char *const *paths, size_t count, struct packing **ret_packing, struct error *error);
 /* NULL is accepted. */
 void packing_free(struct packing *packing);

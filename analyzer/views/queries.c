@@ -125,7 +125,7 @@ json_t *queries_json(const struct report_statement *row)
     json_t *object = json_object(), *senders = json_array();
     json_object_set_new(object, "fingerprint", json_string(row->fingerprint));
     json_object_set_new(object, "parsed", json_boolean(row->parsed));
-    json_object_set_new(object, "statement", report_json_text(row->text));
+    json_object_set_new(object, "statement", json_text(row->text));
     json_object_set_new(object, "calls", json_integer((json_int_t)row->calls));
     json_object_set_new(object, "errors", json_integer((json_int_t)row->errors));
     json_object_set_new(object, "total_s", report_json_real(row->total_s));

@@ -191,6 +191,21 @@ static enum likeness likeness(const struct report *report, const struct report_f
     return report->run != run && same_code(a, b) ? LIKE_CODE : LIKE_NOTHING;
 }
 
+typedef enum likeness likeness_of(const struct report *report, size_t index, const void *wanted);
+
+/* Index of the first of `count` that is most like what is wanted; REPORT_NONE: none is. */
+static size_t most_alike(const struct report *report, size_t count, likeness_of *of, const void *wanted)
+{
+    size_t known = REPORT_NONE;
+    enum likeness best = LIKE_NOTHING;
+    for (size_t i = 0; best < LIKE_PLACE && i < count; i++) {
+        enum likeness found = of(report, i, wanted);
+        known = found > best ? i : known;
+        best = found > best ? found : best;
+    }
+    return known;
+}
+
 /* Adds `number` to the set; room is made in powers of two. */
 static int add_number(struct report *report, uint32_t **numbers, size_t *count, uint32_t number)
 {
@@ -260,19 +275,26 @@ static const char *peer_text(const struct lives *lives, uint32_t peer)
 }
 
 /* A PGconn's peer is that of its connection, else what libpq said of itself. */
+static const char *peer_of_one(const struct lives *lives, const struct life *life)
+{
+    if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
+        return lives->peers[lives->lives[life->partner].peer].text;
+    return life->definition ? lives->source.endpoint(lives->source.data, life->definition) : NULL;
+}
+
+/* Where some were closed, that of those which were not: one that failed, say, was to go elsewhere than one that succeeded later. */
 static const char *conn_peer(const struct lives *lives, const struct fold *fold)
 {
+    const char *peer = NULL;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct life *life = &lives->lives[fold->lives[i]];
-        if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
-            return lives->peers[lives->lives[life->partner].peer].text;
+        bool open = life_open_at_tc(life);
+        if (!peer || open)
+            peer = peer_of_one(lives, life);
+        if (peer && open)
+            break;
     }
-    for (size_t i = 0; i < fold->life_count; i++) {
-        uint64_t database = lives->lives[fold->lives[i]].definition;
-        if (database && lives->source.endpoint(lives->source.data, database))
-            return lives->source.endpoint(lives->source.data, database);
-    }
-    return NULL;
+    return peer;
 }
 
 static const char *fold_peer(const struct lives *lives, const struct fold *fold)
@@ -337,8 +359,9 @@ static int finding_copy(struct report *report, const struct lives *lives, const 
     return result;
 }
 
-static enum likeness finding_likeness(const struct report *report, const struct report_finding *a, const struct report_finding *b)
+static enum likeness finding_likeness(const struct report *report, size_t index, const void *wanted)
 {
+    const struct report_finding *a = &report->findings[index], *b = wanted;
     bool same = a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
                 text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
                 text_order(a->call, b->call) == 0;
@@ -406,26 +429,13 @@ static struct report_finding *finding_new(struct report *report, const struct re
     return report_keep_stack(report, added) < 0 ? NULL : added;
 }
 
-static struct report_finding *finding_known(struct report *report, const struct report_finding *finding)
-{
-    struct report_finding *known = NULL;
-    enum likeness best = LIKE_NOTHING;
-    for (size_t i = 0; best < LIKE_PLACE && i < report->finding_count; i++) {
-        enum likeness found = finding_likeness(report, &report->findings[i], finding);
-        known = found > best ? &report->findings[i] : known;
-        best = found > best ? found : best;
-    }
-    return known;
-}
-
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index)
 {
-    struct report_finding *known = finding_known(report, finding);
-    if (known)
+    size_t index = most_alike(report, report->finding_count, finding_likeness, finding);
+    struct report_finding *known = index == REPORT_NONE ? finding_new(report, finding) : &report->findings[index];
+    if (index != REPORT_NONE)
         finding_merge(known, finding);
-    else
-        known = finding_new(report, finding);
     int result = known ? add_number(report, &known->runs, &known->run_count, report->run) : -ENOMEM;
     for (size_t i = 0; result == 0 && i < pid_count; i++)
         result = add_number(report, &known->pids, &known->pid_count, pids[i]);
@@ -465,22 +475,11 @@ static void add_handles(struct report_site *site, const struct lives *lives, con
     }
 }
 
-static enum likeness site_likeness(const struct report *report, const struct report_site *a, const struct report_site *b)
+static enum likeness site_likeness(const struct report *report, size_t index, const void *wanted)
 {
+    const struct report_site *a = &report->sites[index], *b = wanted;
     bool same = a->resource == b->resource && a->known == b->known && text_order(a->peer, b->peer) == 0;
     return same ? likeness(report, &a->site, a->runs[0], &b->site) : LIKE_NOTHING;
-}
-
-static struct report_site *site_find(struct report *report, const struct report_site *wanted)
-{
-    struct report_site *known = NULL;
-    enum likeness best = LIKE_NOTHING;
-    for (size_t i = 0; best < LIKE_PLACE && i < report->site_count; i++) {
-        enum likeness found = site_likeness(report, &report->sites[i], wanted);
-        known = found > best ? &report->sites[i] : known;
-        best = found > best ? found : best;
-    }
-    return known;
 }
 
 /* The first and the last acquire; of several processes, of all of them. */
@@ -506,7 +505,8 @@ static int site_add(struct report *report, const struct lives *lives, const stru
     if (frame)
         wanted.site = report_copy_frame(report, frame);
     wanted.peer = report_keep(report, fold_peer(lives, fold));
-    struct report_site *site = report->process_count > 1 ? site_find(report, &wanted) : NULL;
+    size_t known = report->process_count > 1 ? most_alike(report, report->site_count, site_likeness, &wanted) : REPORT_NONE;
+    struct report_site *site = known == REPORT_NONE ? NULL : &report->sites[known];
     if (!site) {
         site = report_append(&report->sites, &report->site_count, sizeof(*site));
         if (!site)

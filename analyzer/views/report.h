@@ -64,6 +64,8 @@ struct report_process {
     size_t before_peer_count;
     uint8_t trace_id[16], parent_id[16]; /* zero: unknown */
     bool forked;                         /* `parent_id` is the process that forked it */
+    bool began;                          /* as a program that was started or executed */
+    uint64_t starttime_ticks;            /* the same after an exec; 0: unknown */
     uint64_t start_time, end_time;       /* event times; end_time UINT64_MAX: it is alive */
     uint32_t run;                        /* of report.run_names */
 };

@@ -130,6 +130,84 @@ static int add_result(const struct maker *maker, const struct statement_use *use
     return add(maker, &finding, &judgement);
 }
 
+static bool same_activation(const struct frame *a, const struct frame *b)
+{
+    return same_text(a->function, b->function) && same_text(a->file, b->file) && (a->function || a->offset == b->offset);
+}
+
+/* Whether a function of one's own that led to `before` had returned when `later` was reached: from the outermost frame on, the two
+ * part ways above it. */
+static bool has_returned(const struct stack *before, const struct stack *later)
+{
+    size_t common = 0;
+    while (common < before->count && common < later->count &&
+           same_activation(&before->frames[before->count - 1 - common], &later->frames[later->count - 1 - common]))
+        common++;
+    for (size_t i = 0; i + common < before->count; i++)
+        if (before->frames[i].user)
+            return true;
+    return false;
+}
+
+/* How long a result was kept after whoever asked for it had returned and its thread had gone on; 0: it was not. */
+static uint64_t kept_for_nothing(const struct maker *maker, uint32_t use, uint64_t *ret_results)
+{
+    const struct statements *statements = &maker->lives->statements;
+    const struct report_stacks *stacks = maker->stacks;
+    uint64_t longest = 0;
+    for (size_t i = 0; i < statements->kept_count; i++) {
+        const struct statement_kept *kept = &statements->kept[i];
+        if (kept->use != use || !has_returned(stacks->stack(stacks->data, statements->uses[use].stack),
+                                              stacks->stack(stacks->data, kept->later_stack)))
+            continue;
+        *ret_results = kept->results > *ret_results ? kept->results : *ret_results;
+        longest = kept->longest > longest ? kept->longest : longest;
+    }
+    return longest;
+}
+
+static int add_held(const struct maker *maker, uint32_t index)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    const struct statement_use *use = &maker->lives->statements.uses[index];
+    uint64_t results = use->outlived, longest;
+    if (use->held == 0)
+        return 0;
+    longest = kept_for_nothing(maker, index, &results);
+    if (!statement_judge_held(use, span(maker, longest), &judgement))
+        return 0;
+    int result = begin(maker, use, STRAY_PGRESULT, results, &finding);
+    if (result < 0)
+        return result;
+    finding.bytes = use->bytes_most;
+    fact_add(&finding, "held_s", span(maker, use->held), false, false);
+    fact_add(&finding, "kept_after_s", span(maker, longest), false, false);
+    fact_add(&finding, "outlived_the_next", (double)use->outlived, true, true);
+    fact_add(&finding, "rows_most", (double)use->rows_most, true, false);
+    return add(maker, &finding, &judgement);
+}
+
+static int add_prepared(const struct maker *maker, const struct statement_prepared *prepared)
+{
+    struct statement_judgement judgement;
+    struct report_finding finding;
+    if (!statement_judge_prepared(prepared, &judgement))
+        return 0;
+    int result = place(maker, prepared->stack, RESOURCE_PREPARED, prepared->first, prepared->last, &finding);
+    if (result < 0)
+        return result;
+    finding.statement = report_statement(maker->report, maker->lives, prepared->definition);
+    /* Of each connection the last one made may be in use yet; it goes with the others where these are all. */
+    bool all = prepared->left <= prepared->abandoned + prepared->connections;
+    finding.count = all ? prepared->left : prepared->abandoned;
+    fact_add(&finding, "opened", (double)prepared->made, true, true);
+    fact_add(&finding, "deallocated", (double)prepared->deallocated, true, true);
+    fact_add(&finding, "never_used_again", (double)prepared->abandoned, true, true);
+    fact_add(&finding, "connections", (double)prepared->connections, true, true);
+    return add(maker, &finding, &judgement);
+}
+
 static int add_text(const struct maker *maker, const struct statement_use *use)
 {
     struct statement_judgement judgement;
@@ -260,6 +338,10 @@ int report_add_statements(struct report *report, const struct lives *lives, cons
     int result = 0;
     for (size_t i = 0; i < statements->use_count && result == 0; i++)
         result = add_use(&maker, &statements->uses[i]);
+    for (uint32_t i = 0; i < statements->use_count && result == 0; i++)
+        result = add_held(&maker, i);
+    for (size_t i = 0; i < statements->prepared_count && result == 0; i++)
+        result = add_prepared(&maker, &statements->prepared[i]);
     for (size_t i = 0; i < statements->idle_count && result == 0; i++)
         result = add_idle(&maker, &statements->idles[i]);
     for (size_t i = 0; i < statements->blocked_count && result == 0; i++)

@@ -10,6 +10,7 @@
 #include "read/array.h"
 #include "read/pairs.h"
 #include "read/words.h"
+#include "safe.h"
 
 #define BLANKS " \t\r"
 #define DAY_NS UINT64_C(86400000000000)
@@ -115,6 +116,10 @@ static bool parse_prefix(const char *prefix, struct suppression *suppression)
             suppression->resource = (int)i;
             return true;
         }
+    if (strcmp(resource_label(RESOURCE_PREPARED), prefix) == 0) {
+        suppression->resource = RESOURCE_PREPARED;
+        return true;
+    }
     for (int i = 0; i < VERDICT_COUNT; i++)
         if (strcmp(verdict_name((enum verdict)i), prefix) == 0) {
             suppression->verdict = i;
@@ -250,16 +255,25 @@ void suppressions_clear(struct suppressions *suppressions)
     *suppressions = (struct suppressions){0};
 }
 
+/* Whether a file of suppressions can hold it as it is: else its line would be written in another way, and not match. */
+static bool is_writable(const char *name)
+{
+    bool harmless = true;
+    while (harmless && *name)
+        name += character_length(name, &harmless);
+    return harmless;
+}
+
 char *suppression_for(const struct report_finding *finding)
 {
     const struct report_frame *site = finding->site;
     const char *label = resource_label(finding->resource), *slash;
-    const char *prefix = finding->resource < STRAY_RESOURCE_END ? "" : OF_PAIR;
+    const char *prefix = finding->resource < STRAY_RESOURCE_END || finding->resource == RESOURCE_PREPARED ? "" : OF_PAIR;
     char *text;
     int length;
-    if (site && site->function) {
+    if (site && site->function && is_writable(site->function)) {
         length = asprintf(&text, "%s%s:^%s$", prefix, label, site->function);
-    } else if (site && site->module) {
+    } else if (site && !site->function && site->module) {
         slash = strrchr(site->module, '/');
         length = asprintf(&text, "%s%s:%s", prefix, label, slash ? slash : site->module);
     } else {

@@ -78,7 +78,7 @@ static int trace_rows(const struct ledger *ledger, const struct export_options *
 {
     static const char *const axes[] = {"requests", "statements", "allocations", "time"};
     const struct report *report = ledger->report;
-    char *path = clean_text(report->path ? report->path : "");
+    char *path = safe_text(report->path ? report->path : "");
     const struct cell cells[] = {text(path),
                                  truth(report->complete),
                                  whole(report->events),
@@ -244,7 +244,7 @@ struct clean_texts {
 
 static char *clean(struct clean_texts *texts, const char *text_of_trace)
 {
-    char *made = text_of_trace ? clean_text(text_of_trace) : NULL;
+    char *made = text_of_trace ? safe_text(text_of_trace) : NULL;
     texts->failed |= text_of_trace && !made;
     return made;
 }
@@ -304,7 +304,7 @@ static int finding_row(const struct report *report, const struct report_finding 
                        const struct table_sink *sink)
 {
     struct clean_texts frame = clean_texts(finding->site, finding->peer);
-    char *message = clean_text(finding->message);
+    char *message = safe_text(finding->message);
     const struct interval *rate = &finding->rate_per_hour;
     const struct cell none = {0};
     char code[CODE_SIZE];
@@ -505,7 +505,7 @@ static int labelled_row(void *data, const struct cell *cells)
 int table_give(const struct table *table, const struct ledger *ledger, const struct export_options *options,
                const struct table_sink *sink)
 {
-    char *label = clean_text(options->label ? options->label : "");
+    char *label = safe_text(options->label ? options->label : "");
     struct labelled labelled = {sink, table_width(table) - 1, label};
     int result = label ? table->rows(ledger, options, &(struct table_sink){&labelled, labelled_row}) : -ENOMEM;
     free(label);

@@ -77,7 +77,7 @@ static int index_peers(const struct timelines *timelines, struct map *ret_map)
     int result = 0;
     for (size_t i = 0; result == 0 && i < timelines->count; i++) {
         const struct report_peer *peer = timelines->items[i].peer;
-        char *name = clean_text(peer->text);
+        char *name = safe_text(peer->text);
         result = name ? map_put(ret_map, peer_key(name, peer->server), (uint32_t)i) : -ENOMEM;
         free(name);
     }

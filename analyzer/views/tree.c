@@ -19,7 +19,7 @@ static uint64_t frame_hash(const struct report_frame *frame)
 
 static int keep(struct tree *tree, const char *text, const char **ret_text)
 {
-    char *clean = text ? clean_text(text) : NULL;
+    char *clean = text ? safe_text(text) : NULL;
     *ret_text = clean ? arena_copy(&tree->arena, clean, strlen(clean)) : NULL;
     free(clean);
     return text && !*ret_text ? -ENOMEM : 0;

@@ -15,7 +15,7 @@
 #define STRAY_ATTACH_END   "stray_attach_end"
 
 struct stray_attach_request {
-    uint32_t version; /* STRAY_ATTACH_VERSION; another: -EPROTO */
+    uint32_t version; /* STRAY_ATTACH_VERSION; another: -EPROTO. The injector makes it 0 when it waits no longer: -ECANCELED */
     uint32_t size;    /* bytes, `environment` included */
     int32_t trace;    /* descriptors in the target, opened read-write and empty by the injector, which may write where the */
     int32_t spool;    /* target may not; the shim owns them after a call that returns 0, the injector's to close otherwise */
@@ -25,7 +25,7 @@ struct stray_attach_request {
 };
 
 /* Starts tracing: 0, or -errno with nothing changed. -EALREADY: the process is traced, by attach or from its start. -EBUSY: an earlier
- * attach or detach does not come to an end, or threads of an earlier trace are still at work. May be called again after
+ * attach or detach does not come to an end, or threads of an earlier trace are still at work. -ECANCELED: it was withdrawn meanwhile. May be called again after
  * stray_attach_end(). Not signal safe; on a thread of its own. */
 int stray_attach_begin(const struct stray_attach_request *request);
 

@@ -139,7 +139,7 @@ enum stray_action {
     STRAY_CLOCK_PAIR = 65,/* handle: CLOCK_MONOTONIC ns, value: CLOCK_REALTIME ns, both at `time` */
     STRAY_MEMORY = 66,    /* handle: resident bytes, value: bytes the tracer maps */
     STRAY_END_BEGINS = 67,/* value: enum stray_ending; what is released from here on is not the service's own doing */
-    STRAY_END = 68,       /* value: enum stray_ending, handle: exit status */
+    STRAY_END = 68,       /* value: enum stray_ending, handle: exit status, as the program gave it: see STRAY_EXIT_STATUS */
     STRAY_FORK = 69,      /* handle: child's pid */
     STRAY_EXEC = 70,      /* about to exec; undone by a later EXEC_FAILED */
     STRAY_EXEC_FAILED = 71,
@@ -155,6 +155,9 @@ enum stray_action {
                              is the number of threads that there were; handle of that: bytes of heap blocks in use; UINT64_MAX:
                              not known */
 };
+
+/* Of the handle of an END that is an exit: what its parent is told. */
+#define STRAY_EXIT_STATUS(handle) ((uint32_t)((handle)&0xff))
 
 /* The value of RESULT, from the lowest bit on: rows (returned or, of other statements, touched); of an error, its SQLSTATE,
  * five digits of base 36. Memory of the result, in units. Transaction status. Status of the result. Numbers that do not fit
@@ -285,6 +288,9 @@ enum stray_statement_flag {
     STRAY_STATEMENT_RAW = 1,    /* the text is one example as it was sent, literals and all */
     STRAY_STATEMENT_HIDDEN = 2, /* there is no text: the user wanted none */
     STRAY_STATEMENT_CUT = 4,    /* the text is the beginning only */
+    STRAY_STATEMENT_PREPARES = 8,     /* it is a PREPARE; its name is told by NAMED, and "$?" in the text */
+    STRAY_STATEMENT_EXECUTES = 16,    /* ... an EXECUTE */
+    STRAY_STATEMENT_DEALLOCATES = 32, /* ... a DEALLOCATE; without a NAMED of all of them, as DISCARD ALL is */
 };
 
 struct stray_def_pair {

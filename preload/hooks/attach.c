@@ -149,11 +149,21 @@ static int begin(const struct stray_attach_request *request)
     return 0;
 }
 
+/* It may take long, where a library is being loaded for a minute: then nobody waits any more, and the files are gone. */
+static int begin_unless_withdrawn(const struct stray_attach_request *request)
+{
+    int result = begin(request);
+    if (result < 0 || __atomic_load_n(&request->version, __ATOMIC_ACQUIRE) == STRAY_ATTACH_VERSION)
+        return result;
+    leave();
+    return -ECANCELED;
+}
+
 int stray_attach_begin(const struct stray_attach_request *request)
 {
     int kept = errno, result = -EBUSY;
     if (take()) {
-        result = begin(request);
+        result = begin_unless_withdrawn(request);
         lock_release(&lock);
     }
     errno = kept;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/by_name.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,9 +11,9 @@
 
 #define PLACES 2048u /* a power of two, several times the number of hooks */
 
-#define IS_LIBC false, false
-#define IS_LIBPQ true, false
-#define IS_LIBURING false, true
+#define IS_LIBC     HOOK_OF_LIBC
+#define IS_LIBPQ    HOOK_OF_LIBPQ
+#define IS_LIBURING HOOK_OF_OTHERS
 
 static const struct hook_name hooks[] = {
 #define HOOK(id, name, RESOURCE, ACTION, LIBRARY, BODY, ret, params, args, success, handle, size)                      \

@@ -14,7 +14,7 @@
 #include "hooks/children.h"
 #include "hooks/descriptors.h"
 #include "hooks/environment.h"
-#include "hooks/journal.h"
+#include "lock.h"
 #include "stack/python.h"
 #include "state/children.h"
 #include "state/incarnation.h"
@@ -45,7 +45,7 @@ static pid_t forked(uint16_t hook, pid_t pid, uint64_t time, const void *caller)
     if (pid > 0 && may_record()) {
         emit_system(STRAY_FORK, (uint64_t)pid, 0);
     } else if (pid == 0) {
-        journal_forked();
+        locks_forked();
         gate_open(GATE_TRACED); /* the child's trace begins here, not at its first allocation */
     }
     errno = kept;

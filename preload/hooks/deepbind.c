@@ -15,7 +15,7 @@
 
 static struct objects known; /* those that need no look any more */
 static bool begun;
-static uint32_t lock;
+LOCK(lock);
 
 void deepbind_begin(void)
 {
@@ -35,7 +35,7 @@ static void *hook_for(void *data, const char *name)
     void *function = REAL(dlsym)(data, name);
     if (!function || function == hook->function)
         return NULL;
-    if (hook->libpq)
+    if (hook->library == HOOK_OF_LIBPQ)
         return real_library_of(function)->PQstatus ? hook->function : NULL;
     return function == *hook->real ? hook->function : NULL;
 }

@@ -102,6 +102,19 @@ static char *const *silence(char **patched, char *const *environment)
     return patched;
 }
 
+/* What this process becomes is still the root. */
+static char *const *name_root(char **patched, char *const *environment)
+{
+    unsigned used = 0;
+    if (settings.follow || !settings_root() || has_name(environment, settings_root()))
+        return environment;
+    for (; environment && *environment; environment++)
+        patched[used++] = *environment;
+    patched[used++] = (char *)(uintptr_t)settings_root();
+    patched[used] = NULL;
+    return patched;
+}
+
 char *const *environment_patch(struct text *store, char **patched, char *const *environment)
 {
     unsigned used = 0;
@@ -109,7 +122,7 @@ char *const *environment_patch(struct text *store, char **patched, char *const *
     if (sys_quiet)
         return silence(patched, environment);
     if (!settings.follow || !settings_library()[0] || !incarnation_describe(store))
-        return environment;
+        return name_root(patched, environment);
     char *previous = finish(store, 0);
     for (; environment && *environment; environment++)
         if (!string_begins(*environment, "STRAY_PREVIOUS=") && !(needs_preload(list) && string_begins(*environment, PRELOAD)))

@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct thread, libpq_given) == THREAD_LIBPQ_GIVEN, "thre
 extern char given_stubs[] __attribute__((visibility("hidden")));
 extern struct given given_table[GIVEN_MAX] __attribute__((visibility("hidden")));
 struct given given_table[GIVEN_MAX];
-static uint32_t lock;
+LOCK(lock);
 
 /* The place of `function`, or the first free one; GIVEN_MAX: there is none. */
 static unsigned place_of(const void *function)

@@ -23,18 +23,20 @@ extern void *__tls_get_addr(void *);
 struct entry {
     void **slot; /* NULL: free */
     void *before, *hook;
+    int protection; /* of its page */
 };
 
 static struct {
     struct entry *entries; /* open addressing by slot */
     size_t size, used;
     bool bound;
-    uint32_t lock;
 } journal;
+
+LOCK(lock);
 
 /* One walk over all objects. */
 struct pass {
-    struct maps maps;
+    struct maps maps; /* none where slots are restored and no descriptor is left to read them by */
     struct module_range libc, libpqs[LIBPQS];
     unsigned libpq_count;
     bool restoring;
@@ -71,13 +73,13 @@ static bool grow(void)
 }
 
 /* Whatever an object that has gone had there is of no use any more. */
-static bool note(void **slot, void *before, void *hook)
+static bool note(void **slot, void *before, void *hook, int protection)
 {
     if (4 * (journal.used + 1) > 3 * journal.size && !grow())
         return false;
     struct entry *entry = place_of(journal.entries, journal.size, slot);
     journal.used += entry->slot == NULL;
-    *entry = (struct entry){slot, before, hook};
+    *entry = (struct entry){slot, before, hook, protection};
     return true;
 }
 
@@ -96,13 +98,25 @@ static void close_page(struct pass *pass)
     pass->opened = 0;
 }
 
-/* Whether the page of `slot` can be written now. Code is never touched. */
-static bool open_page(struct pass *pass, void **slot)
+static uintptr_t page_of(void *const *slot)
 {
-    uintptr_t page = (uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1);
+    return (uintptr_t)slot & ~(uintptr_t)(STRAY_PAGE - 1);
+}
+
+/* What the page of a slot that is about to be changed was, before we opened it; what it was once, if that is all there is. */
+static int protection_of(const struct pass *pass, void *const *slot, int once)
+{
+    if (!pass->maps.list)
+        return once;
+    return page_of(slot) == pass->opened ? pass->protection : maps_protection(&pass->maps, page_of(slot));
+}
+
+/* Whether the page of `slot`, whose protection is that, can be written now. Code is never touched. */
+static bool open_page(struct pass *pass, void **slot, int protection)
+{
+    uintptr_t page = page_of(slot);
     if (page == pass->opened)
         return true;
-    int protection = maps_protection(&pass->maps, page);
     if (protection < 0 || protection & PROT_EXEC)
         return false;
     if (protection & PROT_WRITE)
@@ -116,9 +130,10 @@ static bool open_page(struct pass *pass, void **slot)
 }
 
 /* Not if it has changed meanwhile: the dynamic linker may be binding it. */
-static bool exchange(struct pass *pass, void **slot, void *from, void *to)
+static bool exchange(struct pass *pass, void **slot, int protection, void *from, void *to)
 {
-    return open_page(pass, slot) && __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return open_page(pass, slot, protection) &&
+           __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static bool lies_in(const struct module_range *range, const void *address)
@@ -151,10 +166,10 @@ static bool is_libcs(const struct pass *pass, const struct hook_name *hook, cons
 static bool is_wanted(const struct pass *pass, const struct got_slot *slot, const struct hook_name *hook, const void *function)
 {
     if (is_unbound(pass, slot, function))
-        return hook->libpq || hook->liburing || *hook->real;
-    if (hook->libpq)
+        return hook->library != HOOK_OF_LIBC || *hook->real;
+    if (hook->library == HOOK_OF_LIBPQ)
         return is_libpqs(pass, function);
-    if (hook->liburing)
+    if (hook->library == HOOK_OF_OTHERS)
         return slot->kind == GOT_CALL && (uintptr_t)function >= STRAY_PAGE && !lies_in(&pass->own, function);
     if (slot->kind == GOT_CALL && (is_libcs(pass, hook, function) || (slot->defined && lies_in(&pass->own, *hook->real))))
         return true;
@@ -169,15 +184,16 @@ static void bind_slot(struct pass *pass, const struct got_slot *slot)
     void *before = __atomic_load_n(slot->at, __ATOMIC_ACQUIRE);
     if (before == hook->function || !is_wanted(pass, slot, hook, before))
         return;
-    if (note(slot->at, before, hook->function))
-        exchange(pass, slot->at, before, hook->function);
+    int protection = protection_of(pass, slot->at, -1);
+    if (note(slot->at, before, hook->function, protection))
+        exchange(pass, slot->at, protection, before, hook->function);
 }
 
 static void restore_slot(struct pass *pass, const struct got_slot *slot)
 {
     const struct entry *entry = entry_of(slot->at);
-    if (entry)
-        exchange(pass, slot->at, entry->hook, entry->before);
+    if (entry && __atomic_load_n(slot->at, __ATOMIC_RELAXED) == entry->hook)
+        exchange(pass, slot->at, protection_of(pass, slot->at, entry->protection), entry->hook, entry->before);
 }
 
 static void visit_slot(void *data, const struct got_slot *slot)
@@ -224,7 +240,9 @@ static int visit_object(struct dl_phdr_info *object, size_t size, void *data)
     struct pass *pass = data;
     const ElfW(Phdr) *dynamic = segment_of(object, PT_DYNAMIC);
     pass->own = module_symbols_range(object);
-    if (!dynamic || is_left_alone(pass) || is_being_loaded(pass, object))
+    if (!pass->maps.list && !maps_read(&pass->maps) && !pass->restoring)
+        return 1;
+    if (!dynamic || is_left_alone(pass) || (pass->maps.list && is_being_loaded(pass, object)))
         return 0;
     got_each(object->dlpi_addr, (const ElfW(Dyn) *)(object->dlpi_addr + dynamic->p_vaddr), visit_slot, pass);
     close_page(pass);
@@ -242,15 +260,15 @@ static int find_libraries(struct dl_phdr_info *object, size_t size, void *data)
     return 0;
 }
 
+/* What is mapped is read where objects neither come nor go, which is while all are visited. */
 static bool walk(bool restoring)
 {
     struct pass pass = {.restoring = restoring};
-    if (!maps_read(&pass.maps))
-        return false;
     dl_iterate_phdr(find_libraries, &pass);
-    dl_iterate_phdr(visit_object, &pass);
-    maps_free(&pass.maps);
-    return true;
+    bool failed = dl_iterate_phdr(visit_object, &pass) != 0;
+    if (pass.maps.list)
+        maps_free(&pass.maps);
+    return !failed;
 }
 
 /* ---- all of it ---- */
@@ -260,11 +278,11 @@ bool journal_bind(void)
 {
     if (!real_came_late())
         return true;
-    if (!lock_take(&journal.lock))
+    if (!lock_take(&lock))
         return false;
     bool done = (journal.size || grow()) && walk(false) && walk(false);
     journal.bound |= done;
-    lock_release(&journal.lock);
+    lock_release(&lock);
     return done;
 }
 
@@ -273,25 +291,18 @@ void journal_unbind(void)
 {
     bool taken = false;
     for (unsigned i = 0; i < UNBINDS && journal_bound() && !taken; i++)
-        taken = lock_take(&journal.lock);
+        taken = lock_take(&lock);
     if (!taken)
         return;
-    if (walk(true)) {
-        sys_munmap(journal.entries, journal.size * sizeof(*journal.entries));
-        journal.entries = NULL;
-        journal.size = journal.used = 0;
-        journal.bound = false;
-    }
-    lock_release(&journal.lock);
+    walk(true);
+    sys_munmap(journal.entries, journal.size * sizeof(*journal.entries));
+    journal.entries = NULL;
+    journal.size = journal.used = 0;
+    journal.bound = false;
+    lock_release(&lock);
 }
 
 bool journal_bound(void)
 {
     return __atomic_load_n(&journal.bound, __ATOMIC_ACQUIRE);
-}
-
-void journal_forked(void)
-{
-    got_forked();
-    lock_release(&journal.lock);
 }

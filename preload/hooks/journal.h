@@ -17,7 +17,5 @@ bool journal_bind(void);
 void journal_unbind(void);
 /* Whether hooks are bound so. */
 bool journal_bound(void);
-/* In a forked child, where the thread that was at it is not: the slots are as it left them. */
-void journal_forked(void);
 
 #endif

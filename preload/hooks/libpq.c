@@ -16,14 +16,23 @@
 #define NAME_MAX_TEXT 256
 #define AT_ONCE_PER_SECOND 1000 /* a call of less than a millisecond */
 
-static uint64_t calls; /* of all threads: what is remembered by a call's number may be another thread's, now dead */
+/* What is remembered by a call's number may be another thread's, now dead: so each thread takes a thousand numbers at a time. */
+#define NUMBERS 1024u
+static uint64_t numbers;
+
+static uint64_t next_number(void)
+{
+    if (thread_self.libpq_calls % NUMBERS == 0)
+        thread_self.libpq_calls = __atomic_fetch_add(&numbers, NUMBERS, __ATOMIC_RELAXED);
+    return arch_next(&thread_self.libpq_calls) + 1;
+}
 
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call)
 {
     uintptr_t here = arch_stack_pointer();
     if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
-        thread_self.libpq_call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+        thread_self.libpq_call = next_number();
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
@@ -270,6 +279,26 @@ int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
     return result;
 }
 
+/* A call inside another one, in which stacks lie that are taken by the thousand: until it returns, its callers stay as they are. */
+struct inner_call {
+    uint64_t number;
+    uintptr_t frame;
+};
+
+static __attribute__((noinline)) struct inner_call go_inside(void)
+{
+    struct inner_call outer = {thread_self.libpq_call, thread_self.libpq_frame};
+    thread_self.libpq_frame = arch_stack_pointer();
+    thread_self.libpq_call = next_number();
+    return outer;
+}
+
+static void come_back(const struct inner_call *outer)
+{
+    thread_self.libpq_call = outer->number;
+    thread_self.libpq_frame = outer->frame;
+}
+
 /* The socket is known, or another one, once polling says that the connection stands. */
 static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *frame)
 {
@@ -278,7 +307,9 @@ static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *
     if (UNLIKELY(!call.function))
         return 0;
     struct libpq_span span = libpq_enter(hook, &call, frame);
+    struct inner_call outer = go_inside();
     int status = ((int (*)(PGconn *))call.function)(conn);
+    come_back(&outer);
     int kept = errno;
     if (span.recorded && conn && (status == POLLING_OK || status == 0))
         emit_outcome(call.libpq, hook, conn);

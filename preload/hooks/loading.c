@@ -108,7 +108,7 @@ static struct loading_answer find(void *object, const char *name, const char *ve
     const struct hook_name *hook = name ? hook_named(name) : NULL;
     if (hook && is_behind_journal(hook, object, version))
         return (struct loading_answer){.result = hook->function};
-    if (!hook || !hook->libpq || object == RTLD_NEXT)
+    if (!hook || hook->library == HOOK_OF_LIBC || object == RTLD_NEXT)
         return answer;
     uint32_t flags = gate_enter();
     if (object != RTLD_DEFAULT)

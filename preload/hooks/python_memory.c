@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "hooks/wrap.h"
+#include "lock.h"
 #include "record/young.h"
 #include "settings.h"
 #include "stack/python.h"
@@ -29,15 +30,15 @@ enum { PART_MALLOC, PART_CALLOC, PART_REALLOC, PART_FREE }; /* a hook, from the 
 
 static struct layer layers[LAYERS][2];
 static uint32_t layer_count;
-static uint32_t looking; /* atomic: a thread is at it */
+LOCK(looking);
 
 static bool is_exact(void)
 {
     return settings.python_memory == PYTHON_MEMORY_EXACT;
 }
 
-/* The block of an object that is wanted; the gate is open. */
-static void record_sample(uint16_t hook, void *block, size_t size, const void *frame)
+/* The block of an object that is wanted, and stands for `weight` sixteenths of one; the gate is open. */
+static void record_sample(uint16_t hook, void *block, size_t size, uint64_t weight, const void *frame)
 {
     int kept = errno;
     note_finalizing();
@@ -45,7 +46,7 @@ static void record_sample(uint16_t hook, void *block, size_t size, const void *f
         samples_add(&python_samples, block);
     struct stray_event event = {.time = young_acquired(handle_of(block)), .handle = handle_of(block), .hook = hook,
                                 .action = STRAY_OPEN, .resource = STRAY_PYOBJECT};
-    event.value = size | (is_exact() ? 0 : python_samples_weight(size) << 32);
+    event.value = size | weight << 32;
     event.stack = capture_caller(frame);
     emit_acquire(&event);
     errno = kept;
@@ -53,9 +54,9 @@ static void record_sample(uint16_t hook, void *block, size_t size, const void *f
 
 static __attribute__((noinline)) void record_made(uint16_t hook, void *block, size_t size, const void *frame)
 {
-    bool wanted = is_exact() || samples_hit(&python_samples_line, size, python_samples_mean);
-    if (wanted && gate_open(GATE_TRACED))
-        record_sample(hook, block, size, frame);
+    uint64_t weight = is_exact() ? 0 : python_samples_hit(size);
+    if ((is_exact() || weight > 0) && gate_open(GATE_TRACED))
+        record_sample(hook, block, size, weight, frame);
 }
 
 INLINE void made(const struct layer *layer, unsigned part, void *block, size_t size, const void *frame)
@@ -214,11 +215,12 @@ INLINE bool reaches_point(const struct layer *layer, size_t size)
 /* A point may have been reached by `size` bytes. NULL: they are no sample. */
 static void *make_sample(const struct layer *layer, unsigned part, size_t size, const void *frame)
 {
-    if (!samples_hit(&python_samples_line, size, python_samples_mean) || !ends_are_told())
+    uint64_t weight = python_samples_hit(size);
+    if (weight == 0 || !ends_are_told())
         return NULL;
     void *block = take_aside(layer);
     if (block)
-        record_sample((uint16_t)(layer->hook + part), block, size, frame);
+        record_sample((uint16_t)(layer->hook + part), block, size, weight, frame);
     return block;
 }
 
@@ -350,11 +352,35 @@ static struct layer *layer_before(const struct python_allocators *allocators, co
     return layer_count < LAYERS ? layers[layer_count++] : NULL;
 }
 
+static void take_back(const struct python_allocators *allocators, enum python_domain domain)
+{
+    struct python_allocator now;
+    allocators->get(domain, &now);
+    if (is_ours(&now))
+        allocators->set(domain, &((struct layer *)now.context)->below);
+}
+
+static void take_all_back(const struct python_allocators *allocators)
+{
+    take_back(allocators, PYTHON_DOMAIN_OBJECT);
+    take_back(allocators, PYTHON_DOMAIN_MEM);
+}
+
+/* Those of an earlier trace that took samples, where all are to be told. */
+static bool are_others(const struct python_allocator *ours)
+{
+    return is_exact() && ours->malloc == stray_python_malloc_aside;
+}
+
 /* Where somebody came after us he calls ours: only the interpreter's own functions are ones that do not. */
 static void look(const struct python_allocators *allocators)
 {
     struct python_allocator now;
     allocators->get(PYTHON_DOMAIN_OBJECT, &now);
+    if (are_others(&now)) {
+        take_all_back(allocators);
+        allocators->get(PYTHON_DOMAIN_OBJECT, &now);
+    }
     const char *name = is_ours(&now) ? NULL : allocators->name();
     size_t limit = limit_of(name);
     if (is_ours(&now) || limit == 0 || (!name && layer_count > 0))
@@ -378,19 +404,11 @@ void python_memory_look(void)
         return;
     }
     const struct python_allocators *allocators = python_allocators_held();
-    if (!allocators || __atomic_exchange_n(&looking, 1, __ATOMIC_ACQUIRE))
+    if (!allocators || !lock_try(&looking))
         return;
     __atomic_store_n(&python_samples_due, 0, __ATOMIC_RELAXED);
     look(allocators);
-    __atomic_store_n(&looking, 0, __ATOMIC_RELEASE);
-}
-
-static void take_back(const struct python_allocators *allocators, enum python_domain domain)
-{
-    struct python_allocator now;
-    allocators->get(domain, &now);
-    if (is_ours(&now))
-        allocators->set(domain, &((struct layer *)now.context)->below);
+    lock_release(&looking);
 }
 
 /* By the time that it is called the trace may have ended, or another begun. */
@@ -403,8 +421,7 @@ static int settle(void *unused)
     if (gate_open(GATE_TRACED) && settings.python_memory != PYTHON_MEMORY_OFF) {
         look(allocators);
     } else {
-        take_back(allocators, PYTHON_DOMAIN_OBJECT);
-        take_back(allocators, PYTHON_DOMAIN_MEM);
+        take_all_back(allocators);
     }
     return 0;
 }

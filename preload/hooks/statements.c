@@ -17,18 +17,26 @@
 #define FIELD_STATE   'C' /* PG_DIAG_SQLSTATE */
 #define BINARY        1
 #define TRANSACTION_NONE 0 /* of PGTransactionStatusType */
-#define NONFATAL_ERROR   6 /* of ExecStatusType */
+#define TUPLES_OK        2 /* of ExecStatusType */
+#define NONFATAL_ERROR   6
 #define FATAL_ERROR      7
 
 /* ---- texts ---- */
 
 static uint32_t flags_of(const struct sql_statement *statement)
 {
+    static const uint32_t prepared[] = {
+        [SQL_PREPARED_NOT] = 0,
+        [SQL_PREPARES] = STRAY_STATEMENT_PREPARES,
+        [SQL_EXECUTES] = STRAY_STATEMENT_EXECUTES,
+        [SQL_DEALLOCATES] = STRAY_STATEMENT_DEALLOCATES,
+    };
+    uint32_t flags = prepared[statement->prepared];
     if (settings.sql == SQL_OFF)
-        return STRAY_STATEMENT_HIDDEN;
+        return flags | STRAY_STATEMENT_HIDDEN;
     if (settings.sql == SQL_TEXT)
-        return STRAY_STATEMENT_RAW | (statement->length >= SQL_TEXT_MAX ? STRAY_STATEMENT_CUT : 0);
-    return statement->cut ? STRAY_STATEMENT_CUT : 0;
+        return flags | STRAY_STATEMENT_RAW | (statement->length >= SQL_TEXT_MAX ? STRAY_STATEMENT_CUT : 0);
+    return flags | (statement->cut ? STRAY_STATEMENT_CUT : 0);
 }
 
 static uint32_t add_text(const struct sql_statement *statement, const char *text, size_t size)
@@ -158,11 +166,11 @@ static void tell(struct telling *telling, uint8_t action, uint64_t value, uint32
     emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, handle_of(telling->call->conn), value, stack);
 }
 
-/* Of a text or pattern that was met before, the hash of its statement, which is odd; one less if it has keys. Members are not
- * kept. */
+/* Of a text or pattern that was met before, the hash of its statement, which is odd; one less if it has keys. Members and names are
+ * not kept. */
 static void remember_text(uint64_t known, const struct sql_statement *statement)
 {
-    if (known && statement->members < MEMBERS_MANY)
+    if (known && statement->members < MEMBERS_MANY && !statement->name)
         known_put(known, statement->key_count > 0 ? statement->hash & ~UINT64_C(1) : statement->hash);
 }
 
@@ -178,16 +186,17 @@ static bool tell_known(struct telling *telling, uint64_t known, size_t length)
     return id != 0;
 }
 
-static void tell_text(struct telling *telling, uint64_t who)
+/* Returns the name of the prepared statement that the text itself is about; 0: there is none. */
+static uint64_t tell_text(struct telling *telling, uint64_t who)
 {
     const struct sql_call *call = telling->call;
     size_t length = strnlen(call->text, KNOWN_LENGTH_MAX + 1);
     uint64_t text = known_text(call->text, length);
     if (tell_known(telling, text, length))
-        return;
+        return 0;
     uint64_t pattern = known_pattern(call->text, length);
     if (tell_known(telling, pattern, length))
-        return;
+        return 0;
     struct sql_statement statement;
     sql_normalise(call->text, &statement, NULL);
     remember_text(text, &statement);
@@ -201,6 +210,7 @@ static void tell_text(struct telling *telling, uint64_t who)
     uint64_t key = statement.key_count > 0 && in_transaction(call) ? key_of_text(&statement, &call->parameters) : 0;
     if (key)
         tell(telling, STRAY_KEY, key, 0);
+    return statement.name;
 }
 
 static void tell_prepared(struct telling *telling, uint64_t who)
@@ -216,11 +226,13 @@ uint64_t statements_sent(const struct sql_call *call)
 {
     struct telling telling = {call, 0, 0};
     uint64_t name = call->name ? string_hash(call->name) : 0, who = index_mix(handle_of(call->conn), name);
-    if (call->text)
+    if (call->text && !call->name)
+        name = tell_text(&telling, who);
+    else if (call->text)
         tell_text(&telling, who);
     else
         tell_prepared(&telling, who);
-    if (call->name)
+    if (name)
         tell(&telling, STRAY_NAMED, name, 0);
     return telling.begin;
 }
@@ -257,7 +269,7 @@ static uint64_t rows_of(const struct libpq *libpq, PGresult *result, int status)
     if (status == FATAL_ERROR || status == NONFATAL_ERROR)
         return state_of(libpq, result);
     int rows = libpq->PQntuples ? libpq->PQntuples(result) : 0;
-    if (rows > 0)
+    if (rows > 0 || status == TUPLES_OK) /* the last one of those that came row by row tells of all, and holds none */
         return (uint64_t)rows;
     const char *touched = libpq->PQcmdTuples ? libpq->PQcmdTuples(result) : NULL;
     return touched ? string_number(touched) : 0;

@@ -5,21 +5,30 @@
 
 #define SUM_TIMES 16u /* steps that the times of sums are told in, beside other events: no order rests on them */
 
+/* A varint of up to four bytes. */
+static inline uint8_t *put_four(uint8_t *out, uint32_t low)
+{
+    unsigned more = (31u - (unsigned)__builtin_clz(low | 1)) * 37 >> 8; /* bytes after the first: a seventh of the highest bit's number */
+    uint32_t bytes = (low & 0x7f) | (low << 1 & 0x7f00) | (low << 2 & 0x7f0000) | (low << 3 & 0x7f000000);
+    bytes |= 0x80808080 & ((1u << 8 * more) - 1);
+    __builtin_memcpy(out, &bytes, sizeof(bytes));
+    return out + more + 1;
+}
+
+/* A varint. How long it is depends on the program, and to guess it wrong costs more than to store more bytes than are needed, which the
+ * next number overwrites: what decides is only whether it has more than two, and more than four. */
 static inline uint8_t *put(uint8_t *out, uint64_t value)
 {
-    *out = (uint8_t)value;
-    return __builtin_expect(value < 0x80, 1) ? out + 1 : stray_varint_put(out, value);
+    if (__builtin_expect(value < 1u << 14, 1)) {
+        unsigned two = value >= 0x80;
+        uint16_t bytes = (uint16_t)((value & 0x7f) | two << 7 | value >> 7 << 8);
+        __builtin_memcpy(out, &bytes, sizeof(bytes));
+        return out + 1 + two;
+    }
+    return value < 1u << 28 ? put_four(out, (uint32_t)value) : stray_varint_put(out, value);
 }
 
 /* ---- sorting ---- */
-
-static bool is_sorted(const struct column_key *keys, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++)
-        if (keys[i].key < keys[i - 1].key)
-            return false;
-    return true;
-}
 
 /* Sorts stably by one byte of the keys. */
 static void sort_by_byte(const struct column_key *from, struct column_key *to, uint32_t count, unsigned shift)
@@ -40,8 +49,6 @@ static void sort_by_byte(const struct column_key *from, struct column_key *to, u
 static void sort(struct column_key *keys, struct column_key *spare, uint32_t count)
 {
     uint64_t differ = 0;
-    if (is_sorted(keys, count))
-        return;
     for (uint32_t i = 1; i < count; i++)
         differ |= keys[i].key ^ keys[0].key;
     struct column_key *from = keys, *to = spare;
@@ -78,60 +85,94 @@ static uint64_t sum_key(const struct stray_event *sum)
     return (uint64_t)sum->stack << 8 | sum->handle >> 56;
 }
 
-/* Finds what there is: events are committed meanwhile, where this is the copy of a buffer in use, but never changed. */
-static void gather(struct batch *batch, uint32_t capacity)
-{
-    struct columns *columns = batch->columns;
-    batch->first = UINT64_MAX;
-    for (uint32_t slot = 0; slot < capacity; slot++) {
-        const struct stray_event *event = &batch->events[slot];
-        uint8_t action = __atomic_load_n(&event->action, __ATOMIC_ACQUIRE);
-        if (action == 0)
-            continue;
-        if (action == STRAY_ELIDED)
-            columns->spare[batch->sums++] = (struct column_key){sum_key(event), slot};
-        else
-            columns->keys[batch->ordinary++] = (struct column_key){event->time, slot};
-        batch->first = event->time < batch->first ? event->time : batch->first;
-        batch->last = event->time > batch->last ? event->time : batch->last;
-    }
-    __builtin_memcpy(columns->keys + batch->ordinary, columns->spare, batch->sums * sizeof(*columns->spare));
-    sort(columns->keys, columns->spare, batch->ordinary);
-    sort(columns->keys + batch->ordinary, columns->spare, batch->sums);
-}
-
-static bool is_kind(const struct column_kind *kind, const struct stray_event *event)
-{
-    return kind->action == event->action && kind->hook == event->hook && kind->resource == event->resource;
-}
-
-/* There are few kinds. */
-static uint16_t kind_of(struct batch *batch, const struct stray_event *event)
+static __attribute__((noinline)) uint32_t look_for_kind(struct batch *batch, uint32_t what)
 {
     struct column_kind *kinds = batch->columns->kinds;
     uint32_t kind = 0;
-    while (kind < batch->kind_count && !is_kind(&kinds[kind], event))
+    while (kind < batch->kind_count && kinds[kind].what != what)
         kind++;
     if (kind == batch->kind_count)
-        kinds[batch->kind_count++] = (struct column_kind){.action = event->action, .hook = event->hook,
-                                                          .resource = event->resource};
-    kinds[kind].count++;
-    kinds[kind].handles |= event->handle;
-    return (uint16_t)kind;
+        kinds[batch->kind_count++] = (struct column_kind){.what = what};
+    return kind;
 }
 
-/* Names the kinds, and finds the order in which the ordinary events stand kind by kind. */
-static void find_kinds(struct batch *batch)
+/* What makes a kind is the upper half of the commit word. There are few kinds, but they come in no order that could be guessed. */
+static inline uint32_t kind_of(struct batch *batch, uint32_t what)
 {
     struct columns *columns = batch->columns;
-    for (uint32_t i = 0; i < batch->ordinary; i++)
-        columns->kind_of[i] = kind_of(batch, event_at(batch, i));
-    for (uint32_t kind = 0, sum = 0; kind < batch->kind_count; sum += columns->kinds[kind++].count)
-        columns->kinds[kind].next = sum;
-    for (uint32_t i = 0; i < batch->ordinary; i++)
-        columns->order[columns->kinds[columns->kind_of[i]].next++] = (uint16_t)columns->keys[i].slot;
-    for (uint32_t i = batch->ordinary; i < batch->ordinary + batch->sums; i++)
-        columns->kind_of[i] = kind_of(batch, event_at(batch, i));
+    uint16_t *near = &columns->near[what * 0x9e3779b9u >> 24];
+    if (__builtin_expect(*near >= batch->kind_count || columns->kinds[*near].what != what, 0))
+        *near = (uint16_t)look_for_kind(batch, what);
+    return *near;
+}
+_Static_assert(COLUMNS_NEAR == 1u << 8, "kind_of() takes 8 bits");
+
+static inline uint8_t action_of(uint32_t what)
+{
+    return (uint8_t)(what >> 16);
+}
+
+static inline void describe(struct column_kind *kind, const struct stray_event *event, uint32_t stack)
+{
+    kind->count++;
+    kind->handles |= event->handle;
+    kind->told |= event->value | stack;
+}
+
+static void cover(struct batch *batch, uint64_t time)
+{
+    batch->first = time < batch->first ? time : batch->first;
+    batch->last = time > batch->last ? time : batch->last;
+}
+
+static void gather_sum(struct batch *batch, uint32_t slot)
+{
+    const struct stray_event *sum = &batch->events[slot];
+    batch->columns->spare[batch->sums++] = (struct column_key){sum_key(sum), slot};
+    cover(batch, sum->time);
+}
+
+/* Finds what there is: events are committed meanwhile, where this is the copy of a buffer in use, but never changed. Returns whether the
+ * ordinary ones stand in the order of time. */
+static bool gather(struct batch *batch, uint32_t capacity)
+{
+    struct columns *columns = batch->columns;
+    uint32_t ordinary = 0;
+    uint64_t before = 0;
+    bool fallen = false;
+    for (uint32_t slot = 0; slot < capacity; slot++) {
+        const struct stray_event *event = &batch->events[slot];
+        uint64_t commit = __atomic_load_n((const uint64_t *)(const void *)&event->stack, __ATOMIC_ACQUIRE), time = event->time;
+        uint32_t what = (uint32_t)(commit >> 32);
+        if (action_of(what) == 0)
+            continue;
+        uint32_t kind = kind_of(batch, what);
+        columns->kind_of[slot] = (uint16_t)kind;
+        if (action_of(what) == STRAY_ELIDED) {
+            gather_sum(batch, slot);
+            continue;
+        }
+        columns->keys[ordinary++] = (struct column_key){time, slot};
+        fallen |= time < before;
+        before = time;
+        describe(&columns->kinds[kind], event, (uint32_t)commit);
+    }
+    batch->ordinary = ordinary;
+    return !fallen;
+}
+
+static void put_in_order(struct batch *batch, bool in_order)
+{
+    struct column_key *keys = batch->columns->keys, *spare = batch->columns->spare;
+    uint32_t ordinary = batch->ordinary;
+    __builtin_memcpy(keys + ordinary, spare, batch->sums * sizeof(*spare));
+    if (!in_order)
+        sort(keys, spare, ordinary);
+    sort(keys + ordinary, spare, batch->sums);
+    if (ordinary > 0) {
+        cover(batch, keys[0].key);
+        cover(batch, keys[ordinary - 1].key);
+    }
 }
 
 /* By how much handles of a kind can be shifted right. */
@@ -145,10 +186,10 @@ static uint8_t *put_kinds(const struct batch *batch, uint8_t *out)
     out = put(out, batch->kind_count);
     for (uint32_t i = 0; i < batch->kind_count; i++) {
         const struct column_kind *kind = &batch->columns->kinds[i];
-        *out++ = kind->action;
-        *out++ = kind->resource;
+        *out++ = action_of(kind->what);
+        *out++ = (uint8_t)(kind->what >> 24);
         *out++ = (uint8_t)alignment(kind);
-        out = put(out, kind->hook);
+        out = put(out, kind->what & 0xffff);
     }
     return out;
 }
@@ -164,38 +205,92 @@ static uint8_t *put_times(const struct batch *batch, unsigned shift, uint8_t *ou
     return out;
 }
 
-/* Stacks, handles and values of the ordinary events, kind by kind. */
+static inline uint8_t *put_kind(uint8_t *out, uint16_t kind)
+{
+    *out = (uint8_t)kind;
+    return __builtin_expect(kind < 0x80, 1) ? out + 1 : stray_varint_put(out, kind);
+}
+
+/* The kinds of the ordinary events, and with them the order in which these stand kind by kind. */
+static uint8_t *put_kinds_in_order(const struct batch *batch, uint8_t *out)
+{
+    struct columns *columns = batch->columns;
+    for (uint32_t kind = 0, sum = 0; kind < batch->kind_count; sum += columns->kinds[kind++].count)
+        columns->kinds[kind].next = sum;
+    for (uint32_t i = 0; i < batch->ordinary; i++) {
+        uint32_t slot = columns->keys[i].slot;
+        uint16_t kind = columns->kind_of[slot];
+        columns->order[columns->kinds[kind].next++] = (uint16_t)slot;
+        out = put_kind(out, kind);
+    }
+    return out;
+}
+
+/* Stacks, handles and values of the ordinary events, kind by kind. Releases have no stacks and values. */
+
+static uint8_t *put_zeros(uint8_t *out, uint32_t count)
+{
+    __builtin_memset(out, 0, count);
+    return out + count;
+}
+
+static uint8_t *put_stacks_of(const struct batch *batch, const uint16_t *slot, const uint16_t *end, uint8_t *out)
+{
+    for (uint64_t before = 0; slot < end; slot++) {
+        uint64_t stack = batch->events[*slot].stack;
+        out = put(out, stray_zigzag(stack - before));
+        before = stack;
+    }
+    return out;
+}
 
 static uint8_t *put_stacks(const struct batch *batch, uint8_t *out)
 {
     const uint16_t *slot = batch->columns->order;
-    for (uint32_t kind = 0; kind < batch->kind_count; kind++)
-        for (uint64_t before = 0; slot < batch->columns->order + batch->columns->kinds[kind].next; slot++) {
-            uint64_t stack = batch->events[*slot].stack;
-            out = put(out, stray_zigzag(stack - before));
-            before = stack;
-        }
+    for (uint32_t i = 0; i < batch->kind_count; i++) {
+        const struct column_kind *kind = &batch->columns->kinds[i];
+        out = kind->told ? put_stacks_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
+        slot += kind->count;
+    }
+    return out;
+}
+
+static uint8_t *put_handles_of(const struct batch *batch, const uint16_t *slot, const uint16_t *end, unsigned shift, uint8_t *out)
+{
+    for (uint64_t before = 0; slot < end; slot++) {
+        uint64_t handle = batch->events[*slot].handle >> shift;
+        out = put(out, stray_zigzag(handle - before));
+        before = handle;
+    }
     return out;
 }
 
 static uint8_t *put_handles(const struct batch *batch, uint8_t *out)
 {
     const uint16_t *slot = batch->columns->order;
-    for (uint32_t kind = 0; kind < batch->kind_count; kind++) {
-        unsigned shift = alignment(&batch->columns->kinds[kind]);
-        for (uint64_t before = 0; slot < batch->columns->order + batch->columns->kinds[kind].next; slot++) {
-            uint64_t handle = batch->events[*slot].handle >> shift;
-            out = put(out, stray_zigzag(handle - before));
-            before = handle;
-        }
+    for (uint32_t i = 0; i < batch->kind_count; i++) {
+        const struct column_kind *kind = &batch->columns->kinds[i];
+        out = put_handles_of(batch, slot, slot + kind->count, alignment(kind), out);
+        slot += kind->count;
     }
+    return out;
+}
+
+static uint8_t *put_values_of(const struct batch *batch, const uint16_t *slot, const uint16_t *end, uint8_t *out)
+{
+    for (; slot < end; slot++)
+        out = put(out, batch->events[*slot].value);
     return out;
 }
 
 static uint8_t *put_values(const struct batch *batch, uint8_t *out)
 {
-    for (uint32_t i = 0; i < batch->ordinary; i++)
-        out = put(out, batch->events[batch->columns->order[i]].value);
+    const uint16_t *slot = batch->columns->order;
+    for (uint32_t i = 0; i < batch->kind_count; i++) {
+        const struct column_kind *kind = &batch->columns->kinds[i];
+        out = kind->told ? put_values_of(batch, slot, slot + kind->count, out) : put_zeros(out, kind->count);
+        slot += kind->count;
+    }
     return out;
 }
 
@@ -212,6 +307,14 @@ static uint8_t *put_sum_stacks(const struct batch *batch, uint8_t *out)
         out = put(out, stack - before);
         before = stack;
     }
+    return out;
+}
+
+static uint8_t *put_sum_kinds(const struct batch *batch, uint8_t *out)
+{
+    const struct columns *columns = batch->columns;
+    for (uint32_t i = 0; i < batch->sums; i++)
+        out = put_kind(out, columns->kind_of[columns->keys[batch->ordinary + i].slot]);
     return out;
 }
 
@@ -266,13 +369,6 @@ static uint8_t *put_sum_times(const struct batch *batch, unsigned shift, uint8_t
     return out;
 }
 
-static uint8_t *put_kind_column(const struct batch *batch, uint32_t from, uint32_t count, uint8_t *out)
-{
-    for (uint32_t i = from; i < from + count; i++)
-        out = put(out, batch->columns->kind_of[i]);
-    return out;
-}
-
 static uint64_t latest(const struct batch *batch, unsigned shift, unsigned sum_shift)
 {
     uint64_t last = 0;
@@ -299,13 +395,13 @@ static uint8_t *put_batch(const struct batch *batch, unsigned shift, unsigned su
     *out++ = (uint8_t)sum_shift;
     out = put(out, batch->sums);
     out = put_kinds(batch, out);
-    out = put_kind_column(batch, 0, batch->ordinary, out);
+    out = put_kinds_in_order(batch, out);
     out = put_times(batch, shift, out);
     out = put_stacks(batch, out);
     out = put_handles(batch, out);
     out = put_values(batch, out);
     out = put_sum_stacks(batch, out);
-    out = put_kind_column(batch, batch->ordinary, batch->sums, out);
+    out = put_sum_kinds(batch, out);
     out = put_sum_handles(batch, out);
     out = put_sum_values(batch, out);
     return put_sum_times(batch, sum_shift, out);
@@ -314,9 +410,9 @@ static uint8_t *put_batch(const struct batch *batch, unsigned shift, unsigned su
 uint8_t *columns_of_events(struct columns *columns, const struct stray_event *events, uint32_t capacity, unsigned shift,
                            struct stray_frame_header *header, uint8_t *out)
 {
-    struct batch batch = {.events = events, .columns = columns};
-    gather(&batch, capacity);
-    find_kinds(&batch);
+    struct batch batch = {.events = events, .columns = columns, .first = UINT64_MAX};
+    put_in_order(&batch, gather(&batch, capacity));
+    columns->ordinary = batch.ordinary;
     header->count = batch.ordinary + batch.sums;
     if (header->count == 0)
         return out;

@@ -13,8 +13,11 @@
 
 #define COLUMNS_NODES_MAX 2048u /* in a frame */
 
-/* Bytes that a payload needs at most: of each event its own kind and the longest numbers; nodes need less. */
+/* Bytes that a payload needs at most, and what is written behind its end: of each event its own kind and the longest numbers; nodes need
+ * less. */
 #define COLUMNS_BYTES_MAX (64 + STRAY_LANE_EVENTS * (7 + 5 * STRAY_VARINT_MAX))
+
+#define COLUMNS_NEAR 256u /* kinds that are found at once */
 
 /* Something to be sorted. */
 struct column_key {
@@ -23,17 +26,19 @@ struct column_key {
 };
 
 struct column_kind {
-    uint64_t handles; /* bits that are set in any */
-    uint32_t count, next;
-    uint16_t hook;
-    uint8_t action, resource;
+    uint64_t handles;     /* bits that are set in any ordinary event's, */
+    uint64_t told;        /* ... and in any value or stack of one */
+    uint32_t what;        /* hook, action and resource, as in an event */
+    uint32_t count, next; /* ordinary events */
 };
 
-/* What is worked in; its content means nothing before and after. */
+/* What is worked in; its content means nothing before and, but for the first field, after. */
 struct columns {
+    uint32_t ordinary; /* events told last that are no sums */
     struct column_key keys[COLUMNS_NODES_MAX], spare[COLUMNS_NODES_MAX];
     struct column_kind kinds[STRAY_LANE_EVENTS];
-    uint16_t kind_of[STRAY_LANE_EVENTS]; /* by position */
+    uint16_t kind_of[STRAY_LANE_EVENTS]; /* by slot */
+    uint16_t near[COLUMNS_NEAR];         /* kinds by a hash of what they are: those met last */
     uint16_t order[STRAY_LANE_EVENTS];   /* slots of the events by kind */
     uint16_t index_of[COLUMNS_NODES_MAX];
 };

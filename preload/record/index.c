@@ -6,7 +6,7 @@
 
 #include "sys.h"
 
-#define TABLES     14
+#define TABLES     28   /* of 4096 slots, 6144, 8192, 12288, ... */
 #define FIRST_BITS 12
 #define WINDOW     64u  /* long enough for tables to become three quarters full */
 #define LARGE      (4u << 20) /* bytes */
@@ -35,7 +35,7 @@ struct map {
 
 static uint64_t table_slots(unsigned table)
 {
-    return (uint64_t)1 << (FIRST_BITS + table);
+    return (uint64_t)(2 + table % 2) << (FIRST_BITS - 1 + table / 2);
 }
 
 static uint64_t table_bytes(const struct map *map, unsigned table)
@@ -51,7 +51,7 @@ static void *slot_at(const struct map *map, unsigned table, uint64_t place)
 
 static void *window(const struct map *map, unsigned table, uint64_t key)
 {
-    return slot_at(map, table, key >> (64 - FIRST_BITS - table));
+    return slot_at(map, table, (uint64_t)((unsigned __int128)key * table_slots(table) >> 64));
 }
 
 static bool put_in(struct map *map, unsigned table, uint64_t key, uint32_t id)

@@ -40,9 +40,27 @@ static bool is_number(const char *text, const char *at, const char *next, const 
     return (at == text || kinds[(uint8_t)at[-1]] != PART) && (next == end || kinds[(uint8_t)*next] != PART);
 }
 
-static const char *find_from(enum kind kind, const char *at, const char *end)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte)) /* in all bytes of a word */
+
+/* Whether any byte of `word` is less than `limit`, which is 128 at most. */
+static bool has_less(uint64_t word, uint8_t limit)
 {
-    while (at < end && kinds[(uint8_t)*at] < kind)
+    return ((word - EACH(limit)) & ~word & EACH(128)) != 0;
+}
+
+/* Whether a digit is in it, or a double quote. */
+static bool has_digit_or_quote(const char *at)
+{
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof(word));
+    return has_less(word ^ EACH('0'), 10) || has_less(word ^ EACH('"'), 1);
+}
+
+static const char *find_digit_or_quote(const char *at, const char *end)
+{
+    while (end - at >= (ptrdiff_t)sizeof(uint64_t) && !has_digit_or_quote(at))
+        at += sizeof(uint64_t);
+    while (at < end && kinds[(uint8_t)*at] < DIGIT)
         at++;
     return at;
 }
@@ -61,7 +79,7 @@ uint64_t known_pattern(const char *text, size_t length)
     uint64_t hash = 0;
     if (length > KNOWN_LENGTH_MAX)
         return 0;
-    while ((at = find_from(DIGIT, at, end)) < end && kinds[(uint8_t)*at] == DIGIT) {
+    while ((at = find_digit_or_quote(at, end)) < end && kinds[(uint8_t)*at] == DIGIT) {
         const char *next = skip_digits(at, end);
         if (is_number(text, at, next, end)) {
             hash = index_mix(hash, known_text(begin, (size_t)(at - begin)));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "record/index.h"
+#include "text.h"
 
 enum class {
     OTHER, BLANK, WORD /* letters, "_", and what is no ASCII */, DIGIT, QUOTE, IDENTIFIER /* in double quotes */, DOLLAR
@@ -29,6 +30,7 @@ struct lexer {
     bool equal; /* the token before was "=" */
     bool named; /* ... a word other than VALUES: what follows in brackets are not rows */
     bool open;  /* ... one after which a sign is no operator */
+    enum sql_prepared prepared; /* the statement is about a prepared one, whose name has not come yet */
 };
 
 static enum class class_at(const struct lexer *lexer, const char *at)
@@ -383,7 +385,7 @@ static const char *skip_lists(const struct lexer *lexer, const char *at, uint32_
 static void take_list(struct lexer *lexer, const char *end, uint32_t members)
 {
     const char *at = lexer->at;
-    if (members > lexer->statement->members)
+    if (*at == '(' && members > lexer->statement->members) /* an array is one value */
         lexer->statement->members = members;
     lexer->at = end;
     keep(lexer, *at == '[' ? "[$?]" : "($?)", 4);
@@ -402,14 +404,82 @@ static void skip_assigned(struct lexer *lexer)
     keep_literal(lexer);
 }
 
+/* ---- names of prepared statements ---- */
+
+/* As the server does: without regard to case, but in quotes as it stands. */
+static uint64_t hash_name(const char *at, const char *end)
+{
+    uint64_t hash = STRING_HASH_BEGIN;
+    bool quoted = *at == '"';
+    for (at += quoted, end -= quoted; at < end; at++) {
+        bool capital = !quoted && *at >= 'A' && *at <= 'Z';
+        hash = string_hash_byte(hash, (uint8_t)(capital ? *at | 0x20 : *at));
+        at += quoted && *at == '"';
+    }
+    return hash;
+}
+
+static enum sql_prepared prepared_by(const char *at, const char *end)
+{
+    return is_word(at, end, "prepare")      ? SQL_PREPARES
+           : is_word(at, end, "execute")    ? SQL_EXECUTES
+           : is_word(at, end, "deallocate") ? SQL_DEALLOCATES
+                                            : SQL_PREPARED_NOT;
+}
+
+/* Of several statements in one text the first one is told; but that one was closed, no matter which, is told as closing all. */
+static void tell_prepared(struct lexer *lexer, uint64_t name)
+{
+    struct sql_statement *statement = lexer->statement;
+    bool first = statement->prepared == SQL_PREPARED_NOT;
+    if (first || lexer->prepared == SQL_DEALLOCATES) {
+        statement->prepared = lexer->prepared;
+        statement->name = first ? name : 0;
+    }
+    lexer->prepared = SQL_PREPARED_NOT;
+}
+
+/* Whether what ends at `end` is a name; it is taken then. DEALLOCATE [PREPARE] ALL has none; PREPARE TRANSACTION is another thing. */
+static bool take_name(struct lexer *lexer, const char *end)
+{
+    const char *at = lexer->at;
+    if (lexer->prepared == SQL_DEALLOCATES && is_word(at, end, "prepare"))
+        return false;
+    if (lexer->prepared == SQL_DEALLOCATES && is_word(at, end, "all")) {
+        tell_prepared(lexer, 0);
+        return false;
+    }
+    if (lexer->prepared == SQL_PREPARES && is_word(at, end, "transaction"))
+        lexer->prepared = SQL_PREPARED_NOT;
+    if (lexer->prepared == SQL_PREPARED_NOT)
+        return false;
+    tell_prepared(lexer, hash_name(at, end));
+    lexer->at = end;
+    keep_literal(lexer);
+    return true;
+}
+
+static void begin_statement(struct lexer *lexer, const char *at, const char *end)
+{
+    const char *next = skip_blank(lexer, end);
+    lexer->settles = is_word(at, end, "set") || is_word(at, end, "alter");
+    lexer->prepared = prepared_by(at, end);
+    if (is_word(at, end, "discard") && is_word(next, skip_word(lexer, next), "all")) {
+        lexer->prepared = SQL_DEALLOCATES;
+        tell_prepared(lexer, 0);
+    }
+    lexer->first = false;
+}
+
 static void take_word(struct lexer *lexer)
 {
     const char *at = lexer->at, *end = skip_word(lexer, at);
+    if (lexer->prepared && take_name(lexer, end))
+        return;
     lexer->at = end;
     keep(lexer, at, (size_t)(end - at));
     if (lexer->first)
-        lexer->settles = is_word(at, end, "set") || is_word(at, end, "alter");
-    lexer->first = false;
+        begin_statement(lexer, at, end);
     if (lexer->settles && is_word(at, end, "set"))
         lexer->sets = true;
     if (is_word(at, end, "where")) {
@@ -425,6 +495,8 @@ static void take_identifier(struct lexer *lexer)
     const char *at = lexer->at, *end = at + 1;
     while (end < lexer->end && (*end != '"' || is_at(lexer, end + 1, '"')))
         end += *end == '"' ? 2 : 1;
+    if (lexer->prepared && end < lexer->end && take_name(lexer, end + 1))
+        return;
     lexer->at = end < lexer->end ? end + 1 : lexer->end;
     if (end < lexer->end)
         keep(lexer, at, (size_t)(end + 1 - at));
@@ -439,6 +511,7 @@ static void take_other(struct lexer *lexer)
     if (*at == ';') {
         lexer->first = true;
         lexer->settles = lexer->sets = lexer->where = false;
+        lexer->prepared = SQL_PREPARED_NOT;
     }
     if (*at == '=' && lexer->sets)
         skip_assigned(lexer);

@@ -2,7 +2,8 @@
 /*
  * What is kept of an SQL statement: its text without anything a user may have put into it. Literals become "$?" (which no
  * statement can hold otherwise: "?" alone is an operator), comments go, white space is one blank, lists of literals are
- * cut to their first member. A sign that can be no operator belongs to its number. Identifiers, operators and parameters ("$1") stay.
+ * cut to their first member. A sign that can be no operator belongs to its number. Identifiers, operators and parameters ("$1") stay,
+ * but for names of prepared statements, of which a program may make ever new ones: they become "$?" as well.
  *
  * One pass over at most SQL_SCANNED bytes; neither allocates nor blocks; any thread, also in a signal handler. The lexical
  * rules are those of PostgreSQL's manual, section 4.1. Where what is a literal depends on the server's settings (a quote
@@ -26,8 +27,13 @@ struct sql_key {
     uint32_t size;  /* bytes; of a parameter, its number, from 1 */
 };
 
+/* What a text does with prepared statements, if that is what it begins with. */
+enum sql_prepared { SQL_PREPARED_NOT, SQL_PREPARES, SQL_EXECUTES, SQL_DEALLOCATES };
+
 struct sql_statement {
     uint64_t hash;    /* of the text that is kept */
+    uint64_t name;    /* of the prepared statement it makes, executes or closes: string_hash() as the server knows it; 0: none, or all */
+    enum sql_prepared prepared;
     uint32_t size;    /* of that text, without a NUL */
     uint32_t length;  /* of the whole statement in bytes, at most SQL_LENGTH_MAX */
     uint32_t members; /* of its longest list of literals, or of rows of them, in the part that was looked at; 0: there is none */

@@ -19,18 +19,21 @@
 
 #define NATIVE_MAX UNWIND_MAX
 #define PYTHON_MAX 128
-#define RECENT     256
+#define RECENT     128
+#define KEPT_OF    3 /* stacks that could be kept: one is */
 #define OWN_FRAMES 8 /* of the tracer, between the unwinder and the hook's caller: never more */
 
 enum scratch_use { SCRATCH_FREE, SCRATCH_SHARED, SCRATCH_TEMPORARY };
 
+struct recent_stack {
+    uint64_t key;
+    uint32_t node;
+};
+
 /* Working memory of one thread, off its stack: some stacks are as small as 16 KiB. */
 struct scratch {
     uint32_t taken; /* enum scratch_use, of those that are no lane's own */
-    struct {
-        uint64_t key;
-        uint32_t node;
-    } recent[RECENT]; /* of the index, by the low bits of the key */
+    struct recent_stack recent[RECENT][2]; /* of the index, by the low bits of the key: the last one met and the one before */
     struct familiar familiar;
     struct unwind_frame slow[NATIVE_MAX + 1]; /* where libunwind was needed */
     void *addresses[NATIVE_MAX];
@@ -187,23 +190,32 @@ static uint64_t hash(const struct capture *capture)
 
 /* The key is away while the node changes: a signal handler may jump out of here, and no key may be left with another's
  * node. */
-static void remember_recent(struct scratch *scratch, uint64_t key, uint32_t node)
+static void put_recent(struct recent_stack *recent, uint64_t key, uint32_t node)
 {
-    __atomic_store_n(&scratch->recent[key % RECENT].key, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&recent->key, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    scratch->recent[key % RECENT].node = node;
-    __atomic_store_n(&scratch->recent[key % RECENT].key, key, __ATOMIC_RELEASE);
+    recent->node = node;
+    __atomic_store_n(&recent->key, key, __ATOMIC_RELEASE);
+}
+
+/* Two have room, or each of a pair that comes round by turns would make the other one be forgotten, for good. */
+static void remember_recent(struct recent_stack *both, uint64_t key, uint32_t node)
+{
+    put_recent(&both[1], both[0].key, both[0].node);
+    put_recent(&both[0], key, node);
 }
 
 /* *ret_recent: it was met lately. */
 static uint32_t find_node(struct scratch *scratch, uint64_t key, bool *ret_recent)
 {
-    *ret_recent = key != 0 && scratch->recent[key % RECENT].key == key;
+    struct recent_stack *both = scratch->recent[key % RECENT];
+    unsigned which = both[0].key != key;
+    *ret_recent = key != 0 && both[which].key == key;
     if (*ret_recent)
-        return scratch->recent[key % RECENT].node;
+        return both[which].node;
     uint32_t node = index_find(key);
     if (node != 0)
-        remember_recent(scratch, key, node);
+        remember_recent(both, key, node);
     return node;
 }
 
@@ -299,14 +311,6 @@ static inline struct python_stack find_python(struct scratch *scratch)
     return __builtin_expect(python_active(), 0) ? take_python(scratch->python) : (struct python_stack){0};
 }
 
-/* The call of libpq that this thread is in, if a stack that begins at `frame` lies in it. */
-static struct recall_call call_around(const void *frame)
-{
-    uint64_t here = (uint64_t)(uintptr_t)frame;
-    bool inside = thread_self.libpq_depth > 0 && here < thread_self.libpq_frame;
-    return (struct recall_call){inside ? thread_self.libpq_call : 0, thread_self.libpq_frame};
-}
-
 /* The Python frames of a call that has not returned: they are walked once. */
 static struct python_stack find_python_around(struct scratch *scratch, const struct recall_call *call)
 {
@@ -343,7 +347,13 @@ static uint32_t take_stack(struct capture *capture, const void *caller, bool *re
     return node;
 }
 
-/* What is met for the second time in short is kept. */
+/* What is met for the second time in short may be kept. Not each time: where more stacks come round than there is room for, all
+ * would go before they are met again, and so some stay. */
+static inline bool is_kept(struct scratch *scratch, bool recent)
+{
+    return recent && ++scratch->familiar.met % KEPT_OF == 0;
+}
+
 static __attribute__((noinline)) uint32_t take_and_keep(struct scratch *scratch, struct recall_start *start,
                                                         const struct python_stack *python)
 {
@@ -351,7 +361,7 @@ static __attribute__((noinline)) uint32_t take_and_keep(struct scratch *scratch,
     bool recent = false;
     uint32_t node = take_stack(&capture, (const void *)start->caller, &recent);
     start->window = scratch->familiar.unwinder.window.number;
-    if (recent && !capture.slow && start->modules == modules_now())
+    if (is_kept(scratch, recent) && !capture.slow && start->modules == modules_now())
         recall_keep(&scratch->familiar.recall, start, capture.frames, capture.native_count, capture.whole, node);
     return node;
 }
@@ -397,7 +407,7 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 static inline uint32_t take_caller(struct scratch *scratch, const void *frame)
 {
     struct python_stack python = find_python(scratch);
-    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
+    struct recall_start start = familiar_start(&scratch->familiar, frame, familiar_python_key(&python));
     uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
     return __builtin_expect(node != 0, 1) ? node : take_and_keep(scratch, &start, &python);
 }
@@ -406,7 +416,7 @@ static inline uint32_t take_caller(struct scratch *scratch, const void *frame)
 static uint32_t take_caller_inside(struct scratch *scratch, const void *frame, const struct recall_call *call)
 {
     struct python_stack python = find_python_around(scratch, call);
-    struct recall_start start = familiar_start(&scratch->familiar, frame, python.key << 1 | python.truncated);
+    struct recall_start start = familiar_start(&scratch->familiar, frame, familiar_python_key(&python));
     bool mine = familiar_is_mine(&scratch->familiar);
     uint32_t node = mine ? recall_find_inside(&scratch->familiar.recall, &start, call) : 0;
     if (__builtin_expect(node != 0, 1))
@@ -430,7 +440,7 @@ uint32_t capture_beside_python(const void *frame)
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return lone_caller(((void *const *)frame)[1]);
-    struct recall_call call = call_around(frame);
+    struct recall_call call = thread_self.libpq_depth > 0 ? familiar_call(frame) : (struct recall_call){0};
     uint32_t node = call.number ? take_caller_inside(scratch, frame, &call) : take_caller(scratch, frame);
     scratch_give(scratch);
     return node;

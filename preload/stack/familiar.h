@@ -6,6 +6,7 @@
 #ifndef STRAY_STACK_FAMILIAR_H
 #define STRAY_STACK_FAMILIAR_H
 
+#include "gate.h"
 #include "stack/modules.h"
 #include "stack/python.h"
 #include "stack/recall.h"
@@ -28,8 +29,14 @@ struct python_known {
 struct familiar {
     struct unwinder unwinder;
     struct recall recall;
+    uint32_t met; /* stacks that could have been kept there */
     struct python_known python;
 };
+
+static inline uint64_t familiar_python_key(const struct python_stack *python)
+{
+    return python->key << 1 | python->truncated;
+}
 
 /* What the stack begins with of the caller of a function that keeps a frame pointer and lives yet, by its
  * __builtin_frame_address(0). `python`: what identifies the Python frames. */
@@ -49,6 +56,21 @@ static inline struct recall_start familiar_start(const struct familiar *familiar
 static inline bool familiar_is_mine(const struct familiar *familiar)
 {
     return __builtin_expect(familiar->unwinder.window.thread == arch_thread(), 1);
+}
+
+/* The call of libpq that this thread is in, if a stack that begins at `frame` lies in it. */
+static inline struct recall_call familiar_call(const void *frame)
+{
+    bool inside = (uint64_t)(uintptr_t)frame < thread_self.libpq_frame;
+    return (struct recall_call){inside ? thread_self.libpq_call : 0, thread_self.libpq_frame};
+}
+
+/* Whether the Python frames around it are known since it began; *ret_python: what identifies them. */
+static inline bool familiar_python_inside(const struct familiar *familiar, const struct recall_call *call, uint64_t *ret_python)
+{
+    const struct python_known *known = &familiar->python;
+    *ret_python = familiar_python_key(&known->stack);
+    return known->call == call->number && python_is_at(&known->point);
 }
 
 #endif

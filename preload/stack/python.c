@@ -340,7 +340,7 @@ struct python_point python_here(void)
 
 bool python_is_at(const struct python_point *point)
 {
-    return point->thread != 0 && python_active() && innermost_frame(point->thread) == point->frame &&
+    return point->thread != 0 && python_active() && finalizer() == 0 && innermost_frame(point->thread) == point->frame &&
            python_word(point->frame + runtime.layout.frame_instruction) == point->instruction;
 }
 

@@ -10,8 +10,7 @@
 #include "sys.h"
 #include "stray/format.h"
 
-#define WORDS_MAX     256
-#define LINE_MAX_SIZE 16384
+#define LINE_MAX_SIZE 65536
 #define NAME_SIZE     64
 
 static size_t read_file(const char *path, char *buffer, size_t size)
@@ -110,46 +109,92 @@ static bool same_ignoring_case(const char *at, const char *word)
     return true;
 }
 
-/* The bytes of a password that begins at `at`: to the next separator. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* The bytes of a password that begins at `at`: to the end of its quotes or the next separator. A backslash takes the next byte
+ * along, as in libpq's connection strings. */
 static size_t secret_length(const char *at)
 {
     char quote = *at == '\'' || *at == '"' ? *at : 0;
     size_t length = quote != 0;
-    while (at[length] && (quote ? at[length] != quote : at[length] != ' ' && at[length] != '&' && at[length] != '\'' &&
+    while (at[length] && (quote ? at[length] != quote : !is_blank(at[length]) && at[length] != '&' && at[length] != '\'' &&
                                                             at[length] != '"' && at[length] != ';'))
-        length++;
-    return length;
+        length += at[length] == '\\' && at[length + 1] ? 2 : 1;
+    return length + (quote && at[length]);
+}
+
+/* Whether what stands between "host:" and an "@" further on is the port. */
+static bool is_port(const char *at)
+{
+    while (*at >= '0' && *at <= '9')
+        at++;
+    return !*at || is_blank(*at) || *at == '/' || *at == '?' || *at == '#' || *at == '"' || *at == '\'';
+}
+
+/* To the last "@" before the path begins. Where there is none, to the next one: libraries take a password as it is, with
+ * slashes and blanks. */
+static size_t password_length(const char *at)
+{
+    size_t end = 0, i = 0;
+    for (; at[i] && at[i] != '/' && !is_blank(at[i]); i++)
+        if (at[i] == '@')
+            end = i;
+    if (end > 0 || is_port(at))
+        return end;
+    while (at[i] && at[i] != '@')
+        i++;
+    return at[i] ? i : 0;
 }
 
 /* The password in "scheme://user:password@host", where `at` follows the "://"; 0: there is none. */
 static size_t uri_password(const char *at, size_t *ret_begin)
 {
-    size_t begin = 0, end = 0;
-    for (size_t i = 0; at[i] && at[i] != '/' && at[i] != ' ' && at[i] != '?'; i++) {
-        if (at[i] == ':' && begin == 0)
-            begin = i + 1;
-        if (at[i] == '@')
-            end = i;
-    }
-    *ret_begin = begin;
-    return begin > 0 && end > begin ? end - begin : 0;
+    size_t begin = 0;
+    while (at[begin] && at[begin] != ':' && at[begin] != '/' && at[begin] != '@' && !is_blank(at[begin]))
+        begin++;
+    *ret_begin = begin + 1;
+    return at[begin] == ':' ? password_length(at + begin + 1) : 0;
 }
+
+/* What stands between a key at `at`, `length` bytes long, and its value: "=" with or without blanks, or what JSON puts there. 0: it
+ * is no key. */
+static size_t assignment_length(const char *at, size_t length)
+{
+    size_t i = length;
+    bool quoted = at[i] == '"' || at[i] == '\'';
+    i += quoted;
+    while (is_blank(at[i]))
+        i++;
+    if (at[i] != '=' && !(quoted && at[i] == ':'))
+        return 0;
+    i++;
+    while (is_blank(at[i]))
+        i++;
+    return i - length;
+}
+
+static const char *const secret_keys[] = {"password", "passwd", "pwd", "secret", "token"};
 
 /* How many bytes at `at` introduce a secret of how many bytes. */
 static bool find_secret(const char *at, size_t *ret_lead, size_t *ret_length)
 {
-    static const char *const keys[] = {"password=", "passwd=", "pwd=", "secret=", "token=", "sslpassword="};
     if (string_begins(at, "://")) {
         *ret_length = uri_password(at + 3, ret_lead);
         *ret_lead += 3;
         return *ret_length > 0;
     }
-    for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-        if (same_ignoring_case(at, keys[i])) {
-            *ret_lead = string_length(keys[i]);
+    for (unsigned i = 0; i < sizeof(secret_keys) / sizeof(*secret_keys); i++) {
+        size_t length = string_length(secret_keys[i]);
+        size_t between = same_ignoring_case(at, secret_keys[i]) ? assignment_length(at, length) : 0;
+        if (between > 0) {
+            *ret_lead = length + between;
             *ret_length = secret_length(at + *ret_lead);
             return true;
         }
+    }
     return false;
 }
 
@@ -177,17 +222,53 @@ static bool takes_code(const char *word)
     return false;
 }
 
+/* The name of a file or the like, where some programs take code: "gunicorn -c conf.py". */
+static bool is_plain(const char *word)
+{
+    while (is_name_byte(*word) || *word == '.' || *word == '/' || *word == ',')
+        word++;
+    return !*word;
+}
+
+/* "--password": the next word is one. */
+static bool takes_secret(const char *word)
+{
+    for (unsigned i = 0; string_begins(word, "--") && i < sizeof(secret_keys) / sizeof(*secret_keys); i++)
+        if (string_equal(word + 2, secret_keys[i]))
+            return true;
+    return false;
+}
+
+static void put_word(struct text *text, const char *word, const char *before)
+{
+    if (before && takes_code(before) && !is_plain(word))
+        text_string(text, "<code>");
+    else if (before && takes_secret(before) && *word != '-')
+        text_string(text, "***");
+    else
+        command_put_word(text, word);
+}
+
+/* Of a word that did not fit into `line`, no URI is told: its password cannot be seen to be one. Returns the size without it. */
+static size_t size_without_uri(const char *line, size_t size)
+{
+    size_t begin = size;
+    while (begin > 0 && line[begin - 1])
+        begin--;
+    for (size_t at = begin; line[at]; at++)
+        if (string_begins(line + at, "://"))
+            return at;
+    return size;
+}
+
 /* Words are separated by NULs in `line`; the same in `text`. Returns their number. */
 static uint32_t put_words(struct text *text, const char *line, size_t size)
 {
     uint32_t words = 0;
-    bool code = false;
-    for (size_t at = 0; at < size && words < WORDS_MAX; at += string_length(line + at) + 1, words++) {
-        if (code)
-            text_string(text, "<code>");
-        else
-            command_put_word(text, line + at);
-        code = takes_code(line + at);
+    const char *before = NULL;
+    for (size_t at = 0; at < size && !text->cut; at += string_length(line + at) + 1, words++) {
+        put_word(text, line + at, before);
+        before = line + at;
         text_byte(text, 0);
     }
     return words;
@@ -233,12 +314,17 @@ void command_define(uint32_t parent_pid)
     struct stray_def_process process = {.pid = (uint32_t)sys_getpid(), .parent_pid = parent_pid};
     long length = SYS3(SYS_readlink, "/proc/self/exe", exe, sizeof(exe) - 1);
     exe[length > 0 ? length : 0] = 0;
-    process.words = put_words(&words, line, read_file("/proc/self/cmdline", line, sizeof(line)));
+    size_t size = read_file("/proc/self/cmdline", line, sizeof(line));
+    if (size == sizeof(line) - 1) {
+        size = size_without_uri(line, size);
+        line[size] = 0;
+    }
+    process.words = put_words(&words, line, size);
     process.start_time = clock_before();
     process.start_monotonic_ns = sys_nanoseconds(CLOCK_MONOTONIC);
     process.start_realtime_ns = sys_nanoseconds(CLOCK_REALTIME);
     process.starttime_ticks = read_start_ticks();
     read_boot_id(process.boot_id);
-    struct iovec parts[3] = {{&process, sizeof(process)}, {exe, string_length(exe) + 1}, {words_buffer, words.used}};
+    struct iovec parts[3] = {{&process, sizeof(process)}, {exe, string_length(exe) + 1}, {words_buffer, words.used + words.cut}};
     defs_add(STRAY_DEF_PROCESS, parts, 3);
 }

@@ -11,14 +11,18 @@ static void put_port(struct text *text, uint16_t network_order)
     text_number(text, (uint16_t)(network_order >> 8 | network_order << 8));
 }
 
-static void put_inet(struct text *text, const struct sockaddr_in *inet)
+static void put_quad(struct text *text, const uint8_t bytes[4])
 {
-    const uint8_t *bytes = (const uint8_t *)&inet->sin_addr;
     for (unsigned i = 0; i < 4; i++) {
         if (i > 0)
             text_byte(text, '.');
         text_number(text, bytes[i]);
     }
+}
+
+static void put_inet(struct text *text, const struct sockaddr_in *inet)
+{
+    put_quad(text, (const uint8_t *)&inet->sin_addr);
     put_port(text, inet->sin_port);
 }
 
@@ -37,15 +41,13 @@ static void longest_zeros(const uint16_t groups[8], unsigned *ret_begin, unsigne
     }
 }
 
-static void put_inet6(struct text *text, const struct sockaddr_in6 *inet6)
+static void put_groups(struct text *text, const uint8_t bytes[16])
 {
-    const uint8_t *bytes = inet6->sin6_addr.s6_addr;
     uint16_t groups[8];
     unsigned begin, length;
     for (unsigned i = 0; i < 8; i++)
         groups[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
     longest_zeros(groups, &begin, &length);
-    text_byte(text, '[');
     for (unsigned i = 0; i < 8; i++) {
         if (length > 0 && i == begin) {
             text_string(text, "::");
@@ -55,6 +57,19 @@ static void put_inet6(struct text *text, const struct sockaddr_in6 *inet6)
         if (i > 0 && !(length > 0 && i == begin + length))
             text_byte(text, ':');
         text_hex(text, groups[i]);
+    }
+}
+
+/* An IPv4 address in one of IPv6 is written as such, as inet_ntop() does. */
+static void put_inet6(struct text *text, const struct sockaddr_in6 *inet6)
+{
+    const uint8_t *bytes = inet6->sin6_addr.s6_addr;
+    text_byte(text, '[');
+    if (IN6_IS_ADDR_V4MAPPED(&inet6->sin6_addr)) {
+        text_string(text, "::ffff:");
+        put_quad(text, bytes + 12);
+    } else {
+        put_groups(text, bytes);
     }
     text_byte(text, ']');
     put_port(text, inet6->sin6_port);

@@ -20,7 +20,7 @@ struct pair_entry pair_entries[PAIR_STUBS];
 static struct stray_pairs nothing, *pairs = &nothing; /* never freed: calls under way look into it */
 static uint16_t places[PLACES]; /* number of a function, plus one; 0: free */
 static const char *mistake;     /* in the user's text */
-static uint32_t lock;
+LOCK(lock);
 
 /* ---- what the user wants ---- */
 

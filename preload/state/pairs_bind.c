@@ -15,7 +15,7 @@
 #define PATH_MAX_TEXT 4096
 
 static struct objects known; /* those whose slots have been turned */
-static uint32_t lock;
+LOCK(lock);
 
 struct binding {
     struct link_map *object; /* as a handle, too */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Which of Python's small objects are recorded. In the default mode these are samples: 16 KiB apart, or as far as those of the
- * heap, if that is farther.
+ * heap, if that is farther. A process that asks for so much that this would be thousands of samples a second has them twice as far
+ * apart, and so on: each of them takes a stack, and says itself what it stands for.
  *
  * A bit for each page tells where the small-object allocator has handed out anything: what it is asked to release or resize
  * may be a big block, which is not its own but malloc's.
@@ -48,11 +49,11 @@ static inline bool python_samples_marked(const void *block)
 
 /* ---- samples ---- */
 
-extern double python_samples_mean;
 extern __thread struct samples_line python_samples_line ARCH_NEAR; /* where all are recorded nothing is ever left */
 
-/* How many objects one sample of `size` bytes (1 to 512) stands for, in sixteenths. */
-uint64_t python_samples_weight(size_t size);
+/* `size` bytes (1 to 512) have just been subtracted from what is left of the line, and less than 0 is left. Returns how many objects
+ * one that is hit stands for, in sixteenths; 0: it is not hit. */
+uint64_t python_samples_hit(size_t size);
 
 /* As the settings say, when the program begins. */
 void python_samples_init(void);

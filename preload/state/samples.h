@@ -24,6 +24,7 @@
 struct samples_line {
     int64_t left; /* bytes to the next point; whoever has subtracted a size and finds less than 0 asks samples_hit() */
     bool begun;
+    uint8_t level; /* of who asks, where the mean changes: of the next point */
 };
 
 #define SAMPLES_PAGE 4096 /* what tables and counts are aligned to */

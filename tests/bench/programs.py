@@ -49,16 +49,24 @@ def command_of(name, context, folder):
 
 
 class Looked:
-    """How many events stray recorded or told in sum, by its first trace."""
+    """How many events a tool that is stray recorded or told in sum, by its first trace."""
 
-    def __init__(self, build):
-        self.build, self.events, self.with_estimates = build, 0, 0
+    def __init__(self, build, name="stray"):
+        self.build, self.name, self.events, self.with_estimates = build, name, 0, 0
 
     def __call__(self, tool, folder):
-        if tool.name == "stray" and not self.events:
+        if tool.name == self.name and not self.events:
             self.events, self.with_estimates = tools.original_events(self.build, folder)
             if not self.events:
                 fail(f"{tool.name}: an empty trace")
+
+
+def an_event_exactly(context, words):
+    """Bytes on disk an event where none of Python's objects is left to a sample."""
+    exact = tools.exact(context.build)
+    look = Looked(context.build, exact.name)
+    taken = context.runner.in_turn([exact], words, 1, look=look)
+    return taken[exact.name][0].stored / look.events
 
 
 class Measured:
@@ -71,6 +79,7 @@ class Measured:
         used = [*context.tools, *context.sampled]
         self.results = context.runner.in_turn(used, words, rounds, look=look)
         self.name, self.names, self.looked = name, [tool.name for tool in used[1:]], look
+        self.exactly = an_event_exactly(context, words) if look.with_estimates > look.events else None
 
     def median(self, tool, field):
         return statistics.median(getattr(taken, field) for taken in self.results[tool])
@@ -104,8 +113,9 @@ def tables_of(measured):
 def bars_of(measured):
     for each in measured:
         if each.name in SMALL:
-            yield at_most(f"{each.name}: bytes on disk an original event, sampled ones left out", each.an_event(each.looked.events), 0.5,
-                          "{:.3f}".format)
+            yield at_most(f"{each.name}: bytes on disk an original event", each.an_event(each.looked.with_estimates), 0.5, "{:.3f}".format)
+        if each.exactly is not None:
+            yield at_most(f"{each.name}, --python-memory exact: bytes on disk an original event", each.exactly, 0.5, "{:.3f}".format)
     for each in [each for each in measured if "heaptrack" in each.results]:
         stray, rival = (each.added(name, "cpu").median for name in ("stray", "heaptrack"))
         yield Bar(f"{each.name}: processor time, beside heaptrack", f"{percent(stray)} and {percent(rival)}", "less", stray < rival)

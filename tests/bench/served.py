@@ -54,7 +54,7 @@ def wrk(path, seconds):
         if "Non-2xx" in output or "Socket errors" in output or "99%" not in output:
             fail(f"wrk: {output}")
         requests, took = re.search(r"(\d+) requests in ([\d.]+\w+)", output).groups()
-        return int(requests), milliseconds(took) / 1e3, milliseconds(re.search(r"99%\s+(\S+)", output)[1])
+        return int(requests), milliseconds(took) / 1e3, milliseconds(re.search(r"^\s+99%\s+(\S+)", output, re.MULTILINE)[1])
     return drive
 
 

@@ -51,6 +51,10 @@ def sampled(build):
     return stray(build, "stray --sample 512K", "--sample", "512K")
 
 
+def exact(build):
+    return stray(build, "stray --python-memory exact", "--python-memory", "exact")
+
+
 def without_heap(build):
     return stray(build, "stray --no-heap", "--no-heap")
 

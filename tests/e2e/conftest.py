@@ -29,6 +29,7 @@ SOURCES = ROOT / "tests" / "targets"
 PYTHON = "/usr/bin/python3"
 TIMEOUT = 120
 SOAK = int(os.environ.get("STRAY_SOAK") or 1)  # so many times as long, for what depends on luck: scripts/soak.sh
+STALLS = os.environ.get("STRAY_STALLS")  # a file to write to how long threads were held: scripts/soak.sh attach
 
 # The system's programs, and nothing of the tool's settings that the caller may have.
 for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Does a library get into a running process, and out of the way again, without anything that the process could notice?
 
-A library of the tests (tests/targets/attached/shim.c) stands where the shim is, so that what goes wrong is the injector's fault.
+A library of the tests (tests/targets/attached/shim.c) stands where the shim is, so that what goes wrong is the injector's fault. With
+STRAY_STALLS=FILE it is the shim itself, and how long a thread stood still is written to FILE: scripts/soak.sh attach.
 """
 import contextlib
 import http.client
@@ -18,11 +19,12 @@ import time
 import psycopg2
 import pytest
 
-from conftest import BUILD, PYTHON, SOAK, SOURCES, bare, shell
+from conftest import BUILD, PYTHON, SOAK, SOURCES, STALLS, bare, shell
 from test_errors import compiled, refused
 
 ATTACHED = BUILD / "tests" / "targets" / "attached"
 CYCLES = 50 * SOAK
+STALL = re.compile(r"one thread stood still for ([0-9.]+) ms")
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
 SETXID = 1 << 32  # glibc handles this signal as soon as there is a second thread
 
@@ -35,7 +37,8 @@ def tool(stray, tmp_path_factory):
         if parent.owner() == "root" and str(parent).startswith("/tmp/"):
             parent.chmod(parent.stat().st_mode | 0o011)
     there = stray.copied_to(folder / "bin")
-    shutil.copy(ATTACHED / "libattached_shim.so", there.shim)
+    if not STALLS:
+        shutil.copy(ATTACHED / "libattached_shim.so", there.shim)
     return there
 
 
@@ -96,11 +99,22 @@ def cycle(tool, pid):
     done = tool.call("attach", pid, "-o", folder, "--for", "0.01")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert all(line.startswith("stray: ") for line in done.stderr.splitlines()), done.stderr
-    (trace,) = folder.iterdir()
-    lines = trace.read_text().splitlines()
-    assert [line for line in lines if "=" not in line] == [f"begin {pid}", f"end {pid}"]
-    assert f"STRAY_OUTPUT={folder}" in lines and f"STRAY_TRACE_PATH={trace}" in lines
+    (trace,) = folder.glob("*.stray")
+    if STALLS:
+        note_stalls(done.stderr)
+    else:
+        assert list(folder.iterdir()) == [trace]
+        lines = trace.read_text().splitlines()
+        assert [line for line in lines if "=" not in line] == [f"begin {pid}", f"end {pid}"]
+        assert f"STRAY_OUTPUT={folder}" in lines and f"STRAY_TRACE_PATH={trace}" in lines
     shutil.rmtree(folder)
+
+
+def note_stalls(text):
+    attach, detach = STALL.findall(text)
+    test = re.sub(r".*::(\S.*) \(call\)", r"\1", os.environ["PYTEST_CURRENT_TEST"])
+    with open(STALLS, "a") as file:
+        file.write(f"{test}\t{attach}\t{detach}\n")
 
 
 def cycles(tool, pid, count=CYCLES, files=True):
@@ -116,7 +130,7 @@ def cycles(tool, pid, count=CYCLES, files=True):
 def test_storms(tool, arguments):
     """In the last one no thread is ever at a safe point."""
     with running(ATTACHED / "attached_storm", *arguments) as pid:
-        cycles(tool, pid, CYCLES if SOAK > 1 or len(arguments) == 1 else 20)
+        cycles(tool, pid, CYCLES if STALLS or len(arguments) == 1 else 20)
 
 
 @pytest.mark.parametrize("call", ["epoll", "recv", "semop", "sigtimedwait", "nanosleep", "poll", "select", "semaphore"])
@@ -309,6 +323,29 @@ def test_command_that_is_killed_at_any_moment(tool):
         cycle(tool, pid)
 
 
+def made_threads(pid, own):
+    """Threads of the process that are none of its own."""
+    return len(os.listdir(f"/proc/{pid}/task")) - own
+
+
+def test_command_that_is_stopped_at_any_moment(tool):
+    """By Ctrl-Z: before or after a step, never amid one. Once it goes on, all is as if nothing had been."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        stops = 0
+        for step in range(60 * SOAK):
+            command = subprocess.Popen([tool.path, "attach", str(pid), "-o", tool.new_folder(), "--for", "0.01"], stderr=subprocess.PIPE, text=True)
+            time.sleep(0.001 * (step % 60))
+            os.kill(command.pid, signal.SIGTSTP)
+            until(lambda: status(command.pid)["State"][0] in "TZ")
+            if status(command.pid)["State"].startswith("T"):
+                stops += 1
+                assert made_threads(pid, own=2) == 0 and status(pid)["TracerPid"] == "0"
+                command.send_signal(signal.SIGCONT)
+            _, errors = command.communicate(timeout=60)
+            assert command.returncode == 0, errors
+        assert stops > 0
+
+
 def test_process_that_ends_first(tool):
     with started("sleep", "1000") as process, attached(tool, process.pid) as command:
         process.kill()
@@ -334,6 +371,32 @@ def test_names_of_traces(tool):
         names = sorted(path.name for path in folder.iterdir())
         assert names == [f"attached_storm.{pid}.1.stray", f"attached_storm.{pid}.stray"]
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
+
+
+def test_traces_belong_to_the_owner_of_the_folder(tool):
+    """Whoever has prepared it for root."""
+    with running(ATTACHED / "attached_storm") as pid:
+        for owner in (65534, 0):
+            folder = tool.new_folder()
+            folder.mkdir()
+            os.chown(folder, owner, owner)
+            done = tool.call("attach", pid, "-o", folder, "--for", "0.01")
+            assert done.returncode == 0, done.stderr
+            assert [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [(owner, 0o600)]
+
+
+def test_children_that_run_already_are_named(tool):
+    """They do the work, most often, and are not traced."""
+    with started("sh", "-c", "sleep 1000 & sleep 1000 & true & sleep 1; wait") as process:
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: len(children.read_text().split()) == 2)
+        names = children.read_text().split()
+        done = attach(tool, process.pid, "--for", "0.01")
+        assert done.returncode == 0 and f"are not traced; stray attach each of them that matters: {', '.join(names)}\n" in done.stderr
+        for name in names:
+            os.kill(int(name), signal.SIGKILL)
+    with started("sleep", "1000") as process:
+        assert "children" not in attach(tool, process.pid, "--for", "0.01").stderr
 
 
 def test_options_reach_the_process(tool, tmp_path):
@@ -490,7 +553,7 @@ def test_programs_that_cannot_be(tool, tmp_path, command, reason):
     source.write_text("#include <unistd.h>\nint main(void) { sleep(1000); return 0; }\n")
     assert bare([*command, "-o", tmp_path / "sleeps", source]).returncode == 0
     with started(tmp_path / "sleeps") as process:
-        until(lambda: "sleeps" in os.readlink(f"/proc/{process.pid}/exe"))
+        until(lambda: "sleeps" in os.readlink(f"/proc/{process.pid}/exe") and status(process.pid)["State"].startswith("S"))
         folder = tool.new_folder()
         refused(tool.call("attach", process.pid, "-o", folder), 125, reason)
         assert not folder.exists() or list(folder.iterdir()) == []

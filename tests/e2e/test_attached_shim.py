@@ -124,6 +124,13 @@ def test_libraries_that_come_and_go(attached):
     assert (again.sum("plugin_one", "heap")["opened"], again.sum("plugin_two", "heap")["opened"]) == (2, 6)
 
 
+def test_a_request_that_is_withdrawn(attached):
+    """Nobody waits for it any more, and its files are gone: what was begun is undone, and the next one begins."""
+    done = attached("withdrawn")
+    assert [path.name.split(".")[0] for path in done.folder.iterdir()] == ["attached-2"]
+    assert is_whole(done.check())
+
+
 # ---- children and ends ----
 
 def rows_of(done, pid):
@@ -203,6 +210,11 @@ def test_python_objects(attached):
     report = done.check()
     assert is_whole(report)
     assert report.process()["resources"]["pyobject"]["unknown_closed"] > 0  # some lay in pages from which others were served since
+
+
+def test_python_objects_after_samples_of_them(attached):
+    """What takes samples was to be put out of the way by a call that the interpreter has yet to make."""
+    assert is_whole(attached("exactly_after_samples", command=ATTACHED_PYTHON).check(1))
 
 
 @pytest.mark.parametrize("memory", ["sampled", "exact", "off"])

@@ -56,6 +56,11 @@ def test_fail_on(check, leaky, words, status):
     check(leaky, "--fail-on", words, status=status)
 
 
+def test_what_fails_adds_up(check, leaky):
+    check(leaky, "--fail-on", "leaked", "--fail-on", "churn", status=1)
+    check(leaky, "--fail-on", "creep", "--fail-on", "churn", status=0)
+
+
 def test_a_short_program_is_inconclusive(stray, target, check):
     result = stray.run(["/bin/true"]).ok()
     assert "too short" in check(result, status=3)

@@ -180,3 +180,28 @@ def test_psycopg2_answers_as_untraced(stray, postgres):
     report = traced.report()
     assert report.trace["complete"] and report.trace["lost_events"] == 0
     assert report.connections(postgres.peer)["opened"] > 30
+
+
+KILLED = """
+import os, signal, socket, sys, threading
+kept = []
+def login(port, number):
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(b"x" * 10)
+    if number % 2 == 0:
+        kept.append(connection)
+    else:
+        connection.close()
+for number in range(40):
+    thread = threading.Thread(target=login, args=(int(sys.argv[1]), number))
+    thread.start()
+    thread.join()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--full",), ("--no-heap",)], ids=" ".join)
+def test_the_youngest_leaks_count_where_their_threads_have_ended(stray, listener, options):
+    report = stray.run([PYTHON, "-c", KILLED, listener], options=options).report()
+    assert report.sum("login", "connection") == {"opened": 40, "closed": 20, "open": 20, "bytes_open": 0}
+    assert report.finding("login", "connection", "leaked")["count"] == 20

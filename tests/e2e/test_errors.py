@@ -2,7 +2,9 @@
 """What the tool does with what it cannot use: one line that says why, the right status, and no crash."""
 import json
 import os
+import pathlib
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -162,6 +164,28 @@ def test_one_damaged_among_sound(stray, sound, tmp_path):
     assert content["trace"]["complete"] is False and len(content["processes"]) == 2
 
 
+def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
+    content = sound[1]
+    flipped = bytearray(content)
+    begin = json.loads(stray.call("verify", "--format", "json", copy(tmp_path, content[:-1])).stdout)["offset"]
+    assert 0 < begin < len(content) - 1
+    flipped[begin + 50] ^= 255
+    for damaged in (content[:-1], bytes(flipped)):
+        file = copy(tmp_path, damaged)
+        done = stray.call("verify", file)
+        assert done.returncode == 1 and f"{file}: damaged: " in done.stdout and f"offset {begin} " in done.stdout
+        done = stray.call("dump", file)
+        assert done.stderr.startswith(f"stray: {file}: ") and f"offset {begin} " in done.stderr
+        assert stray.report(file).process()["damage"]["offset"] == begin
+    assert json.loads(stray.call("verify", "--format", "json", sound[0]).stdout)["offset"] is None
+
+
+def test_standard_input_has_its_name(stray, sound, tmp_path):
+    (tmp_path / "text").write_text("no trace")
+    with open(tmp_path / "text") as file:
+        refused(stray.call("report", "-", stdin=file), 2, "stray: -: ")
+
+
 # run
 
 def test_run_not_found(stray, tmp_path):
@@ -219,6 +243,24 @@ def test_run_unwritable_folder(stray, tmp_path):
     refused(stray.call("run", "-o", "/proc/nosuch/t", "--", "true"), 125)
 
 
+@pytest.mark.parametrize("folder", ["file", "file/t", "/proc/nosuch/t"])
+def test_run_forced_without_a_usable_folder(stray, tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    done = stray.call("run", "--force", "-o", tmp_path / folder, "--", "sh", "-c", "echo yes; exit 3")
+    assert (done.returncode, done.stdout) == (3, "yes\n")
+    assert all(line.startswith("stray: ") for line in done.stderr.splitlines()) and "untraced" in done.stderr
+
+
+@pytest.mark.parametrize("interval, valid", [("0.1", True), ("0.5s", True), ("1.5m", True), ("2", True), ("1h", True), ("1d", True), ("0", False),
+                                             ("0.0", False), ("-1", False), ("1.", False), (".5", False), ("1x", False), ("", False), ("1e9", False)])
+def test_run_interval(stray, tmp_path, interval, valid):
+    done = stray.call("run", "-o", tmp_path / "t", "--interval", interval, "--", "echo", "yes")
+    if valid:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "yes\n", "")
+    else:
+        refused(done, 2, "--interval")
+
+
 def test_run_refuses_a_folder_with_traces(stray, tmp_path):
     trace = tmp_path / "t"
     assert stray.call("run", "-o", trace, "--", "true").returncode == 0
@@ -265,6 +307,23 @@ def test_help(stray, verb):
     assert by_option.stdout == by_verb.stdout
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_by_one_letter(stray, verb):
+    done = stray.call(verb, "-h")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", stray.call(verb, "--help").stdout)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ("--wrong", "stray: --wrong: unknown option (see stray help)"), ("report --all=yes", "stray: --all: takes no value"),
+    ("report --verbose=2", "stray: --verbose: takes no value"), ("report --l x", "stray: --l: may be one of several options (see stray report --help)"),
+    ("report --all -xv", "stray: -x: unknown option (see stray report --help)"), ("report -vx", "stray: -x: unknown option (see stray report --help)"),
+    ("report -vo", "stray: -o: needs a value"), ("report --output", "stray: --output: needs a value"), ("info --wrong=1", "stray: --wrong=1: unknown option (see stray info --help)"),
+    ("run --full=1 -- true", "stray: --full: takes no value"), ("attach --for", "stray: --for: needs a value")])
+def test_what_is_wrong_with_an_option_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
 def test_help_names_every_verb(stray):
     done = stray.call("help")
     assert done.returncode == 0
@@ -285,6 +344,44 @@ def test_output_file(stray, sound, tmp_path):
     assert stray.call("report", sound[0], "--format", "json", "-o", out).returncode == 0
     assert out.read_text() == stray.call("report", sound[0], "--format", "json", "-o", "-").stdout
     refused(stray.call("report", sound[0], "-o", tmp_path / "no" / "such" / "folder"), 2)
+
+
+@pytest.mark.parametrize("arguments", [["report"], ["report", "--format", "html"], ["check"], ["sites"], ["conns"], ["sql"], ["export", "--to", "folded"],
+                                       ["export", "--to", "sqlite"], ["pack"], ["diff", "itself"]], ids=" ".join)
+def test_what_is_read_is_not_written_over(stray, sound, tmp_path, arguments):
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    trace = shutil.copy(sound[0], folder)
+    before = pathlib.Path(trace).read_bytes()
+    packed = tmp_path / "x.pack"
+    assert stray.call("pack", folder, "-o", packed).returncode == 0
+    for given, out in [(folder, trace), (folder, folder / ".." / "traces" / pathlib.Path(trace).name), (packed, packed)]:
+        kept = pathlib.Path(out).read_bytes()
+        verb = [given if word == "itself" else word for word in arguments]
+        refused(stray.call(*verb, given, "-o", out), 2, "is one of the traces that are read")
+        assert pathlib.Path(out).read_bytes() == kept
+    assert pathlib.Path(trace).read_bytes() == before
+
+
+def test_a_trace_that_is_meant_twice_counts_once(stray, sound, tmp_path):
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    trace = shutil.copy(sound[0], folder)
+    link = tmp_path / "link.stray"
+    link.symlink_to(trace)
+    packed = tmp_path / "x.pack"
+    assert stray.call("pack", folder, folder, "-o", packed).returncode == 0
+    once = stray.report(folder).json
+    for given in ([folder, trace], [trace, trace], [folder, folder, link], [packed, packed]):
+        twice = stray.report(*given).json
+        assert (twice["processes"], twice["sites"]) == (once["processes"], once["sites"]), given
+
+
+def test_standard_input_is_called_by_its_name(stray, sound, tmp_path):
+    with open(sound[0], "rb") as file:
+        assert stray.call("verify", "-", stdin=file).stdout.startswith("-: sound")
+    done = stray.call("report", "-")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "stray: -: not a trace: the file is empty\n")
 
 
 def test_reader_that_goes_away(stray, sound):

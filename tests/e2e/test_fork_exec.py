@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Processes: how they end, their children, and what they become."""
+import os
 import signal
 import struct
+import subprocess
 import time
 
 import pytest
 
-from conftest import PYTHON, SOAK, SOURCES, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, TIMEOUT, bare, compare, parse_expected
 
 SIGNALS = {"abort": signal.SIGABRT, "segv": signal.SIGSEGV, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 
@@ -19,6 +21,16 @@ def test_exits(stray, target, how):
     process = result.report().process(result.pid)
     assert process["end"] == "exit"
     assert process.get("exit_status") == status
+
+
+@pytest.mark.parametrize("given, status", [(-1, 255), (256, 0), (300, 44)])
+@pytest.mark.parametrize("how", ["exit", "_exit"])
+def test_exit_status_is_what_a_parent_is_told(stray, how, given, status):
+    code = f"import os, sys; (sys.exit if {how!r} == 'exit' else os._exit)({given})"
+    result = stray.run([PYTHON, "-c", code])
+    assert result.status == status
+    process = result.report().process(result.pid)
+    assert (process["end"], process["exit_status"]) == ("exit", status)
 
 
 @pytest.mark.parametrize("how", sorted(SIGNALS))
@@ -105,6 +117,35 @@ def test_follow_can_be_switched_off(stray, target):
     assert [process["pid"] for process in report.processes] == [result.pid]
     rows = {key: row for key, row in parse_expected(result.stdout).items() if key[0] == result.pid}
     compare(report, rows)
+
+
+@pytest.mark.parametrize("variable", ["STRAY_FOLLOW=0", "STRAY_FOLLOW=no", "STRAY_NO_FOLLOW=1"])
+@pytest.mark.parametrize("child", ["true", "fork", "spawn", "exec"])
+def test_follow_can_be_switched_off_by_preloading_alone(stray, tmp_path, variable, child):
+    """No `stray run` says who the root is: children find out, however they were begun, and what the root becomes is not one."""
+    code = {"true": "os.system('true'); os.popen('true').read()",
+            "fork": "os.waitpid(os.fork() or os.execv('/bin/true', ['true']), 0)",
+            "spawn": "import subprocess; subprocess.run(['sh', '-c', 'true; true']); os.waitpid(os.posix_spawn('/bin/true', ['true'], os.environ), 0)",
+            "exec": "os.execv('/bin/sh', ['sh', '-c', '/bin/true; exit 0'])"}[child]
+    name, value = variable.split("=")
+    done = subprocess.run([PYTHON, "-c", "import os; " + code], timeout=TIMEOUT,
+                          env={**os.environ, "LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path / "t"), name: value})
+    assert done.returncode == 0
+    names = sorted(path.name.split(".")[0] for path in (tmp_path / "t").glob("*.stray"))
+    assert names == (["python3", "sh"] if child == "exec" else ["python3"])
+
+
+@pytest.mark.parametrize("call", ["execve", "execveat"])
+def test_exec_by_number_is_an_exec(stray, tmp_path, call):
+    """The hooks do not see it, yet what begins is the same process."""
+    source, program = tmp_path / "becomes.c", tmp_path / "becomes"
+    source.write_text("#include <fcntl.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+                      "int main(void) { char *argv[] = {\"true\", 0}; return (int)syscall("
+                      + {"execve": "SYS_execve, \"/bin/true\", argv, environ);", "execveat": "SYS_execveat, AT_FDCWD, \"/bin/true\", argv, environ, 0);"}[call]
+                      + " }\n")
+    assert bare(["gcc", "-D_GNU_SOURCE", "-o", program, source]).returncode == 0
+    result = stray.run([program]).ok()
+    assert [(process["pid"], process["end"]) for process in result.report().processes] == [(result.pid, "exec"), (result.pid, "exit")]
 
 
 class Header:

@@ -83,7 +83,7 @@ def events_payload(events, first_time):
     return b"".join(columns)
 
 
-def write_trace(path):
+def write_trace(path, names=NAMES):
     """Forty connections and files from each of the names, none of them closed."""
     definitions, nodes, events, time = Definitions(), [(0, 0, 1, 0)], [], 1000
     evil = NAMES[0]
@@ -92,7 +92,7 @@ def write_trace(path):
     definitions.add(6, evil + b"\0")
     definitions.add(7, b"STRAY_SPOOL=" + evil + b"\0")
     places = []
-    for name in NAMES:
+    for name in names:
         code = definitions.add(3, struct.pack("<IHHII", 5, 11, 0, 0, len(name)) + b"/srv/" + name + b".py\0" + name + b"\0")
         endpoint = definitions.add(4, name + b":5432\0")
         start = 0x400000 + len(nodes) * 0x10000
@@ -169,6 +169,32 @@ def test_json_is_json(stray, hostile, arguments):
     if arguments[0] == "report":
         assert {finding["site"]["function"] for finding in content["findings"]} >= {LONG}
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x80-\xff]", done.stdout), "JSON on a terminal is to be harmless as well"
+
+
+def bytes_of(text):
+    """The bytes that a text of the report stands for, as docs/report.schema.json says."""
+    def plain(match):
+        slashes, code = len(match[1]), match[2]
+        return "\\" * (slashes // 2) + (chr(0xdc00 + int(code, 16)) if slashes % 2 else "x" + code)
+    return re.sub(r"(\\+)x([0-9a-f]{2})", plain, text).encode(errors="surrogateescape")
+
+
+def test_bytes_that_are_no_utf8_can_be_told_from_what_looks_like_them(stray, tmp_path):
+    names = [b"caf\xe9", b"caf\\xe9", b"caf\\\xe9", b"caf\\\\xe9", "caf\u00e9".encode(), b"App\\Cafe", NO_UTF8]
+    write_trace(tmp_path / "bytes.4121.stray", names)
+    found = {each["site"]["function"] for each in stray.report(tmp_path).findings}
+    assert {"caf\\xe9", "caf\\\\xe9", "caf\u00e9", "App\\Cafe"} <= found
+    assert {bytes_of(each) for each in found} == set(names)
+    for arguments in (["export", "--to", "folded"], ["check", "--gen-suppressions"]):
+        assert "caf\\xe9" in stray.call(*arguments, tmp_path).stdout, arguments
+
+
+def test_generated_suppressions_suppress_any_name(stray, tmp_path):
+    write_trace(tmp_path / "names.4121.stray", [b"caf\xe9", b"caf\\xe9", b"a b", b"a#b c", b"# until 2020-01-01", b"a*b", b"^x$", *NAMES])
+    path = tmp_path / "suppressions"
+    path.write_text(stray.call("check", tmp_path, "--gen-suppressions").stdout)
+    done = stray.call("check", tmp_path, "--suppressions", path)
+    assert (done.returncode, done.stderr) == (0, "") and "suppression not used" not in done.stdout, done.stdout[:4000]
 
 
 def test_dump_is_an_object_a_line(stray, hostile):

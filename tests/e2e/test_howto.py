@@ -3,6 +3,7 @@
 import copy
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -71,6 +72,28 @@ def test_handles_of_python_are_found_at_its_lines(changed, tmp_path):
                       "for _ in range(40):\n    forgets()\n    closes()\nimport os\nos._exit(0)\n")
     report = changed.run([PYTHON, script]).ok().report()
     assert report.sum("forgets", "sqlite")["open"] == 40 and report.sum("closes", "sqlite") == {"opened": 40, "closed": 40, "open": 0, "bytes_open": 0}
+
+
+def test_handles_of_a_process_that_runs_already(changed, tmp_path):
+    """By the slots of the objects that are loaded, which lead to whatever library it is."""
+    script = tmp_path / "job.py"
+    script.write_text("import sqlite3\nkept = []\n\ndef forgets():\n    kept.append(sqlite3.connect(':memory:'))\n\ndef closes():\n    sqlite3.connect(':memory:').close()\n\n"
+                      "closes()\nprint('ready', flush=True)\ninput()\nfor _ in range(40):\n    forgets()\n    closes()\nprint('done', flush=True)\ninput()\n")
+    with subprocess.Popen([PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        trace = changed.new_folder()
+        command = subprocess.Popen([changed.path, "attach", str(process.pid), "-o", trace], stderr=subprocess.PIPE, text=True)
+        assert "tracing to" in command.stderr.readline()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+        assert changed.call("detach", process.pid).returncode == 0
+        command.communicate(timeout=60)
+        process.communicate("\n", timeout=60)
+        assert process.returncode == 0
+    report = changed.report(trace)
+    assert report.sum("forgets", "sqlite")["open"] == 40
+    assert report.sum("closes", "sqlite") == {"opened": 40, "closed": 40, "open": 0, "bytes_open": 0}
 
 
 def test_the_page_is_told_by_the_tool(changed):

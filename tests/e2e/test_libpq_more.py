@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What libpq hands out besides connections and results."""
+import re
+
 import pytest
+
+from conftest import ROOT, bare
 
 KINDS = {"cancel": "pgcancel", "options": "pgconninfo", "string": "pgstring", "object": "largeobject"}
 
@@ -31,3 +35,12 @@ def test_one_kind_alone(stray, target, postgres, resource):
 @pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
 def test_calls_that_are_left_by_throw_and_jump(stray, target, postgres, options):
     stray.run([target("target_leaves")], env=postgres.env, options=options).ok().check()
+
+
+def test_calls_of_libpq_itself_leave_no_frame(stray):
+    """Most calls of libpq's functions are its own: hooks jump to them. A compiler that made calls of the jumps would say nothing."""
+    code = bare(["objdump", "-d", "--no-show-raw-insn", stray.shim]).stdout
+    functions = dict(re.findall(r"^[0-9a-f]+ <(?:stray_hook_)?(\w+)>:\n((?:.+\n)+)", code, re.MULTILINE))
+    rows = re.findall(r"^HOOK\(\d+, (\w+), \w+, \w+, \w+, PG\w+,", (ROOT / "include" / "stray" / "hooks.def").read_text(), re.MULTILINE)
+    assert len(rows) > 50
+    assert [name for name in rows if not re.search(r"\tjmp +\*%r", functions[name])] == []

@@ -55,6 +55,11 @@ def test_sites_filters(trace, sites):
         assert sites(trace.trace, "--resource", "connection", *option) == [], option
 
 
+def test_resources_add_up(trace, sites):
+    kinds = {row["resource"] for row in sites(trace.trace, "--resource", "connection", "--resource", "file")}
+    assert kinds == {"connection", "file"} == {row["resource"] for row in sites(trace.trace, "--resource", "connection,file")}
+
+
 def test_sites_order_and_limit(trace, sites):
     everything = sites(trace.trace)
     opened = sites(trace.trace, "--sort", "opened")

@@ -98,16 +98,47 @@ def killed(stray):
     code = "import socket, sys\nkeep = [socket.socketpair() for n in range(50)]\nprint('ready', flush=True)\nsys.stdin.read()"
     process = stray.start([PYTHON, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
-    running = stray.call("pack", process.trace, "-o", process.trace / "x")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    process.refused = running
     return process
 
 
-def test_a_running_process_is_refused(killed):
-    assert (killed.refused.returncode, killed.refused.stdout) == (2, "")
-    assert "still runs" in killed.refused.stderr and killed.refused.stderr.count("\n") == 1
+def test_a_running_process(stray, target, tmp_path):
+    """What it had done until then, though it goes on, ends, and its program is there no more."""
+    program = tmp_path / "python3"
+    shutil.copy(os.path.realpath(PYTHON), program)
+    code = "import socket, sys\nkeep = []\nprint('ready', flush=True)\nfor line in sys.stdin:\n" \
+           "  keep += [socket.socketpair() for n in range(int(line))]\n  print('done', flush=True)"
+    process = stray.start([program, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def more(count):
+        process.stdin.write(f"{count}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+
+    assert process.stdout.readline() == "ready\n"
+    more(50)
+    live = stray.report(process.trace).json
+    packed, while_busy = pack(stray, tmp_path / "x.pack", process.trace), []
+    before = without_path(stray.report(packed).json)
+    for key in ("sites", "connections"):  # time goes on, and memory is sampled
+        assert before[key] == live[key]
+    for n in range(5):
+        process.stdin.write("30\n" * 2)
+        process.stdin.flush()
+        while_busy.append(pack(stray, tmp_path / f"busy-{n}.pack", process.trace))
+        assert [process.stdout.readline() for _ in range(2)] == ["done\n"] * 2
+    process.communicate()
+    program.unlink()
+    assert without_path(stray.report(packed).json) == before
+    (row,) = before["processes"]
+    assert row["end"] == "running" and before["trace"]["complete"] and row["resources"]["socket"]["open"] == 100
+    assert stray.report(process.trace).process()["end"] == "exit"
+    for each in while_busy:
+        assert stray.call("verify", each).returncode == 0
+        report = stray.report(each)
+        sockets = report.process()["resources"]["socket"]
+        assert report.trace["complete"] and sockets["closed"] == 0 and sockets["opened"] == sockets["open"] == report.sum("<listcomp>", "socket")["open"]
 
 
 def test_spools_come_along(stray, killed, tmp_path):
@@ -135,7 +166,7 @@ def test_other_tools_unpack_it(stray, killed, tmp_path):
 
 def test_several_processes_and_names_that_are_taken(stray, gone, tmp_path):
     result = stray.run(["/bin/sh", "-c", f"{PYTHON} -c pass; {PYTHON} -c pass; true"]).ok()
-    packed = pack(stray, tmp_path / "x.pack", result.trace, gone.pack, gone.pack)
+    packed = pack(stray, tmp_path / "x.pack", result.trace, gone.pack, shutil.copy(gone.pack, tmp_path / "copy.pack"))
     with tarfile.open(packed) as tar:
         names = [name for name in tar.getnames() if name.endswith(".stray")]
     assert len(names) == len(set(names)) == len(result.files()) + 2

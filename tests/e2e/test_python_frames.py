@@ -7,6 +7,7 @@ Interpreters: those named by STRAY_PYTHONS (separated by colons), else python3.8
 /usr/bin/python3. Where an interpreter has CPython's own test suite, some of it runs with a capture in every malloc, free
 and close.
 """
+import concurrent.futures
 import glob
 import os
 import re
@@ -85,8 +86,10 @@ class PythonFrames(unittest.TestCase):
                 continue
             with self.subTest(python=python), tempfile.NamedTemporaryFile() as report:
                 # Every object by malloc() and free().
-                plain = run(suite, PYTHONMALLOC="malloc")
-                traced = run(suite, SOAK, STRAY_SOAK=report.name, PYTHONMALLOC="malloc")
+                with concurrent.futures.ThreadPoolExecutor() as both:
+                    plain = both.submit(run, suite, PYTHONMALLOC="malloc")
+                    traced = both.submit(run, suite, SOAK, STRAY_SOAK=report.name, PYTHONMALLOC="malloc")
+                plain, traced = plain.result(), traced.result()
                 self.assertEqual(results(traced.stdout), results(plain.stdout), traced.stdout[-4000:])
                 lines = [list(map(int, line.split())) for line in report.read().splitlines()]
                 captures, frames, unknown, _ = map(sum, zip(*lines))

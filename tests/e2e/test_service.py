@@ -66,6 +66,13 @@ def run(request):
     return request.getfixturevalue(request.param)
 
 
+def test_the_short_report_says_the_same_of_all_but_blocks(stray, stopped):
+    short = json.loads(stray.call("report", stopped.trace, "--format", "json").stdout)
+    for kept, whole in zip(short["findings"], stopped.report.findings, strict=True):
+        if whole["resource"] not in ("heap", "pyobject"):
+            assert kept == whole
+
+
 def test_ends_as_untraced(stopped, killed):
     assert stopped.status == 0, stopped.log
     assert "Traceback" not in stopped.log
@@ -187,3 +194,39 @@ def test_command_line_is_kept_without_its_secrets(stray):
     assert "host" in words and "geheim" not in words
     for path in done.files():
         assert b"geheim" not in plain_bytes(path)
+
+
+SECRETS = {
+    "postgres://u:geh?eim@h/db": "postgres://u:***@h/db",
+    "postgres://u:geh/eim@h/db": "postgres://u:***@h/db",
+    "postgres://u:geh eim@h/db": "postgres://u:***@h/db",
+    "postgres://u:geh@eim@h/db": "postgres://u:***@h/db",
+    "http://host:8080/geheim@2": "http://host:8080/geheim@2",
+    "http://host:8080/?by=geheim@host": "http://host:8080/?by=geheim@host",
+    r"host=h password='it\'s geheim' dbname=x": "host=h password=*** dbname=x",
+    r"password=ge\ heim x=1": "password=*** x=1",
+    "host=h password = geheim dbname=x": "host=h password = *** dbname=x",
+    '{"password": "geheim", "user": 1}': '{"password": ***, "user": 1}',
+}
+
+
+def test_secrets_are_found_as_libraries_find_them(stray):
+    report = stray.run(["true", *SECRETS, "--password", "geheim", "--password", "--verbose"]).ok().report()
+    assert report.process()["command"][1:] == [*SECRETS.values(), "--password", "***", "--password", "--verbose"]
+
+
+def test_code_is_left_out_and_names_of_files_are_not(stray):
+    report = stray.run(["echo", "-c", "conf.py", "app:app", "-c", "INSERT INTO t VALUES ('geheim')", "-e", "a/b_c-d.sql"]).ok().report()
+    assert report.process()["command"] == ["echo", "-c", "conf.py", "app:app", "-c", "<code>", "-e", "a/b_c-d.sql"]
+
+
+@pytest.mark.parametrize("words", [["x" * 5000] * 12, [f"word{n}" for n in range(5000)], ["", "", "x", ""]], ids=["long", "many", "empty"])
+def test_a_long_command_line_is_whole(stray, words):
+    assert stray.run(["true", *words]).ok().report().process()["command"] == ["true", *words]
+
+
+def test_an_endless_command_line_is_cut(stray):
+    """A URI that is cut before its @ does not show that it holds a password."""
+    report = stray.run(["true", "x" * 65500, "postgresql://me:geheim@host/db", "x" * 100000]).ok().report()
+    assert report.process()["command"] == ["true", "x" * 65500, "postgresql"]
+    assert stray.run(["true", "x" * 130000]).ok().report().process()["command"][1] == "x" * (65535 - len("true") - 1)

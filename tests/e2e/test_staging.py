@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The shim itself, attached to services that run: what they leak while it is there, and what they had before."""
+import array
+import contextlib
 import os
+import pathlib
+import re
+import resource
 import signal
 import subprocess
 
@@ -85,3 +90,49 @@ def test_programs_go_on(stray, command):
             assert verified.returncode == 0, verified.stdout + verified.stderr
             assert stray.report(folder).process()["end"] == "detached"
         assert traits(pid) == before
+
+
+@contextlib.contextmanager
+def attached(stray, pid, *options):
+    """A command that is in the middle of it."""
+    folder = stray.new_folder()
+    command = subprocess.Popen([stray.path, "attach", str(pid), "-o", folder, *options], stderr=subprocess.PIPE, text=True)
+    try:
+        line = command.stderr.readline()
+        assert "tracing to" in line, line
+        command.trace = folder
+        yield command
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def slots_of_hooks(pid):
+    """How many words in what other objects have mapped lead into the shim; its own unwinder is no other object."""
+    maps = [re.match(r"(\w+)-(\w+) (\S+) \S+ \S+ (\d+) *(.*)", line).groups() for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    code = [(int(start, 16), int(end, 16)) for start, end, rights, _, path in maps if "libstray" in path and "x" in rights]
+    assert code
+    count = 0
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        for start, end, rights, inode, path in maps:
+            if "libstray" in path or "libunwind" in path or inode == "0" or not rights.startswith("r") or "x" in rights:
+                continue
+            memory.seek(int(start, 16))
+            words = array.array("Q", memory.read(int(end, 16) - int(start, 16)))
+            count += sum(low <= word < high for word in words for low, high in code)
+    return count
+
+
+def test_no_descriptor_is_free_at_the_end(stray):
+    """Those who have run out of descriptors are the ones that one looks at: the hooks are taken back without any."""
+    with running(ATTACHED / "attached_storm", "2") as pid:
+        before = traits(pid)
+        with attached(stray, pid) as command:
+            assert slots_of_hooks(pid) > 0
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 4096))
+            done = stray.call("detach", pid)
+            assert done.returncode == 0, done.stderr
+            command.communicate(timeout=60)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1024, 4096))
+        assert traits(pid) == before and slots_of_hooks(pid) == 0
+        assert stray.report(command.trace).process()["end"] == "detached"

@@ -16,7 +16,8 @@ BAD = {
     "reads_and_writes": ("read-modify-write", "warning", "UPDATE items SET version = ? WHERE id = ?"),
     "keeps_the_loop": ("blocked-event-loop", "error", None),
 }
-HEALTHY = ["asks_once", "asks_many_things", "fetches_a_portion", "lists_few", "commits_first", "locks_and_writes", "lets_the_server_add",
+HEALTHY = ["asks_once", "asks_many_things", "asks_page_by_page", "writes_in_batches", "sends_ahead", "streams_all", "sends_an_array",
+           "fetches_a_portion", "lists_few", "commits_first", "locks_and_writes", "lets_the_server_add",
            "compares_versions", "leaves_the_loop", "waits_outside_a_loop"]
 VERDICTS = {verdict for verdict, _, _ in BAD.values()}
 
@@ -60,6 +61,12 @@ def test_figures(report):
     assert overwrites["count"] == 6
     blocked, = about(report, "keeps_the_loop")
     assert blocked["call"] == "PQexec" and blocked["evidence"]["longest_s"] >= 0.2
+
+
+def test_rows_that_come_one_by_one_are_counted_once(stray, postgres):
+    result = stray.run([PYTHON, TARGET, "streams_all"], env=postgres.env).ok()
+    row, = [row for row in listed(stray, result.trace) if row["statement"].startswith("SELECT n,")]
+    assert (row["calls"], row["rows"]) == (1, 12000)
 
 
 def test_how_long_a_large_result_is_held(report):

@@ -113,6 +113,7 @@ def test_what_is_written_once(stray, holder, by):
     assert (done.returncode, done.stderr) == (0, ""), done
     assert re.search(r"^ +20 +20 +0  connection +opens\(\) +<string>:5 +127\.0\.0\.1:\d+$", done.stdout, re.M), done.stdout
     assert re.search(r"^\[1\] LEAKED  connection  20 ", done.stdout, re.M) and "\x1b" not in done.stdout
+    assert done.stdout.startswith("stray top  python3")
     assert "WHERE RSS WENT" in done.stdout and max(map(len, done.stdout.splitlines())) <= 110
 
 
@@ -174,6 +175,13 @@ def test_colours(holder, terminal, env, colored):
     os.write(shown.master, b"q")
     assert shown.status() == 0
     assert (b"\x1b[1" in shown.seen) == colored
+
+
+@pytest.mark.parametrize("options, env, colored", [(["--color"], {}, True), (["--color=always"], {"NO_COLOR": "1"}, True), (["--color=never"], {}, False),
+                                                   (["--color=auto"], {}, False)])
+def test_colours_as_asked(stray, holder, options, env, colored):
+    done = stray.call("top", holder.trace, *options, env={**os.environ, **env})
+    assert (done.returncode, done.stderr, "\x1b[1;31m" in done.stdout) == (0, "", colored)
 
 
 def test_once_on_a_terminal(stray, holder, terminal):

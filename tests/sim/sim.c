@@ -258,7 +258,7 @@ static double seconds(void *data, uint64_t time)
     return (double)time / SECOND;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, NULL, NULL, 0, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, NULL, NULL, 0, true, 0, NULL};
 
 static const struct frame *blame(void *data, uint32_t node)
 {

@@ -43,12 +43,14 @@ static const char *statement(void *data, uint64_t id)
         [FEED_READ] = "SELECT n FROM accounts WHERE id = $?",
         [FEED_READ_LOCKED] = "SELECT n FROM accounts WHERE id = $? FOR UPDATE",
         [FEED_WRITE] = "UPDATE accounts SET n = $? WHERE id = $?",
+        [FEED_PAGE] = "SELECT n FROM accounts WHERE id > $1 ORDER BY id LIMIT $?",
+        [FEED_BATCH] = "DELETE FROM accounts WHERE id IN ($?)",
         [FEED_ADD] = "UPDATE accounts SET n = n + $? WHERE id = $?",
     };
     return id < sizeof(texts) / sizeof(*texts) ? texts[id] : NULL;
 }
 
-static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, 0};
+static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, statement, NULL, 0, true, 0, NULL};
 
 static const struct stack *stack_of(void *data, uint32_t node)
 {

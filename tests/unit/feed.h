@@ -14,7 +14,7 @@
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
 
 /* Definitions of statements' texts; any other has none. */
-enum { FEED_BEGIN = 1, FEED_READ, FEED_READ_LOCKED, FEED_WRITE, FEED_ADD };
+enum { FEED_BEGIN = 1, FEED_READ, FEED_READ_LOCKED, FEED_WRITE, FEED_ADD, FEED_PAGE, FEED_BATCH };
 
 #define MS          UINT64_C(1000000)
 #define MAIN_THREAD 1

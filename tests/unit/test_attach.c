@@ -85,6 +85,31 @@ Test(attach, objects_have_bounds)
     look_away(&self);
 }
 
+/* A table whose one chain goes on for ever: the file is as long as files can be, and holds nothing but zeros there. */
+Test(attach, tables_without_end_are_left)
+{
+    enum { HASH = 4096, STRINGS = 8192, SYMBOLS = 1 << 30 };
+    const uint32_t head[4] = {1, 0, 1, 0}, first = 0;
+    const uint64_t bloom = ~UINT64_C(0);
+    struct self self = look();
+    struct objects objects = self.objects;
+    struct object object = {.hash = HASH, .strings = STRINGS, .symbols = SYMBOLS};
+    Elf64_Sym symbol;
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    objects.memory = fileno(file);
+    cr_assert_eq(ftruncate(objects.memory, (off_t)1 << 40), 0);
+    cr_assert_eq(pwrite(objects.memory, head, sizeof(head), HASH), sizeof(head));
+    cr_assert_eq(pwrite(objects.memory, &bloom, sizeof(bloom), HASH + 16), sizeof(bloom));
+    cr_assert_eq(pwrite(objects.memory, &first, sizeof(first), HASH + 24), sizeof(first));
+    cr_expect_not(objects_endless(&objects));
+    cr_expect_not(symbol_find(&objects, &object, "malloc", &symbol));
+    cr_expect(objects_endless(&objects), "it gave up");
+    cr_expect_eq(symbol_address(&self.objects, self.libc.object, "malloc"), 0, "nothing else is read either");
+    fclose(file);
+    look_away(&self);
+}
+
 Test(attach, errno_is_found)
 {
     static struct thread_layout layout;

@@ -118,7 +118,7 @@ Test(commands, what_the_traced_program_chose_cannot_command_the_terminal)
     writer_save(writer, sample_path("a.stray"));
     expect(command_info, ARGUMENTS("info", sample_path("a.stray")), 0,
            "program    /bin/\\x1b[2J\\xc2\\x9b\\xff\ncommand    a\\x0ab\n", NULL);
-    expect(command_info, ARGUMENTS("info", "--format=json", sample_path("a.stray")), 0, "\\uFFFD", NULL);
+    expect(command_info, ARGUMENTS("info", "--format=json", sample_path("a.stray")), 0, "\\\\xff", NULL);
     expect(command_verify, ARGUMENTS("verify", "no\nsuch"), 2, "", "stray: no\\x0asuch: No such file");
     writer_free(writer);
 }

@@ -606,3 +606,20 @@ Test(connections, two_that_wait_at_the_end_may_be_noticed_yet)
     cr_expect(usage_judge_close_wait(&figures, &judgement));
     cr_expect_eq(judgement.count, 1);
 }
+
+/* Requests on threads of their own, killed amid the work: what the youngest was left by is known, though it is not old. */
+Test(connections, those_whose_thread_has_ended_go_with_the_others)
+{
+    for (unsigned i = 0; i < 40; i++) {
+        double birth = 1 + 0.1 * i;
+        struct usage *usage = add(birth, birth + 0.05, i % 2 ? birth + 0.06 : 0);
+        usage->thread = 1 + i;
+        usage->by_ender = false;
+        usage->quiet_s = 0.2;
+    }
+    figures.exits = false;
+    expect_leaked(5, 17);
+    for (unsigned i = 0; i < 38; i += 2)
+        usages[i].deserted = true;
+    expect_leaked(5, 19);
+}

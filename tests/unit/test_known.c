@@ -58,6 +58,26 @@ Test(known, what_was_put_is_found_until_it_is_forgotten)
     cr_expect_eq(known_find(one + 512), 79);
 }
 
+/* Texts are looked through eight bytes at a time: wherever in them a number stands, whatever stands around it. */
+Test(known, a_number_is_found_wherever_it_stands)
+{
+    char five[64], many[64];
+    for (size_t before = 0; before < 40; before++) {
+        for (unsigned byte = 1; byte < 256; byte++) {
+            if ((byte >= '0' && byte <= '9') || byte == '"')
+                continue;
+            size_t size = before + 1;
+            memset(five, (int)byte, before);
+            five[before] = ' ';
+            memcpy(many, five, size);
+            strcpy(five + size, "5 ,,,,,,,,,");
+            strcpy(many + size, "4711 ,,,,,,,,,");
+            cr_expect_eq(pattern(five), pattern(many), "%zu of %u", before, byte);
+            cr_expect_neq(pattern(five), pattern("5 ,,,,,,,,,"), "%zu of %u", before, byte);
+        }
+    }
+}
+
 Test(known, whole_numbers_make_no_difference)
 {
     static const char *const same[][2] = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sql/normalise.h"
+#include "text.h"
 
 static char kept[SQL_TEXT_MAX];
 
@@ -171,4 +172,41 @@ Test(normalise, any_bytes_will_do)
         }
         read_text(text);
     }
+}
+
+static struct sql_statement named(const char *text, enum sql_prepared prepared, const char *name, const char *wanted)
+{
+    struct sql_statement statement = read_text(text);
+    cr_expect_str_eq(kept, wanted, "%s: %s, not %s", text, kept, wanted);
+    cr_expect_eq(statement.prepared, prepared, "%s", text);
+    cr_expect_eq(statement.name, name ? string_hash(name) : 0, "%s", text);
+    return statement;
+}
+
+Test(normalise, names_of_prepared_statements_go_as_literals_do)
+{
+    named("PREPARE By_1 (int) AS SELECT 1", SQL_PREPARES, "by_1", "PREPARE $? (int) AS SELECT $?");
+    named("prepare \"By \"\"1\" as select a", SQL_PREPARES, "By \"1", "prepare $? as select a");
+    named("EXECUTE by_1 (1, 'x')", SQL_EXECUTES, "by_1", "EXECUTE $? ($?)");
+    named("/* x */ execute by_1", SQL_EXECUTES, "by_1", "execute $?");
+    named("DEALLOCATE by_1;", SQL_DEALLOCATES, "by_1", "DEALLOCATE $?;");
+    named("DEALLOCATE PREPARE \"all\"", SQL_DEALLOCATES, "all", "DEALLOCATE PREPARE $?");
+    named("DEALLOCATE PREPARE ALL", SQL_DEALLOCATES, NULL, "DEALLOCATE PREPARE ALL");
+    named("Discard All", SQL_DEALLOCATES, NULL, "Discard All");
+}
+
+Test(normalise, what_only_looks_like_a_prepared_statement)
+{
+    named("PREPARE TRANSACTION 'secret'", SQL_PREPARED_NOT, NULL, "PREPARE TRANSACTION $?");
+    named("DISCARD PLANS", SQL_PREPARED_NOT, NULL, "DISCARD PLANS");
+    named("SELECT execute FROM prepare", SQL_PREPARED_NOT, NULL, "SELECT execute FROM prepare");
+    named("EXECUTE \"secret", SQL_PREPARED_NOT, NULL, "EXECUTE $?");
+    named("DEALLOCATE", SQL_PREPARED_NOT, NULL, "DEALLOCATE");
+}
+
+Test(normalise, of_several_the_first_is_told_unless_a_later_one_is_closed)
+{
+    named("PREPARE a AS SELECT b; EXECUTE a", SQL_PREPARES, "a", "PREPARE $? AS SELECT b; EXECUTE $?");
+    named("PREPARE a AS SELECT b; DEALLOCATE a", SQL_DEALLOCATES, NULL, "PREPARE $? AS SELECT b; DEALLOCATE $?");
+    named("DEALLOCATE a; DEALLOCATE b", SQL_DEALLOCATES, NULL, "DEALLOCATE $?; DEALLOCATE $?");
 }

@@ -263,6 +263,46 @@ Test(pairs, what_is_asked_for_may_not_be_there)
     cr_expect_eq(pairs_resource("", 0), STRAY_RESOURCE_NONE);
 }
 
+/* ---- many functions, as only a crafted trace has them ---- */
+
+#define LONG 190
+
+static const char *long_name(unsigned number)
+{
+    static char name[LONG + 16];
+    memset(name, 'a', LONG); /* no two of them differ before their end */
+    snprintf(name + LONG, sizeof(name) - LONG, "%u", number);
+    return name;
+}
+
+Test(pairs, functions_are_numbered_up_to_a_limit)
+{
+    for (unsigned i = 0; i < 4095; i++)
+        cr_assert_eq(pairs_function(long_name(i)), STRAY_HOOK_USER + i);
+    cr_expect_eq(pairs_function("one_more"), STRAY_HOOK_NONE);
+    cr_expect_eq(pairs_function(long_name(4094)), STRAY_HOOK_USER + 4094);
+    cr_expect_str_eq(pairs_function_name(STRAY_HOOK_USER + 17), long_name(17));
+    cr_expect_null(pairs_function_name(STRAY_HOOK_USER + 4095));
+}
+
+/* Compared with each name that there is, these would take minutes. */
+Test(pairs, millions_of_functions_are_no_burden)
+{
+    for (unsigned i = 0; i < 3000000; i++)
+        pairs_function(long_name(i));
+    cr_expect_eq(pairs_function(long_name(17)), STRAY_HOOK_USER + 17);
+}
+
+Test(pairs, what_is_longer_than_a_name_is_none)
+{
+    char name[STRAY_PAIR_NAME + 2];
+    memset(name, 'a', sizeof(name) - 1);
+    name[STRAY_PAIR_NAME + 1] = '\0';
+    cr_expect_eq(pairs_function(name), STRAY_HOOK_NONE);
+    name[STRAY_PAIR_NAME] = '\0';
+    cr_expect_eq(pairs_function(name), STRAY_HOOK_USER);
+}
+
 /* ---- lives ---- */
 
 #define OWN   STRAY_USER_FIRST

@@ -69,3 +69,26 @@ Test(statement_verdicts, loops_that_are_kept)
     cr_expect(statement_judge_blocked(0.05, &judgement) && judgement.severity == SEVERITY_WARNING);
     cr_expect(statement_judge_blocked(0.1, &judgement) && judgement.severity == SEVERITY_ERROR);
 }
+
+Test(statement_verdicts, names_that_pile_up)
+{
+    struct statement_prepared prepared = {.abandoned = 10, .left = 11, .connections = 1};
+    cr_expect(statement_judge_prepared(&prepared, &judgement) && judgement.verdict == VERDICT_LEAKED);
+    cr_expect_eq(judgement.severity, SEVERITY_ERROR);
+    prepared.brief = 1;
+    cr_expect_not(statement_judge_prepared(&prepared, &judgement), "as many connections were soon closed");
+    prepared = (struct statement_prepared){.abandoned = 9, .left = 10, .connections = 1};
+    cr_expect_not(statement_judge_prepared(&prepared, &judgement));
+    prepared = (struct statement_prepared){.abandoned = 20, .left = 40, .connections = 1};
+    cr_expect_not(statement_judge_prepared(&prepared, &judgement), "half of them are used again");
+}
+
+Test(statement_verdicts, results_that_are_held)
+{
+    struct statement_use use = {.outlived = 0};
+    cr_expect_not(statement_judge_held(&use, 0, &judgement));
+    cr_expect(statement_judge_held(&use, 12, &judgement) && judgement.severity == SEVERITY_NOTE);
+    use.outlived = 2;
+    cr_expect(statement_judge_held(&use, 0, &judgement) && judgement.severity == SEVERITY_WARNING);
+    cr_expect_eq(judgement.verdict, VERDICT_HELD_RESULT);
+}

@@ -132,6 +132,34 @@ Test(statements, answers_belong_to_what_was_sent_first)
     feed_close_all(&feed);
 }
 
+/* PHP looks for answers that are left before it sends the next statement. */
+Test(statements, a_call_that_sends_nothing_does_not_hide_the_silence_before_it)
+{
+    begin();
+    execute(FEED_BEGIN, 0, OPEN, MS, 7);
+    feed_wait(&feed, 2000 * MS);
+    on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(STRAY_RESULT_NONE, OPEN, 0, 0), 0);
+    on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 8);
+    execute(FEED_READ, 0, IDLE, MS, 9);
+    end();
+    cr_assert_eq(statements()->idle_count, 1);
+    cr_expect_eq(statements()->idles[0].times, 1);
+    cr_expect(statements()->idles[0].longest >= 1999 * MS);
+    feed_close_all(&feed);
+}
+
+Test(statements, a_silence_before_the_transaction_is_none)
+{
+    begin();
+    execute(FEED_READ, 0, IDLE, MS, 7);
+    feed_wait(&feed, 2000 * MS);
+    execute(FEED_BEGIN, 0, OPEN, MS, 8);
+    execute(FEED_READ, 0, IDLE, MS, 9);
+    end();
+    cr_expect_eq(statements()->idle_count, 0);
+    feed_close_all(&feed);
+}
+
 Test(statements, silences_in_transactions_belong_to_what_began_them)
 {
     begin();
@@ -345,4 +373,118 @@ Test(statements, many_connections_one_after_the_other)
     cr_expect_eq(statements()->session_count, 1);
     cr_expect_eq(use_at(FEED_READ, 7)->connections, 1000);
     feed_close_all(&feed);
+}
+
+/* ---- names of prepared statements ---- */
+
+static void with_name(unsigned hook, uint64_t definition, uint64_t name, uint64_t status, uint32_t stack)
+{
+    on_conn(hook, STRAY_STATEMENT, definition, stack);
+    on_conn(hook, STRAY_NAMED, name, 0);
+    feed_wait(&feed, MS);
+    on_conn(hook, STRAY_RESULT, result_of(status, IDLE, 0, 0), 0);
+    on_conn(hook, STRAY_USE, MS, stack);
+}
+
+static const struct statement_prepared *after(void (*each)(uint64_t))
+{
+    begin();
+    for (uint64_t name = 1; name <= 30; name++)
+        each(name);
+    end();
+    cr_assert_eq(statements()->prepared_count, 1);
+    return &statements()->prepared[0];
+}
+
+static void names_and_uses(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+    with_name(STRAY_HOOK_PQexecPrepared, 0, name, TUPLES, 7);
+}
+
+static void names_and_closes(uint64_t name)
+{
+    names_and_uses(name);
+    with_name(STRAY_HOOK_PQclosePrepared, 0, name, 1, 8);
+}
+
+static void names_and_resets(uint64_t name)
+{
+    names_and_uses(name);
+    on_conn(STRAY_HOOK_PQreset, STRAY_USE, MS, 8);
+}
+
+static void uses_all_again(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+    for (uint64_t each = 1; each <= name; each++)
+        with_name(STRAY_HOOK_PQexecPrepared, 0, each, TUPLES, 7);
+}
+
+static void never_uses(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name, 1, 6);
+}
+
+static void is_refused(uint64_t name)
+{
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, 1, name == 1 ? 1 : FATAL, 6);
+    with_name(STRAY_HOOK_PQprepare, FEED_READ, name + 100, FATAL, 6);
+    with_name(STRAY_HOOK_PQexecPrepared, 0, name + 100, FATAL, 7);
+}
+
+Test(statements, names_that_are_not_used_again_are_abandoned)
+{
+    const struct statement_prepared *prepared = after(names_and_uses);
+    cr_expect_eq(prepared->made, 30);
+    cr_expect_eq(prepared->left, 30);
+    cr_expect_eq(prepared->abandoned, 29, "all but the last one");
+    cr_expect_eq(prepared->connections, 1);
+    feed_close_all(&feed);
+}
+
+Test(statements, names_that_are_closed_or_used_again_or_refused_are_not)
+{
+    void (*const healthy[])(uint64_t) = {names_and_closes, names_and_resets, uses_all_again, never_uses, is_refused};
+    const uint64_t made[] = {30, 30, 30, 30, 1}, deallocated[] = {30, 0, 0, 0, 0};
+    for (size_t i = 0; i < sizeof(healthy) / sizeof(*healthy); i++) {
+        const struct statement_prepared *prepared = after(healthy[i]);
+        cr_expect_eq(prepared->made, made[i], "%zu: %lu", i, (unsigned long)prepared->made);
+        cr_expect_eq(prepared->deallocated, deallocated[i], "%zu", i);
+        cr_expect_eq(prepared->abandoned, 0, "%zu", i);
+        feed_close_all(&feed);
+    }
+}
+
+/* ---- loops ---- */
+
+static uint32_t loop_of(uint64_t definition, uint64_t rows, bool ahead)
+{
+    uint32_t longest;
+    begin();
+    for (int i = 0; ahead && i < 20; i++)
+        on_conn(STRAY_HOOK_PQsendQueryParams, STRAY_STATEMENT, definition, 7);
+    for (int i = 0; i < 20; i++) {
+        if (!ahead)
+            on_conn(STRAY_HOOK_PQsendQueryParams, STRAY_STATEMENT, definition, 7);
+        feed_wait(&feed, MS);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(TUPLES, IDLE, 0, rows), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_RESULT, result_of(STRAY_RESULT_NONE, IDLE, 0, 0), 0);
+        on_conn(STRAY_HOOK_PQgetResult, STRAY_USE, 0, 8);
+    }
+    end();
+    longest = use_at(definition, 7)->loops.longest;
+    feed_close_all(&feed);
+    return longest;
+}
+
+Test(statements, portions_and_what_is_sent_ahead_are_no_loops)
+{
+    cr_expect_eq(loop_of(FEED_READ, 1, false), 20);
+    cr_expect_eq(loop_of(FEED_READ, 300, false), 20, "children of one after the other");
+    cr_expect_eq(loop_of(FEED_PAGE, 300, false), 0, "a page after the other");
+    cr_expect_eq(loop_of(FEED_PAGE, 1, false), 20, "the first one of each");
+    cr_expect_eq(loop_of(FEED_BATCH, 100, false), 0);
+    cr_expect_eq(loop_of(FEED_BATCH, 1, false), 20, "lists of one");
+    cr_expect_eq(loop_of(FEED_READ, 1, true), 0, "as in a pipeline");
 }

@@ -41,7 +41,7 @@ function answer(report) {
   const {parts, severity, symptoms, notes} = tally(report);
   const soonest = report.forecasts[0], worst = report.findings[0];
   if (severity !== "none")
-    return {severity, text: parts.join(", ") + (symptoms ? " with " + plural(symptoms, "consequence") : ""), more: soonest ? soonest.message : worst.message, sure: Boolean(soonest)};
+    return {severity, text: parts.join(", ") + (symptoms ? " and " + plural(symptoms, "consequence") : ""), more: soonest ? soonest.message : worst.message, sure: Boolean(soonest)};
   if (report.trace.too_short)
     return {severity: "short", text: "Too little happened to tell", more: "No place acquired anything often enough to be judged: record for longer, or under load."};
   return {severity: "none", text: "No leak found" + (notes ? ", " + plural(notes, "note") : ""), more: null};

@@ -19,8 +19,8 @@ number = 0
 kept = []
 
 
-def begin():
-    """What `stray attach` does, by a thread of its own. Its number of the trace goes up."""
+def make_request():
+    """For the next trace, whose number goes up."""
     global shim, number
     shim = ctypes.CDLL(SHIM)
     number += 1
@@ -28,8 +28,13 @@ def begin():
     files = [os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600) for name in (path, path + ".spool")]
     variables = [f"STRAY_OUTPUT={FOLDER}", f"STRAY_TRACE_PATH={path}", f"STRAY_SPOOL_PATH={path}.spool", *OPTIONS]
     block = b"".join(word.encode() + b"\0" for word in variables) + b"\0"
-    request = struct.pack("=IIii", 1, 16 + len(block), *files) + block
-    in_thread(lambda: shim.stray_attach_begin(ctypes.c_char_p(request)))
+    return ctypes.c_char_p(struct.pack("=IIii", 1, 16 + len(block), *files) + block)
+
+
+def begin():
+    """What `stray attach` does, by a thread of its own."""
+    request = make_request()
+    in_thread(lambda: shim.stray_attach_begin(request))
 
 
 def end():
@@ -56,6 +61,16 @@ def connect(address):
     return socket.create_connection(address)
 
 
+class Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+
+def taken_from_malloc():
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = Mallinfo
+    return ask().uordblks
+
+
 def run_for_calls():
     """The interpreter makes its pending calls between two instructions of the main thread."""
     for _ in range(1000):
@@ -74,6 +89,23 @@ def objects():
     for _ in range(5000):
         make_object()
     kept.extend(make_object() for _ in range(70))
+    expect("make_object", "pyobject", 3000, 1000)
+
+
+def exactly_after_samples():
+    """So soon that the interpreter has made no pending call in between."""
+    OPTIONS[:] = ["STRAY_PYTHON_MEMORY=sampled"]
+    begin()
+    run_for_calls()
+    OPTIONS[:] = ["STRAY_PYTHON_MEMORY=exact"]
+    request = make_request()
+    in_thread(lambda: shim.stray_attach_end() or shim.stray_attach_begin(request))
+    run_for_calls()
+    before = taken_from_malloc()
+    kept.extend(make_object() for _ in range(3000))
+    assert taken_from_malloc() - before < 500 * 1000, "objects are where samples are put"
+    del kept[:1000]
+    end()
     expect("make_object", "pyobject", 3000, 1000)
 
 
@@ -154,5 +186,5 @@ def connect_database(psycopg2):
     return psycopg2.connect("")
 
 
-{"objects": objects, "frames": frames, "again": again, "full_at_last": full_at_last, "psycopg": psycopg}[WHAT]()
+{"objects": objects, "exactly_after_samples": exactly_after_samples, "frames": frames, "again": again, "full_at_last": full_at_last, "psycopg": psycopg}[WHAT]()
 sys.stdout.flush()

@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 
+import psycopg
 import psycopg2
 
 ROWS = 12_000
@@ -49,6 +50,33 @@ def asks_many_things():
     connection.commit()
 
 
+def asks_page_by_page():
+    last = -1
+    while rows := run("SELECT id, name FROM items WHERE id > %s ORDER BY id LIMIT 500", last):
+        last = rows[-1][0]
+    connection.commit()
+
+
+def writes_in_batches():
+    for batch in range(15):
+        keys = range(100_000 + 100 * batch, 100_100 + 100 * batch)
+        run("INSERT INTO items (id, name) VALUES " + ", ".join(f"({key}, 'a')" for key in keys))
+    for batch in range(15):
+        keys = list(range(100_000 + 100 * batch, 100_100 + 100 * batch))
+        run("UPDATE items SET name = 'b' WHERE id = ANY(%s)", keys)
+    for batch in range(15):
+        run("DELETE FROM items WHERE id IN %s", tuple(range(100_000 + 100 * batch, 100_100 + 100 * batch)))
+    connection.commit()
+
+
+def sends_ahead():
+    """psycopg 3 sends all of them before it reads the first answer."""
+    with psycopg.connect("") as other:
+        other.execute("CREATE TEMP TABLE names (id int PRIMARY KEY, name text)")
+        with other.cursor() as cursor:
+            cursor.executemany("INSERT INTO names VALUES (%s, %s)", [(i, "a") for i in range(50)])
+
+
 # ---- as many rows as there are ----
 
 def fetches_all():
@@ -87,6 +115,12 @@ def fetches_a_portion():
     connection.commit()
 
 
+def streams_all():
+    """Row by row: no result holds them all."""
+    with psycopg.connect("") as other, other.cursor() as cursor:
+        assert sum(1 for _ in cursor.stream("SELECT n, 'streamed' FROM generate_series(1, 12000) n")) == 12000
+
+
 # ---- as much text as there are data ----
 
 def lists_all():
@@ -96,6 +130,11 @@ def lists_all():
 
 def lists_few():
     run("SELECT count(*) FROM items WHERE id IN %s", tuple(range(300)))
+    connection.commit()
+
+
+def sends_an_array():
+    run("SELECT count(*) FROM items WHERE id = ANY(%s)", list(range(1200)))
     connection.commit()
 
 
@@ -168,7 +207,8 @@ def waits_outside_a_loop():
     asks_slowly()
 
 
-NAMES = ["asks_for_each", "asks_once", "asks_many_things", "fetches_all", "holds_all", "lets_go", "fetches_a_portion", "lists_all",
+NAMES = ["asks_for_each", "asks_once", "asks_many_things", "asks_page_by_page", "writes_in_batches", "sends_ahead", "streams_all",
+         "sends_an_array", "fetches_all", "holds_all", "lets_go", "fetches_a_portion", "lists_all",
          "lists_few", "leaves_open", "commits_first", "reads_and_writes", "locks_and_writes", "lets_the_server_add", "compares_versions", "keeps_the_loop",
          "leaves_the_loop", "waits_outside_a_loop"]
 

@@ -19,6 +19,7 @@
 struct attach {
     const char *shim, *folder;
     const char *options; /* one more "NAME=value"; NULL: none */
+    void (*asked)(struct stray_attach_request *request); /* called before it is handed over; NULL: none */
     int number;          /* of the trace, in its name; it goes up */
     int begun;           /* what the calls returned */
     int ended;
@@ -57,10 +58,14 @@ static inline void *attach_work(void *argument)
         sprintf(name, "%.*s", (int)(value - attach->options), attach->options);
         attach_add(request, name, value + 1, "");
     }
+    if (attach->asked)
+        attach->asked(request);
     attach->begun = begin(request);
     if (attach->begun != 0) {
-        close(request->trace);
-        close(request->spool);
+        if (attach->begun != -ECANCELED) {
+            close(request->trace);
+            close(request->spool);
+        }
         unlink(path);
         unlink(spool);
     }

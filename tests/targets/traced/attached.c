@@ -5,6 +5,7 @@
  */
 #include "attach.h"
 
+#include <link.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -306,6 +307,54 @@ static void thread(void)
     expect("keeps", "heap", 25, 0, 2500);
 }
 
+/* A request that nobody waits for any more: it is undone. Whoever looks at the list of objects holds it up until then. */
+static struct stray_attach_request *asked_for;
+static pid_t asker;
+static pthread_barrier_t looking;
+
+static void hands_over(struct stray_attach_request *request)
+{
+    asked_for = request;
+    pthread_barrier_wait(&looking); /* the shim is loaded: now they may be looked at */
+    pthread_barrier_wait(&looking); /* they are */
+    __atomic_store_n(&asker, gettid(), __ATOMIC_RELEASE);
+}
+
+static int sleeps(pid_t thread)
+{
+    char path[64], text[256] = "", *end;
+    sprintf(path, "/proc/self/task/%d/stat", (int)thread);
+    int fd = open(path, O_RDONLY);
+    MUST(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0 && (end = strrchr(text, ')')));
+    return end[2] == 'S';
+}
+
+static int look(struct dl_phdr_info *info, size_t size, void *data)
+{
+    pthread_barrier_wait(&looking);
+    while (!__atomic_load_n(&asker, __ATOMIC_ACQUIRE) || !sleeps(asker))
+        usleep(1000);
+    __atomic_store_n(&asked_for->version, 0, __ATOMIC_RELEASE);
+    return 1;
+}
+
+static void withdrawn(void)
+{
+    pthread_t thread;
+    MUST(pthread_barrier_init(&looking, NULL, 2) == 0);
+    attach.asked = hands_over;
+    MUST(pthread_create(&thread, NULL, attach_work, &attach) == 0);
+    pthread_barrier_wait(&looking);
+    MUST(dl_iterate_phdr(look, NULL) == 1);
+    MUST(pthread_join(thread, NULL) == 0 && attach.begun == -ECANCELED);
+    keeps(500, 3);
+    attach.asked = NULL;
+    MUST(attach_begin(&attach) == 0);
+    keeps(500, 4);
+    MUST(attach_end(&attach) == 0);
+    expect("keeps", "heap", 4, 0, 400);
+}
+
 #define THREADS 8
 static int stop;
 static void *storms(void *argument)
@@ -442,6 +491,8 @@ int main(int argc, char **argv)
         return ends(argv[4]);
     else if (strcmp(argv[3], "thread") == 0)
         thread();
+    else if (strcmp(argv[3], "withdrawn") == 0)
+        withdrawn();
     else if (strcmp(argv[3], "storm") == 0)
         storm(atoi(argv[4]));
     else

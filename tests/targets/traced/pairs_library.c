@@ -66,6 +66,14 @@ struct thing *thing_of_many(int a, int b, int c, int d, int e, int f, long g, lo
                    j == 10 && k == 11 && l == 12);
 }
 
+/* Six in registers, and as many words on the stack as are handed on. */
+struct thing *thing_of_most(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k,
+                            long l, long m, long n, long o, long p, long q, long r, long s, long t, long u, long v)
+{
+    return open_if(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6 && g == 7 && h == 8 && i == 9 && j == 10 && k == 11 &&
+                   l == 12 && m == 13 && n == 14 && o == 15 && p == 16 && q == 17 && r == 18 && s == 19 && t == 20 && u == 21 && v == 22);
+}
+
 struct thing *thing_of_doubles(double a, double b, double c, double d, double e, double f, double g, double h, double i, int j)
 {
     return open_if(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6 && g == 7 && h == 8 && i == 9 && j == 10);

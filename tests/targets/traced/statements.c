@@ -28,7 +28,8 @@ static void got(const char *hook, PGresult *result)
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     char rows[32];
     int count = result ? PQntuples(result) : 0;
-    snprintf(rows, sizeof(rows), "%d", count > 0 ? count : result ? atoi(PQcmdTuples(result)) : 0);
+    int holds = count > 0 || PQresultStatus(result) == PGRES_TUPLES_OK; /* the one after single rows counts them all, and holds none */
+    snprintf(rows, sizeof(rows), "%d", holds || !result ? count : atoi(PQcmdTuples(result)));
     printf("result\t%s\t%d\t%d\t%s\n", hook, result ? (int)PQresultStatus(result) : 15, (int)PQtransactionStatus(conn),
            state ? state : rows);
     PQclear(result);
