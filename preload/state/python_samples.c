@@ -10,6 +10,7 @@
 #define MEAN_MAX (1u << 26) /* what one of a byte stands for must fit its event */
 #define LOOK     2048u /* samples after which it is looked how long they took: of what a program does at its start most is seen */
 #define HASTE    2u    /* a part of a second: if they took less, the next ones are farther apart, */
+#define EARLY    (1u << 16) /* samples of which none are farther apart: a script of some seconds is seen as closely as one at leisure */
 #define LEISURE  4u    /* ... and if more than so many times as long, nearer again */
 
 uint32_t python_samples_due;
@@ -25,8 +26,8 @@ const struct samples python_samples = {table, SETS, SPACE, python_samples_counts
 static struct {
     double mean;    /* at the first level */
     uint64_t since; /* when the samples that are counted began */
-    uint32_t count;
-    uint8_t level; /* how often the mean has been doubled */
+    uint32_t count, early; /* early: those that were counted, up to EARLY */
+    uint8_t level;         /* how often the mean has been doubled */
 } pace = {.mean = MEAN};
 
 static double mean_at(uint8_t level)
@@ -37,7 +38,9 @@ static double mean_at(uint8_t level)
 static void look_at_pace(uint64_t now)
 {
     uint64_t took = now - pace.since, haste = clock_ticks_per_second / HASTE;
-    if (took < haste && mean_at(pace.level) * 2 <= MEAN_MAX)
+    if (pace.early < EARLY)
+        pace.early += pace.count;
+    else if (took < haste && mean_at(pace.level) * 2 <= MEAN_MAX)
         pace.level++;
     else if (took > haste * LEISURE && pace.level > 0)
         pace.level--;
@@ -69,7 +72,7 @@ void python_samples_init(void)
 {
     pace.mean = MEAN;
     pace.level = 0;
-    pace.count = 0;
+    pace.count = pace.early = 0;
     pace.since = clock_before();
     if (settings.sample > MEAN)
         pace.mean = settings.sample < MEAN_MAX ? (double)settings.sample : MEAN_MAX;

@@ -20,7 +20,7 @@ TITLES = {
     "service-fresh": "FastAPI and psycopg2, a connection a request",
 }
 CONNECTIONS = 4
-WARM_UP = 3  # seconds: the interpreter has specialised its code, threads and connections are made
+WARM_UP = 4  # seconds: the interpreter has specialised its code, threads and connections are made, samples are as far apart as they will be
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,12 +34,19 @@ static struct drawn make(unsigned objects)
     return drawn;
 }
 
-static struct drawn begin_and_make(uint64_t ticks_per_second, uint64_t heap_mean)
+#define EARLY (5 * DRAWS) /* objects, of which some 82,000 samples are taken: after 65,536 they may be farther apart */
+
+static void begin_at(uint64_t ticks_per_second, uint64_t heap_mean)
 {
     clock_init();
     settings.sample = heap_mean;
     python_samples_init();
     clock_ticks_per_second = ticks_per_second;
+}
+
+static struct drawn begin_and_make(uint64_t ticks_per_second, uint64_t heap_mean)
+{
+    begin_at(ticks_per_second, heap_mean);
     return make(DRAWS);
 }
 
@@ -60,19 +67,29 @@ Test(python_samples, at_leisure)
     cr_expect_leq(fabs(drawn.samples - samples_at(MEAN)), 5 * sqrt(samples_at(MEAN)));
 }
 
-Test(python_samples, in_haste_they_are_farther_apart_and_stand_for_more)
+Test(python_samples, in_haste_the_first_ones_are_as_near)
 {
     struct drawn drawn = begin_and_make(NEVER, 0);
     expect_all(&drawn);
+    cr_expect_leq(fabs(drawn.samples - samples_at(MEAN)), 5 * sqrt(samples_at(MEAN)));
+}
+
+Test(python_samples, in_haste_they_are_farther_apart_and_stand_for_more)
+{
+    begin_at(NEVER, 0);
+    make(EARLY);
+    struct drawn drawn = make(DRAWS);
+    expect_all(&drawn);
     cr_expect_lt(drawn.samples, samples_at(MEAN) / 4);
-    cr_expect_gt(drawn.samples, 2048);
+    cr_expect_gt(drawn.samples, 0);
 }
 
 Test(python_samples, they_come_nearer_again)
 {
-    begin_and_make(NEVER, 0);
+    begin_at(NEVER, 0);
+    make(EARLY);
     clock_ticks_per_second = FOREVER;
-    make(2 * DRAWS);
+    make(4 * DRAWS);
     struct drawn drawn = make(DRAWS);
     expect_all(&drawn);
     cr_expect_leq(fabs(drawn.samples - samples_at(MEAN)), 5 * sqrt(samples_at(MEAN)));
@@ -80,7 +97,9 @@ Test(python_samples, they_come_nearer_again)
 
 Test(python_samples, never_farther_than_an_event_can_tell)
 {
-    struct drawn drawn = begin_and_make(NEVER, UINT64_C(1) << 40);
+    begin_at(NEVER, UINT64_C(1) << 40);
+    make(EARLY);
+    struct drawn drawn = make(DRAWS);
     double expected = samples_at(1 << 26);
     cr_expect_leq(fabs(drawn.samples - expected), 5 * sqrt(expected));
 }
