@@ -59,28 +59,17 @@ void record_freed(uint16_t hook, uint64_t handle)
     emit_release(&event);
 }
 
-/* Its stack is not the one that is looked at first. */
+/* Its stack is not where it is looked for first. */
 static NOINLINE bool record_other_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct familiar *familiar = thread_self.familiar;
+    const struct familiar *familiar = thread_self.familiar;
     struct recall_start start = familiar_start(familiar, frame, 0);
-    uint32_t stack = familiar_is_mine(familiar) ? recall_find_other(&familiar->recall, &start) : 0;
+    uint32_t stack = familiar_is_mine(familiar) ? recall_find(&familiar->recall, &start) : 0;
     if (stack != 0)
         quick_acquire(thread_self.young, handle, size, stack, hook);
     else
         quick_end();
     return stack != 0;
-}
-
-/* quick_begin() for a block, with the stacks that are familiar. NULL: an unusual case. */
-static inline __attribute__((always_inline)) struct familiar *begin_block(void)
-{
-    if (UNLIKELY(!quick_begin()))
-        return NULL;
-    struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
-    if (UNLIKELY(!familiar))
-        quick_end();
-    return familiar;
 }
 
 /* Whether nothing has to be noted of the interpreter before a usual event. */
@@ -105,13 +94,14 @@ static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *
 /* Its stack is part of the emission: a thread's handlers leave both alone. */
 static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    struct familiar *familiar = nothing_to_note() ? begin_block() : NULL;
-    if (UNLIKELY(!familiar))
+    struct young *young = nothing_to_note() ? quick_begin() : NULL;
+    if (UNLIKELY(!young))
         return false;
-    uint32_t stack = thread_self.libpq_depth > 0 ? find_inside_libpq(familiar, frame) : 0;
+    struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
+    uint32_t stack = thread_self.libpq_depth > 0 && familiar ? find_inside_libpq(familiar, frame) : 0;
     if (stack == 0)
         stack = capture_beside_python(frame);
-    quick_acquire(thread_self.young, handle, size, stack, hook);
+    quick_acquire(young, handle, size, stack, hook);
     return true;
 }
 
@@ -119,14 +109,19 @@ bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const voi
 {
     if (UNLIKELY(python_possible()))
         return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
-    struct familiar *familiar = begin_block();
-    if (UNLIKELY(!familiar))
+    struct young *young = quick_begin();
+    if (UNLIKELY(!young))
         return false;
+    const struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
+    if (UNLIKELY(!familiar)) {
+        quick_end();
+        return false;
+    }
     struct recall_start start = familiar_start(familiar, frame, 0);
-    uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_first(&familiar->recall, &start) : 0;
+    uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_at_home(&familiar->recall, &start) : 0;
     if (UNLIKELY(stack == 0))
         return record_other_block(hook, handle, size, frame);
-    quick_acquire(thread_self.young, handle, size, stack, hook);
+    quick_acquire(young, handle, size, stack, hook);
     return true;
 }
 

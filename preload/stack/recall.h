@@ -20,13 +20,17 @@
 #include "record/index.h"
 #include "stack/unwind.h"
 
-#define RECALL_STACKS  160u /* one less: there is none of number 0 */
-#define RECALL_CHAINS  256u /* that they are found by: more than stacks, so that one in use is seldom behind another */
-#define RECALL_LINKS   8u   /* of a chain, that are followed */
-#define RECALL_STEP    4u   /* words compared at a time */
-#define RECALL_WORDS   160u /* a stack with more of them is not kept */
-#define RECALL_SHELVES 4u   /* the words of the stacks are on: when all are full, the oldest is cleared */
-#define RECALL_SHELF   1024u /* words */
+#define RECALL_STACKS 64u
+#define RECALL_WAYS   4u   /* places that a stack may be kept at */
+#define RECALL_STEP   4u   /* words compared at a time */
+#define RECALL_WORDS  160u /* a stack with more of them is not kept */
+#define RECALL_SHELVES 4u  /* the words of the stacks are on: when all are full, the oldest is cleared */
+#define RECALL_SHELF  768u /* words */
+
+struct recall_word {
+    const volatile uint64_t *at;
+    uint64_t value;
+};
 
 struct recalled {
     uint64_t caller; /* the innermost return address; 0: nothing is kept here */
@@ -46,46 +50,32 @@ struct recall_call {
     uint64_t frame;  /* inside of it */
 };
 
-/* Of a stack that was found whole since that call began: so many words are left to be looked at. Found once it is not worth to
- * count them: most calls are short. */
+/* Of a stack that was found whole since that call began: so many words are left to be looked at. */
 struct recall_trust {
     uint64_t call; /* by its number; 0: none */
-    uint32_t inner; /* 0: not counted yet */
+    uint32_t inner;
 };
 
-/* Which stack of a chain is looked at first. Those of one chain often differ in an outer frame only: a loop comes by two calls of
- * one function in turn. So it is the one that followed, the last time, on the one that was there last. */
-struct recall_guess {
-    uint8_t next, last; /* numbers of stacks */
-};
-
-/* Zeroed memory, of which no more is touched than the stacks need: most programs' are short. Stacks are put down one after the
- * other, and the chains lead to the latest first. */
+/* Zeroed memory, of which no more is touched than the stacks need: most programs' are short. */
 struct recall {
-    struct recall_guess guesses[RECALL_CHAINS];
-    uint8_t chains[RECALL_CHAINS]; /* the number of the first stack; 0: none */
-    uint8_t links[RECALL_STACKS];  /* ... of the one after this */
-    uint8_t follows[RECALL_STACKS]; /* ... of the one that was there after this, the last time */
-    uint8_t chain_of[RECALL_STACKS];
-    uint32_t last; /* the stack that was put down last */
-    uint32_t used; /* words, shelves that are full as a whole, modulo those of all shelves */
     struct recalled stacks[RECALL_STACKS];
     struct recall_trust trust[RECALL_STACKS];
-    uint32_t offsets[RECALL_SHELVES * RECALL_SHELF]; /* of the words, from the innermost return address on */
-    uint64_t values[RECALL_SHELVES * RECALL_SHELF];
+    uint8_t next[RECALL_STACKS / RECALL_WAYS]; /* the way that is given up next */
+    uint32_t used; /* words, shelves that are full as a whole, modulo those of all shelves */
+    struct recall_word words[RECALL_SHELVES * RECALL_SHELF];
 };
-_Static_assert(RECALL_STACKS <= UINT8_MAX + 1, "a stack's number has 8 bits");
 
 /* What a stack begins with. */
 struct recall_start {
     uint64_t caller, sp, bp, window, python, modules;
 };
 
-static inline unsigned recall_chain(const struct recall_start *start)
+/* The place that is looked at first; the others differ from it in the last two bits. */
+static inline unsigned recall_home(const struct recall_start *start)
 {
-    return (unsigned)(((start->caller ^ start->python) + start->sp) * 0x9e3779b97f4a7c15u >> 56);
+    return (unsigned)(((start->caller ^ start->python) + start->sp) * 0x9e3779b97f4a7c15u >> 58);
 }
-_Static_assert(RECALL_CHAINS == 1u << 8, "recall_chain() gives 8 bits");
+_Static_assert(RECALL_STACKS == 64 && RECALL_WAYS == 4, "recall_home() gives 6 bits");
 
 /* One branch for all of it. */
 static inline bool recall_begins(const struct recalled *stack, const struct recall_start *start)
@@ -95,23 +85,13 @@ static inline bool recall_begins(const struct recalled *stack, const struct reca
             ((stack->bp ^ start->bp) & stack->bp_matters)) == 0;
 }
 
-static inline uint64_t recall_at(const struct recalled *stack, uint32_t offset)
-{
-    return stack->sp - sizeof(uint64_t) + offset;
-}
-
-typedef uint64_t __attribute__((may_alias)) recall_word; /* of anybody's frame */
-
 static inline bool recall_holds(const struct recall *recall, const struct recalled *stack, uint32_t count)
 {
-    const char *base = (const char *)(uintptr_t)recall_at(stack, 0);
-    const uint32_t *offset = recall->offsets + stack->first;
-    const uint64_t *value = recall->values + stack->first;
-#define WRONG(i) (*(const recall_word *)(const void *)(base + offset[i]) ^ value[i])
-    for (size_t i = 0; i < count; i += RECALL_STEP)
-        if ((WRONG(i) | WRONG(i + 1) | WRONG(i + 2) | WRONG(i + 3)) != 0)
+    const struct recall_word *word = recall->words + stack->first, *end = word + count;
+    for (; word < end; word += RECALL_STEP)
+        if (((*word[0].at ^ word[0].value) | (*word[1].at ^ word[1].value) | (*word[2].at ^ word[2].value) |
+             (*word[3].at ^ word[3].value)) != 0)
             return false;
-#undef WRONG
     return true;
 }
 
@@ -120,54 +100,25 @@ static inline bool recall_is(const struct recall *recall, const struct recalled 
     return __builtin_expect(recall_begins(stack, start) && recall_holds(recall, stack, stack->count), 1);
 }
 
-/* The stack `number` of `chain` was there, as expected. */
-static inline void recall_expect(struct recall *recall, unsigned chain, unsigned number)
+/* The node of the stack that begins so; 0: not known. */
+static inline uint32_t recall_find_at_home(const struct recall *recall, const struct recall_start *start)
 {
-    unsigned next = recall->follows[number];
-    if (__builtin_expect(next != number, 0))
-        recall->guesses[chain] = (struct recall_guess){(uint8_t)next, (uint8_t)number};
+    const struct recalled *stack = &recall->stacks[recall_home(start)];
+    return recall_is(recall, stack, start) ? stack->node : 0;
 }
 
-/* The node of the stack that begins so, if it is the one that is looked at first; 0: not known. */
-static inline uint32_t recall_find_first(struct recall *recall, const struct recall_start *start)
+/* The same, wherever it may be kept. */
+static inline uint32_t recall_find(const struct recall *recall, const struct recall_start *start)
 {
-    unsigned chain = recall_chain(start), number = recall->guesses[chain].next;
-    const struct recalled *stack = &recall->stacks[number];
-    if (!recall_is(recall, stack, start))
-        return 0;
-    recall_expect(recall, chain, number);
-    return stack->node;
-}
-
-/* The same, if it is another one. */
-uint32_t recall_find_other(struct recall *recall, const struct recall_start *start);
-
-static inline uint32_t recall_find(struct recall *recall, const struct recall_start *start)
-{
-    uint32_t node = recall_find_first(recall, start);
-    return __builtin_expect(node != 0, 1) ? node : recall_find_other(recall, start);
+    unsigned home = recall_home(start);
+    for (unsigned way = 0; way < RECALL_WAYS; way++)
+        if (recall_is(recall, &recall->stacks[home ^ way], start))
+            return recall->stacks[home ^ way].node;
+    return 0;
 }
 
 /* The same inside `call`, whose outer frames are looked at once for each stack. */
-static inline uint32_t recall_find_first_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call)
-{
-    unsigned chain = recall_chain(start), number = recall->guesses[chain].next;
-    const struct recalled *stack = &recall->stacks[number];
-    const struct recall_trust *trust = &recall->trust[number];
-    bool trusted = trust->call == call->number && trust->inner != 0;
-    if (!__builtin_expect(trusted && recall_begins(stack, start) && recall_holds(recall, stack, trust->inner), 1))
-        return 0;
-    recall_expect(recall, chain, number);
-    return stack->node;
-}
-
-uint32_t recall_find_other_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call);
-
-static inline uint32_t recall_find_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call)
-{
-    uint32_t node = recall_find_first_inside(recall, start, call);
-    return __builtin_expect(node != 0, 1) ? node : recall_find_other_inside(recall, start, call);
-}
+uint32_t recall_find_inside(struct recall *recall, const struct recall_start *start, const struct recall_call *call);
 
 /* Keeps a stack: `count` frames, the first that of `start`; more than those (`whole` is false) or none. The element past
  * them is there. */

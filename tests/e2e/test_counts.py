@@ -205,3 +205,24 @@ def test_the_youngest_leaks_count_where_their_threads_have_ended(stray, listener
     report = stray.run([PYTHON, "-c", KILLED, listener], options=options).report()
     assert report.sum("login", "connection") == {"opened": 40, "closed": 20, "open": 20, "bytes_open": 0}
     assert report.finding("login", "connection", "leaked")["count"] == 20
+
+
+DUAL = """
+import socket
+server = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+port = server.getsockname()[1]
+def mapped():
+    return socket.create_connection(("::ffff:127.0.0.1", port))
+client = mapped()
+served = server.accept()
+print(port, client.getpeername()[0])
+"""
+
+
+def test_ipv4_inside_ipv6_is_written_as_python_does(stray):
+    result = stray.run([PYTHON, "-c", DUAL], options=["--no-heap"]).ok()
+    port, host = result.stdout.split()
+    report = result.report()
+    assert host == "::ffff:127.0.0.1"
+    assert report.connections(f"[{host}]:{port}", "client")["opened"] == 1
+    assert report.connections(f"[::]:{port}", "server")["opened"] == 1

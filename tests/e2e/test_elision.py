@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Programs that do the same each time, with short lives told in sum and with each as two events: nothing that is counted differs."""
 import collections
+import re
 import subprocess
 
 import pytest
@@ -49,6 +50,12 @@ PROGRAMS = {
 }
 
 
+def alike(stack):
+    """The compiler has a table for each 16 MiB of addresses that its own heap comes to: for whom it makes the next one depends on
+    what else is mapped, and --full maps less."""
+    return re.sub(r"^heap;.*;(ggc_internal_alloc;)", r"heap;\1", stack)
+
+
 def totals(stray, trace):
     """Of each site, what it opened, closed and left open; of each stack, what it opened and left open in bytes."""
     found = collections.Counter()
@@ -60,7 +67,7 @@ def totals(stray, trace):
         assert done.returncode == 0, done.stderr
         for line in done.stdout.splitlines():
             stack, count = line.rsplit(" ", 1)
-            found[weight, stack] += int(count)
+            found[weight, alike(stack)] += int(count)
     return found
 
 

@@ -261,6 +261,15 @@ def test_run_interval(stray, tmp_path, interval, valid):
         refused(done, 2, "--interval")
 
 
+@pytest.mark.parametrize("variable", ["STRAY_HEAP=0", "STRAY_HEAP=off", "STRAY_NO_HEAP=1"])
+def test_memory_is_left_out_by_preloading_alone(stray, tmp_path, variable):
+    name, value = variable.split("=")
+    done = bare(["/bin/ls", "/"], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path / "t"), name: value})
+    assert done.returncode == 0
+    resources = stray.report(tmp_path / "t").process()["resources"]
+    assert resources["file"]["opened"] > 0 and resources["heap"]["opened"] == 0
+
+
 def test_run_refuses_a_folder_with_traces(stray, tmp_path):
     trace = tmp_path / "t"
     assert stray.call("run", "-o", trace, "--", "true").returncode == 0

@@ -186,11 +186,11 @@ visits = {}
 
 
 def remember_visit(key):
-    visits[key] = f"visit-{key:010d}-" + "y" * 70  # leaks: texts
+    visits[key] = f"visit-{key:010d}-" + "y" * 71  # leaks: texts
 
 
 def texts(operations):
-    """Each is of some hundred bytes, which the interpreter's own allocator serves."""
+    """Each is of some hundred bytes (no multiple of 8), which the interpreter's own allocator serves."""
     for n in range(4 * operations):
         if n % 4 == 0:
             parse(n)
