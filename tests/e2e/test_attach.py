@@ -333,7 +333,8 @@ def test_command_that_is_stopped_at_any_moment(tool):
     with running(ATTACHED / "attached_storm", "2") as pid:
         stops = 0
         for step in range(60 * SOAK):
-            command = subprocess.Popen([tool.path, "attach", str(pid), "-o", tool.new_folder(), "--for", "0.01"], stderr=subprocess.PIPE, text=True)
+            command = subprocess.Popen([tool.path, "attach", str(pid), "-o", tool.new_folder(), "--for", "0.01"], stderr=subprocess.PIPE, text=True,
+                                       process_group=0)  # the kernel stops none of a group that nobody watches
             time.sleep(0.001 * (step % 60))
             os.kill(command.pid, signal.SIGTSTP)
             until(lambda: status(command.pid)["State"][0] in "TZ")
