@@ -50,10 +50,9 @@ PROGRAMS = {
 }
 
 
-def alike(stack):
-    """The compiler has a table for each 16 MiB of addresses that its own heap comes to: for whom it makes the next one depends on
-    what else is mapped, and --full maps less."""
-    return re.sub(r"^heap;.*;(ggc_internal_alloc;)", r"heap;\1", stack)
+# The compiler has a table for each 16 MiB of addresses that its own heap comes to: how many, and for whom it makes them, depends on
+# what else is mapped, and --full maps less. They are never released.
+TABLES = re.compile(r"^heap;.*ggc_internal_alloc;[^;]*;xcalloc$")
 
 
 def totals(stray, trace):
@@ -61,13 +60,17 @@ def totals(stray, trace):
     found = collections.Counter()
     for row in stray.report(trace).json["sites"]:
         for key in ("opened", "closed", "open", "bytes_open"):
-            found[row["resource"], row["site"]["function"], row["site"]["module"], key] += row.get(key, 0)
-    for weight in ("opened", "bytes"):
+            found[row["resource"], row["site"]["function"], key] += row.get(key, 0)
+    for weight, keys in (("opened", ("opened", "open")), ("bytes", ("bytes_open",))):
         done = stray.call("export", trace, "--to", "folded", "--weight", weight)
         assert done.returncode == 0, done.stderr
         for line in done.stdout.splitlines():
             stack, count = line.rsplit(" ", 1)
-            found[weight, alike(stack)] += int(count)
+            if not TABLES.match(stack):
+                found[weight, stack] += int(count)
+                continue
+            for key in keys:
+                found["heap", "xcalloc", key] -= int(count)
     return found
 
 
