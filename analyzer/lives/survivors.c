@@ -9,6 +9,8 @@
 #define WARM_UP        0.1
 #define LARGEST_REUSED 208 /* a tuple of 20 with its header, and a little */
 #define SMALLEST_TEXT  49
+#define PATIENCE_SECONDS 0.5 /* within which whoever looks after children looks again */
+#define PATIENCE_SHARE   0.1 /* ... of a short run */
 
 void growth_elided(const struct lives *lives, struct site *site, unsigned octave, uint64_t count)
 {
@@ -65,10 +67,23 @@ static void sort_in(const struct lives *lives, enum axis axis, double from, doub
     windows[place < LIVES_WINDOWS ? (unsigned)place : LIVES_WINDOWS - 1]++;
 }
 
+/* Whoever looks after children now and then, as pools do, may have been about to wait for this one when the process was killed,
+ * or left. A process that ends by itself has had its time. */
+static bool may_be_waited_for(const struct lives *lives, const struct block *block)
+{
+    if (lives->voluntary)
+        return false;
+    double run = lives->source.span(lives->source.data, lives->tc - lives->first_time);
+    double since = lives->tc > block->ended ? lives->source.span(lives->source.data, lives->tc - block->ended) : 0;
+    return since < fmin(PATIENCE_SECONDS, PATIENCE_SHARE * run);
+}
+
 /* Threads and children that had ended by then, and were not joined or waited for. */
-static void note_ended(struct site *site, const struct block *block)
+static void note_ended(const struct lives *lives, struct site *site, const struct block *block)
 {
     if ((site->resource != STRAY_THREAD && site->resource != STRAY_CHILD) || !block->ended)
+        return;
+    if (site->resource == STRAY_CHILD && may_be_waited_for(lives, block))
         return;
     site->ended++;
     site->overtaken += block->ended < site->last;
@@ -96,7 +111,7 @@ static void note(struct lives *lives, const struct block *block)
         tally_join(&site->at_end, &tally);
     }
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
-    note_ended(site, block);
+    note_ended(lives, site, block);
     if (!site->growth)
         return;
     double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];

@@ -220,6 +220,34 @@ Test(ends, the_youngest_may_be_waited_for_yet)
     cr_expect_eq(feed_site(&feed, STRAY_CHILD, 1)->in_turn, 2, "those made after the one that was waited for");
 }
 
+/* One child has long ended when the process is left, the other one just so. */
+static uint64_t ended_before(void (*leave)(struct feed *))
+{
+    for (unsigned pid = 10; pid < 12; pid++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CHILD, pid, 0, 1);
+        feed_event(&feed, STRAY_EXITED, STRAY_CHILD, pid, 0, 0);
+        feed_wait(&feed, pid == 10 ? 5000 * MS : 100 * MS);
+    }
+    leave(&feed);
+    feed_finish(&feed);
+    return feed_site(&feed, STRAY_CHILD, 1)->ended;
+}
+
+static void detach(struct feed *tracing)
+{
+    feed_event(tracing, STRAY_END, 0, 0, STRAY_ENDING_DETACH, 0);
+}
+
+Test(ends, who_is_left_amid_its_work_may_be_about_to_wait)
+{
+    cr_expect_eq(ended_before(detach), 1);
+}
+
+Test(ends, who_ends_by_itself_will_not_wait_any_more)
+{
+    cr_expect_eq(ended_before(feed_exit), 2);
+}
+
 /* ---- an interpreter that waits for its threads ---- */
 
 static void end_threads(unsigned first, unsigned count)
