@@ -95,6 +95,10 @@ static inline int sys_fstat(int fd, struct stat *status)
 {
     return (int)SYS3(SYS_fstat, fd, status, 0);
 }
+static inline int sys_lstat(const char *path, struct stat *status)
+{
+    return (int)SYS6(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW, 0, 0);
+}
 static inline int sys_fcntl(int fd, int command, long argument)
 {
     return (int)SYS3(SYS_fcntl, fd, command, argument);
