@@ -235,7 +235,7 @@ static void keep_variable(struct text *store, const char *variable, unsigned *co
  * system() hands on the environment by itself, and by the entry that settings_root() gives to what this process becomes. */
 static bool become_root(char *const *environment)
 {
-    static const char switches[2][16] = {"STRAY_FOLLOW=", "STRAY_NO_FOLLOW="};
+    static const char *const switches[2] = {"STRAY_FOLLOW=", "STRAY_NO_FOLLOW="};
     struct text text = TEXT(root_entry);
     for (; *environment; environment++)
         for (unsigned i = 0; i < 2; i++) {

@@ -73,11 +73,15 @@ static inline int sys_unlink(const char *path)
 {
     return (int)SYS3(SYS_unlink, path, 0, 0);
 }
+static inline int sys_lstat(const char *path, struct stat *status)
+{
+    return (int)SYS6(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW, 0, 0);
+}
 /* Whether `path` names something; also where that cannot be told. */
 static inline bool sys_exists(const char *path)
 {
     struct stat status;
-    return (int)SYS3(SYS_lstat, path, &status, 0) != -ENOENT;
+    return sys_lstat(path, &status) != -ENOENT;
 }
 static inline ssize_t sys_readlink(const char *path, char *buffer, size_t size)
 {

@@ -192,7 +192,7 @@ static int refusal(pid_t pid, int code, struct error *error)
 /* It has not answered for long. Whatever it may do yet, it then undoes; unless it had done all just now. */
 static int withdraw(struct injection *injection, uint64_t request, uint64_t *ret_answer, struct error *error)
 {
-    const uint32_t none = 0;
+    const uint32_t none = STRAY_ATTACH_WITHDRAWN;
     uint64_t version = request + offsetof(struct stray_attach_request, version);
     if (memory_write(injection->memory, version, &none, sizeof(none)) < 0)
         return error_set(error, -ESRCH, "%d: has ended", (int)injection->pid);

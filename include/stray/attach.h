@@ -10,15 +10,17 @@
 
 #define STRAY_ATTACH_VERSION 1u
 
+#define STRAY_ATTACH_WITHDRAWN 0u /* in the place of the version: the injector waits no longer */
+
 /* Names of the shim's two entries, looked up by the injector. */
 #define STRAY_ATTACH_BEGIN "stray_attach_begin"
 #define STRAY_ATTACH_END   "stray_attach_end"
 
 struct stray_attach_request {
-    uint32_t version; /* STRAY_ATTACH_VERSION; another: -EPROTO. The injector makes it 0 when it waits no longer: -ECANCELED */
+    uint32_t version; /* STRAY_ATTACH_VERSION; another: -EPROTO. STRAY_ATTACH_WITHDRAWN: -ECANCELED */
     uint32_t size;    /* bytes, `environment` included */
     int32_t trace;    /* descriptors in the target, opened read-write and empty by the injector, which may write where the */
-    int32_t spool;    /* target may not; the shim owns them after a call that returns 0, the injector's to close otherwise */
+    int32_t spool;    /* target may not; the shim owns them after a call that returns 0 or -ECANCELED, else the injector closes them */
     /* "NAME=value" strings, one after the other, an empty one last: STRAY_OUTPUT, STRAY_SPOOL and the options, the same as
      * beside LD_PRELOAD; and the absolute paths of the two files, as the injector sees them: STRAY_TRACE_PATH, STRAY_SPOOL_PATH. */
     char environment[];

@@ -153,9 +153,14 @@ static int begin(const struct stray_attach_request *request)
 static int begin_unless_withdrawn(const struct stray_attach_request *request)
 {
     int result = begin(request);
-    if (result < 0 || __atomic_load_n(&request->version, __ATOMIC_ACQUIRE) == STRAY_ATTACH_VERSION)
+    if (__atomic_load_n(&request->version, __ATOMIC_ACQUIRE) != STRAY_ATTACH_WITHDRAWN)
         return result;
-    leave();
+    if (result == 0) {
+        leave();
+    } else {
+        sys_close(request->trace);
+        sys_close(request->spool);
+    }
     return -ECANCELED;
 }
 

@@ -107,6 +107,7 @@ struct clone_start {
 static int run_clone(void *argument)
 {
     struct clone_start start = *(struct clone_start *)argument;
+    locks_forked();
     gate_open(GATE_TRACED);
     int status = start.function(start.argument);
     incarnation_end(STRAY_ENDING_QUICK, status);

@@ -26,9 +26,13 @@ struct entry {
     int protection; /* of its page */
 };
 
-static struct {
-    struct entry *entries; /* open addressing by slot */
+struct table {
     size_t size, used;
+    struct entry entries[]; /* open addressing by slot */
+};
+
+static struct {
+    struct table *table; /* NULL: none; changes in one step, so that a child that is forked meanwhile has a whole one */
     bool bound;
 } journal;
 
@@ -48,44 +52,58 @@ struct pass {
 
 /* ---- the journal ---- */
 
-static struct entry *place_of(struct entry *entries, size_t size, void *const *slot)
+static struct entry *place_of(struct table *table, void *const *slot)
 {
-    size_t place = (((uintptr_t)slot >> 3) * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
-    while (entries[place].slot && entries[place].slot != slot)
-        place = (place + 1) & (size - 1);
-    return &entries[place];
+    size_t place = (((uintptr_t)slot >> 3) * 0x9e3779b97f4a7c15u >> 20) & (table->size - 1);
+    while (table->entries[place].slot && table->entries[place].slot != slot)
+        place = (place + 1) & (table->size - 1);
+    return &table->entries[place];
+}
+
+static size_t table_bytes(size_t size)
+{
+    return sizeof(struct table) + size * sizeof(struct entry);
+}
+
+/* The old one goes only when nobody has it any more. */
+static void replace_table(struct table *table)
+{
+    struct table *old = journal.table;
+    __atomic_store_n(&journal.table, table, __ATOMIC_RELEASE);
+    if (old)
+        sys_munmap(old, table_bytes(old->size));
 }
 
 static bool grow(void)
 {
-    size_t size = journal.size ? 2 * journal.size : SLOTS_FIRST;
-    struct entry *entries = sys_memory(size * sizeof(*entries));
-    if (!entries)
+    const struct table *old = journal.table;
+    size_t size = old ? 2 * old->size : SLOTS_FIRST;
+    struct table *table = sys_memory(table_bytes(size));
+    if (!table)
         return false;
-    for (size_t i = 0; i < journal.size; i++)
-        if (journal.entries[i].slot)
-            *place_of(entries, size, journal.entries[i].slot) = journal.entries[i];
-    if (journal.entries)
-        sys_munmap(journal.entries, journal.size * sizeof(*entries));
-    journal.entries = entries;
-    journal.size = size;
+    table->size = size;
+    table->used = old ? old->used : 0;
+    for (size_t i = 0; old && i < old->size; i++)
+        if (old->entries[i].slot)
+            *place_of(table, old->entries[i].slot) = old->entries[i];
+    replace_table(table);
     return true;
 }
 
 /* Whatever an object that has gone had there is of no use any more. */
 static bool note(void **slot, void *before, void *hook, int protection)
 {
-    if (4 * (journal.used + 1) > 3 * journal.size && !grow())
+    if (4 * (journal.table->used + 1) > 3 * journal.table->size && !grow())
         return false;
-    struct entry *entry = place_of(journal.entries, journal.size, slot);
-    journal.used += entry->slot == NULL;
+    struct entry *entry = place_of(journal.table, slot);
+    journal.table->used += entry->slot == NULL;
     *entry = (struct entry){slot, before, hook, protection};
     return true;
 }
 
 static const struct entry *entry_of(void **slot)
 {
-    const struct entry *entry = journal.size ? place_of(journal.entries, journal.size, slot) : NULL;
+    const struct entry *entry = journal.table ? place_of(journal.table, slot) : NULL;
     return entry && entry->slot ? entry : NULL;
 }
 
@@ -280,8 +298,9 @@ bool journal_bind(void)
         return true;
     if (!lock_take(&lock))
         return false;
-    bool done = (journal.size || grow()) && walk(false) && walk(false);
-    journal.bound |= done;
+    bool once = (journal.table || grow()) && walk(false);
+    journal.bound |= once; /* whatever becomes of the other: there is something to restore */
+    bool done = once && walk(false);
     lock_release(&lock);
     return done;
 }
@@ -295,9 +314,7 @@ void journal_unbind(void)
     if (!taken)
         return;
     walk(true);
-    sys_munmap(journal.entries, journal.size * sizeof(*journal.entries));
-    journal.entries = NULL;
-    journal.size = journal.used = 0;
+    replace_table(NULL);
     journal.bound = false;
     lock_release(&lock);
 }

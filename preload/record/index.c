@@ -19,8 +19,8 @@ struct slots {
     size_t size;
     /* Puts the id into the window that begins at `slot`. False: there is no room. */
     bool (*put)(void *slot, uint64_t key, uint32_t id);
-    /* Puts what `slot` holds into a larger table. */
-    void (*move)(struct map *map, const void *slot, unsigned top);
+    /* Puts what `slot` holds into the newest table. */
+    void (*move)(struct map *map, const void *slot);
 };
 
 struct map {
@@ -76,25 +76,51 @@ static bool add_table(struct map *map, unsigned table)
     return true;
 }
 
-static void move_chunk(struct map *map, unsigned table, uint32_t chunk, unsigned top)
+/* Adds the table after `top`, or `top` itself if there is none yet, and makes it the newest. False: there is no memory. */
+static bool add_newest(struct map *map, unsigned top)
+{
+    unsigned next = __atomic_load_n(&map->tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
+    if (!add_table(map, next))
+        return false;
+    __atomic_compare_exchange_n(&map->newest, &top, next, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+    return true;
+}
+
+/* Into the newest table, or into one more where that is full. What was put while another became the newest may have come too late to
+ * be moved: it is put again. Not interned: costs duplicates, loses nothing. */
+static void put_newest(struct map *map, uint64_t key, uint32_t id)
+{
+    unsigned top = __atomic_load_n(&map->newest, __ATOMIC_ACQUIRE), put = TABLES;
+    while (top != put) {
+        if (put_in(map, top, key, id))
+            put = top;
+        else if (!add_newest(map, top))
+            return;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* either this sees the newer table, or whoever moves sees the key */
+        top = __atomic_load_n(&map->newest, __ATOMIC_ACQUIRE);
+    }
+}
+
+static void move_chunk(struct map *map, unsigned table, uint32_t chunk)
 {
     uint64_t begin = (uint64_t)chunk * CHUNK, end = begin + CHUNK, slots = table_slots(table) + WINDOW;
     for (uint64_t i = begin; i < end && i < slots; i++)
-        map->slots->move(map, slot_at(map, table, i), top);
+        map->slots->move(map, slot_at(map, table, i));
 }
 
 /* Each put moves a little of what a smaller table holds, so that there is soon but one to look into. An emptied one gives its
  * pages back: who looks into it yet finds nothing there, as if what it held had not been put. */
-static void move_some(struct map *map, unsigned top)
+static void move_some(struct map *map)
 {
     uint32_t table = __atomic_load_n(&map->oldest, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(table >= top, 1))
+    if (__builtin_expect(table >= __atomic_load_n(&map->newest, __ATOMIC_ACQUIRE), 1))
         return;
     uint32_t chunks = (uint32_t)((table_slots(table) + WINDOW + CHUNK - 1) / CHUNK);
     uint32_t chunk = __atomic_fetch_add(&map->moved[table].begun, 1, __ATOMIC_ACQ_REL);
     if (chunk >= chunks)
         return; /* the last ones are on their way */
-    move_chunk(map, table, chunk, top);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* see put_newest() */
+    move_chunk(map, table, chunk);
     if (__atomic_add_fetch(&map->moved[table].done, 1, __ATOMIC_ACQ_REL) != chunks)
         return;
     __atomic_store_n(&map->oldest, table + 1, __ATOMIC_RELEASE);
@@ -103,15 +129,8 @@ static void move_some(struct map *map, unsigned top)
 
 static void put(struct map *map, uint64_t key, uint32_t id)
 {
-    unsigned top = __atomic_load_n(&map->newest, __ATOMIC_ACQUIRE);
-    move_some(map, top);
-    if (put_in(map, top, key, id))
-        return;
-    unsigned next = __atomic_load_n(&map->tables[top], __ATOMIC_ACQUIRE) ? top + 1 : top;
-    if (!add_table(map, next))
-        return; /* not interned: costs duplicates, loses nothing */
-    __atomic_compare_exchange_n(&map->newest, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    put_in(map, next, key, id);
+    move_some(map);
+    put_newest(map, key, id);
 }
 
 /* ---- keys and their ids ---- */
@@ -136,13 +155,13 @@ static bool put_pair(void *slot, uint64_t key, uint32_t id)
     return false;
 }
 
-static void move_pair(struct map *map, const void *slot, unsigned top)
+static void move_pair(struct map *map, const void *slot)
 {
     const struct pair *pair = slot;
     uint64_t key = __atomic_load_n(&pair->key, __ATOMIC_ACQUIRE);
     uint32_t id = __atomic_load_n(&pair->id, __ATOMIC_ACQUIRE);
     if (key != 0 && id != 0)
-        put_in(map, top, key, id);
+        put_newest(map, key, id);
 }
 
 static const struct slots pair_slots = {sizeof(struct pair), put_pair, move_pair};
@@ -198,11 +217,11 @@ static bool put_id(void *slot, uint64_t key, uint32_t id)
     return false;
 }
 
-static void move_id(struct map *map, const void *slot, unsigned top)
+static void move_id(struct map *map, const void *slot)
 {
     uint32_t word = __atomic_load_n((const uint32_t *)slot, __ATOMIC_ACQUIRE), id = (word & (INDEX_ID_MAX - 1)) + 1;
     if (word != 0)
-        put_in(map, top, index_key_of_id(id), id);
+        put_newest(map, index_key_of_id(id), id);
 }
 
 static const struct slots id_slots = {sizeof(uint32_t), put_id, move_id};

@@ -18,6 +18,7 @@
 struct stray_spool_header *spool;
 
 static char path_kept[PATH_MAX], link_kept[PATH_MAX]; /* link_kept empty: none */
+static struct stat given; /* the file that was adopted; st_ino 0: we have made one, whose name nobody else takes */
 char *spool_bases[SPOOL_AREAS][SPOOL_LEVELS];
 uint32_t spool_level[SPOOL_AREAS];
 static uint64_t mapped[SPOOL_AREAS][SPOOL_LEVELS]; /* sizes, for a child that cannot read the header */
@@ -249,8 +250,11 @@ int spool_adopt(int fd, const char *path, const uint8_t trace_id[16])
     text_string(&text, path);
     if (text.cut)
         return -ENAMETOOLONG;
+    int result = sys_fstat(fd, &given);
+    if (result < 0)
+        return result;
     again = spool != NULL;
-    int result = prepare(fd, trace_id);
+    result = prepare(fd, trace_id);
     again = false;
     if (result < 0)
         return result;
@@ -266,6 +270,7 @@ int spool_open(const char *path, const char *link, const uint8_t trace_id[16])
 {
     struct text text = TEXT(path_kept), link_text = TEXT(link_kept);
     link_kept[0] = 0;
+    given.st_ino = 0;
     text_string(&text, path);
     text_string(&link_text, link ? link : "");
     if (text.cut || link_text.cut)
@@ -300,9 +305,18 @@ void spool_stand_in(void)
                 sys_memory_at(spool_bases[area][level], mapped[area][level]);
 }
 
+/* Who gave us the file may have removed it since, and another attach have made one of that name. */
+static bool has_its_name(void)
+{
+    struct stat there;
+    return given.st_ino == 0 ||
+           (sys_lstat(path_kept, &there) == 0 && there.st_ino == given.st_ino && there.st_dev == given.st_dev);
+}
+
 void spool_remove(void)
 {
-    sys_unlink(path_kept);
+    if (has_its_name())
+        sys_unlink(path_kept);
     if (link_kept[0])
         sys_unlink(link_kept);
 }

@@ -32,7 +32,7 @@ void spool_forget(void);
 /* Puts empty memory where the mapping is missing: in a forked child that is about to return into the middle of the tracer's
  * work, which then finds no room and goes on. */
 void spool_stand_in(void);
-/* Removes the file and the link; the mapping stays valid, for late writers. */
+/* Removes the file, unless another has its name by now, and the link; the mapping stays valid, for late writers. */
 void spool_remove(void);
 /* Where readers find it: the link, if there is one. */
 const char *spool_path(void);

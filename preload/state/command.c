@@ -101,10 +101,11 @@ bool command_find_folder(void)
     return make_folders(settings.folder);
 }
 
+/* Whether `word` stands at `at`, whatever the case; its "-" may be a "_" there. */
 static bool same_ignoring_case(const char *at, const char *word)
 {
     for (; *word; at++, word++)
-        if ((*at | 0x20) != *word)
+        if (*word == '-' ? *at != '-' && *at != '_' : (*at | 0x20) != *word)
             return false;
     return true;
 }
@@ -126,37 +127,41 @@ static size_t secret_length(const char *at)
     return length + (quote && at[length]);
 }
 
-/* Whether what stands between "host:" and an "@" further on is the port. */
-static bool is_port(const char *at)
+/* Whether what follows "host:" is the port and not a password, which may begin like one where `slashes` may be in it. */
+static bool is_port(const char *at, bool slashes)
 {
     while (*at >= '0' && *at <= '9')
         at++;
-    return !*at || is_blank(*at) || *at == '/' || *at == '?' || *at == '#' || *at == '"' || *at == '\'';
+    if (*at != '/' && *at != '?' && *at != '#')
+        return !*at || is_blank(*at) || *at == '"' || *at == '\'';
+    while (slashes && *at && *at != '@')
+        at++;
+    return *at != '@';
 }
 
-/* To the last "@" before the path begins. Where there is none, to the next one: libraries take a password as it is, with
- * slashes and blanks. */
-static size_t password_length(const char *at)
+/* To the last "@" before the path, or in the word if it may hold slashes. Where there is none, to the next one: libraries take a
+ * password as it is, with slashes and blanks. */
+static size_t password_length(const char *at, bool slashes)
 {
     size_t end = 0, i = 0;
-    for (; at[i] && at[i] != '/' && !is_blank(at[i]); i++)
+    for (; at[i] && (slashes || at[i] != '/') && !is_blank(at[i]); i++)
         if (at[i] == '@')
             end = i;
-    if (end > 0 || is_port(at))
+    if (end > 0 || is_port(at, slashes))
         return end;
     while (at[i] && at[i] != '@')
         i++;
     return at[i] ? i : 0;
 }
 
-/* The password in "scheme://user:password@host", where `at` follows the "://"; 0: there is none. */
-static size_t uri_password(const char *at, size_t *ret_begin)
+/* The password in "scheme://user:password@host", where `at` follows the "://"; 0: there is none. `slashes`: it may hold some. */
+static size_t uri_password(const char *at, bool slashes, size_t *ret_begin)
 {
     size_t begin = 0;
     while (at[begin] && at[begin] != ':' && at[begin] != '/' && at[begin] != '@' && !is_blank(at[begin]))
         begin++;
     *ret_begin = begin + 1;
-    return at[begin] == ':' ? password_length(at + begin + 1) : 0;
+    return at[begin] == ':' ? password_length(at + begin + 1, slashes) : 0;
 }
 
 /* What stands between a key at `at`, `length` bytes long, and its value: "=" with or without blanks, or what JSON puts there. 0: it
@@ -176,13 +181,20 @@ static size_t assignment_length(const char *at, size_t length)
     return i - length;
 }
 
-static const char *const secret_keys[] = {"password", "passwd", "pwd", "secret", "token"};
+static const char *const secret_keys[] = {"password",   "passwd",    "pwd",     "passphrase", "secret",    "token",
+                                          "secret-key", "secretkey", "api-key", "apikey",     "access-key"};
 
-/* How many bytes at `at` introduce a secret of how many bytes. */
-static bool find_secret(const char *at, size_t *ret_lead, size_t *ret_length)
+/* Whether the scheme that ends at `end` is one whose addresses everybody reads alike: a path begins at the first slash. */
+static bool is_web(const char *word, const char *end)
+{
+    return (end - word >= 4 && same_ignoring_case(end - 4, "http")) || (end - word >= 5 && same_ignoring_case(end - 5, "https"));
+}
+
+/* How many bytes at `at` in `word` introduce a secret of how many bytes. */
+static bool find_secret(const char *word, const char *at, size_t *ret_lead, size_t *ret_length)
 {
     if (string_begins(at, "://")) {
-        *ret_length = uri_password(at + 3, ret_lead);
+        *ret_length = uri_password(at + 3, !is_web(word, at), ret_lead);
         *ret_lead += 3;
         return *ret_length > 0;
     }
@@ -200,15 +212,15 @@ static bool find_secret(const char *at, size_t *ret_lead, size_t *ret_length)
 
 void command_put_word(struct text *text, const char *word)
 {
-    while (*word) {
+    for (const char *at = word; *at;) {
         size_t lead, length;
-        if (!find_secret(word, &lead, &length)) {
-            text_byte(text, *word++);
+        if (!find_secret(word, at, &lead, &length)) {
+            text_byte(text, *at++);
             continue;
         }
-        text_bytes(text, word, lead);
+        text_bytes(text, at, lead);
         text_string(text, "***");
-        word += lead + length;
+        at += lead + length;
     }
 }
 
@@ -222,28 +234,29 @@ static bool takes_code(const char *word)
     return false;
 }
 
-/* The name of a file or the like, where some programs take code: "gunicorn -c conf.py". */
-static bool is_plain(const char *word)
+/* The name of a file, where some programs take code: "gunicorn -c conf.py". A word without a dot or a slash may be a secret. */
+static bool is_file(const char *word)
 {
-    while (is_name_byte(*word) || *word == '.' || *word == '/' || *word == ',')
-        word++;
-    return !*word;
+    bool marked = false;
+    for (; is_name_byte(*word) || *word == '.' || *word == '/' || *word == ','; word++)
+        marked |= *word == '.' || *word == '/';
+    return marked && !*word;
 }
 
 /* "--password": the next word is one. */
 static bool takes_secret(const char *word)
 {
     for (unsigned i = 0; string_begins(word, "--") && i < sizeof(secret_keys) / sizeof(*secret_keys); i++)
-        if (string_equal(word + 2, secret_keys[i]))
+        if (same_ignoring_case(word + 2, secret_keys[i]) && !word[2 + string_length(secret_keys[i])])
             return true;
     return false;
 }
 
 static void put_word(struct text *text, const char *word, const char *before)
 {
-    if (before && takes_code(before) && !is_plain(word))
+    if (before && takes_code(before) && !(string_equal(before, "-c") && is_file(word)))
         text_string(text, "<code>");
-    else if (before && takes_secret(before) && *word != '-')
+    else if (before && takes_secret(before) && !string_begins(word, "--"))
         text_string(text, "***");
     else
         command_put_word(text, word);

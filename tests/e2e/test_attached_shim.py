@@ -127,7 +127,7 @@ def test_libraries_that_come_and_go(attached):
 def test_a_request_that_is_withdrawn(attached):
     """Nobody waits for it any more, and its files are gone: what was begun is undone, and the next one begins."""
     done = attached("withdrawn")
-    assert [path.name.split(".")[0] for path in done.folder.iterdir()] == ["attached-2"]
+    assert [path.name.split(".")[0] for path in done.folder.iterdir()] == ["attached-3"]
     assert is_whole(done.check())
 
 

@@ -201,6 +201,15 @@ SECRETS = {
     "postgres://u:geh/eim@h/db": "postgres://u:***@h/db",
     "postgres://u:geh eim@h/db": "postgres://u:***@h/db",
     "postgres://u:geh@eim@h/db": "postgres://u:***@h/db",
+    "postgres://u:12345/geheim@h/db": "postgres://u:***@h/db",
+    "postgres://u:12345#geheim@h/db": "postgres://u:***@h/db",
+    "postgres://u:12345?ge heim@h/db": "postgres://u:***@h/db",
+    "postgres://u:a@b/geheim@h/db": "postgres://u:***@h/db",
+    "postgres://h:5432/db": "postgres://h:5432/db",
+    "https://u:geheim@host/a@b": "https://u:***@host/a@b",
+    "--secret-key=geheim": "--secret-key=***",
+    "api_key=geheim": "api_key=***",
+    "AWS_SECRET_ACCESS_KEY=geheim": "AWS_SECRET_ACCESS_KEY=***",
     "http://host:8080/geheim@2": "http://host:8080/geheim@2",
     "http://host:8080/?by=geheim@host": "http://host:8080/?by=geheim@host",
     r"host=h password='it\'s geheim' dbname=x": "host=h password=*** dbname=x",
@@ -211,13 +220,16 @@ SECRETS = {
 
 
 def test_secrets_are_found_as_libraries_find_them(stray):
-    report = stray.run(["true", *SECRETS, "--password", "geheim", "--password", "--verbose"]).ok().report()
-    assert report.process()["command"][1:] == [*SECRETS.values(), "--password", "***", "--password", "--verbose"]
+    options = ["--password", "geheim", "--password", "-geheim", "--api_key", "geheim", "--password", "--verbose"]
+    report = stray.run(["true", *SECRETS, *options]).ok().report()
+    without = ["--password", "***", "--password", "***", "--api_key", "***", "--password", "--verbose"]
+    assert report.process()["command"][1:] == [*SECRETS.values(), *without]
 
 
 def test_code_is_left_out_and_names_of_files_are_not(stray):
-    report = stray.run(["echo", "-c", "conf.py", "app:app", "-c", "INSERT INTO t VALUES ('geheim')", "-e", "a/b_c-d.sql"]).ok().report()
-    assert report.process()["command"] == ["echo", "-c", "conf.py", "app:app", "-c", "<code>", "-e", "a/b_c-d.sql"]
+    words = ["-c", "conf.py", "app:app", "-c", "INSERT INTO t VALUES ('geheim')", "-c", "a/b_c-d", "-c", "geheim", "-e", "geheim"]
+    report = stray.run(["true", *words]).ok().report()
+    assert report.process()["command"][1:] == ["-c", "conf.py", "app:app", "-c", "<code>", "-c", "a/b_c-d", "-c", "<code>", "-e", "<code>"]
 
 
 @pytest.mark.parametrize("words", [["x" * 5000] * 12, [f"word{n}" for n in range(5000)], ["", "", "x", ""]], ids=["long", "many", "empty"])

@@ -84,6 +84,32 @@ static void *put_all(void *data)
     return NULL;
 }
 
+/* Each its own keys: whoever moves them from one table to the next, and whatever is full meanwhile, none is lost. */
+static void *put_share(void *data)
+{
+    for (uint32_t i = 1 + *(uint32_t *)data; i <= KEYS; i += THREADS) {
+        index_put(key_of(i), i);
+        index_put_id(key_of(i), i);
+    }
+    return NULL;
+}
+
+Test(index, threads_lose_no_keys)
+{
+    pthread_t threads[THREADS];
+    uint32_t shares[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++) {
+        shares[i] = i;
+        cr_assert_eq(pthread_create(&threads[i], NULL, put_share, &shares[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (uint32_t i = 1; i <= KEYS; i++) {
+        cr_assert_eq(index_find(key_of(i)), i);
+        cr_assert_eq(index_find_id(key_of(i), is_number, &i), i);
+    }
+}
+
 Test(index, threads_find_no_other_keys_id)
 {
     pthread_t threads[THREADS];

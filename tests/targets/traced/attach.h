@@ -65,9 +65,9 @@ static inline void *attach_work(void *argument)
         if (attach->begun != -ECANCELED) {
             close(request->trace);
             close(request->spool);
+            unlink(spool);
         }
         unlink(path);
-        unlink(spool);
     }
     return NULL;
 }

@@ -329,13 +329,43 @@ static int sleeps(pid_t thread)
     return end[2] == 'S';
 }
 
+static const char *name_of_spool(void)
+{
+    static char path[4200];
+    sprintf(path, "%s/attached-%d.%d.stray.spool", attach.folder, attach.number, (int)getpid());
+    return path;
+}
+
+/* The files are taken away with the request, and the next attach makes its own. */
+static void replace_spool(void)
+{
+    int fd;
+    MUST(unlink(name_of_spool()) == 0 && (fd = open(name_of_spool(), O_WRONLY | O_CREAT | O_EXCL, 0600)) >= 0 && close(fd) == 0);
+}
+
 static int look(struct dl_phdr_info *info, size_t size, void *data)
 {
     pthread_barrier_wait(&looking);
     while (!__atomic_load_n(&asker, __ATOMIC_ACQUIRE) || !sleeps(asker))
         usleep(1000);
-    __atomic_store_n(&asked_for->version, 0, __ATOMIC_RELEASE);
+    replace_spool();
+    __atomic_store_n(&asked_for->version, STRAY_ATTACH_WITHDRAWN, __ATOMIC_RELEASE);
     return 1;
+}
+
+static void withdraws(struct stray_attach_request *request)
+{
+    request->version = STRAY_ATTACH_WITHDRAWN;
+    asked_for = request;
+}
+
+/* What has not begun leaves no descriptors behind either. */
+static void withdrawn_at_once(void)
+{
+    attach.asked = withdraws;
+    MUST(attach_begin(&attach) == -ECANCELED);
+    MUST(fcntl(asked_for->trace, F_GETFD) == -1 && fcntl(asked_for->spool, F_GETFD) == -1);
+    MUST(unlink(name_of_spool()) == 0);
 }
 
 static void withdrawn(void)
@@ -347,7 +377,9 @@ static void withdrawn(void)
     pthread_barrier_wait(&looking);
     MUST(dl_iterate_phdr(look, NULL) == 1);
     MUST(pthread_join(thread, NULL) == 0 && attach.begun == -ECANCELED);
+    MUST(unlink(name_of_spool()) == 0); /* it is not the shim's */
     keeps(500, 3);
+    withdrawn_at_once();
     attach.asked = NULL;
     MUST(attach_begin(&attach) == 0);
     keeps(500, 4);
