@@ -210,8 +210,8 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
     advance(lives, event, is_request(event), sends_statement(event));
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
         return -ENOMEM;
-    if (lives->leaving_count > 0 && is_new_work(lives, event))
-        threads_left(lives);
+    if (lives->leaving_count > 0 && is_new_work(lives, event) && threads_left(lives) < 0)
+        return -ENOMEM;
     if (event->action == STRAY_OWNER)
         return lane_taken(lives, lane);
     if (event->action > STRAY_OWNER)
