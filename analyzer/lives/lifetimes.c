@@ -226,8 +226,8 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
         return 0;
     if (event->action == STRAY_WORK)
         return work_told(lives, event, lane);
-    if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_USER_END ||
-        event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
+    bool known = event->resource < STRAY_RESOURCE_END || is_user_defined(event->resource);
+    if (event->resource == STRAY_RESOURCE_NONE || !known || event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }
