@@ -37,3 +37,19 @@ json_t *json_text(const char *text)
     free(valid);
     return made;
 }
+
+json_t *json_safe(const char *text)
+{
+    if (!text)
+        return json_null();
+    char *clean = safe_text(text);
+    json_t *made = clean ? json_string(clean) : NULL;
+    failed |= !clean;
+    free(clean);
+    return made;
+}
+
+json_t *json_whole(uint64_t number)
+{
+    return json_integer(number < INT64_MAX ? (json_int_t)number : INT64_MAX);
+}

@@ -26,16 +26,18 @@ struct options {
     const char *output;
 };
 
+enum { OPTION_HELP = 256 };
+
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, 'h'},
+    {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
 static int set_option(void *data, int code)
 {
     struct options *options = data;
-    if (code == 'h')
+    if (code == OPTION_HELP)
         return STATUS_HELP;
     options->output = optarg;
     return STATUS_DONE;

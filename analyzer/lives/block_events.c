@@ -367,11 +367,16 @@ static int thread_leaves(struct lives *lives, const struct stray_event *event)
     return result;
 }
 
-void threads_left(struct lives *lives)
+int threads_left(struct lives *lives)
 {
-    for (size_t i = 0; i < lives->leaving_count; i++)
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < lives->leaving_count; i++) {
         block_close(lives, &lives->leaving[i], lives->leaving[i].resource);
+        if (!lives->ended) /* else they were told to end, and left nothing behind */
+            result = thread_ends(lives, &lives->leaving[i]);
+    }
     lives->leaving_count = 0;
+    return result;
 }
 
 /* Only temporary files are told more of. */

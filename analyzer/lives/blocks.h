@@ -58,8 +58,8 @@ static inline struct block *blocks_find(const struct blocks *blocks, uint64_t ha
     return block->handle ? block : NULL;
 }
 
-/* The slot of `handle`, which is not 0: that of the open block, or one whose handle is 0, for blocks_fill(). NULL: no memory. It
- * holds until the next insertion or removal. */
+/* The slot of `handle`, which is not 0: that of the open block, or one whose handle is 0, which the caller may fill and then
+ * counts. NULL: no memory. It holds until the next insertion or removal. */
 static inline struct block *blocks_claim(struct blocks *blocks, uint64_t handle)
 {
     struct block *slot = blocks->capacity > 0 ? blocks_slot(blocks, handle) : NULL;
@@ -68,20 +68,14 @@ static inline struct block *blocks_claim(struct blocks *blocks, uint64_t handle)
     return blocks_grow(blocks) < 0 ? NULL : blocks_slot(blocks, handle);
 }
 
-/* Adds `block` in the free slot that blocks_claim() found for its handle. */
-static inline void blocks_fill(struct blocks *blocks, struct block *slot, const struct block *block)
-{
-    *slot = *block;
-    blocks->count++;
-}
-
 /* Adds `block`, whose handle is neither 0 nor in the table. -ENOMEM leaves the table as it was. */
 static inline int blocks_insert(struct blocks *blocks, struct block block)
 {
     struct block *slot = blocks_claim(blocks, block.handle);
     if (!slot)
         return -ENOMEM;
-    blocks_fill(blocks, slot, &block);
+    *slot = block;
+    blocks->count++;
     return 0;
 }
 

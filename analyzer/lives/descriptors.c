@@ -115,9 +115,8 @@ int life_add(struct lives *lives, const struct stray_event *event, uint32_t thre
 int life_count(struct lives *lives, struct life *life, uint32_t stack)
 {
     int result = site_find(lives, life->resource, stack, life->peer, &life->site);
-    struct site *site = &lives->sites[life->site];
     if (result == 0)
-        count_open(lives, site, site->resource, 0, life->birth);
+        count_open(lives, &lives->sites[life->site], life->resource, 0, life->birth);
     return result;
 }
 
@@ -127,9 +126,10 @@ void life_end(struct lives *lives, struct life *life, enum life_end how, const s
     life->death = event->time;
     life->ended_late = lives->ended;
     life->closing_stack = how == LIFE_CLOSED ? event->stack : 0;
-    struct site *site = &lives->sites[life->site];
-    if (life->site != LIVES_NONE)
+    if (life->site != LIVES_NONE) {
+        struct site *site = &lives->sites[life->site];
         count_close(lives, site, site->resource, 0);
+    }
 }
 
 static void peer_busy(struct lives *lives, struct peer *peer, uint64_t from, uint64_t to)

@@ -142,18 +142,13 @@ static int fold_site(struct folding *folding, uint32_t index, uint32_t which)
     return 0;
 }
 
-static bool is_block(unsigned resource)
-{
-    return resource == STRAY_HEAP || resource == STRAY_PYOBJECT;
-}
-
 /* Blocks come from so many places that naming all of them is most of the work; of anything else a line's figures are those of
  * all its stacks. */
 static bool worth_naming(const struct site *site, bool all)
 {
     if (site->opened == 0)
         return false;
-    return all || !is_block(site->resource) || site->growth || site->alive >= PILED_UP;
+    return all || !is_memory(site->resource) || site->growth || site->alive >= PILED_UP;
 }
 
 static int fold_sites(struct folding *folding, blame_of *blame, void *data, bool all, uint32_t *fold_of)

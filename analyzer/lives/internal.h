@@ -102,8 +102,8 @@ int lane_taken(struct lives *lives, uint32_t lane);
 /* WORK: what the lane's other buffer had gathered, from which the WORK before the last took; before the first, since the latest
  * sum. -ENOMEM. */
 int work_told(struct lives *lives, const struct stray_event *event, uint32_t lane);
-/* Takes threads that ended while they were waited for as done with. */
-void threads_left(struct lives *lives);
+/* Takes threads that ended while they were waited for as done with. -ENOMEM. */
+int threads_left(struct lives *lives);
 
 /* What concerns the process as a whole (process_events.c). */
 int process_event(struct lives *lives, const struct stray_event *event, uint32_t thread);

@@ -210,8 +210,8 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
     advance(lives, event, is_request(event), sends_statement(event));
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
         return -ENOMEM;
-    if (lives->leaving_count > 0 && is_new_work(lives, event))
-        threads_left(lives);
+    if (lives->leaving_count > 0 && is_new_work(lives, event) && threads_left(lives) < 0)
+        return -ENOMEM;
     if (event->action == STRAY_OWNER)
         return lane_taken(lives, lane);
     if (event->action > STRAY_OWNER)
@@ -226,8 +226,8 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
         return 0;
     if (event->action == STRAY_WORK)
         return work_told(lives, event, lane);
-    if (event->resource == STRAY_RESOURCE_NONE || event->resource >= STRAY_USER_END ||
-        event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
+    bool known = event->resource < STRAY_RESOURCE_END || is_user_defined(event->resource);
+    if (event->resource == STRAY_RESOURCE_NONE || !known || event->action > STRAY_LEFT || event->action < STRAY_OPEN) {
         lives->strange++;
         return 0;
     }

@@ -46,15 +46,21 @@ void marks_spread(struct marks *marks, uint32_t from, double amount)
     marks->slope[last + 1] -= amount / (double)count;
 }
 
+/* Rounding may leave a little below 0; what a damaged trace tells has no bounds. */
+static uint64_t whole(double amount)
+{
+    return amount >= 0x1p64 - 2048 ? UINT64_MAX : amount > 0 ? (uint64_t)(amount + 0.5) : 0;
+}
+
 uint64_t marks_settle(struct marks *marks, enum axis axis)
 {
     double rise = 0, sum = 0;
     for (size_t i = 0; i < marks->count; i++) {
         rise += marks->slope[i];
         sum += rise;
-        marks->items[i].at[axis] += (uint64_t)(sum + 0.5);
+        marks->items[i].at[axis] += whole(sum);
     }
-    return (uint64_t)(sum + 0.5);
+    return whole(sum);
 }
 
 void marks_add(struct marks *marks, const struct mark *now)

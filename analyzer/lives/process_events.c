@@ -15,9 +15,8 @@ int end_begins(struct lives *lives, uint64_t time, uint32_t thread, bool volunta
     lives->tc = lives->leaving_count > 0 ? lives->leaving[0].time : time;
     lives->tc_thread = thread;
     lives->voluntary = voluntary;
-    int result = survivors_note(lives);
-    threads_left(lives);
-    return result;
+    int result = survivors_note(lives), left = threads_left(lives);
+    return result < 0 ? result : left;
 }
 
 /* What is resident once the exit has given back what the service held says nothing of the service. */

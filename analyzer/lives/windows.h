@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * How many resources of one site were open, window by window: the smallest number. What piles up raises it,
- * what comes and goes does not. Beside it, where it is asked for, how many were born in each, and how many of these were kept to the end. Windows are stretches of marks, so they are the same
- * for all sites of a process, and lie on each of its axes. When they run out, their width doubles and
- * neighbours merge: memory is bounded however long the run. A zeroed struct is windows with nothing in them.
+ * what comes and goes does not. Beside it, where it is asked for, how many were born in each, and how many of
+ * these were kept to the end. Windows are stretches of marks, so they are the same for all sites of a process,
+ * and lie on each of its axes. When they run out, their width doubles and neighbours merge: memory is bounded
+ * however long the run. A zeroed struct is windows with nothing in them.
  * Not thread safe.
  */
 #ifndef STRAY_LIVES_WINDOWS_H

@@ -125,17 +125,23 @@ static void rise(struct merge *merge, size_t at)
     heap[at] = moved;
 }
 
+/* It is there: whatever frame is indexed was counted in its lane. */
 static struct lane *find_lane(const struct merge *merge, uint32_t number)
 {
-    struct lane key = {.number = number};
-    return bsearch(&key, merge->lanes, merge->lane_count, sizeof(key), compare_lane);
+    size_t low = 0, high = merge->lane_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (merge->lanes[middle].number <= number)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &merge->lanes[low];
 }
 
 /* When the frame's buffer was begun: when the lane's one before was full, or earlier, since buffers may be filled in turns. */
 static uint64_t begun(struct lane *lane, const struct frame_info *frame)
 {
-    if (!lane)
-        return frame->first_time;
     uint64_t since = lane->latest > 0 && lane->latest < frame->first_time ? lane->latest : frame->first_time;
     if (frame->last_time > lane->latest)
         lane->latest = frame->last_time;

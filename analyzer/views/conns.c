@@ -168,7 +168,7 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     json_object_set_new(object, "kind", json_string(kind_of(life)));
     json_object_set_new(object, "pid", json_integer(view.process->pid));
     json_object_set_new(object, "thread", json_integer(life->thread));
-    json_object_set_new(object, "handle", json_integer((json_int_t)life->handle));
+    json_object_set_new(object, "handle", json_whole(life->handle));
     json_object_set_new(object, "before_attach", json_boolean(view.before));
     json_object_set_new(object, "opened_s", view.before ? json_null() : report_json_real(life->opened_s));
     json_object_set_new(object, "opened", view.before ? json_null() : report_json_moment(calendar(view.process, life->opened_s)));
@@ -180,7 +180,7 @@ static json_t *row_json(const struct ledger *ledger, size_t row)
     json_object_set_new(object, "statements",
                         life->statements_known ? json_integer(life->statements) : json_null());
     json_object_set_new(object, "transactions",
-                        life->statements_known ? json_integer((json_int_t)life->transactions) : json_null());
+                        life->statements_known ? json_whole(life->transactions) : json_null());
     json_object_set_new(object, "in_transaction_s",
                         life->statements_known ? report_json_real(life->in_transaction_s) : json_null());
     json_object_set_new(object, "transaction", json_text(ledger_transaction_word(life)));

@@ -52,7 +52,7 @@ static void put_names(struct events *events)
         const char *slash = process->exe ? strrchr(process->exe, '/') : NULL;
         const char *name = slash ? slash + 1 : process->exe ? process->exe : "?";
         put(events, json_pack("{s:s, s:s, s:I, s:{s:o}}", "ph", "M", "name", "process_name", "pid",
-                              (json_int_t)process->pid, "args", "name", json_text(name)));
+                              (json_int_t)process->pid, "args", "name", json_safe(name)));
     }
 }
 
@@ -63,10 +63,10 @@ static json_t *arguments(const struct ledger *ledger, const struct ledger_life *
     if (site)
         export_frame_name(site, place, sizeof(place));
     json_t *object = json_pack("{s:s, s:o, s:I, s:I, s:s}", "resource", resource_label(life->resource),
-                               "place", json_text(place), "thread", (json_int_t)life->thread, "uses",
+                               "place", json_safe(place), "thread", (json_int_t)life->thread, "uses",
                                (json_int_t)life->uses, "closed", ledger_closed_word(life->closed));
     if (life->peer)
-        json_object_set_new(object, "peer", json_text(life->peer));
+        json_object_set_new(object, "peer", json_safe(life->peer));
     if (life->statements_known)
         json_object_set_new(object, "statements", json_integer(life->statements));
     if (ledger_state_word(life->state))
@@ -83,11 +83,11 @@ static void put_life(struct events *events, size_t index)
     const char *label = resource_label(life->resource);
     json_int_t pid = pid_of(events, life->process);
     put(events, json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:o}", "ph", "b", "cat", label, "name",
-                          json_text(name), "id", json_sprintf("%zu", index), "pid", pid, "tid",
+                          json_safe(name), "id", json_sprintf("%zu", index), "pid", pid, "tid",
                           (json_int_t)life->thread, "ts", time_of(events, life->process, life->opened_s),
                           "args", arguments(events->ledger, life)));
     put(events, json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:o}", "ph", "e", "cat", label, "name",
-                          json_text(name), "id", json_sprintf("%zu", index), "pid", pid, "tid",
+                          json_safe(name), "id", json_sprintf("%zu", index), "pid", pid, "tid",
                           (json_int_t)life->thread, "ts", time_of(events, life->process, life->ended_s)));
 }
 

@@ -97,7 +97,7 @@ struct profile {
     struct message mappings;
 };
 
-static uint32_t string_index(struct profile *profile, const char *text)
+static uint32_t clean_index(struct profile *profile, const char *text)
 {
     uint64_t hash = hash_text(HASH_BEGIN, text);
     uint32_t index;
@@ -106,6 +106,16 @@ static uint32_t string_index(struct profile *profile, const char *text)
     index = profile->string_count++;
     profile->strings.failed |= map_put(&profile->string_map, hash, index) < 0;
     put_bytes(&profile->strings, PROFILE_STRING, text, strlen(text));
+    return index;
+}
+
+/* Texts may be the trace's own, of any bytes. */
+static uint32_t string_index(struct profile *profile, const char *text)
+{
+    char *clean = safe_text(text);
+    uint32_t index = clean ? clean_index(profile, clean) : 0;
+    profile->strings.failed |= !clean;
+    free(clean);
     return index;
 }
 
@@ -204,17 +214,6 @@ static void append(struct message *message, const struct message *part)
         put_byte(message, part->data[i]);
 }
 
-/* Notes are the trace's own words, of any bytes. */
-static void put_comment(struct profile *profile, const char *note)
-{
-    char *clean = safe_text(note);
-    if (clean)
-        put_number(&profile->out, PROFILE_COMMENT, string_index(profile, clean));
-    else
-        profile->out.failed = true;
-    free(clean);
-}
-
 static void put_profile(struct profile *profile, const struct export_options *options)
 {
     const struct ledger *ledger = profile->ledger;
@@ -227,7 +226,7 @@ static void put_profile(struct profile *profile, const struct export_options *op
                ledger->process_count ? ledger->processes[0].start_realtime_ns : 0);
     put_number(&profile->out, PROFILE_DURATION, (uint64_t)(ledger->report->duration_s * 1e9));
     for (size_t i = 0; i < ledger->report->note_count; i++)
-        put_comment(profile, ledger->report->notes[i]);
+        put_number(&profile->out, PROFILE_COMMENT, string_index(profile, ledger->report->notes[i]));
     put_number(&profile->out, PROFILE_DEFAULT_TYPE,
                string_index(profile, export_weight_word(options->weight)));
     append(&profile->out, &profile->mappings);

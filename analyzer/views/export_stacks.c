@@ -19,10 +19,9 @@ struct folded {
 };
 
 /* A semicolon separates frames. */
-static void put_frame(FILE *out, const char *name)
+static void put_byte(FILE *out, char byte)
 {
-    for (; *name; name++)
-        fputc(*name == ';' ? ':' : *name, out);
+    fputc(byte == ';' ? ':' : byte, out);
 }
 
 static char *fold(const struct ledger *ledger, const struct ledger_place *place)
@@ -37,7 +36,7 @@ static char *fold(const struct ledger *ledger, const struct ledger_place *place)
     for (uint32_t i = stack->count; i-- > 0;) {
         export_frame_name(&ledger->frames[stack->frames[i]], name, sizeof(name));
         fputc(';', out);
-        put_frame(out, name);
+        print_clean(out, name, put_byte);
     }
     return memory_stream_end(out, &text);
 }
@@ -98,9 +97,9 @@ static json_t *frames(const struct ledger *ledger)
         char name[1024];
         export_frame_name(frame, name, sizeof(name));
         json_t *object =
-            json_pack("{s:o}", "name", json_text(frame->function ? frame->function : name));
+            json_pack("{s:o}", "name", json_safe(frame->function ? frame->function : name));
         if (frame->file || frame->module)
-            json_object_set_new(object, "file", json_text(frame->file ? frame->file : frame->module));
+            json_object_set_new(object, "file", json_safe(frame->file ? frame->file : frame->module));
         if (frame->line)
             json_object_set_new(object, "line", json_integer(frame->line));
         json_array_append_new(list, object);
@@ -165,7 +164,7 @@ int export_speedscope(const struct ledger *ledger, const struct export_options *
     json_memory_watch();
     return report_json_write(json_pack("{s:s, s:s, s:o, s:i, s:{s:o}, s:o}", "$schema",
                                        "https://www.speedscope.app/file-format-schema.json", "exporter",
-                                       "stray", "name", json_text(ledger->report->path),
+                                       "stray", "name", json_safe(ledger->report->path),
                                        "activeProfileIndex", 0, "shared", "frames", frames(ledger),
                                        "profiles", profiles(ledger, options)),
                              out);

@@ -13,11 +13,6 @@
 #define SERIES_PROCESSES 16
 #define SERIES_POINTS    480 /* of each process */
 
-static json_t *whole(uint64_t number)
-{
-    return json_integer((json_int_t)number);
-}
-
 /* Times to a millisecond: what a chart can show. */
 static json_t *second(double seconds)
 {
@@ -27,7 +22,7 @@ static json_t *second(double seconds)
 /* A number of things, which is whole unless it was estimated. */
 static json_t *amount(double number)
 {
-    return whole((uint64_t)fmin(fmax(number, 0) + 0.5, 0x1p62));
+    return json_whole((uint64_t)fmin(fmax(number, 0) + 0.5, 0x1p62));
 }
 
 /* ---- the tree ---- */
@@ -73,7 +68,7 @@ json_t *html_quiet(const struct report *report)
 {
     json_t *object = json_object();
     for (enum verdict verdict = VERDICT_PLATEAU; verdict < VERDICT_COUNT; verdict++)
-        json_object_set_new(object, verdict_name(verdict), whole(report->quiet[verdict]));
+        json_object_set_new(object, verdict_name(verdict), json_whole(report->quiet[verdict]));
     return object;
 }
 
@@ -98,12 +93,12 @@ static void put(json_t *lists, const char *name, json_t *value)
 static void put_point(json_t *lists, const struct ledger_point *point)
 {
     put(lists, "time_s", second(point->time_s));
-    put(lists, "rss", point->rss ? whole(point->rss) : json_null());
-    put(lists, "heap", whole(point->heap_bytes));
-    put(lists, "connections", whole(point->open[STRAY_CONNECTION]));
-    put(lists, "pgconns", whole(point->open[STRAY_PGCONN]));
-    put(lists, "files", whole(point->open[STRAY_FILE] + point->open[STRAY_SOCKET]));
-    put(lists, "threads", whole(point->open[STRAY_THREAD]));
+    put(lists, "rss", point->rss ? json_whole(point->rss) : json_null());
+    put(lists, "heap", json_whole(point->heap_bytes));
+    put(lists, "connections", json_whole(point->open[STRAY_CONNECTION]));
+    put(lists, "pgconns", json_whole(point->open[STRAY_PGCONN]));
+    put(lists, "files", json_whole(point->open[STRAY_FILE] + point->open[STRAY_SOCKET]));
+    put(lists, "threads", json_whole(point->open[STRAY_THREAD]));
 }
 
 /* Every so many points, and the last. */
@@ -132,7 +127,7 @@ static void put_moment(json_t *lists, const struct ledger_moment *moment)
 {
     const struct parts *parts = &moment->parts;
     put(lists, "time_s", second(moment->time_s));
-    put(lists, "rss", whole(moment->rss));
+    put(lists, "rss", json_whole(moment->rss));
     put(lists, "live_heap", json_integer(parts->live_heap));
     put(lists, "allocator_overhead", json_integer(parts->overhead));
     put(lists, "allocator_retained", json_integer(parts->retained));
@@ -174,8 +169,8 @@ static json_t *place_stacks(const struct place *place)
     json_t *list = json_array();
     for (size_t i = 0; i < place->stack_count; i++) {
         const struct place_stack *stack = &place->stacks[i];
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "node", html_node(stack->node), "opened", whole(stack->opened),
-                                              "alive", whole(stack->alive), "alive_bytes", whole(stack->alive_bytes)));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "node", html_node(stack->node), "opened", json_whole(stack->opened),
+                                              "alive", json_whole(stack->alive), "alive_bytes", json_whole(stack->alive_bytes)));
     }
     return list;
 }
@@ -207,9 +202,9 @@ static void set_course(json_t *object, const struct place *place, unsigned windo
 static json_t *place(const struct places *places, const struct place *from)
 {
     json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "resource", resource_label(from->resource), "verdict",
-                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", whole(from->opened), "alive",
-                               whole(from->alive), "alive_bytes", whole(from->alive_bytes), "first_s", report_json_real(from->first_s),
-                               "last_s", report_json_real(from->last_s), "stack_total", whole(from->stack_total));
+                               verdict_name(from->verdict), "process", (json_int_t)from->process, "opened", json_whole(from->opened), "alive",
+                               json_whole(from->alive), "alive_bytes", json_whole(from->alive_bytes), "first_s", report_json_real(from->first_s),
+                               "last_s", report_json_real(from->last_s), "stack_total", json_whole(from->stack_total));
     json_object_set_new(object, "site", report_json_frame(from->known ? &from->site : NULL));
     json_object_set_new(object, "stacks", place_stacks(from));
     if (from->peer)
@@ -224,7 +219,7 @@ static json_t *place(const struct places *places, const struct place *from)
 static json_t *stack_row(const struct places *places, const struct stack_row *row)
 {
     json_t *list = json_pack("[I, o, s, o, o, o, i]", (json_int_t)row->process, html_node(row->node), resource_label(row->resource),
-                             whole(row->opened), whole(row->alive), whole(row->alive_bytes), row->accused);
+                             json_whole(row->opened), json_whole(row->alive), json_whole(row->alive_bytes), row->accused);
     if (row->open) {
         json_array_append_new(list, numbers(row->open, places->processes[row->process].windows));
         json_array_append_new(list, numbers(row->bytes, places->processes[row->process].windows));
@@ -253,9 +248,9 @@ void html_places(json_t *page, const struct places *places, json_t *left_out)
     json_object_set_new(page, "places", items);
     json_object_set_new(page, "stacks", rows);
     if (places->left_out)
-        json_object_set_new(left_out, "places", whole(places->left_out));
+        json_object_set_new(left_out, "places", json_whole(places->left_out));
     if (places->rows_left_out)
-        json_object_set_new(left_out, "stacks", whole(places->rows_left_out));
+        json_object_set_new(left_out, "stacks", json_whole(places->rows_left_out));
 }
 
 /* ---- timelines ---- */
@@ -309,7 +304,7 @@ static json_t *timeline(const struct ledger *ledger, const struct timeline *from
     for (size_t i = 0; i < from->life_count; i++)
         json_array_append_new(lives, life(ledger, &ledger->lives[from->lives[i]]));
     json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", json_text(from->peer->text), "kind",
-                     from->peer->server ? "server" : "client", "total", whole(from->life_total), "in_use",
+                     from->peer->server ? "server" : "client", "total", json_whole(from->life_total), "in_use",
                      counts(from->counts[TIMELINE_IN_USE]), "idle", counts(from->counts[TIMELINE_IDLE]), "in_transaction",
                      counts(from->counts[TIMELINE_IN_TRANSACTION]), "close_wait", counts(from->counts[TIMELINE_CLOSE_WAIT]), "lives", lives);
     json_t *busy = from->timed ? json_array() : NULL;
@@ -328,7 +323,7 @@ void html_timelines(json_t *page, const struct ledger *ledger, const struct time
     json_object_set_new(page, "timelines", list);
     json_object_set_new(page, "span_s", second(timelines->span_s));
     if (timelines->left_out)
-        json_object_set_new(left_out, "timelines", whole(timelines->left_out));
+        json_object_set_new(left_out, "timelines", json_whole(timelines->left_out));
 }
 
 /* ---- the comparison ---- */
@@ -393,8 +388,8 @@ static int take_side(const struct ledger *ledger, unsigned side, struct tree *tr
 /* [side, node, resource, opened, alive, alive_bytes] */
 static json_t *held_row(const struct held *held)
 {
-    return json_pack("[i, o, s, o, o, o]", (int)held->side, html_node(held->node), resource_label(held->resource), whole(held->opened),
-                     whole(held->alive), whole(held->alive_bytes));
+    return json_pack("[i, o, s, o, o, o]", (int)held->side, html_node(held->node), resource_label(held->resource), json_whole(held->opened),
+                     json_whole(held->alive), json_whole(held->alive_bytes));
 }
 
 int html_diff_flame(json_t *page, const struct diff *diff)

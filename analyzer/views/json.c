@@ -13,11 +13,6 @@
 #include "read/pairs.h"
 #include "read/words.h"
 
-static json_t *whole(uint64_t number)
-{
-    return json_integer((json_int_t)number);
-}
-
 /* Six significant decimals are more than any of these figures can bear. */
 static json_t *real(double number)
 {
@@ -33,7 +28,7 @@ static json_t *frame(const struct report_frame *from)
     json_t *object = json_object();
     json_object_set_new(object, "function", json_text(from ? from->function : NULL));
     json_object_set_new(object, "file", json_text(from ? from->file : NULL));
-    json_object_set_new(object, "line", from && from->line ? whole(from->line) : json_null());
+    json_object_set_new(object, "line", from && from->line ? json_whole(from->line) : json_null());
     json_object_set_new(object, "module", json_text(from ? from->module : NULL));
     json_object_set_new(object, "language", json_string(from && from->python ? "python" : "native"));
     if (from && from->offset) {
@@ -56,7 +51,7 @@ static json_t *pids(const uint32_t *from, size_t count)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, whole(from[i]));
+        json_array_append_new(array, json_whole(from[i]));
     return array;
 }
 
@@ -79,20 +74,20 @@ static json_t *trace(const struct report *report)
     json_t *object = json_object();
     json_object_set_new(object, "path", json_text(report->path));
     json_object_set_new(object, "complete", json_boolean(report->complete));
-    json_object_set_new(object, "events", whole(report->events));
-    json_object_set_new(object, "lost_events", whole(report->lost_events));
+    json_object_set_new(object, "events", json_whole(report->events));
+    json_object_set_new(object, "lost_events", json_whole(report->lost_events));
     json_object_set_new(object, "duration_s", real(report->duration_s));
     json_object_set_new(object, "work_axis", json_string(axes[report->axis]));
     json_object_set_new(object, "too_short", json_boolean(report_too_short(report)));
-    json_object_set_new(object, "work", whole(report->axis == AXIS_TIME ? 0 : report->work));
+    json_object_set_new(object, "work", json_whole(report->axis == AXIS_TIME ? 0 : report->work));
     json_t *notes = json_array();
     for (size_t i = 0; i < report->note_count; i++)
         json_array_append_new(notes, json_text(report->notes[i]));
     json_object_set_new(object, "notes", notes);
     if (report->heap_sampled)
-        json_object_set_new(object, "heap_sampled_bytes", whole(report->heap_sampled));
+        json_object_set_new(object, "heap_sampled_bytes", json_whole(report->heap_sampled));
     if (report->run_count > 1)
-        json_object_set_new(object, "runs", whole(report->run_count));
+        json_object_set_new(object, "runs", json_whole(report->run_count));
     return object;
 }
 
@@ -144,8 +139,8 @@ static void estimated_both(json_t *object, const struct tally *born, const struc
 static json_t *opened_before(uint64_t open, uint64_t closed)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "open", whole(open));
-    json_object_set_new(object, "closed", whole(closed));
+    json_object_set_new(object, "open", json_whole(open));
+    json_object_set_new(object, "closed", json_whole(closed));
     return object;
 }
 
@@ -172,8 +167,8 @@ static json_t *before_attach(const struct report_process *process)
     }
     json_object_set_new(object, "resources", resources);
     json_object_set_new(object, "connections", connections);
-    json_object_set_new(object, "threads", whole(from->threads));
-    json_object_set_new(object, "heap_bytes", from->heap == UINT64_MAX ? json_null() : whole(from->heap));
+    json_object_set_new(object, "threads", json_whole(from->threads));
+    json_object_set_new(object, "heap_bytes", from->heap == UINT64_MAX ? json_null() : json_whole(from->heap));
     json_object_set_new(object, "not_known", json_string(report_came_late));
     return object;
 }
@@ -181,14 +176,14 @@ static json_t *before_attach(const struct report_process *process)
 static json_t *book(const struct book *from, uint64_t before)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "opened", whole(from->opened));
-    json_object_set_new(object, "closed", whole(from->closed));
-    json_object_set_new(object, "open", whole(from->open));
-    json_object_set_new(object, "peak", whole(from->peak));
-    json_object_set_new(object, "inherited", whole(from->inherited - before));
-    json_object_set_new(object, "unknown_closed", whole(from->unknown));
-    json_object_set_new(object, "bytes_open", whole(from->bytes_open));
-    json_object_set_new(object, "peak_bytes", whole(from->peak_bytes));
+    json_object_set_new(object, "opened", json_whole(from->opened));
+    json_object_set_new(object, "closed", json_whole(from->closed));
+    json_object_set_new(object, "open", json_whole(from->open));
+    json_object_set_new(object, "peak", json_whole(from->peak));
+    json_object_set_new(object, "inherited", json_whole(from->inherited - before));
+    json_object_set_new(object, "unknown_closed", json_whole(from->unknown));
+    json_object_set_new(object, "bytes_open", json_whole(from->bytes_open));
+    json_object_set_new(object, "peak_bytes", json_whole(from->peak_bytes));
     if (from->estimated)
         estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     return object;
@@ -197,21 +192,21 @@ static json_t *book(const struct book *from, uint64_t before)
 static json_t *damage(const struct damage *from)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "frames_damaged", whole(from->frames_damaged));
-    json_object_set_new(object, "frames_missing", whole(from->frames_missing));
-    json_object_set_new(object, "bytes_skipped", whole(from->bytes_skipped));
-    json_object_set_new(object, "events_recovered", whole(from->events_recovered));
+    json_object_set_new(object, "frames_damaged", json_whole(from->frames_damaged));
+    json_object_set_new(object, "frames_missing", json_whole(from->frames_missing));
+    json_object_set_new(object, "bytes_skipped", json_whole(from->bytes_skipped));
+    json_object_set_new(object, "events_recovered", json_whole(from->events_recovered));
     json_object_set_new(object, "truncated", json_boolean(from->truncated));
     if (from->offset > 0)
-        json_object_set_new(object, "offset", whole(from->offset));
+        json_object_set_new(object, "offset", json_whole(from->offset));
     return object;
 }
 
 static json_t *process(const struct report_process *from)
 {
     json_t *object = json_object(), *command = json_array(), *resources = json_object();
-    json_object_set_new(object, "pid", whole(from->pid));
-    json_object_set_new(object, "parent_pid", whole(from->parent_pid));
+    json_object_set_new(object, "pid", json_whole(from->pid));
+    json_object_set_new(object, "parent_pid", json_whole(from->parent_pid));
     json_object_set_new(object, "exe", json_text(from->exe));
     for (size_t i = 0; i < from->command_count; i++)
         json_array_append_new(command, json_text(from->command[i]));
@@ -220,9 +215,9 @@ static json_t *process(const struct report_process *from)
     json_object_set_new(object, "duration_s", real(from->duration_s));
     json_object_set_new(object, "end", json_string(from->end));
     if (from->exit_known)
-        json_object_set_new(object, "exit_status", whole(from->exit_status));
-    json_object_set_new(object, "events", whole(from->events));
-    json_object_set_new(object, "lost_events", whole(from->lost_events));
+        json_object_set_new(object, "exit_status", json_whole(from->exit_status));
+    json_object_set_new(object, "events", json_whole(from->events));
+    json_object_set_new(object, "lost_events", json_whole(from->lost_events));
     json_object_set_new(object, "complete", json_boolean(from->complete));
     json_object_set_new(object, "damage", damage(&from->damage));
     for (unsigned i = STRAY_RESOURCE_NONE + 1; i < STRAY_USER_END; i++)
@@ -240,7 +235,7 @@ static json_t *evidence(const struct report_finding *from)
     for (size_t i = 0; i < from->fact_count; i++) {
         const struct fact *fact = &from->facts[i];
         json_object_set_new(object, fact->name,
-                            fact->count ? whole((uint64_t)fact->value) : real(fact->value));
+                            fact->count ? json_whole((uint64_t)fmin(fmax(fact->value, 0), 0x1p63)) : real(fact->value));
     }
     return object;
 }
@@ -256,8 +251,8 @@ static json_t *finding(const struct report *report, const struct report_finding 
     json_object_set_new(object, "site", frame(from->site));
     json_object_set_new(object, "stack", stack(&from->stack));
     json_object_set_new(object, "stack_truncated", json_boolean(from->stack.truncated));
-    json_object_set_new(object, "count", whole(from->count));
-    json_object_set_new(object, "bytes", whole(from->bytes));
+    json_object_set_new(object, "count", json_whole(from->count));
+    json_object_set_new(object, "bytes", json_whole(from->bytes));
     if (from->estimated)
         estimated(object, "count", "bytes", &from->tally, from->bytes);
     if (from->peer)
@@ -276,7 +271,7 @@ static json_t *finding(const struct report *report, const struct report_finding 
         json_object_set_new(object, "caused_by", json_string(report->findings[from->cause].id));
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
     if (report->run_count > 1)
-        json_object_set_new(object, "runs", whole(from->run_count));
+        json_object_set_new(object, "runs", json_whole(from->run_count));
     return object;
 }
 
@@ -285,10 +280,10 @@ static json_t *site(const struct report *report, const struct report_site *from)
     json_t *object = json_object();
     json_object_set_new(object, "resource", json_string(resource_label(from->resource)));
     json_object_set_new(object, "site", frame(from->known ? &from->site : NULL));
-    json_object_set_new(object, "opened", whole(from->opened));
-    json_object_set_new(object, "closed", whole(from->closed));
-    json_object_set_new(object, "open", whole(from->open));
-    json_object_set_new(object, "bytes_open", whole(from->bytes_open));
+    json_object_set_new(object, "opened", json_whole(from->opened));
+    json_object_set_new(object, "closed", json_whole(from->closed));
+    json_object_set_new(object, "open", json_whole(from->open));
+    json_object_set_new(object, "bytes_open", json_whole(from->bytes_open));
     if (from->estimated)
         estimated_both(object, &from->born, &from->living, from->open, from->bytes_open);
     json_object_set_new(object, "verdict", json_string(verdict_name(from->verdict)));
@@ -298,11 +293,11 @@ static json_t *site(const struct report *report, const struct report_site *from)
         json_object_set_new(object, "peer", json_text(from->peer));
     json_t *handles = json_array();
     for (size_t i = 0; i < from->handle_count; i++)
-        json_array_append_new(handles, whole(from->handles[i]));
+        json_array_append_new(handles, json_whole(from->handles[i]));
     json_object_set_new(object, "handles", handles);
     json_object_set_new(object, "pids", pids(from->pids, from->pid_count));
     if (report->run_count > 1)
-        json_object_set_new(object, "runs", whole(from->run_count));
+        json_object_set_new(object, "runs", json_whole(from->run_count));
     return object;
 }
 
@@ -311,14 +306,14 @@ static json_t *peer(const struct report_peer *from)
     json_t *object = json_object();
     json_object_set_new(object, "peer", json_text(from->text));
     json_object_set_new(object, "kind", json_string(from->server ? "server" : "client"));
-    json_object_set_new(object, "open", whole(from->open));
-    json_object_set_new(object, "peak", whole(from->peak));
+    json_object_set_new(object, "open", json_whole(from->open));
+    json_object_set_new(object, "peak", json_whole(from->peak));
     if (from->limit)
-        json_object_set_new(object, "limit", whole(from->limit));
-    json_object_set_new(object, "opened", whole(from->opened));
-    json_object_set_new(object, "closed", whole(from->closed));
-    json_object_set_new(object, "closed_by_finalizer", whole(from->closed_by_finalizer));
-    json_object_set_new(object, "close_wait", whole(from->close_wait));
+        json_object_set_new(object, "limit", json_whole(from->limit));
+    json_object_set_new(object, "opened", json_whole(from->opened));
+    json_object_set_new(object, "closed", json_whole(from->closed));
+    json_object_set_new(object, "closed_by_finalizer", json_whole(from->closed_by_finalizer));
+    json_object_set_new(object, "close_wait", json_whole(from->close_wait));
     return object;
 }
 
@@ -340,8 +335,8 @@ static json_t *memory(const struct report_memory *from)
     json_t *object = json_object(), *parts = json_object();
     const struct parts *of = &from->parts;
     bool apart = from->known && from->told_apart, heap = from->known && from->heap_known;
-    json_object_set_new(object, "rss_start", from->known ? whole(from->rss_start) : json_null());
-    json_object_set_new(object, "rss_end", from->known ? whole(from->rss_end) : json_null());
+    json_object_set_new(object, "rss_start", from->known ? json_whole(from->rss_start) : json_null());
+    json_object_set_new(object, "rss_end", from->known ? json_whole(from->rss_end) : json_null());
     json_object_set_new(parts, "live_heap", part(heap, of->live_heap));
     json_object_set_new(parts, "allocator_overhead", part(heap && apart, of->overhead));
     json_object_set_new(parts, "allocator_retained", part(heap && apart, of->retained));
@@ -376,9 +371,9 @@ static json_t *forecast(const struct report_forecast *from)
     if (from->peer)
         json_object_set_new(object, "peer", json_text(from->peer));
     if (from->pid)
-        json_object_set_new(object, "pid", whole(from->pid));
-    json_object_set_new(object, "limit", whole(from->limit));
-    json_object_set_new(object, "now", whole((uint64_t)from->now));
+        json_object_set_new(object, "pid", json_whole(from->pid));
+    json_object_set_new(object, "limit", json_whole(from->limit));
+    json_object_set_new(object, "now", json_whole((uint64_t)from->now));
     json_object_set_new(object, "rate_per_hour", interval(&from->per_hour));
     json_object_set_new(object, "seconds", interval(&from->seconds));
     return object;

@@ -9,7 +9,6 @@
 #include "hash.h"
 #include "read/array.h"
 #include "read/words.h"
-#include "safe.h"
 
 #define FIRST_INTERVAL_S 0.001 /* between two points; doubled whenever a process has too many */
 
@@ -48,10 +47,8 @@ static void *append(void *array, size_t *room, size_t *count, size_t size)
 
 static const char *keep(struct ledger *ledger, const char *text)
 {
-    char *clean = text ? safe_text(text) : NULL;
-    const char *kept = clean ? arena_copy(&ledger->arena, clean, strlen(clean)) : NULL;
+    const char *kept = text ? arena_copy(&ledger->arena, text, strlen(text)) : NULL;
     ledger->starved |= text && !kept;
-    free(clean);
     return kept;
 }
 

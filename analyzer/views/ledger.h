@@ -5,7 +5,7 @@
  * along with the report, one trace after the other, in the order given; so the order of all tables is
  * determined by the traces.
  *
- * All texts are UTF-8 without control characters. Ownership: a struct ledger owns everything reachable from it. Not thread safe.
+ * Texts are the trace's own, of any bytes: who writes them escapes. Ownership: a struct ledger owns everything reachable from it. Not thread safe.
  */
 #ifndef STRAY_VIEWS_LEDGER_H
 #define STRAY_VIEWS_LEDGER_H

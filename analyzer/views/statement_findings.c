@@ -149,43 +149,57 @@ static bool has_returned(const struct stack *before, const struct stack *later)
     return false;
 }
 
-/* How long a result was kept after whoever asked for it had returned and its thread had gone on; 0: it was not. */
-static uint64_t kept_for_nothing(const struct maker *maker, uint32_t use, uint64_t *ret_results)
+/* Of the large results of one use: how many were held at once, and how long one was kept after whoever asked for it had returned
+ * and its thread had gone on; 0: none was. */
+struct holding {
+    uint64_t results, longest;
+};
+
+/* By use, to be freed; NULL without memory. */
+static struct holding *holdings_of(const struct maker *maker)
 {
     const struct statements *statements = &maker->lives->statements;
     const struct report_stacks *stacks = maker->stacks;
-    uint64_t longest = 0;
-    for (size_t i = 0; i < statements->kept_count; i++) {
+    struct holding *holdings = calloc(statements->use_count + 1, sizeof(*holdings));
+    for (size_t i = 0; holdings && i < statements->kept_count; i++) {
         const struct statement_kept *kept = &statements->kept[i];
-        if (kept->use != use || !has_returned(stacks->stack(stacks->data, statements->uses[use].stack),
-                                              stacks->stack(stacks->data, kept->later_stack)))
+        struct holding *holding = &holdings[kept->use];
+        if (statements->uses[kept->use].held == 0 || !has_returned(stacks->stack(stacks->data, statements->uses[kept->use].stack),
+                                                                   stacks->stack(stacks->data, kept->later_stack)))
             continue;
-        *ret_results = kept->results > *ret_results ? kept->results : *ret_results;
-        longest = kept->longest > longest ? kept->longest : longest;
+        holding->results = kept->results > holding->results ? kept->results : holding->results;
+        holding->longest = kept->longest > holding->longest ? kept->longest : holding->longest;
     }
-    return longest;
+    return holdings;
 }
 
-static int add_held(const struct maker *maker, uint32_t index)
+static int add_held(const struct maker *maker, const struct statement_use *use, const struct holding *holding)
 {
     struct statement_judgement judgement;
     struct report_finding finding;
-    const struct statement_use *use = &maker->lives->statements.uses[index];
-    uint64_t results = use->outlived, longest;
-    if (use->held == 0)
-        return 0;
-    longest = kept_for_nothing(maker, index, &results);
-    if (!statement_judge_held(use, span(maker, longest), &judgement))
+    uint64_t results = use->outlived > holding->results ? use->outlived : holding->results;
+    if (use->held == 0 || !statement_judge_held(use, span(maker, holding->longest), &judgement))
         return 0;
     int result = begin(maker, use, STRAY_PGRESULT, results, &finding);
     if (result < 0)
         return result;
     finding.bytes = use->bytes_most;
     fact_add(&finding, "held_s", span(maker, use->held), false, false);
-    fact_add(&finding, "kept_after_s", span(maker, longest), false, false);
+    fact_add(&finding, "kept_after_s", span(maker, holding->longest), false, false);
     fact_add(&finding, "outlived_the_next", (double)use->outlived, true, true);
     fact_add(&finding, "rows_most", (double)use->rows_most, true, false);
     return add(maker, &finding, &judgement);
+}
+
+static int add_holdings(const struct maker *maker)
+{
+    const struct statements *statements = &maker->lives->statements;
+    struct holding *holdings = holdings_of(maker);
+    int result = holdings ? 0 : -ENOMEM;
+    for (size_t i = 0; result == 0 && i < statements->use_count; i++)
+        result = add_held(maker, &statements->uses[i], &holdings[i]);
+    free(holdings);
+    return result;
 }
 
 static int add_prepared(const struct maker *maker, const struct statement_prepared *prepared)
@@ -309,7 +323,8 @@ static bool keeps_event_loop(const struct stack *stack, uint16_t hook)
 
 static bool is_of_libpq(uint16_t hook)
 {
-    return hook < STRAY_HOOK_END && strncmp(hook_name(hook), "PQ", 2) == 0;
+    const char *name = hook_name(hook); /* a trace may tell of one that has none */
+    return hook < STRAY_HOOK_END && name && strncmp(name, "PQ", 2) == 0;
 }
 
 static int add_blocked(const struct maker *maker, const struct statement_blocked *blocked)
@@ -338,8 +353,8 @@ int report_add_statements(struct report *report, const struct lives *lives, cons
     int result = 0;
     for (size_t i = 0; i < statements->use_count && result == 0; i++)
         result = add_use(&maker, &statements->uses[i]);
-    for (uint32_t i = 0; i < statements->use_count && result == 0; i++)
-        result = add_held(&maker, i);
+    if (result == 0)
+        result = add_holdings(&maker);
     for (size_t i = 0; i < statements->prepared_count && result == 0; i++)
         result = add_prepared(&maker, &statements->prepared[i]);
     for (size_t i = 0; i < statements->idle_count && result == 0; i++)

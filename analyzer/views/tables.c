@@ -78,8 +78,7 @@ static int trace_rows(const struct ledger *ledger, const struct export_options *
 {
     static const char *const axes[] = {"requests", "statements", "allocations", "time"};
     const struct report *report = ledger->report;
-    char *path = safe_text(report->path ? report->path : "");
-    const struct cell cells[] = {text(path),
+    const struct cell cells[] = {text(report->path ? report->path : ""),
                                  truth(report->complete),
                                  whole(report->events),
                                  whole(report->lost_events),
@@ -87,9 +86,7 @@ static int trace_rows(const struct ledger *ledger, const struct export_options *
                                  text(axes[report->axis]),
                                  whole(report->axis == AXIS_TIME ? 0 : report->work),
                                  report->heap_sampled ? whole(report->heap_sampled) : (struct cell){0}};
-    int result = path ? sink->row(sink->data, cells) : -ENOMEM;
-    free(path);
-    return result;
+    return sink->row(sink->data, cells);
 }
 
 static void moment(uint64_t realtime_ns, char *to, size_t size)
@@ -236,36 +233,7 @@ static int life_rows(const struct ledger *ledger, const struct export_options *o
     return result;
 }
 
-/* Texts of the report are the trace's own, of any bytes. */
-struct clean_texts {
-    char *function, *file, *module, *peer;
-    bool failed; /* without memory */
-};
-
-static char *clean(struct clean_texts *texts, const char *text_of_trace)
-{
-    char *made = text_of_trace ? safe_text(text_of_trace) : NULL;
-    texts->failed |= text_of_trace && !made;
-    return made;
-}
-
-static struct clean_texts clean_texts(const struct report_frame *frame, const char *peer)
-{
-    struct clean_texts texts = {0};
-    texts.function = clean(&texts, frame ? frame->function : NULL);
-    texts.file = clean(&texts, frame ? frame->file : NULL);
-    texts.module = clean(&texts, frame ? frame->module : NULL);
-    texts.peer = clean(&texts, peer);
-    return texts;
-}
-
-static void clean_texts_free(struct clean_texts *texts)
-{
-    free(texts->function);
-    free(texts->file);
-    free(texts->module);
-    free(texts->peer);
-}
+static const struct report_frame unknown;
 
 static int site_rows(const struct ledger *ledger, const struct export_options *options,
                      const struct table_sink *sink)
@@ -275,16 +243,16 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
         const struct report_site *site = &ledger->report->sites[i];
         if (!export_wants(options, site->resource))
             continue;
-        struct clean_texts frame = clean_texts(site->known ? &site->site : NULL, site->peer);
+        const struct report_frame *frame = site->known ? &site->site : &unknown;
         char code[CODE_SIZE];
         const struct cell cells[] = {whole(i),
                                      text(resource_label(site->resource)),
-                                     text(frame.function),
-                                     text(frame.file),
+                                     text(frame->function),
+                                     text(frame->file),
                                      line_of(site->site.line),
-                                     text(frame.module),
+                                     text(frame->module),
                                      text(language_of(site->site.python)),
-                                     text(frame.peer),
+                                     text(site->peer),
                                      whole(site->opened),
                                      whole(site->closed),
                                      whole(site->open),
@@ -294,8 +262,7 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
                                      real(site->last_s),
                                      truth(site->estimated),
                                      text(code_of(site->known ? &site->site : NULL, code))};
-        result = frame.failed ? -ENOMEM : sink->row(sink->data, cells);
-        clean_texts_free(&frame);
+        result = sink->row(sink->data, cells);
     }
     return result;
 }
@@ -303,8 +270,7 @@ static int site_rows(const struct ledger *ledger, const struct export_options *o
 static int finding_row(const struct report *report, const struct report_finding *finding,
                        const struct table_sink *sink)
 {
-    struct clean_texts frame = clean_texts(finding->site, finding->peer);
-    char *message = safe_text(finding->message);
+    const struct report_frame *frame = finding->site ? finding->site : &unknown;
     const struct interval *rate = &finding->rate_per_hour;
     const struct cell none = {0};
     char code[CODE_SIZE];
@@ -314,11 +280,11 @@ static int finding_row(const struct report *report, const struct report_finding 
         text(resource_label(finding->resource)),
         text(severity_name(finding->severity)),
         text(confidence_name(finding->confidence)),
-        text(message),
-        text(frame.function),
-        text(frame.file),
+        text(finding->message),
+        text(frame->function),
+        text(frame->file),
         line_of(finding->site ? finding->site->line : 0),
-        text(frame.peer),
+        text(finding->peer),
         whole(finding->count),
         whole(finding->bytes),
         finding->rated ? real(rate->estimate) : none,
@@ -329,10 +295,7 @@ static int finding_row(const struct report *report, const struct report_finding 
         text(finding->cause == REPORT_NONE ? NULL : report->findings[finding->cause].id),
         truth(finding->estimated),
         text(code_of(finding->site, code))};
-    int result = message && !frame.failed ? sink->row(sink->data, cells) : -ENOMEM;
-    clean_texts_free(&frame);
-    free(message);
-    return result;
+    return sink->row(sink->data, cells);
 }
 
 static int finding_rows(const struct ledger *ledger, const struct export_options *options,
@@ -493,21 +456,31 @@ struct labelled {
     const char *label;
 };
 
+/* Texts are the trace's own, of any bytes, until here. */
 static int labelled_row(void *data, const struct cell *cells)
 {
     const struct labelled *labelled = data;
     struct cell all[TABLE_COLUMNS];
+    char *made[TABLE_COLUMNS];
+    int result = 0;
     memcpy(all, cells, labelled->width * sizeof(*all));
     all[labelled->width] = text(labelled->label);
-    return labelled->sink->row(labelled->sink->data, all);
+    for (size_t i = 0; i <= labelled->width; i++) {
+        made[i] = all[i].type == CELL_TEXT ? safe_text(all[i].text) : NULL;
+        if (all[i].type == CELL_TEXT && !made[i])
+            result = -ENOMEM;
+        all[i].text = made[i] ? made[i] : all[i].text;
+    }
+    if (result == 0)
+        result = labelled->sink->row(labelled->sink->data, all);
+    for (size_t i = 0; i <= labelled->width; i++)
+        free(made[i]);
+    return result;
 }
 
 int table_give(const struct table *table, const struct ledger *ledger, const struct export_options *options,
                const struct table_sink *sink)
 {
-    char *label = safe_text(options->label ? options->label : "");
-    struct labelled labelled = {sink, table_width(table) - 1, label};
-    int result = label ? table->rows(ledger, options, &(struct table_sink){&labelled, labelled_row}) : -ENOMEM;
-    free(label);
-    return result;
+    struct labelled labelled = {sink, table_width(table) - 1, options->label ? options->label : ""};
+    return table->rows(ledger, options, &(struct table_sink){&labelled, labelled_row});
 }

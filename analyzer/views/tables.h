@@ -17,7 +17,7 @@ struct cell {
     enum cell_type type;
     int64_t whole; /* CELL_TRUTH: 0 or 1 */
     double real;
-    const char *text; /* UTF-8 without control characters; valid until the row has been taken */
+    const char *text; /* in what a sink is given UTF-8 without control characters; valid until the row has been taken */
 };
 
 struct table_column {

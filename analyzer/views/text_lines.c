@@ -8,19 +8,29 @@
 #include "safe.h"
 
 #define PLAIN "\033[0m"
+#define ESCAPED 4 /* columns of a byte as \xNN */
 
-/* Bytes of `line` that fill at most `columns`; a UTF-8 character counts as one, and is not cut. */
+/* Bytes of `line` that fill at most `columns` as they are shown; no character is cut. */
 static size_t fitting(const char *line, size_t columns)
 {
     size_t bytes = 0, used = 0;
     while (line[bytes]) {
-        bool continued = ((unsigned char)line[bytes] & 0xc0) == 0x80;
-        if (!continued && used == columns)
+        bool harmless;
+        size_t length = character_length(line + bytes, &harmless);
+        used += harmless ? 1 : ESCAPED * length;
+        if (used > columns)
             return bytes;
-        used += !continued;
-        bytes++;
+        bytes += length;
     }
     return bytes;
+}
+
+static void put_character(FILE *out, const char *character, size_t length, bool harmless)
+{
+    if (harmless)
+        fwrite(character, length, 1, out);
+    for (size_t i = 0; i < length && !harmless; i++)
+        fprintf(out, "\\x%02x", (unsigned char)character[i]);
 }
 
 void text_put(const struct page *page, const char *style, const char *line)
@@ -35,10 +45,7 @@ void text_put(const struct page *page, const char *style, const char *line)
     for (size_t i = 0, length; i < bytes; i += length) {
         bool harmless;
         length = character_length(line + i, &harmless);
-        if (harmless)
-            fwrite(line + i, length, 1, page->out);
-        else
-            fputc('?', page->out);
+        put_character(page->out, line + i, length, harmless);
     }
     fputs(cut ? "..." : "", page->out);
     if (page->options->color && style)

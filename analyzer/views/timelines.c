@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "hash.h"
-#include "safe.h"
 
 #define PG_IN_TRANSACTION 2 /* PGTransactionStatusType */
 #define PG_IN_ERROR       3
@@ -71,15 +70,12 @@ static uint64_t peer_key(const char *name, bool server)
     return hash_bytes(hash_text(HASH_BEGIN, name), &server, sizeof(server));
 }
 
-/* The ledger's texts are clean ones, the report's are not. */
 static int index_peers(const struct timelines *timelines, struct map *ret_map)
 {
     int result = 0;
     for (size_t i = 0; result == 0 && i < timelines->count; i++) {
         const struct report_peer *peer = timelines->items[i].peer;
-        char *name = safe_text(peer->text);
-        result = name ? map_put(ret_map, peer_key(name, peer->server), (uint32_t)i) : -ENOMEM;
-        free(name);
+        result = map_put(ret_map, peer_key(peer->text, peer->server), (uint32_t)i);
     }
     return result;
 }

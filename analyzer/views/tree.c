@@ -7,7 +7,6 @@
 
 #include "hash.h"
 #include "read/array.h"
-#include "safe.h"
 
 static uint64_t frame_hash(const struct report_frame *frame)
 {
@@ -19,9 +18,7 @@ static uint64_t frame_hash(const struct report_frame *frame)
 
 static int keep(struct tree *tree, const char *text, const char **ret_text)
 {
-    char *clean = text ? safe_text(text) : NULL;
-    *ret_text = clean ? arena_copy(&tree->arena, clean, strlen(clean)) : NULL;
-    free(clean);
+    *ret_text = text ? arena_copy(&tree->arena, text, strlen(text)) : NULL;
     return text && !*ret_text ? -ENOMEM : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Stacks that share their outer frames, each frame and each way to it once: small enough to be carried in a page. Texts are UTF-8
- * without control characters. A zeroed struct is an empty tree; it owns all it holds. Not thread safe.
+ * Stacks that share their outer frames, each frame and each way to it once: small enough to be carried in a page. Texts are the
+ * trace's own, of any bytes. A zeroed struct is an empty tree; it owns all it holds. Not thread safe.
  */
 #ifndef STRAY_VIEWS_TREE_H
 #define STRAY_VIEWS_TREE_H

@@ -324,7 +324,8 @@ def test_help_by_one_letter(stray, verb):
 
 @pytest.mark.parametrize("arguments, words", [
     ("--wrong", "stray: --wrong: unknown option (see stray help)"), ("report --all=yes", "stray: --all: takes no value"),
-    ("report --verbose=2", "stray: --verbose: takes no value"), ("report --l x", "stray: --l: may be one of several options (see stray report --help)"),
+    ("report --verbose=2", "stray: --verbose: takes no value"), ("detach --help=x", "stray: --help: takes no value"),
+    ("pack --help=x", "stray: --help: takes no value"), ("report --l x", "stray: --l: may be one of several options (see stray report --help)"),
     ("report --all -xv", "stray: -x: unknown option (see stray report --help)"), ("report -vx", "stray: -x: unknown option (see stray report --help)"),
     ("report -vo", "stray: -o: needs a value"), ("report --output", "stray: --output: needs a value"), ("info --wrong=1", "stray: --wrong=1: unknown option (see stray info --help)"),
     ("run --full=1 -- true", "stray: --full: takes no value"), ("attach --for", "stray: --for: needs a value")])

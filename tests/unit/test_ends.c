@@ -290,6 +290,23 @@ Test(ends, threads_that_do_all_the_work_end_in_time)
     cr_expect_eq(feed_site(&feed, STRAY_THREAD, 1)->alive, 1, "of the last one nobody knows");
 }
 
+/* A service whose first thread does nothing but wait for the others. */
+Test(ends, threads_that_end_while_work_goes_on_have_ended)
+{
+    feed_event(&feed, STRAY_END_AWAITED, 0, 0, STRAY_ENDING_PYTHON, 0);
+    begin_threads(7, 2);
+    for (feed.thread = 7; feed.thread < 9; feed.thread++) {
+        feed_connect(&feed, feed.thread, 1, 2);
+        end_threads(feed.thread, 1);
+    }
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_PYTHON, 0);
+    feed_finish(&feed);
+    cr_assert_eq(feed.lives->life_count, 2);
+    cr_expect_gt(life_thread_end(feed.lives, &feed.lives->lives[0]), feed.lives->lives[0].birth);
+    cr_expect_neq(life_thread_end(feed.lives, &feed.lives->lives[0]), UINT64_MAX);
+    cr_expect_eq(life_thread_end(feed.lives, &feed.lives->lives[1]), UINT64_MAX, "it may have been told to end");
+}
+
 Test(ends, what_the_exit_opens_is_no_work)
 {
     begin_threads(1, 5);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "feed.h"
+#include "json_memory.h"
 #include "views/conns.h"
+#include "views/json.h"
 
 enum { PLACE = 10, OTHER = 20, BLOCK = 30 };
 
@@ -178,6 +180,56 @@ Test(ledger, connections_are_selected)
         .given = true, .calendar = true, .realtime_ns = 1700000000123456789 + 5000 * MS};
     cr_expect_eq(select_rows(ledger, (struct listing_filter){.until = late}), 1);
     ledger_free(ledger);
+}
+
+static const char *hostile_endpoint(void *data, uint64_t id)
+{
+    return "a\x80\033\\\x81/\\x82";
+}
+
+static json_t *peer_of(int (*write)(const struct ledger *ledger, FILE *out), const struct ledger *ledger, const char *list)
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert_eq(write(ledger, out), 0);
+    fclose(out);
+    json_t *object = json_loads(text, 0, NULL);
+    json_t *peer = json_incref(json_object_get(json_array_get(json_object_get(object, list), 0), "peer"));
+    json_decref(object);
+    free(text);
+    return peer;
+}
+
+static int write_conns(const struct ledger *ledger, FILE *out)
+{
+    size_t row = 0;
+    return conns_write_json(ledger, &row, 1, out);
+}
+
+static int write_report(const struct ledger *ledger, FILE *out)
+{
+    return report_write_json(ledger->report, false, out);
+}
+
+Test(ledger, hostile_names_are_the_same_in_all_json)
+{
+    feed.lives->source.endpoint = hostile_endpoint;
+    feed_connect(&feed, 3, 1, PLACE);
+    struct ledger *ledger = feed_ledger(&feed);
+    json_t *of_conns = peer_of(write_conns, ledger, "conns"), *of_report = peer_of(write_report, ledger, "connections");
+    cr_expect_str_eq(json_string_value(of_report), "a\\x80\033\\\\\\x81/\\\\x82");
+    cr_expect_str_eq(json_string_value(of_conns), json_string_value(of_report));
+    json_decref(of_conns);
+    json_decref(of_report);
+    ledger_free(ledger);
+}
+
+Test(ledger, numbers_in_json_are_never_below_zero)
+{
+    json_t *most = json_whole(UINT64_MAX);
+    cr_expect_eq(json_integer_value(most), INT64_MAX);
+    json_decref(most);
 }
 
 Test(ledger, connections_as_json)

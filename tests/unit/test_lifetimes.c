@@ -548,8 +548,10 @@ Test(lifetimes, an_impossible_descriptor_is_damage)
     feed_event(&feed, STRAY_CLOSE, STRAY_SOCKET, UINT64_MAX, 0, 1);
     feed_event(&feed, 55, STRAY_SOCKET, 3, 0, 1);
     feed_event(&feed, STRAY_OPEN, 200, 3, 0, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_RESOURCE_END, 0x1000, 0, 1);
+    feed_event(&feed, STRAY_OPEN, STRAY_USER_FIRST - 1, 0x1000, 0, 1);
     feed_event(&feed, 200, 0, 0, 0, 0);
-    cr_expect_eq(feed.lives->strange, 4);
+    cr_expect_eq(feed.lives->strange, 6);
 }
 
 Test(lifetimes, samples_tell_use_and_state)
@@ -789,6 +791,17 @@ Test(lifetimes, the_first_work_of_a_thread_came_since_it_began)
     feed_finish(&feed);
     cr_expect_eq(feed.lives->at_tc.at[AXIS_ALLOCATIONS], 6100);
     cr_expect_eq(marks_at(&feed.lives->marks, began)->at[AXIS_ALLOCATIONS], 1000);
+}
+
+Test(lifetimes, work_beyond_all_numbers_is_the_most_there_is)
+{
+    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 1, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        feed_wait(&feed, 2 * MS);
+        feed_event(&feed, STRAY_WORK, STRAY_RESOURCE_NONE, 0, UINT64_MAX, 0);
+    }
+    struct marks marks = feed.lives->marks;
+    cr_expect_eq(marks_settle(&marks, AXIS_REQUESTS), UINT64_MAX);
 }
 
 Test(lifetimes, a_realloc_that_grows_is_counted)

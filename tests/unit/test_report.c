@@ -203,6 +203,22 @@ static void everything(void)
     feed_exit(&feed);
 }
 
+/* Where no hook is named, as in damaged traces. */
+Test(report, a_wait_of_no_name_is_a_call)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        feed_hook(&feed, STRAY_HOOK_epoll_wait, STRAY_WAITED, STRAY_RESOURCE_NONE, 0, i, 0);
+        feed_hook(&feed, STRAY_HOOK_NONE, STRAY_BLOCKED, STRAY_RESOURCE_NONE, UINT64_MAX, 80 * MS, 0);
+    }
+    feed_finish(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = report->finding_count ? &report->findings[0] : NULL;
+    cr_assert(finding && finding->verdict == VERDICT_BLOCKED_EVENT_LOOP);
+    cr_expect_eq(finding->resource, STRAY_CONNECTION);
+    cr_expect_null(finding->call);
+    report_free(report);
+}
+
 /* The schema is checked by the library whose business it is. */
 Test(report, json_is_what_the_schema_says)
 {
