@@ -126,12 +126,20 @@ static bool is_growth(const struct finding *finding)
     return finding->verdict == VERDICT_LEAKED || finding->verdict == VERDICT_CREEP;
 }
 
-/* Small objects of which there are about as many as of something larger that grows over the same time are kept with it: the keys
- * of a cache, the names of its entries. */
+/* Whether there are about as many small objects as of something larger that grows over the same time. A request that leaks at two
+ * places does that too. */
 static bool comes_with(const struct finding *small, const struct finding *large)
 {
     return large->bytes > small->bytes && 2 * small->count >= large->count && small->count <= 2 * large->count &&
            small->first_s <= large->last_s && large->first_s <= small->last_s;
+}
+
+/* Of the function that acquires something larger, small objects that come with it are kept by it: the keys of a cache, the names of
+ * its entries. From another function only those whose line is a hint go with it. */
+static bool may_belong(const struct court *court, const struct finding *small, const struct finding *large)
+{
+    return may_be_recycled(court, small) ||
+           same_function(court->blame(court->data, small->stack), court->blame(court->data, large->stack));
 }
 
 static void find_companions(struct court *court)
@@ -144,7 +152,8 @@ static void find_companions(struct court *court)
             const struct finding *other = &court->judged.findings[k];
             unsigned resource = court->folds->items[other->fold].resource;
             bool certain = resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, other));
-            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other))
+            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other) &&
+                may_belong(court, finding, other))
                 finding->cause = k;
         }
     }

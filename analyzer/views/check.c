@@ -61,16 +61,17 @@ static bool counts(const struct check_rules *rules, const struct report_finding 
            (finding->severity < SEVERITY_NONE && rules->severities[finding->severity]);
 }
 
-/* What follows from a suppressed finding is suppressed with it. */
+/* What is part of a suppressed finding is suppressed with it. */
 static struct suppression *suppressor(const struct check *check, const struct report_finding *finding)
 {
     const struct suppressions *list = check->rules->suppressions;
     struct suppression *found = NULL;
     for (size_t steps = 0; list && !found && steps <= check->report->finding_count; steps++) {
         found = suppressions_find(list, finding, check->now_ns);
-        if (finding->cause == REPORT_NONE)
+        const struct report_finding *cause = finding->cause == REPORT_NONE ? NULL : &check->report->findings[finding->cause];
+        if (!cause || !report_belongs(finding, cause))
             break;
-        finding = &check->report->findings[finding->cause];
+        finding = cause;
     }
     return found;
 }

@@ -247,7 +247,7 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CHURN:
-        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far, which takes %.0f %% of the time: reuse one", where,
+        snprintf(text, sizeof(text), "%s opens a connection%s for each use, %s so far, which takes %.0f %% of one thread's time: reuse one", where,
                  peer, things.text, 100 * report_fact(finding, "share_of_time_connecting"));
         break;
     case VERDICT_OPEN_AT_EXIT:

@@ -288,10 +288,11 @@ static const char *conn_peer(const struct lives *lives, const struct fold *fold)
     const char *peer = NULL;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct life *life = &lives->lives[fold->lives[i]];
+        const char *own = peer_of_one(lives, life);
         bool open = life_open_at_tc(life);
-        if (!peer || open)
-            peer = peer_of_one(lives, life);
-        if (peer && open)
+        if (own && (!peer || open))
+            peer = own;
+        if (own && open)
             break;
     }
     return peer;
@@ -418,6 +419,13 @@ bool report_same_place(const struct report_finding *a, const struct report_findi
     return report_frame_order(a->site, b->site) == 0;
 }
 
+bool report_belongs(const struct report_finding *finding, const struct report_finding *cause)
+{
+    const struct report_frame *a = finding->site, *b = cause->site;
+    return finding->resource != STRAY_PYOBJECT ||
+           (a && b && a->function && text_order(a->function, b->function) == 0 && text_order(a->file, b->file) == 0);
+}
+
 /* NULL without memory. */
 static struct report_finding *finding_new(struct report *report, const struct report_finding *finding)
 {
@@ -444,6 +452,30 @@ int report_add_finding(struct report *report, const struct report_finding *findi
     return result;
 }
 
+static bool leads_to(const struct report *report, size_t from, size_t index)
+{
+    while (from != index && from != REPORT_NONE)
+        from = report->findings[from].cause;
+    return from == index;
+}
+
+/* Processes may disagree: in each of two the one may follow from the other. The first that was heard is believed. */
+static void take_cause(struct report *report, size_t index, size_t cause)
+{
+    struct report_finding *finding = &report->findings[index];
+    if (finding->cause == REPORT_NONE && !leads_to(report, cause, index))
+        finding->cause = cause;
+}
+
+/* What was a hint in one process, and went with something there, may be certain in another. */
+static void stand_alone(struct report *report, size_t index)
+{
+    struct report_finding *finding = &report->findings[index];
+    if (finding->cause != REPORT_NONE && finding->severity < SEVERITY_NOTE &&
+        !report_belongs(finding, &report->findings[finding->cause]))
+        finding->cause = REPORT_NONE;
+}
+
 static int add_findings(struct report *report, const struct lives *lives, const struct folds *folds,
                         const struct judged *judged, const struct report_stacks *stacks, uint32_t pid)
 {
@@ -458,7 +490,8 @@ static int add_findings(struct report *report, const struct lives *lives, const 
     }
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         if (judged->findings[i].cause != LIVES_NONE)
-            report->findings[place[i]].cause = place[judged->findings[i].cause];
+            take_cause(report, place[i], place[judged->findings[i].cause]);
+        stand_alone(report, place[i]);
     }
     free(place);
     return result;

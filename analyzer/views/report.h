@@ -263,6 +263,9 @@ int report_add_finding(struct report *report, const struct report_finding *findi
 int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
+/* Whether a finding that has this cause is a part of it: all but small objects that another function acquired. Those only came
+ * with it, and their line is a hint. */
+bool report_belongs(const struct report_finding *finding, const struct report_finding *cause);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
  * report_keep_stack() is called. -ENOMEM. */
 int report_place(struct report *report, const struct lives *lives, const struct fold *fold,

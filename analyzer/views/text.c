@@ -215,7 +215,7 @@ static void figures(const struct page *page, const struct report_finding *findin
         row_add(&row, "   ", part);
     }
     if (finding->verdict == VERDICT_CHURN) {
-        snprintf(part, sizeof(part), "%.1f %% of the time goes into connecting",
+        snprintf(part, sizeof(part), "connecting takes %.1f %% of one thread's time",
                  100 * report_fact(finding, "share_of_time_connecting"));
         row_add(&row, "   ", part);
     }

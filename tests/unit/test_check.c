@@ -8,7 +8,7 @@
 #include "feed.h"
 #include "views/check.h"
 
-enum { LEAKY = 10, STEADY = 20 };
+enum { LEAKY = 10, STEADY = 20, WORK = 30 };
 
 static struct feed feed;
 static struct report *report;
@@ -171,6 +171,28 @@ Test(check, suppressions_take_consequences_along)
     cr_expect_eq(list.items[0].used, 2);
     cr_expect_eq(list.items[1].used, 0);
     cr_expect(suppression_expired(&list.items[2], check.now_ns));
+    suppressions_clear(&list);
+}
+
+/* The small ones go with the large ones, which may well be released while these are not. */
+Test(check, suppressions_do_not_reach_another_function)
+{
+    for (uint64_t i = 0; i < 4000; i++) {
+        feed_wait(&feed, MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x10000000 + 1024 * i, 397, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x20000000 + 1024 * i, 32, STEADY);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x80, 100, WORK);
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x80, 0, 0);
+    }
+    finish();
+    const struct report_finding *hint = feed_finding(report, VERDICT_LEAKED, STRAY_PYOBJECT, STEADY);
+    cr_assert(hint && hint->cause != REPORT_NONE);
+    struct suppressions list;
+    cr_assert_eq(suppressions_parse("file", "leaked:^f10$", &list, NULL), 0);
+    struct check_rules rules = {.verdicts = {[VERDICT_LEAKED] = true}, .suppressions = &list};
+    expect(&rules, CHECK_FAILED);
+    cr_expect_eq(check.suppressed, 1);
+    cr_expect_eq(check.fails, 1);
     suppressions_clear(&list);
 }
 

@@ -91,6 +91,26 @@ Test(report, dropped_connections_are_left_to_finalizers)
     report_free(report);
 }
 
+/* Of those that stay open no connection was seen; of one that was closed it was. */
+Test(report, a_known_peer_is_not_forgotten)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        if (i % 20 == 0) {
+            feed_pg_connect(&feed, 0x900000, 11, LEAKY);
+            feed_pg_use(&feed, 0x900000);
+            feed_pg_close(&feed, 0x900000, 11, BY_CLOSE);
+        }
+        feed_event(&feed, STRAY_OPEN, STRAY_PGCONN, 0x1000 + 16 * i, 0, LEAKY);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
+    cr_assert_not_null(conn);
+    cr_expect_str_eq(conn->peer, "peer-5");
+    report_free(report);
+}
+
 /* Every request allocates `kept` bytes that stay and some that do not. */
 static void allocate(int requests, uint64_t kept)
 {
@@ -177,6 +197,113 @@ Test(report, processes_are_merged_by_place)
     cr_expect_eq(report->findings[0].pids[0], 100);
     cr_expect_eq(report->process_count, 2);
     cr_expect_eq(report->processes[0].pid, 101, "in the order of their start");
+    report_free(report);
+}
+
+/* Each request keeps one small object of each of two functions: of 397 and 290 bytes, which are never reused, or of 32. */
+static void keep_two(uint64_t audit, uint64_t session)
+{
+    for (uint64_t i = 0; i < 4000; i++) {
+        feed_wait(&feed, MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x10000000 + 1024 * i, audit, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x20000000 + 1024 * i, session, TWIN);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x80, 100, WORK);
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x80, 0, 0);
+    }
+    feed_exit(&feed);
+}
+
+/* Adds a process that does so. */
+static void add_worker(struct report *report, uint32_t pid, uint64_t audit, uint64_t session, const struct report_stacks *stacks)
+{
+    struct report_process worker = {.pid = pid, .exe = "x", .end = "exit", .complete = true, .start_realtime_ns = pid};
+    feed_close_all(&feed);
+    feed_open(&feed);
+    keep_two(audit, session);
+    feed_finish(&feed);
+    cr_assert_eq(report_add(report, &worker, feed.lives, stacks, false), 0);
+}
+
+static struct report *two_workers(uint64_t audit, uint64_t session, const struct report_stacks *stacks)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    add_worker(report, 100, audit, session, stacks);
+    add_worker(report, 101, session, audit, stacks);
+    cr_assert_eq(report_end(report), 0);
+    return report;
+}
+
+static const struct report_finding *kept(const struct report *report, uint32_t stack)
+{
+    const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_PYOBJECT, stack);
+    cr_assert_not_null(finding);
+    return finding;
+}
+
+Test(report, equal_numbers_are_no_cause)
+{
+    keep_two(397, 290);
+    struct report *report = feed_report(&feed, false);
+    cr_expect_eq(kept(report, LEAKY)->cause, REPORT_NONE);
+    cr_expect_eq(kept(report, TWIN)->cause, REPORT_NONE);
+    report_free(report);
+}
+
+Test(report, keys_of_the_same_function_follow)
+{
+    for (uint64_t i = 0; i < 4000; i++) {
+        feed_wait(&feed, MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x10000000 + 1024 * i, 900, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x20000000 + 1024 * i, 57, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_PYOBJECT, 0x30000000 + 1024 * i, 57, TWIN);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *heap = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, LEAKY);
+    cr_assert_not_null(heap);
+    cr_expect_eq(kept(report, LEAKY)->cause, (size_t)(heap - report->findings));
+    cr_expect_eq(kept(report, TWIN)->cause, REPORT_NONE);
+    report_free(report);
+}
+
+Test(report, workers_in_which_either_is_larger)
+{
+    struct report *report = two_workers(397, 290, &feed_stacks);
+    cr_expect_eq(kept(report, LEAKY)->cause, REPORT_NONE);
+    cr_expect_eq(kept(report, TWIN)->cause, REPORT_NONE);
+    cr_expect_eq(kept(report, TWIN)->pid_count, 2);
+    report_free(report);
+}
+
+/* What goes with the other in the one process is certain in the next. */
+Test(report, workers_that_disagree_on_what_is_certain)
+{
+    struct report *report = two_workers(32, 397, &feed_stacks);
+    cr_expect_eq(kept(report, LEAKY)->severity, SEVERITY_ERROR);
+    cr_expect_eq(kept(report, LEAKY)->cause, REPORT_NONE);
+    cr_expect_eq(kept(report, TWIN)->cause, REPORT_NONE);
+    report_free(report);
+}
+
+/* Each node is a line of the same function. */
+static const struct stack *line_of_one(void *data, uint32_t node)
+{
+    static struct frame frames[WORK + 1];
+    static struct stack stacks[WORK + 1];
+    cr_assert(node <= WORK);
+    frames[node] = (struct frame){.function = "request", .file = "app.py", .line = node, .language = LANGUAGE_PYTHON, .user = true};
+    stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};
+    return &stacks[node];
+}
+
+Test(report, no_finding_follows_from_itself)
+{
+    static const struct report_stacks lines = {NULL, line_of_one};
+    struct report *report = two_workers(397, 290, &lines);
+    const struct report_finding *leaky = kept(report, LEAKY), *twin = kept(report, TWIN);
+    cr_expect_eq(leaky->cause, REPORT_NONE);
+    cr_expect_eq(twin->cause, (size_t)(leaky - report->findings));
     report_free(report);
 }
 

@@ -93,7 +93,7 @@ def claims(token):
 def memo(operations):
     for n in range(operations):
         parse(n)
-        claims(f"token-{n}")
+        claims(f"token-{n}")  # with it: memo
 
 
 class Session:
