@@ -54,7 +54,7 @@ static void connected(int fd, uint32_t endpoint, uint64_t begin, uint64_t now, c
         descriptor->endpoint = endpoint;
     }
     emit_at(now, STRAY_CONNECTED, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_caller(frame));
-    emit_at(now + 1, STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
+    emit_at(clock_next(now), STRAY_DURATION, STRAY_CONNECTION, STRAY_HOOK_connect, handle_of_descriptor(fd), now - begin, 0);
 }
 
 /* How a pending connect ends is learnt from SO_ERROR as the program reads it, or by asking for the peer. */

@@ -122,7 +122,7 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
         libpq_met_first(conn);
         __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
         emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
-        emit_at(now + 1, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
+        emit_at(clock_next(now), STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
             emit_link(span->libpq, conn);
         else
@@ -154,7 +154,7 @@ static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *r
         large_objects_settle(span->libpq, conn, span->hook);
     } else {
         emit_at(now, STRAY_RESULT, STRAY_PGCONN, span->hook, handle_of(conn), value, 0);
-        emit_use(span, conn, stack, now + 1);
+        emit_use(span, conn, stack, clock_next(now));
     }
 }
 

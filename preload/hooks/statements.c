@@ -163,7 +163,8 @@ static void tell(struct telling *telling, uint8_t action, uint64_t value, uint32
 {
     if (telling->begin == 0)
         telling->begin = telling->time = clock_before();
-    emit_at(telling->time++, action, STRAY_PGCONN, telling->call->hook, handle_of(telling->call->conn), value, stack);
+    emit_at(telling->time, action, STRAY_PGCONN, telling->call->hook, handle_of(telling->call->conn), value, stack);
+    telling->time = clock_next(telling->time);
 }
 
 /* Of a text or pattern that was met before, the hash of its statement, which is odd; one less if it has keys. Members and names are

@@ -417,6 +417,7 @@ uint8_t *columns_of_events(struct columns *columns, const struct stray_event *ev
     if (header->count == 0)
         return out;
     tell_at_once(&batch);
+    batch.first = batch.first >> shift << shift; /* the same steps in all frames: what a call tells may be parted between two */
     unsigned sum_shift = shift_of_sums(&batch);
     header->first_time = batch.first;
     header->last_time = latest(&batch, shift, sum_shift);

@@ -17,7 +17,6 @@
 #define TURNS 100 /* taken by other threads that are waited for */
 #define TABLES_WITHIN  1 /* seconds after which nodes and definitions are written, however few */
 #define TABLES_OVERDUE 4 /* times as long and as many if something else has been written just now */
-#define FINEST (UINT64_C(1) << 22) /* a part of a second: what times are told in where their order does not rest on it */
 #define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
 
 static struct {
@@ -295,12 +294,12 @@ bool file_write_some_tables(uint64_t now, bool in_time)
     return written;
 }
 
-/* The order of events rests on their exact times only where several threads have lanes. Else it is that in which they stand,
- * and between two frames of one lane there is the time it takes to change buffers. */
+/* The order of events rests on their exact times only where several threads have lanes. Else it is that in which they stand, and
+ * from one frame to the next the steps are the same. */
 static unsigned coarseness(uint32_t lane)
 {
     unsigned shift = 0;
-    while (lane != STRAY_LANE_LATE && lane_threads() == 1 && FINEST << (shift + 1) <= clock_ticks_per_second)
+    while (lane != STRAY_LANE_LATE && lane_threads() == 1 && CLOCK_FINEST << (shift + 1) <= clock_ticks_per_second)
         shift++;
     return shift;
 }

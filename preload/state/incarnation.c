@@ -679,7 +679,7 @@ void incarnation_baseline(void)
 {
     uint64_t time = clock_after();
     emit_at(time, STRAY_BASELINE, STRAY_RESOURCE_NONE, STRAY_HOOK_NONE, 0, 0, 0);
-    descriptors_baseline(time + 1);
+    descriptors_baseline(clock_next(time));
     emit_system(STRAY_BASELINE, heap_in_use(), other_threads());
 }
 
