@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import jsonschema
 import pytest
@@ -206,6 +207,14 @@ def compare(report, expected):
         if differ:
             wrong.append(f"{function}, {resource}: {differ}")
     assert not wrong, "\n".join(wrong)
+
+
+def until(condition, what="that it comes to be"):
+    """Waits for what does not say when it is there."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.01)
 
 
 def readable(file, seconds):
