@@ -187,12 +187,18 @@ part_e2e() {
     fi
 }
 
-say "setting up"
-if ! scripts/setup.sh; then
-    broken setup "failed"
+# Nothing can be tested.
+hopeless() {
+    broken setup "$1"
     printf '%d passed, %d failed\n' "$passed" "$failed"
     exit 1
-fi
+}
+
+case $STRAY_ROOT in
+    *[[:space:]:]*) hopeless "$STRAY_ROOT: LD_PRELOAD, by which programs are traced, cannot hold a path with a blank or a colon: clone to another" ;;
+esac
+say "setting up"
+scripts/setup.sh || hopeless "failed"
 rm -rf "$logs"
 mkdir -p "$logs"
 parts=("$@")
