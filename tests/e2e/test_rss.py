@@ -34,11 +34,17 @@ def test_parts_are_what_the_program_did(results, way):
     assert abs(parts["unexplained"]) < SLACK
 
 
-def test_retention_is_said_where_it_came_from(results, stray):
-    finding = results["retains"].report().finding("makes_small", "heap", "retention")
+def test_retention_is_said_where_it_came_from(results, stray, target):
+    """What lasts is a warning. Memory is told again after a thousand times what it took to tell it, which is long on a busy machine."""
+    result = results["retains"]
+    for tenths in (100, 400):
+        finding = result.report().finding("makes_small", "heap", "retention")
+        if finding["severity"] == "note":
+            result = stray.run([target("target_resident"), "retains", tenths]).ok()
+    finding = result.report().finding("makes_small", "heap", "retention")
     assert finding["severity"] == "warning"
     assert "malloc_trim" in finding["message"]
-    text = stray.call("report", results["retains"].trace).stdout
+    text = stray.call("report", result.trace).stdout
     assert "RETENTION" in text and "allocator holds free" in text
 
 

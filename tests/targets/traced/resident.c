@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * resident WHAT: makes resident memory grow in one known way, and prints by how much, in lines of JSON:
+ * resident WHAT [TENTHS]: makes resident memory grow in one known way, and prints by how much, in lines of JSON:
  *
  *   {"part": "stacks", "bytes": 8388608}
  *
- * retains   300 MiB of small blocks, of which every twentieth stays: the allocator keeps nearly all of the rest
+ * retains   300 MiB of small blocks, of which every twentieth stays: the allocator keeps nearly all of the rest. Goes on for so many
+ *           tenths of a second, 25
  * leaks     the same, and nothing is freed
  * maps      mappings of which every second page is written to
  * threads   stacks of which half a MiB is used
@@ -53,6 +54,8 @@ static void fill(void)
     }
 }
 
+static int tenths = 25;
+
 static void retains(void)
 {
     fill();
@@ -62,7 +65,7 @@ static void retains(void)
     }
     long kept = (SMALLS + KEPT - 1) / KEPT;
     /* Long enough for memory to be told once more before the end: it rides on hooked calls, and comes once a second at most. */
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < tenths; i++) {
         MUST(usleep(100000) == 0);
         free(makes_small());
     }
@@ -139,7 +142,9 @@ int main(int argc, char **argv)
         void (*run)(void);
     } ways[] = {{"retains", retains}, {"leaks", leaks},         {"maps", maps_some},
                 {"threads", threads}, {"untouched", untouched}, {"pool", pool}};
-    for (size_t i = 0; argc == 2 && i < sizeof(ways) / sizeof(*ways); i++) {
+    if (argc > 2)
+        tenths = atoi(argv[2]);
+    for (size_t i = 0; argc >= 2 && i < sizeof(ways) / sizeof(*ways); i++) {
         if (strcmp(argv[1], ways[i].name) == 0) {
             ways[i].run();
             return 0;
