@@ -74,7 +74,8 @@ struct ordering {
     listing_keys *keys;
 };
 
-static int text_order(const char *a, const char *b)
+/* What is missing comes last. */
+static int known_first(const char *a, const char *b)
 {
     if (!a || !b)
         return (a == NULL) - (b == NULL);
@@ -84,7 +85,7 @@ static int text_order(const char *a, const char *b)
 static int key_order(const struct listing_key *a, const struct listing_key *b)
 {
     if (!a->number)
-        return text_order(a->text, b->text);
+        return known_first(a->text, b->text);
     int order = (a->value < b->value) - (a->value > b->value);
     return a->ascending ? -order : order;
 }

@@ -307,6 +307,30 @@ Test(report, no_finding_follows_from_itself)
     report_free(report);
 }
 
+/* Each node is a function of the same name, of a module of its own, and no file is known of any. */
+static const struct stack *module_of_one(void *data, uint32_t node)
+{
+    static char modules[WORK + 1][16];
+    static struct frame frames[WORK + 1];
+    static struct stack stacks[WORK + 1];
+    cr_assert(node <= WORK);
+    snprintf(modules[node], sizeof(modules[node]), "lib%u.so", (unsigned)node);
+    frames[node] = (struct frame){.function = "insert", .module = modules[node], .user = true};
+    stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};
+    return &stacks[node];
+}
+
+Test(report, functions_of_one_name_in_two_modules)
+{
+    static const struct report_stacks modules = {NULL, module_of_one};
+    struct report *report = two_workers(397, 290, &modules);
+    size_t alone = 0;
+    for (size_t i = 0; i < report->finding_count; i++)
+        alone += report->findings[i].resource == STRAY_PYOBJECT && report->findings[i].cause == REPORT_NONE;
+    cr_expect_eq(alone, 2);
+    report_free(report);
+}
+
 /* ---- rendered ---- */
 
 static char *rendered(const struct report *report, bool json, const struct text_options *options)
