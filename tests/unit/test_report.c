@@ -370,6 +370,41 @@ Test(report, a_wait_of_no_name_is_a_call)
     report_free(report);
 }
 
+/* Where the number of open connections ends in the line of the peer that begins so. */
+static size_t column_of_open(const char *text, const char *peer)
+{
+    const char *at = strstr(text, peer), *begin = at, *open;
+    cr_assert_not_null(at);
+    while (begin[-1] != '\n')
+        begin--;
+    open = at + strcspn(at, " ");
+    open += strspn(open, " ");
+    size_t column = 0;
+    for (const char *p = begin; p < open + strcspn(open, " "); p++)
+        column += ((unsigned char)*p & 0xc0) != 0x80;
+    return column;
+}
+
+Test(report, columns_stand_below_each_other)
+{
+    const struct text_options options = {0};
+    static struct report_peer peers[] = {{.text = "plain:5432", .open = 3}, {.text = "d\033b:5432", .open = 2}, {.text = "m\xc3\xbcnchen:5432", .open = 1}};
+    everything();
+    struct report *report = feed_report(&feed, true);
+    struct report_peer *own = report->peers;
+    size_t count = report->peer_count;
+    report->peers = peers;
+    report->peer_count = 3;
+    char *text = rendered(report, false, &options);
+    size_t column = column_of_open(text, "plain:5432");
+    cr_expect_eq(column_of_open(text, "d\\x1bb:5432"), column);
+    cr_expect_eq(column_of_open(text, "m\xc3\xbcnchen:5432"), column);
+    free(text);
+    report->peers = own;
+    report->peer_count = count;
+    report_free(report);
+}
+
 /* The schema is checked by the library whose business it is. */
 Test(report, json_is_what_the_schema_says)
 {
