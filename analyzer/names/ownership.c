@@ -266,6 +266,12 @@ enum owner ownership_python(const struct ownership *rules, const char *function,
     return after_python_library(file) ? OWNER_SYSTEM : OWNER_USER;
 }
 
+/* What a compiler puts into each module of its own accord. Cython's modules begin theirs so, and the user's own with "__pyx_". */
+static bool is_helper(const char *function)
+{
+    return function && (is_in(function, strlen(function), startup_functions, COUNT(startup_functions)) || begins_with(function, "__Pyx_"));
+}
+
 /* Templates of the standard library, where no debug information says which header they are from. */
 static bool is_standard_function(const char *function)
 {
@@ -330,7 +336,7 @@ enum owner ownership_native(const struct ownership *rules, const char *function,
     enum owner owner = object_owner(rules, module);
     if (owner != OWNER_USER)
         return owner;
-    if (function && is_in(function, strlen(function), startup_functions, COUNT(startup_functions)))
+    if (is_helper(function))
         return OWNER_RUNTIME;
     return standard ? OWNER_SYSTEM : OWNER_USER;
 }

@@ -85,6 +85,8 @@ Test(ownership, native_program)
     static const struct native_case cases[] = {
         {"main", NULL, "/usr/bin/shopd", OWNER_USER},
         {"_start", NULL, "/usr/bin/shopd", OWNER_RUNTIME},
+        {"__Pyx_PyObject_Call", "fastlink.c", "/srv/app/fastlink.cpython-311-x86_64-linux-gnu.so", OWNER_RUNTIME},
+        {"__pyx_pf_8fastlink_send", "fastlink.c", "/srv/app/fastlink.cpython-311-x86_64-linux-gnu.so", OWNER_USER},
         {"std::vector<int>::push_back", "/usr/include/c++/12/bits/stl_vector.h", "/usr/bin/shopd",
          OWNER_SYSTEM},
         {"std::vector<int>::push_back", NULL, "/usr/bin/shopd", OWNER_SYSTEM},
