@@ -29,6 +29,8 @@ Test(ownership, python)
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/redis/client.py", OWNER_FRAMEWORK},
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/shop/db.py", OWNER_LIBRARY},
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/peewee.py", OWNER_FRAMEWORK},
+        {"f", "/srv/app/.venv/lib/python3.11/site-packages/paramiko/client.py", OWNER_FRAMEWORK},
+        {"f", "/srv/app/.venv/lib/python3.11/site-packages/twisted/internet/tcp.py", OWNER_FRAMEWORK},
         {"f", "/home/u/.local/lib/python3.8/site-packages/x.py", OWNER_LIBRARY},
         {"f", "<frozen importlib._bootstrap>", OWNER_SYSTEM},
         {"f", "<attrs generated init shop.Order>", OWNER_SYSTEM},
