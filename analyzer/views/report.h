@@ -87,6 +87,8 @@ struct report_finding {
     const char *statement; /* without literals; NULL: none, or not kept */
     const char *call;      /* function that kept an event loop; NULL: it is not about that */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
+    struct report_frame last_user; /* where most of its connections were last used; counts if last_users > 0 */
+    uint64_t last_users;           /* ... so many of them; 0: nowhere, not known, or where they were opened */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;
@@ -292,6 +294,10 @@ int report_end(struct report *report);
 
 /* What cannot be known of a process that was attached to: a sentence. */
 extern const char report_came_late[];
+
+/* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
+void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
+                     struct report_finding *finding);
 
 /* What the statements of one process give away (statement_findings.c). -ENOMEM. */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
