@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "views/report.h"
+#include "views/report_steps.h"
 
 struct looking {
     const struct lives *lives;
