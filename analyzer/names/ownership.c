@@ -383,6 +383,16 @@ bool is_launcher(const char *function, const char *file, uint32_t line, const ch
     return strncmp(file, inner, folder - 4) == 0; /* the same installation: PREFIX/bin and PREFIX/lib */
 }
 
+bool is_spawned(const char *function, const char *file, const char *inner)
+{
+    static const char *const mains[] = {"spawn.py", "forkserver.py", "resource_tracker.py"};
+    static const char folder[] = "/multiprocessing/";
+    if (!function || strcmp(function, "<module>") != 0 || !file || strcmp(file, "<string>") != 0 || !inner)
+        return false;
+    const char *rest = after_python_library(inner), *name = base_name(inner);
+    return rest && begins_with(rest, folder) && rest + strlen(folder) == name && is_in(name, strlen(name), mains, COUNT(mains));
+}
+
 unsigned long package_length(const char *file)
 {
     if (!file || file[0] == '<')

@@ -161,6 +161,16 @@ Test(ownership, launchers)
     cr_expect_not(is_launcher("<module>", "/bin/x", 8, NULL));
 }
 
+Test(ownership, spawned)
+{
+    cr_expect(is_spawned("<module>", "<string>", "/usr/lib/python3.11/multiprocessing/spawn.py"));
+    cr_expect(is_spawned("<module>", "<string>", "/opt/py/lib/python3.12/multiprocessing/resource_tracker.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", "/usr/lib/python3.11/multiprocessing/pool.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", "/srv/app/multiprocessing/spawn.py"));
+    cr_expect_not(is_spawned("<module>", "job.py", "/usr/lib/python3.11/multiprocessing/spawn.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", NULL));
+}
+
 static void expect_package(const char *file, const char *package)
 {
     size_t length = package_length(file);
