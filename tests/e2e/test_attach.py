@@ -658,3 +658,61 @@ def test_folder_that_holds_traces(tool, tmp_path):
     with started("sleep", "1000") as process:
         refused(tool.call("attach", process.pid, "-o", tmp_path), 125, "--force")
         refused(tool.call("attach", process.pid, "-o", "/proc/nosuch/t"), 125)
+
+
+def test_library_of_another_version(tool, stray, tmp_path):
+    """It stays in the process from an earlier attach; what it was given is closed there."""
+    other = stray.copied_to(tmp_path / "other")
+    shutil.copy(ATTACHED / "libattached_older_shim.so", other.shim)
+    with running(ATTACHED / "attached_storm") as pid:
+        before = traits(pid)
+        for _ in range(2):
+            refused(attach(other, pid, "--for", "0.01"), 125, f"{pid}: ", "another version of stray")
+            refused(attach(tool, pid, "--for", "0.01"), 125, f"{pid}: ", "another version of stray")
+            until(lambda: traits(pid) == before)
+
+
+# a machine that stands still
+
+MAPS = """
+import mmap, signal, socket, time
+stopping = []
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(1))
+pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+maps = [mmap.mmap(-1, 65536, flags=mmap.MAP_PRIVATE) for _ in range(400)]
+pair[1].setblocking(False)
+print("ready", flush=True)
+while not stopping:
+    if len(maps) < 800:
+        maps.append(mmap.mmap(-1, 65536, flags=mmap.MAP_PRIVATE))
+    time.sleep(0.002)
+try:
+    sound = not pair[1].recv(100)
+except BlockingIOError:
+    sound = all(area[:] == bytes(65536) for area in maps)
+print("sound" if sound else "spoiled")
+"""
+
+
+def stalled(tool, pid, how):
+    """The command, on a machine where it stands still at a certain point for longer than the made thread waits (stalled.c)."""
+    library = ATTACHED / "libattached_stalled.so"
+    return attach(tool, pid, "--for", "0.01", env={**os.environ, "LD_PRELOAD": str(library), "STALLED": str(how)})
+
+
+def test_command_that_stands_still_writes_to_no_memory_of_others(tool):
+    """The thread has gone meanwhile, and the program may use for its own what was mapped there."""
+    with running(PYTHON, "-c", MAPS) as pid:
+        before = traits(pid)
+        refused(stalled(tool, pid, "put"), 125, f"{pid}: ", "stood still")
+        until(lambda: traits(pid) == before)
+        cycle(tool, pid)
+
+
+def test_command_that_stands_still_talks_to_no_socket_of_others(tool):
+    """The thread has gone meanwhile, and the program has another socket under the number of its own."""
+    with running(PYTHON, "-c", MAPS) as pid:
+        before = traits(pid)
+        (number, *_) = (int(name) for name in before["files"] if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"))
+        refused(stalled(tool, pid, number), 125, f"{pid}: ", "stood still")
+        until(lambda: traits(pid) == before)
