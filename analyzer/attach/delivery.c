@@ -103,11 +103,21 @@ static int copy_of(const char *path)
     return result;
 }
 
+/* In a chroot, maybe not. */
+static bool sees_proc(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/root/proc/self/fd", (int)pid);
+    return access(path, F_OK) == 0;
+}
+
 static int load_copy(struct injection *injection, const char *shim, struct error *error)
 {
-    int number, copy = copy_of(shim);
     char path[64];
     uint64_t address;
+    if (!sees_proc(injection->pid))
+        return error_set(error, -ENOENT, "%d: sees neither %s nor a /proc: mount one in its root folder", (int)injection->pid, shim);
+    int number, copy = copy_of(shim);
     if (copy < 0)
         return error_set(error, copy, "%s: %s", shim, error_reason(copy));
     int result = injection_give(injection, &copy, 1, &number, error);
