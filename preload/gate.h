@@ -43,7 +43,7 @@ struct thread {
     uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
     struct young *young;  /* of the lane; NULL: not asked for yet, or none (record/young.h) */
     struct familiar *familiar; /* ... the same (stack/familiar.h); NULL inside libpq calls, too */
-    uintptr_t libpq_frame; /* ... of the outermost libpq call */
+    uintptr_t libpq_frame; /* the outermost libpq call's, of its hook */
     uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
     const void *libpq_given; /* the real call behind the hook that is being entered by its address (hooks/given.h) */
     uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */

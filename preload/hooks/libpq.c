@@ -28,9 +28,9 @@ static uint64_t next_number(void)
 }
 
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
-static bool is_outermost(const struct libpq_call *call)
+static bool is_outermost(const struct libpq_call *call, const void *frame)
 {
-    uintptr_t here = arch_stack_pointer();
+    uintptr_t here = (uintptr_t)frame;
     if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
         thread_self.libpq_call = next_number();
     else if (!call->inner) /* made by what libpq has called back */
@@ -53,7 +53,7 @@ static uint32_t stack_of_call(const struct libpq_call *call, const void *frame)
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *frame)
 {
     struct libpq_span span = {.libpq = call->libpq, .hook = hook};
-    span.recorded = is_outermost(call);
+    span.recorded = is_outermost(call, frame);
     if (span.recorded) {
         span.stack = stack_of_call(call, frame);
         span.begin = clock_before();
@@ -270,7 +270,7 @@ struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resourc
 {
     struct libpq_call call = real_libpq(hook, name, caller_of(frame));
     int kept = errno;
-    if (is_outermost(&call) && handle) {
+    if (is_outermost(&call, frame) && handle) {
         struct stray_event event = {clock_before(), handle_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
         record_release(&event, &call, frame);
     }

@@ -490,7 +490,7 @@ uint32_t capture_block_amid(const void *frame)
 }
 
 /* The node is away while the rest changes: a handler may jump out of here. */
-static void keep_beneath(struct familiar *familiar, const void *frame, const void *function, uint32_t outer)
+static void keep_beneath(struct familiar *familiar, const void *function, uint32_t outer)
 {
     struct familiar_beneath *beneath = &familiar->beneath;
     uint64_t address = (uint64_t)(uintptr_t)function;
@@ -498,7 +498,6 @@ static void keep_beneath(struct familiar *familiar, const void *frame, const voi
     uint32_t node = same ? beneath->node : nodes_intern(outer, STRAY_NODE_NATIVE, 0, address + 1);
     __atomic_store_n(&beneath->call, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    beneath->frame = (uint64_t)(uintptr_t)frame;
     beneath->window = familiar->unwinder.window.number;
     beneath->function = address;
     beneath->outer = outer;
@@ -515,7 +514,7 @@ uint32_t capture_libpq(const void *frame, const void *function)
     struct python_stack python = find_python_around(scratch, &call);
     uint32_t outer = take_caller_beside(scratch, frame, &python);
     if (outer != 0 && !settings.full && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_HEAP)
-        keep_beneath(&scratch->familiar, frame, function, outer);
+        keep_beneath(&scratch->familiar, function, outer);
     end(scratch);
     return outer;
 }

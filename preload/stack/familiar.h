@@ -30,7 +30,6 @@ struct python_known {
 /* A call of libpq that is under way, and the stack of what is acquired beneath it. */
 struct familiar_beneath {
     uint64_t call;      /* by its number; 0: of none */
-    uint64_t frame;     /* of its hook: what is inside lies below */
     uint64_t window;    /* by its number: the stack that it lies on */
     uint64_t function;  /* the address of libpq's */
     uint32_t outer;     /* the stack of its caller */
@@ -93,7 +92,7 @@ static inline uint32_t familiar_beneath_libpq(const struct familiar *familiar, c
     const struct familiar_beneath *beneath = &familiar->beneath;
     const struct unwind_window *window = &familiar->unwinder.window;
     uint64_t at = (uint64_t)(uintptr_t)frame;
-    bool inside = beneath->call == thread_self.libpq_call && at < beneath->frame && beneath->window == window->number &&
+    bool inside = beneath->call == thread_self.libpq_call && at < thread_self.libpq_frame && beneath->window == window->number &&
                   unwind_holds(window, at) && beneath_is_in(&beneath->code, ((const uint64_t *)frame)[1]);
     return inside ? beneath->node : 0;
 }

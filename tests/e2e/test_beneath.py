@@ -8,10 +8,12 @@ import pytest
 from conftest import BUILD, PYTHON, SOURCES
 
 KEYS = ("opened", "closed", "open", "bytes_open")
-ENVIRONMENT = {"STRAY_PYTHON_MEMORY": "off", "PYTHONHASHSEED": "0"}
+# Kerberos looks for its settings once a second: how often it allocates depends on the time.
+ENVIRONMENT = {"PGGSSENCMODE": "disable", "STRAY_PYTHON_MEMORY": "off", "PYTHONHASHSEED": "0"}
 C_SITES = ("by_connectdb", "by_kept_connectdb", "by_connectStart", "by_connectPoll", "by_exec", "by_escape", "by_noticed_malloc",
            "by_noticed_strdup", "by_noticed_escape", "on_notice", "after_jump")
 PYTHON_SITES = ("connect", "keep_connection", "on_notice", "on_digest")
+OPENSSL = ("CRYPTO_", "EVP_", "OPENSSL_", "libcrypto")
 TARGETS = {
     "c": ([BUILD / "tests" / "targets" / "traced" / "target_beneath"], C_SITES),
     "digests": ([BUILD / "tests" / "targets" / "traced" / "target_beneath_digests"], C_SITES),
@@ -37,10 +39,11 @@ def heap_of(result, functions):
 
 
 def stacks_of(stray, result, function):
-    """Of the heap blocks acquired below it."""
+    """Of the heap blocks acquired below it, as names of functions from the outermost on."""
     done = stray.call("export", result.trace, "--to", "folded", "--weight", "opened")
     assert done.returncode == 0, done.stderr
-    stacks = [line.rsplit(" ", 1)[0].split(";") for line in done.stdout.splitlines() if line.startswith("heap;")]
+    stacks = [[frame.split(" (")[0] for frame in line.rsplit(" ", 1)[0].split(";")]
+              for line in done.stdout.splitlines() if line.startswith("heap;")]
     return [stack for stack in stacks if function in stack]
 
 
@@ -60,7 +63,7 @@ def test_the_call_stands_for_what_lies_beneath(stray, both):
     few, each = both("c")
     stacks = stacks_of(stray, few, "by_connectdb")
     assert "PQconnectdb" in {stack[-1] for stack in stacks}
-    assert not any(frame.startswith(("EVP_", "OPENSSL_", "libcrypto")) for stack in stacks for frame in stack), stacks
+    assert not any(stack[-1].startswith(OPENSSL) for stack in stacks), stacks
     assert len(stacks) * 5 < len(stacks_of(stray, each, "by_connectdb"))
     assert [stack[-1] for stack in stacks_of(stray, few, "by_escape")] == ["PQescapeLiteral"]
 
@@ -68,4 +71,4 @@ def test_the_call_stands_for_what_lies_beneath(stray, both):
 def test_who_links_openssl_himself_has_its_stacks(stray, both):
     """It might be he who calls it, from a callback."""
     stacks = stacks_of(stray, both("digests")[0], "by_connectdb")
-    assert any(frame.startswith(("EVP_", "OPENSSL_", "libcrypto")) for stack in stacks for frame in stack)
+    assert any(stack[-1].startswith(OPENSSL) for stack in stacks)
