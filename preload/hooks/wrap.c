@@ -108,21 +108,27 @@ static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64
     return true;
 }
 
-/* Before the first stack of the thread, or something that libpq has called allocates. */
+/* Inside a call of libpq, where it is not sure that libpq acquires it. */
 static NOINLINE bool record_block_amid_libpq(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    bool inside = thread_self.libpq_depth > 0;
-    if (inside)
-        quick_acquire(thread_self.young, handle, size, capture_block_amid(frame), hook);
-    else
-        quick_end();
-    return inside;
+    const struct familiar *familiar = thread_self.stacks;
+    struct recall_start start = familiar_start(familiar, frame, 0);
+    uint32_t stack = familiar_is_mine(familiar) ? recall_find(&familiar->recall, &start) : 0;
+    if (UNLIKELY(stack == 0))
+        stack = capture_block_amid(frame);
+    quick_acquire(thread_self.young, handle, size, stack, hook);
+    return true;
 }
 
+/* Inside a call of libpq, or before the first stack of the thread. */
 static NOINLINE bool record_block_of_libpq(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     const struct familiar *familiar = thread_self.stacks;
-    uint32_t stack = thread_self.libpq_depth > 0 && familiar ? familiar_beneath_libpq(familiar, frame) : 0;
+    if (UNLIKELY(thread_self.libpq_depth == 0 || !familiar)) {
+        quick_end();
+        return false;
+    }
+    uint32_t stack = familiar_beneath_libpq(familiar, frame);
     if (UNLIKELY(stack == 0))
         return record_block_amid_libpq(hook, handle, size, frame);
     quick_acquire(thread_self.young, handle, size, stack, hook);

@@ -511,7 +511,9 @@ uint32_t capture_libpq(const void *frame, const void *function)
     if (!scratch)
         return lone_caller(((void *const *)frame)[1]);
     struct recall_call call = {thread_self.libpq_call, thread_self.libpq_frame};
-    struct python_stack python = find_python_around(scratch, &call);
+    struct python_stack python = {0};
+    if (python_active())
+        python = find_python_around(scratch, &call);
     uint32_t outer = take_caller_beside(scratch, frame, &python);
     if (outer != 0 && !settings.full && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_HEAP)
         keep_beneath(&scratch->familiar, function, outer);
