@@ -250,15 +250,21 @@ static uint64_t key_of(unsigned id, const void *caller)
     return index_mix((uint64_t)(uintptr_t)caller, id) | 1;
 }
 
+static void *call_inside(const struct libpq_call *call)
+{
+    if (!call->inner)
+        thread_self.libpq_call = 0;
+    return call->function;
+}
+
 void *real_libpq_function(unsigned id, const char *name, const void *caller)
 {
     uint64_t key = key_of(id, caller);
     const struct call_site *site = place_of(key, key);
-    bool known = site && !thread_self.libpq_given;
-    struct libpq_call call = __builtin_expect(known, 1) ? site->call : real_libpq(id, name, caller);
-    if (!call.inner)
-        thread_self.libpq_call = 0;
-    return call.function;
+    if (__builtin_expect(site && !thread_self.libpq_given, 1))
+        return call_inside(&site->call);
+    struct libpq_call call = real_libpq(id, name, caller);
+    return call_inside(&call);
 }
 
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)

@@ -489,18 +489,29 @@ uint32_t capture_block_amid(const void *frame)
     return node;
 }
 
-/* The node is away while the rest changes: a handler may jump out of here. */
-static void keep_beneath(struct familiar *familiar, const void *function, uint32_t outer)
+static uint32_t stack_beneath(struct familiar_beneath *beneath, uint64_t function, uint32_t outer)
+{
+    struct familiar_libpq_call *call = &beneath->calls[outer * 0x9e3779b97f4a7c15u >> 60];
+    if (call->node != 0 && call->outer == outer && call->function == function)
+        return call->node;
+    uint32_t node = nodes_intern(outer, STRAY_NODE_NATIVE, 0, function + 1);
+    __atomic_store_n(&call->node, 0, __ATOMIC_RELEASE); /* a handler may jump out of here */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    call->function = function;
+    call->outer = outer;
+    __atomic_store_n(&call->node, node, __ATOMIC_RELEASE);
+    return node;
+}
+_Static_assert(FAMILIAR_CALLS == 1u << 4, "stack_beneath() takes 4 bits");
+
+/* The call's number is away while the rest changes. */
+static void keep_beneath(struct familiar *familiar, uint64_t function, uint32_t outer)
 {
     struct familiar_beneath *beneath = &familiar->beneath;
-    uint64_t address = (uint64_t)(uintptr_t)function;
-    bool same = beneath->node != 0 && beneath->outer == outer && beneath->function == address;
-    uint32_t node = same ? beneath->node : nodes_intern(outer, STRAY_NODE_NATIVE, 0, address + 1);
+    uint32_t node = stack_beneath(beneath, function, outer);
     __atomic_store_n(&beneath->call, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     beneath->window = familiar->unwinder.window.number;
-    beneath->function = address;
-    beneath->outer = outer;
     beneath->node = node;
     __atomic_store_n(&beneath->call, thread_self.libpq_call, __ATOMIC_RELEASE);
 }
@@ -516,7 +527,7 @@ uint32_t capture_libpq(const void *frame, const void *function)
         python = find_python_around(scratch, &call);
     uint32_t outer = take_caller_beside(scratch, frame, &python);
     if (outer != 0 && !settings.full && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_HEAP)
-        keep_beneath(&scratch->familiar, function, outer);
+        keep_beneath(&scratch->familiar, (uint64_t)(uintptr_t)function, outer);
     end(scratch);
     return outer;
 }

@@ -27,14 +27,22 @@ struct python_known {
     struct python_stack stack;
 };
 
+#define FAMILIAR_CALLS 16u /* of libpq, from different places */
+
+/* A function of libpq called from somewhere. */
+struct familiar_libpq_call {
+    uint64_t function; /* its address */
+    uint32_t outer;    /* the stack of the caller */
+    uint32_t node;     /* ... with the function in it; 0: not known */
+};
+
 /* A call of libpq that is under way, and the stack of what is acquired beneath it. */
 struct familiar_beneath {
-    uint64_t call;      /* by its number; 0: of none */
-    uint64_t window;    /* by its number: the stack that it lies on */
-    uint64_t function;  /* the address of libpq's */
-    uint32_t outer;     /* the stack of its caller */
-    uint32_t node;      /* ... and `function` in it; 0: none */
+    uint64_t call;   /* by its number; 0: of none */
+    uint64_t window; /* by its number: the stack that it lies on */
+    uint32_t node;   /* 0: there is none */
     struct beneath_code code; /* that acquired something beneath it the last time */
+    struct familiar_libpq_call calls[FAMILIAR_CALLS];
 };
 
 struct familiar {
