@@ -115,6 +115,8 @@ def test_the_drop_in_is_accepted_by_systemd(tmp_path):
     (tmp_path / "example.service.d").mkdir()
     (tmp_path / "example.service").write_text("[Service]\nExecStart=/bin/true\n")
     shutil.copy(ROOT / "examples" / "systemd.conf", tmp_path / "example.service.d" / "stray.conf")
+    for path in tmp_path.rglob("*"):
+        path.chmod(path.stat().st_mode & ~0o022)  # it complains of what others may write to, as they may where there is no umask
     quiet(["systemd-analyze", "verify", "example.service"], env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
 
 
