@@ -278,6 +278,8 @@ class Stray:
         folder.mkdir()
         there = copy.copy(self)
         there.path, there.shim = (pathlib.Path(shutil.copy(product, folder)) for product in (self.path, self.shim))
+        for path in (folder, there.path, there.shim):
+            path.chmod(0o755)  # whatever the umask is, and was when they were built
         return there
 
     def new_folder(self):
