@@ -48,7 +48,7 @@ struct options {
     bool once, color;
 };
 
-enum { OPTION_ONCE = 256, OPTION_COLOR, OPTION_HELP };
+enum { OPTION_ONCE = 256, OPTION_COLOR };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
