@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stray top: what a running process holds, again and again. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/follower.h"
 #include "commands/options.h"
 #include "commands/screen.h"
 #include "commands/traced.h"
@@ -19,6 +21,11 @@
 
 #define SITES_SHOWN 10
 #define PAUSE_S     1.0
+#define LONG_S      0.25 /* what takes longer to read is followed */
+#define BEHIND_S    5.0
+#define BEHIND_GROWS 4.0
+#define BEHIND_MAX_S 3600.0
+#define WAIT        4u
 
 static const char usage[] =
     "usage: stray top [PID | TRACE...] [options]\n"
@@ -73,6 +80,11 @@ struct looking {
     size_t count;
     bool over;      /* all that was read last has ended, */
     uint64_t files; /* and stood in these */
+    bool again;     /* it is to be read again and again */
+    struct follower *follower; /* of the only trace, if that is a long one; NULL: all is read each time */
+    double behind;  /* how many seconds of the trace it leaves out; it goes up when what is older has changed */
+    unsigned wait;  /* readings before another one is tried */
+    double took, followed; /* seconds that the last reading of all took; ... the last look of the follower */
 };
 
 #define STATUS_SAME (-1) /* nothing can have changed since */
@@ -110,44 +122,112 @@ static bool has_ended(const struct report *report)
     return true;
 }
 
-static int build(struct looking *looking, struct report **ret_report)
+static double now(void)
 {
-    struct report_options how = {.library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static int write_report(void *data, struct report *report, FILE *out)
+{
+    const struct looking *looking = data;
+    struct text_options text = {.color = looking->options->color};
     struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
                                     .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
-    struct inputs inputs;
+    int result = sites_select(report, &filter);
+    if (result == 0)
+        result = report_write_top(report, &text, out);
+    return result < 0 ? result : has_ended(report);
+}
+
+static struct report_options how_to(const struct looking *looking)
+{
+    return (struct report_options){
+        .library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
+}
+
+/* ---- reading all of it ---- */
+
+static int write_all(struct looking *looking, const struct inputs *inputs, uint64_t files, FILE *out)
+{
+    struct report_options how = how_to(looking);
     struct error error = {.text = ""};
-    int status = inputs_find(looking->arguments, looking->count, &inputs);
-    if (status != STATUS_DONE)
-        return status;
-    uint64_t files = hash_files(&inputs);
-    if (looking->over && files == looking->files) {
-        inputs_free(&inputs);
-        return STATUS_SAME;
+    struct report *report;
+    double begun = now();
+    if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
+        return fail("%s", error.text);
+    int result = write_report(looking, report, out);
+    looking->over = result > 0;
+    looking->files = files;
+    report_free(report);
+    looking->took = now() - begun;
+    return result == -ENOMEM ? fail("%s", error_reason(-ENOMEM)) : STATUS_DONE;
+}
+
+/* ---- reading what is new ---- */
+
+/* Only what takes long to read is worth another process. */
+static void begin_to_follow(struct looking *looking, const struct inputs *inputs)
+{
+    struct report_options how = how_to(looking);
+    if (looking->wait > 0) {
+        looking->wait--;
+        return;
     }
-    if (report_build(inputs.paths, inputs.count, inputs.given, &how, ret_report, &error) < 0)
-        status = fail("%s", error.text);
-    else if (sites_select(*ret_report, &filter) < 0) {
-        report_free(*ret_report);
-        status = fail("%s", error_reason(-ENOMEM));
-    } else {
-        looking->over = has_ended(*ret_report);
+    if (looking->again && !looking->over && inputs->count == 1 && looking->took > LONG_S)
+        looking->follower = follower_start(inputs->paths[0], looking->behind, inputs->given, &how, write_report, looking);
+}
+
+static void end_to_follow(struct looking *looking)
+{
+    follower_stop(looking->follower);
+    looking->follower = NULL;
+}
+
+/* Whether it could be told from what came since. */
+static bool write_new(struct looking *looking, const struct inputs *inputs, uint64_t files, FILE *out)
+{
+    if (looking->followed > looking->took / 2)
+        end_to_follow(looking); /* by now much has come since: the next one begins later */
+    looking->followed = 0;
+    const struct follower *before = looking->follower;
+    if (!looking->follower)
+        begin_to_follow(looking, inputs);
+    if (!looking->follower)
+        return false;
+    double begun = now();
+    bool first = looking->follower != before;
+    char *text = follower_look(looking->follower, &looking->over);
+    if (first)
+        looking->took = now() - begun;
+    else
+        looking->followed = now() - begun;
+    if (text) {
         looking->files = files;
+        fputs(text, out);
+        free(text);
+        return true;
     }
-    inputs_free(&inputs);
-    return status;
+    end_to_follow(looking);
+    looking->behind = fmin(BEHIND_GROWS * looking->behind, BEHIND_MAX_S);
+    looking->wait = WAIT;
+    return false;
 }
 
 static int write_to(struct looking *looking, FILE *out)
 {
-    struct text_options text = {.color = looking->options->color};
-    struct report *report;
-    int status = build(looking, &report);
+    struct inputs inputs;
+    int status = inputs_find(looking->arguments, looking->count, &inputs);
     if (status != STATUS_DONE)
         return status;
-    int result = report_write_top(report, &text, out);
-    report_free(report);
-    return result == -ENOMEM ? fail("%s", error_reason(-ENOMEM)) : STATUS_DONE;
+    uint64_t files = hash_files(&inputs);
+    if (looking->over && files == looking->files)
+        status = STATUS_SAME;
+    else if (!write_new(looking, &inputs, files, out))
+        status = write_all(looking, &inputs, files, out);
+    inputs_free(&inputs);
+    return status;
 }
 
 /* What is to be shown next, to be freed; NULL: the same as before, or after saying what is wrong, on the screen that people look at
@@ -164,13 +244,6 @@ static char *look(struct looking *looking)
         return text;
     free(text);
     return NULL;
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 /* A long trace takes seconds to read: the machine is the program's, and is left to it for as long at least. */
@@ -197,6 +270,7 @@ static int watch(struct looking *looking)
         }
     }
     screen_end();
+    end_to_follow(looking);
     free(text);
     return STATUS_DONE;
 }
@@ -205,6 +279,7 @@ static int show(struct looking *looking)
 {
     if (!looking->options->once && isatty(STDOUT_FILENO)) {
         bar_yield();
+        looking->again = true;
         return watch(looking);
     }
     int status = write_to(looking, stdout);
@@ -227,7 +302,7 @@ int command_top(int argc, char **argv)
         return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    struct looking looking = {.options = &options, .arguments = argv + optind, .count = (size_t)(argc - optind)};
+    struct looking looking = {.options = &options, .arguments = argv + optind, .count = (size_t)(argc - optind), .behind = BEHIND_S};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);
     char *path = traced_path(pid);

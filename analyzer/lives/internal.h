@@ -121,6 +121,8 @@ void mappings_end(struct lives *lives);
 
 /* Notes what is open in the block tables, now that Tc is reached (survivors.c). */
 int survivors_note(struct lives *lives);
+/* Between two marks, at most. */
+uint64_t lives_mark_ticks(const struct lives_source *source);
 /* Notes the temporary files that are there after the last event. */
 void survivors_left(struct lives *lives);
 /* `count` releases of an age in [2^octave, 2^(octave + 1)) ticks. */

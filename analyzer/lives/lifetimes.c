@@ -247,6 +247,12 @@ int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t la
     return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread, since);
 }
 
+uint64_t lives_mark_ticks(const struct lives_source *source)
+{
+    double second = 1e9 / source->span(source->data, 1000000000);
+    return second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
+}
+
 int lives_open(const struct lives_source *source, struct lives **ret_lives)
 {
     struct lives *lives = calloc(1, sizeof(*lives));
@@ -254,8 +260,7 @@ int lives_open(const struct lives_source *source, struct lives **ret_lives)
         return -ENOMEM;
     lives->source = *source;
     lives->books[STRAY_HEAP].estimated = source->heap_mean > 0;
-    double second = 1e9 / source->span(source->data, 1000000000);
-    lives->mark_ticks = second > 1 && second < 1e15 ? (uint64_t)(second * MARK_SECONDS) : 1000000;
+    lives->mark_ticks = lives_mark_ticks(source);
     age_table_fill(&lives->ages, source->span, source->data);
     if (marks_open(&lives->marks) < 0) {
         free(lives);

@@ -308,6 +308,14 @@ typedef int lives_observer(void *data, const struct lives *lives, const struct s
 int lives_read(struct trace *trace, struct names *names, bool births, lives_observer *observer, void *data,
                struct lives **ret_lives, struct error *error);
 
+struct resume;
+
+/* The same in two steps, for a trace that is written still, with what is made ready in the first kept for many of the second: feeds the events
+ * up to `until`; then, where nothing before has changed, those that a trace opened later holds besides, and finishes. `trace` and
+ * `names` of both must outlive the lives. -ESTALE: it must be read anew. */
+int lives_read_until(struct trace *trace, struct names *names, uint64_t until, struct lives **ret_lives, struct resume *ret_resume);
+int lives_read_on(struct lives *lives, struct trace *trace, struct names *names, const struct resume *resume);
+
 /* Open when the end began: what verdicts are about. */
 bool life_open_at_tc(const struct life *life);
 /* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,

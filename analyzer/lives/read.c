@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "lives/foresight.h"
+#include "lives/internal.h"
 #include "hash.h"
 #include "lives/lifetimes.h"
 #include "read/merge.h"
+#include "read/resume.h"
 
 struct driver {
     struct trace *trace;
@@ -93,7 +95,7 @@ static int drive(struct lives *lives, struct merge *merge, lives_observer *obser
         if (result < 0)
             return result;
     }
-    return count < 0 ? count : lives_finish(lives);
+    return count < 0 ? count : 0;
 }
 
 static int open_lives(struct trace *trace, struct names *names, bool births, struct lives **ret_lives)
@@ -133,6 +135,8 @@ int lives_read(struct trace *trace, struct names *names, bool births, lives_obse
     result = merge_open(trace, &merge, error);
     if (result == 0) {
         result = drive(lives, merge, observer, data);
+        if (result == 0)
+            result = lives_finish(lives);
         if (result < 0)
             error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
         merge_close(merge);
@@ -142,4 +146,49 @@ int lives_read(struct trace *trace, struct names *names, bool births, lives_obse
     else
         *ret_lives = lives;
     return result;
+}
+
+/* A clock that was measured anew may be another one by a hair. */
+static bool has_same_clock(const struct lives *lives, const struct trace *trace)
+{
+    return lives_mark_ticks(&lives->source) == lives->mark_ticks && (double)trace_sampled(trace) == lives->source.heap_mean;
+}
+
+int lives_read_until(struct trace *trace, struct names *names, uint64_t until, struct lives **ret_lives, struct resume *ret_resume)
+{
+    struct lives *lives = NULL;
+    struct merge *merge;
+    int result = open_lives(trace, names, false, &lives);
+    if (result < 0)
+        return result;
+    result = merge_open(trace, &merge, NULL);
+    if (result == 0) {
+        merge_stop(merge, until);
+        result = drive(lives, merge, NULL, NULL);
+        if (result == 0)
+            result = lives->ended ? -ESTALE : merge_pause(merge, ret_resume);
+        merge_close(merge);
+    }
+    if (result < 0)
+        lives_close(lives);
+    else
+        *ret_lives = lives;
+    return result;
+}
+
+int lives_read_on(struct lives *lives, struct trace *trace, struct names *names, const struct resume *resume)
+{
+    struct merge *merge;
+    *(struct driver *)lives->owned = (struct driver){trace, names};
+    lives->source.end = trace_last_time(trace);
+    int result = has_same_clock(lives, trace) ? resume_holds(resume, trace) : 0;
+    if (result <= 0)
+        return result < 0 ? result : -ESTALE;
+    result = merge_resume(trace, resume, &merge, NULL);
+    if (result < 0)
+        return result;
+    result = drive(lives, merge, NULL, NULL);
+    merge_close(merge);
+    trace_set_lost(trace, lives->lost);
+    return result == 0 ? lives_finish(lives) : result;
 }

@@ -40,6 +40,7 @@ struct trace {
     uint64_t verdict_time;   /* of the latest END or EXEC_FAILED decoded */
     bool ended;              /* it was an END or an EXEC */
     struct unpacker unpacker;
+    uint64_t from; /* events up to this time are handed out no more; 0: all are */
 };
 
 /* Decodes a frame into `events`, which has room for as many as the frame counts, and sorts them. -EBADMSG or -ENOTSUP if

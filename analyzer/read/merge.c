@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "read/array.h"
 #include "read/inside.h"
 #include "read/loader.h"
+#include "read/resume.h"
 
 /* A decoded frame and the place in it that was reached. */
 struct cursor {
@@ -30,6 +32,9 @@ struct merge {
     size_t heap_count, heap_room;
     struct lane *lanes; /* ascending */
     size_t lane_count;
+    uint64_t until;              /* no later events are handed out */
+    const struct resume *resumed; /* where another pass had stopped; NULL: from the beginning */
+    struct resume kept;          /* frames that may come again, where this one is to stop */
     int failure; /* that ended the pass */
     size_t batch_count, handed;
     struct merged batch[MERGE_BATCH];
@@ -59,6 +64,7 @@ int merge_open(struct trace *trace, struct merge **ret_merge, struct error *erro
     struct merge *merge = calloc(1, sizeof(*merge));
     int result = -ENOMEM;
     if (merge) {
+        merge->until = UINT64_MAX;
         loader_open(&merge->loader, trace);
         result = collect_lanes(merge);
     }
@@ -79,7 +85,13 @@ void merge_close(struct merge *merge)
     loader_close(&merge->loader);
     free(merge->heap);
     free(merge->lanes);
+    resume_free(&merge->kept);
     free(merge);
+}
+
+void merge_stop(struct merge *merge, uint64_t until)
+{
+    merge->until = until;
 }
 
 static bool comes_before(const struct cursor *a, const struct cursor *b)
@@ -148,7 +160,43 @@ static uint64_t begun(struct lane *lane, const struct frame_info *frame)
     return since;
 }
 
-/* Brings the next frame into the heap. A damaged one is left out. */
+static int copy_early(const struct cursor *cursor, uint64_t until, struct resume_frame *frame)
+{
+    frame->events = malloc(cursor->count * sizeof(*frame->events));
+    if (!frame->events)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < cursor->count && cursor->events[i].time <= until; i++)
+        if (cursor->events[i].action != 0)
+            frame->events[frame->count++] = cursor->events[i];
+    return 0;
+}
+
+/* Of a pass that stops: a frame that lasts longer, and one of the spool, which may grow, and be written to the file. */
+static int keep_frame(struct merge *merge, const struct frame_info *frame, const struct cursor *cursor)
+{
+    struct resume *kept = &merge->kept;
+    if (merge->until == UINT64_MAX || frame->first_time > merge->until || (!frame->spooled && frame->last_time <= merge->until))
+        return 0;
+    struct resume_frame *grown = array_grow(kept->frames, &kept->frame_room, kept->frame_count, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    kept->frames = grown;
+    struct resume_frame *added = &grown[kept->frame_count++];
+    *added = (struct resume_frame){.lane = frame->lane, .sequence = frame->sequence, .since = cursor->since};
+    return frame->spooled ? copy_early(cursor, merge->until, added) : 0;
+}
+
+/* Of a frame that the other pass knew, it is what it was then. */
+static uint64_t since_of(const struct merge *merge, struct lane *lane, const struct frame_info *frame)
+{
+    const struct resume_frame *known = merge->resumed ? resume_find(merge->resumed, frame->lane, frame->sequence) : NULL;
+    if (frame->first_time > merge->until)
+        return frame->first_time; /* nothing of it is handed out, and the next pass loads it anew */
+    uint64_t since = begun(lane, frame);
+    return known ? known->since : since;
+}
+
+/* Brings the next frame into the heap, but for what was handed out before. A damaged one is left out. */
 static int load_next(struct merge *merge)
 {
     struct cursor *grown = array_grow(merge->heap, &merge->heap_room, merge->heap_count, sizeof(*grown));
@@ -162,9 +210,16 @@ static int load_next(struct merge *merge)
         return result;
     cursor.next = cursor.events;
     cursor.end = cursor.events + frame->count;
+    while (cursor.next < cursor.end - 1 && cursor.next->time <= merge->loader.trace->from)
+        cursor.next++;
     cursor.time = cursor.next->time;
     cursor.lane = find_lane(merge, frame->lane);
-    cursor.since = begun(cursor.lane, frame);
+    cursor.since = since_of(merge, cursor.lane, frame);
+    result = keep_frame(merge, frame, &cursor);
+    if (result < 0) {
+        loader_give_back(&merge->loader, cursor.count, cursor.events);
+        return result;
+    }
     merge->heap[merge->heap_count] = cursor;
     rise(merge, merge->heap_count++);
     return 0;
@@ -197,7 +252,7 @@ static uint64_t root_leads_until(const struct merge *merge)
     }
     if (merge->loader.peeked && merge->loader.upcoming.first_time - 1 < until)
         until = merge->loader.upcoming.first_time - 1;
-    return until;
+    return until < merge->until ? until : merge->until;
 }
 
 /* An ANSWERED or AT_ONCE as the two events that it stands for. Not inlined: most events are none, and pass by in a few steps. */
@@ -261,7 +316,7 @@ static void settle_root(struct merge *merge)
 static bool take_more(struct merge *merge)
 {
     merge->failure = load_due(merge);
-    if (merge->failure < 0 || merge->heap_count == 0)
+    if (merge->failure < 0 || merge->heap_count == 0 || merge->heap->time > merge->until)
         return false;
     take_run(merge);
     settle_root(merge);
@@ -304,4 +359,41 @@ int merge_each(struct trace *trace, merge_visit *visit, void *data)
             visit(data, &batch[i].event);
     merge_close(merge);
     return count;
+}
+
+int merge_pause(struct merge *merge, struct resume *ret_resume)
+{
+    const struct trace *trace = merge->loader.trace;
+    struct resume resume = merge->kept;
+    resume.lanes = calloc(merge->lane_count + 1, sizeof(*resume.lanes));
+    if (!resume.lanes)
+        return -ENOMEM;
+    for (size_t i = 0; i < merge->lane_count; i++) {
+        const struct lane *lane = &merge->lanes[i];
+        resume.lanes[i] = (struct resume_lane){lane->number, lane->thread, lane->asked, lane->asked_at, lane->latest};
+    }
+    resume.lane_count = merge->lane_count;
+    resume.until = merge->until;
+    resume.size = trace->index.end;
+    merge->kept = (struct resume){0};
+    *ret_resume = resume;
+    return 0;
+}
+
+int merge_resume(struct trace *trace, const struct resume *resume, struct merge **ret_merge, struct error *error)
+{
+    struct merge *merge;
+    trace->from = resume->until;
+    int result = merge_open(trace, &merge, error);
+    if (result < 0)
+        return result;
+    merge->resumed = resume;
+    for (size_t i = 0; i < resume->lane_count; i++) {
+        const struct resume_lane *from = &resume->lanes[i];
+        struct lane *lane = find_lane(merge, from->number);
+        if (lane->number == from->number)
+            *lane = (struct lane){from->number, from->thread, from->asked, from->asked_at, from->latest};
+    }
+    *ret_merge = merge;
+    return 0;
 }

@@ -9,10 +9,18 @@
 #include "read/trace.h"
 
 struct merge;
+struct resume;
 
 /* Begins a pass over `trace`, which must outlive it. Several passes may exist at once. */
 int merge_open(struct trace *trace, struct merge **ret_merge, struct error *error);
 void merge_close(struct merge *merge);
+
+/* Hands out nothing that is later than `until`. Before the first event is taken. */
+void merge_stop(struct merge *merge, uint64_t until);
+/* Where it stopped, once all up to there has been handed out; to be freed by resume_free(). -ENOMEM. */
+int merge_pause(struct merge *merge, struct resume *ret_resume);
+/* Begins a pass where another one stopped (resume_holds()). */
+int merge_resume(struct trace *trace, const struct resume *resume, struct merge **ret_merge, struct error *error);
 
 /* An event, the lane it stands in, and the thread that made it (by the lane's OWNER events, 0: unknown). */
 struct merged {

@@ -85,7 +85,7 @@ static int fill_window(struct stream *stream)
     return result;
 }
 
-int stream_next(struct stream *stream, struct frame_info *ret_frame)
+static int next_of_all(struct stream *stream, struct frame_info *ret_frame)
 {
     const struct frame_list *strays = &stream->walk.trace->index.strays;
     int result = fill_window(stream);
@@ -102,4 +102,12 @@ int stream_next(struct stream *stream, struct frame_info *ret_frame)
         *ret_frame = window_pop(&stream->window);
     }
     return 1;
+}
+
+int stream_next(struct stream *stream, struct frame_info *ret_frame)
+{
+    int result;
+    while ((result = next_of_all(stream, ret_frame)) > 0 && ret_frame->last_time <= stream->walk.trace->from)
+        ;
+    return result;
 }

@@ -302,6 +302,12 @@ void trace_close(struct trace *trace)
     free(trace);
 }
 
+void trace_set_lost(struct trace *trace, uint64_t lost)
+{
+    trace->lost_in_events = lost;
+    trace_assess(trace);
+}
+
 const char *trace_path(const struct trace *trace)
 {
     return trace->path;

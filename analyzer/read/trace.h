@@ -97,6 +97,9 @@ double trace_seconds(const struct trace *trace, uint64_t time);
 /* Number of seconds in a difference of event times. */
 double trace_span_seconds(const struct trace *trace, uint64_t ticks);
 
+/* So many events were lost, whatever single frames say: of a trace that is not read from its beginning. */
+void trace_set_lost(struct trace *trace, uint64_t lost);
+
 /* Time of the last event; 0: there is none. */
 uint64_t trace_last_time(const struct trace *trace);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From trace files to a report: opens each trace in turn, passes over it once, and closes it again. */
+/* From trace files to a report: opens each trace in turn, passes over it once, and closes it again. And to one report after the other of
+ * a trace that is written still. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "names/packed.h"
+#include "read/resume.h"
 #include "views/numbers.h"
 #include "views/report_steps.h"
 
@@ -104,6 +106,24 @@ static int add_notes(struct report *report, const struct trace *trace)
     return result;
 }
 
+/* What has come of one trace. */
+static int tell(struct report *report, struct trace *trace, struct names *names, const struct lives *lives,
+                const struct report_options *options)
+{
+    const struct report_visitor *visitor = options->visitor;
+    struct report_process process;
+    struct report_stacks stacks = {names, stack_of};
+    describe(trace, lives, &process);
+    int result = report_run(report, trace_path(trace), &process.run);
+    if (result == 0)
+        result = report_add(report, &process, lives, &stacks, options->all);
+    if (result == 0)
+        result = add_notes(report, trace);
+    if (result == 0 && visitor)
+        result = visitor->process(visitor->data, &process, lives, &stacks);
+    return result;
+}
+
 static int add_trace(struct report *report, struct trace *trace, struct symbols *symbols,
                      const struct report_options *options, struct error *error)
 {
@@ -118,16 +138,7 @@ static int add_trace(struct report *report, struct trace *trace, struct symbols 
     result = lives_read(trace, names, visitor != NULL, visitor ? visitor->event : NULL, visitor ? visitor->data : NULL,
                         &lives, error);
     if (result == 0) {
-        struct report_process process;
-        struct report_stacks stacks = {names, stack_of};
-        describe(trace, lives, &process);
-        result = report_run(report, trace_path(trace), &process.run);
-        if (result == 0)
-            result = report_add(report, &process, lives, &stacks, options->all);
-        if (result == 0)
-            result = add_notes(report, trace);
-        if (result == 0 && visitor)
-            result = visitor->process(visitor->data, &process, lives, &stacks);
+        result = tell(report, trace, names, lives, options);
         if (result < 0)
             error_set(error, result, "%s: %s", trace_path(trace), error_reason(result));
     }
@@ -168,6 +179,108 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
         if (result < 0)
             error_set(error, result, "%s: %s", given, error_reason(result));
     }
+    if (result < 0)
+        report_free(report);
+    else
+        *ret_report = report;
+    return result;
+}
+
+/* ---- of a trace that is written still ---- */
+
+struct report_live {
+    struct symbols *symbols;
+    struct trace *trace;
+    struct names *names;
+    struct lives *lives;
+    struct resume resume;
+};
+
+void report_live_close(struct report_live *live)
+{
+    if (!live)
+        return;
+    resume_free(&live->resume);
+    lives_close(live->lives);
+    names_close(live->names);
+    trace_close(live->trace);
+    symbols_close(live->symbols);
+    free(live);
+}
+
+/* The time of the last event, but for the last `seconds`; 0: there is not so much. */
+static uint64_t time_before_end(const struct trace *trace, double seconds)
+{
+    uint64_t last = trace_last_time(trace), begin = trace_process(trace)->start_time;
+    double share = seconds / trace_span_seconds(trace, last > begin ? last - begin : 1);
+    return last > begin && share < 1 ? last - (uint64_t)(share * (double)(last - begin)) : 0;
+}
+
+static bool is_whole(const struct trace *trace)
+{
+    const struct damage *damage = trace_damage(trace);
+    return !damage->frames_damaged && !damage->bytes_skipped && !damage->frames_missing && !damage->header_damaged &&
+           !damage->spool_damaged;
+}
+
+static int read_live(struct report_live *live, const char *path, double seconds, const struct report_options *options)
+{
+    struct error error;
+    int result = symbols_open(&live->symbols);
+    if (result == 0)
+        result = trace_open(path, &live->trace, &error);
+    if (result < 0)
+        return result;
+    uint64_t until = time_before_end(live->trace, seconds);
+    if (until == 0 || !trace_process(live->trace)->running || !is_whole(live->trace))
+        return -ESTALE;
+    result = packed_read_beside(live->symbols, path);
+    if (result == 0)
+        result = names_open(live->trace, live->symbols, options->library, options->mine, &live->names);
+    return result == 0 ? lives_read_until(live->trace, live->names, until, &live->lives, &live->resume) : result;
+}
+
+int report_live_open(const char *path, double seconds, const struct report_options *options, struct report_live **ret_live)
+{
+    struct report_live *live = calloc(1, sizeof(*live));
+    int result = live ? read_live(live, path, seconds, options) : -ENOMEM;
+    if (result == 0 && !is_whole(live->trace))
+        result = -ESTALE;
+    if (result < 0)
+        report_live_close(live);
+    else
+        *ret_live = live;
+    return result;
+}
+
+static int read_on(struct report_live *live, struct trace *trace, const struct report_options *options, struct report *report)
+{
+    struct names *names;
+    int result = names_open(trace, live->symbols, options->library, options->mine, &names);
+    if (result < 0)
+        return result;
+    result = lives_read_on(live->lives, trace, names, &live->resume);
+    if (result == 0)
+        result = tell(report, trace, names, live->lives, options);
+    names_close(names);
+    return result;
+}
+
+int report_live_build(struct report_live *live, const char *given, const struct report_options *options, struct report **ret_report)
+{
+    struct report *report;
+    struct trace *trace;
+    struct error error;
+    int result = report_begin(given, &report);
+    if (result < 0)
+        return result;
+    result = trace_open(trace_path(live->trace), &trace, &error);
+    if (result == 0) {
+        result = read_on(live, trace, options, report);
+        trace_close(trace);
+    }
+    if (result == 0)
+        result = report_end(report);
     if (result < 0)
         report_free(report);
     else

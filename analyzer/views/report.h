@@ -255,6 +255,16 @@ bool report_too_short(const struct report *report);
 /* Reads and judges the traces at `paths` (files, not folders). `given` is what the user called them. */
 int report_build(char *const *paths, size_t count, const char *given, const struct report_options *options,
                  struct report **ret_report, struct error *error);
+/* The trace of a running process, of which all but the last seconds is read once, and the rest for each report. -ESTALE: that is
+ * not possible. */
+struct report_live;
+int report_live_open(const char *path, double seconds, const struct report_options *options, struct report_live **ret_live);
+/* NULL is accepted. */
+void report_live_close(struct report_live *live);
+/* What report_build() would make of the trace now. It uses up what was read: once, in a forked child. -ESTALE: something has changed
+ * that was read before, and `live` is of no use any more. `options` as for report_live_open(), and `given` as for report_build(); no
+ * places, limits or visitors. */
+int report_live_build(struct report_live *live, const char *given, const struct report_options *options, struct report **ret_report);
 /* NULL is accepted. */
 void report_free(struct report *report);
 

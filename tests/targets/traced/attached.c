@@ -294,6 +294,7 @@ static void *outlives(void *argument)
 {
     keeps(500, 5);
     pthread_barrier_wait(&begun);
+    pthread_barrier_wait(&begun);
     gives_back(500, 5);
     keeps(500, 25);
     pthread_barrier_wait(&over);
@@ -306,6 +307,7 @@ static void thread(void)
     pthread_t threads[2];
     MUST(pthread_barrier_init(&begun, NULL, 2) == 0 && pthread_barrier_init(&over, NULL, 2) == 0);
     MUST(pthread_create(&threads[0], NULL, outlives, NULL) == 0);
+    pthread_barrier_wait(&begun);
     MUST(attach_begin(&attach) == 0);
     pthread_barrier_wait(&begun);
     pthread_barrier_wait(&over);
