@@ -8,7 +8,8 @@
 
 #define TABLES     28   /* of 4096 slots, 6144, 8192, 12288, ... */
 #define FIRST_BITS 12
-#define WINDOW     64u  /* long enough for tables to become three quarters full */
+#define WINDOW     48u  /* of slots; a key whose first one is full has a second one elsewhere, so tables become four fifths full */
+#define WINDOWS    2u
 #define LARGE      (4u << 20) /* bytes */
 #define CHUNK      128u /* slots of a smaller table that a put moves */
 
@@ -49,15 +50,20 @@ static void *slot_at(const struct map *map, unsigned table, uint64_t place)
     return slots ? slots + place * map->slots->size : NULL;
 }
 
-static void *window(const struct map *map, unsigned table, uint64_t key)
+static void *window(const struct map *map, unsigned table, unsigned which, uint64_t key)
 {
-    return slot_at(map, table, (uint64_t)((unsigned __int128)key * table_slots(table) >> 64));
+    uint64_t hash = which == 0 ? key : key * 0x9e3779b97f4a7c15u;
+    return slot_at(map, table, (uint64_t)((unsigned __int128)hash * table_slots(table) >> 64));
 }
 
 static bool put_in(struct map *map, unsigned table, uint64_t key, uint32_t id)
 {
-    void *slot = window(map, table, key);
-    return slot && map->slots->put(slot, key, id);
+    for (unsigned which = 0; which < WINDOWS; which++) {
+        void *slot = window(map, table, which, key);
+        if (slot && map->slots->put(slot, key, id))
+            return true;
+    }
+    return false;
 }
 
 /* Adds table `table` if it is not there; the loser of a race gives its memory back. */
@@ -167,17 +173,28 @@ static void move_pair(struct map *map, const void *slot)
 static const struct slots pair_slots = {sizeof(struct pair), put_pair, move_pair};
 static struct map pairs = {.slots = &pair_slots};
 
-static uint32_t find_pair(unsigned table, uint64_t key)
+/* Whether it is known now what the table has: a window that is not full is the last one. */
+static bool look_for_pair(const struct pair *pair, uint64_t key, uint32_t *ret_id)
 {
-    const struct pair *pair = window(&pairs, table, key);
-    for (unsigned i = 0; pair && i < WINDOW; i++) {
+    for (unsigned i = 0; i < WINDOW; i++) {
         uint64_t have = __atomic_load_n(&pair[i].key, __ATOMIC_ACQUIRE);
         if (have == key)
-            return __atomic_load_n(&pair[i].id, __ATOMIC_ACQUIRE);
-        if (have == 0)
-            return 0;
+            *ret_id = __atomic_load_n(&pair[i].id, __ATOMIC_ACQUIRE);
+        if (have == key || have == 0)
+            return true;
     }
-    return 0;
+    return false;
+}
+
+static uint32_t find_pair(unsigned table, uint64_t key)
+{
+    uint32_t id = 0;
+    for (unsigned which = 0; which < WINDOWS; which++) {
+        const struct pair *pair = window(&pairs, table, which, key);
+        if (!pair || look_for_pair(pair, key, &id))
+            break;
+    }
+    return id;
 }
 
 uint32_t index_find(uint64_t key)
@@ -227,17 +244,30 @@ static void move_id(struct map *map, const void *slot)
 static const struct slots id_slots = {sizeof(uint32_t), put_id, move_id};
 static struct map ids = {.slots = &id_slots};
 
-static uint32_t find_id(unsigned table, uint64_t key, index_test *is, const void *what)
+/* As look_for_pair(). */
+static bool look_for_id(const uint32_t *word, uint32_t tag, index_test *is, const void *what, uint32_t *ret_id)
 {
-    const uint32_t *word = window(&ids, table, key);
-    for (unsigned i = 0; word && i < WINDOW; i++) {
+    for (unsigned i = 0; i < WINDOW; i++) {
         uint32_t have = __atomic_load_n(&word[i], __ATOMIC_ACQUIRE), id = (have & (INDEX_ID_MAX - 1)) + 1;
         if (have == 0)
-            return 0;
-        if (have - (id - 1) == tag_of(key) && is(id, what))
-            return id;
+            return true;
+        if (have - (id - 1) == tag && is(id, what)) {
+            *ret_id = id;
+            return true;
+        }
     }
-    return 0;
+    return false;
+}
+
+static uint32_t find_id(unsigned table, uint64_t key, index_test *is, const void *what)
+{
+    uint32_t id = 0;
+    for (unsigned which = 0; which < WINDOWS; which++) {
+        const uint32_t *word = window(&ids, table, which, key);
+        if (!word || look_for_id(word, tag_of(key), is, what, &id))
+            break;
+    }
+    return id;
 }
 
 uint32_t index_find_id(uint64_t key, index_test *is, const void *what)

@@ -3,7 +3,7 @@
  * Lock-free maps from 64-bit hashes to ids, for interning: one of stacks and strings, and one of stack nodes, which tell their
  * hashes themselves and so take a quarter of the room. Entries are never removed.
  *
- * Open addressing in tables of which each is a half or a third larger than the one before; a new table is added when a probe window of the newest is full, older ones stay
+ * Open addressing in tables of which each is a half or a third larger than the one before; a new table is added when both windows that a key has in the newest are full, older ones stay
  * readable until all that they hold was moved, a little with each key that is put. Two threads may put one key at the same
  * time with different ids; then either may be found, which costs a duplicate and nothing else. Equal hashes are taken
  * for equal keys: with a well-mixed 64-bit hash, 100 000 stacks collide with probability 3e-10.

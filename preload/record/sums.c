@@ -6,8 +6,10 @@
 #include "record/lane.h"
 #include "record/spool.h"
 #include "stray/hooks.h"
+#include "sys.h"
 
-#define LANES   8u
+#define LANES   8u   /* at most */
+#define FIRST   2u   /* lanes as long as these are enough */
 #define SPARSE  8u /* times as many lanes must there be, so that enough are left for threads */
 #define SHELVES (2 * LANES)
 #define NEAR    24u /* slots, from the one that its hash says, that a sum may stand in */
@@ -25,7 +27,9 @@ struct shelf {
 static struct {
     uint32_t busy;
     bool refused; /* there is no room for lanes */
-    uint64_t lane_count;
+    unsigned doubled; /* lanes that are wanted, as a power of two, beyond the first */
+    unsigned written, held; /* since that changed: shelves written in their time, and what was on them */
+    uint64_t lane_count, used; /* used: lanes whose shelves take sums */
     struct stray_lane *lanes[LANES];
     uint64_t next[LANES]; /* number of the next buffer that is begun */
     struct shelf shelves[SHELVES];
@@ -68,17 +72,29 @@ static struct stray_event *slots_of(unsigned shelf)
     return lane_of(shelf)->events[shelf % 2];
 }
 
-/* One at a time: to populate them all would keep the program waiting. */
-static bool have_lanes(void)
+static uint64_t wanted(void)
 {
-    if (sums.lane_count == LANES || sums.refused)
-        return sums.lane_count == LANES;
+    return FIRST << sums.doubled;
+}
+
+/* One at a time: to populate them all would keep the program waiting. */
+static void add_lane(void)
+{
     struct stray_lane *lane = spool->lanes_capacity >= SPARSE * LANES ? lane_new(0) : NULL;
     sums.lanes[sums.lane_count] = lane;
     sums.refused = !lane;
     if (lane) /* after the lane was counted: whoever subtracts must not find too few */
         __atomic_store_n(&sums.lane_count, sums.lane_count + 1, __ATOMIC_RELEASE);
-    return sums.lane_count == LANES;
+}
+
+/* Sums that were put on shelves before there were more stay there until these are written. */
+static bool have_lanes(void)
+{
+    if (sums.lane_count < wanted() && !sums.refused)
+        add_lane();
+    if (sums.lane_count >= wanted())
+        __atomic_store_n(&sums.used, wanted(), __ATOMIC_RELAXED);
+    return sums.used > 0;
 }
 
 /* A number is taken when the first sum comes, so that there are no gaps. */
@@ -99,7 +115,7 @@ static uint64_t hash(uint64_t value)
 
 static unsigned shelf_of(const struct stray_event *sum)
 {
-    return (unsigned)(hash(sum->stack >> ALIKE) >> 32) % SHELVES;
+    return (unsigned)((hash(sum->stack >> ALIKE) >> 32) & (2 * sums.used - 1));
 }
 
 static bool is_alike(const struct stray_event *a, const struct stray_event *b)
@@ -234,19 +250,51 @@ static uint64_t urgency(const struct shelf *shelf, uint64_t now, bool in_time)
     return age > TOLD_IN * clock_ticks_per_second * (in_time ? 1 : OVERDUE);
 }
 
+static void want(unsigned doubled)
+{
+    sums.doubled = doubled;
+    sums.written = sums.held = 0;
+}
+
+/* A shelf that is full before its time would be written less often if there were more of them; where all have had their time and were
+ * a third full in the mean, half of them will do. */
+static void adapt(const struct shelf *shelf, uint64_t now)
+{
+    if (sums.used != wanted())
+        return;
+    if (shelf->held >= ENOUGH && now - shelf->since < TOLD_IN * clock_ticks_per_second) {
+        want(wanted() < LANES ? sums.doubled + 1 : sums.doubled);
+        return;
+    }
+    sums.held += shelf->held;
+    if (++sums.written < 2 * sums.used)
+        return;
+    want(sums.doubled > 0 && sums.held < sums.written * (ENOUGH / 3) ? sums.doubled - 1 : sums.doubled);
+}
+
+/* The file has its pages: they can be given back, and come again when it is used. */
+static void give_back(unsigned shelf)
+{
+    if (shelf >= 2 * sums.used)
+        sys_madvise(slots_of(shelf), sizeof(struct stray_event[STRAY_LANE_EVENTS]), MADV_DONTNEED);
+}
+
 bool sums_tell(uint64_t now, bool in_time)
 {
     uint64_t most = 0;
     unsigned which = 0;
-    if (sums_lane_count() < LANES || !enter())
+    if (__atomic_load_n(&sums.used, __ATOMIC_RELAXED) == 0 || !enter())
         return false;
     for (unsigned shelf = 0; shelf < SHELVES; shelf++) {
         uint64_t urgent = urgency(&sums.shelves[shelf], now, in_time);
         which = urgent > most ? shelf : which;
         most = urgent > most ? urgent : most;
     }
-    if (most > 0)
+    if (most > 0) {
+        adapt(&sums.shelves[which], now);
         write_out(which);
+        give_back(which);
+    }
     leave();
     return most > 0;
 }

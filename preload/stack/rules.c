@@ -8,11 +8,13 @@
 #include "stack/modules.h"
 #include "stack/tables.h"
 #include "sys.h"
+#include "stray/format.h"
 
 #define RULES_BITS_MIN 11 /* 32 KiB */
 #define RULES_BITS_MAX 18 /* 4 MiB */
 #define TABLES         (RULES_BITS_MAX - RULES_BITS_MIN + 1)
 #define RULES_BUSY     1u
+#define MOVED_MAX      10000u /* rules that are moved at once: it takes less than 100 us */
 
 static struct rules_table *tables[TABLES]; /* from the smallest up */
 struct rules_table *rules_newest;
@@ -87,6 +89,21 @@ static struct rules_table *add_table(unsigned index)
     return table;
 }
 
+/* Moves what a small table holds to the next one and gives its pages back, but for the first, which says how large it is. Another
+ * thread that is there yet finds nothing, or puts down what is found there. */
+static void give_up(struct rules_table *old, struct rules_table *table)
+{
+    size_t bytes = bytes_of(index_of(old)), count = (bytes - sizeof(*old)) / sizeof(old->slots[0]);
+    if (count > MOVED_MAX)
+        return;
+    for (const struct rules_slot *slot = old->slots; slot < old->slots + count; slot++) {
+        uint64_t key = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE), rule = __atomic_load_n(&slot->rule, __ATOMIC_ACQUIRE);
+        if (key != RULES_BUSY && rule != 0 && __atomic_load_n(&slot->key, __ATOMIC_RELAXED) == key)
+            put(table, key, rule);
+    }
+    sys_madvise((char *)old + STRAY_PAGE, bytes - STRAY_PAGE, MADV_DONTNEED);
+}
+
 static void remember(uint64_t key, uint64_t rule)
 {
     struct rules_table *newest = __atomic_load_n(&rules_newest, __ATOMIC_ACQUIRE);
@@ -101,10 +118,12 @@ static void remember(uint64_t key, uint64_t rule)
     if (!table)
         return;
     put(table, key, rule);
-    __atomic_compare_exchange_n(&rules_newest, &newest, table, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    struct rules_table *old = newest;
+    if (__atomic_compare_exchange_n(&rules_newest, &newest, table, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) && old)
+        give_up(old, table);
 }
 
-/* What filled smaller tables stays there until it is asked for. */
+/* What filled larger tables stays there until it is asked for. */
 static uint64_t find_anywhere(uint32_t generation, uint64_t address)
 {
     uint64_t rule = 0;

@@ -7,7 +7,8 @@
 #include "sys.h"
 #include "stray/format.h"
 
-#define OPEN_MAX 16u /* objects whose tables are mapped at a time */
+#define OPEN_MAX 16u      /* objects whose tables are mapped at a time */
+#define ROW_NS   20000000 /* between two that are read in a row, at most */
 
 /* From the page of the search table to the end of the segment that holds it; entries lie behind it. */
 struct piece {
@@ -23,6 +24,7 @@ struct opened {
 
 static struct opened opened[OPEN_MAX];
 static unsigned next; /* to be given up */
+static uint64_t last; /* time of the last reading */
 LOCK(reading);
 
 static const ElfW(Phdr) *header_of(const struct dl_phdr_info *object, uint32_t type, uint64_t address)
@@ -117,12 +119,23 @@ bool tables_take(const struct dl_phdr_info *object, uint64_t address, struct tab
     if (view)
         describe(object, &piece, view->at, ret_view);
     else
-        tables_give();
+        lock_release(&reading);
     return view != NULL;
 }
 
+static void close_all(void)
+{
+    for (unsigned i = 0; i < OPEN_MAX; i++)
+        close_view(&opened[i]);
+}
+
+/* Where rules are learnt one after the other, the next one is likely to be found in the same tables. */
 void tables_give(void)
 {
+    uint64_t now = sys_nanoseconds(CLOCK_MONOTONIC);
+    if (now - last >= ROW_NS)
+        close_all();
+    last = now;
     lock_release(&reading);
 }
 
@@ -130,7 +143,6 @@ void tables_drop(void)
 {
     if (!lock_try(&reading))
         return;
-    for (unsigned i = 0; i < OPEN_MAX; i++)
-        close_view(&opened[i]);
-    tables_give();
+    close_all();
+    lock_release(&reading);
 }

@@ -21,7 +21,7 @@
 #define SAMPLES_LEVELS 5u         /* tables, each four times the one before: where one has no room the next one is used, too */
 #define SAMPLES_SETS   512u       /* of the first table */
 #define SAMPLES_ROOM   (SAMPLES_SETS * ((1u << 2 * SAMPLES_LEVELS) - 1) / 3) /* sets of all of them */
-#define SAMPLES_COUNTS (1u << 18) /* one for each 16 bytes of 4 MiB, and of the next 4 MiB, and so on */
+#define SAMPLES_COUNTS (1u << 17) /* one for each 16 bytes of 2 MiB, and of the next 2 MiB, and so on */
 
 /* Where a thread is on its line. Zeroed: not on it yet. */
 struct samples_line {

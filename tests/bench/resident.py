@@ -83,7 +83,7 @@ def median(memories, field):
 
 def row(name, plain, traced, told, _):
     cells = [median(traced, field) - median(plain, field) for field in ("rss", "pss")]
-    cells += [median(traced, field) for field in ("stacks", "lanes", "tables", "libraries")]
+    cells += [median(traced, field) for field in ("stacks", "index", "lanes", "tables", "libraries")]
     return [name, *(f"{cell / 1024:.0f}" for cell in [median(plain, "rss"), *cells, told])]
 
 
@@ -104,8 +104,8 @@ def run(context):
         progress("resident: service")
         figures = of_service(context)
         cases[f"the FastAPI service, {figures[3]} threads"] = figures
-    header = ["KiB", "untraced RSS", "RSS added", "PSS added", "stack table", "lanes", "tables", "libraries", "`tracer` in the report"]
-    text = ("`stack table`: the spool's nodes and definitions; `lanes`: the rest of the spool; `tables`: what else the shim maps, and its zeroed "
-            "data; `libraries`: pages of the shim and of libraries that it loads, shared by all traced processes. What the report calls `tracer` is what came "
+    header = ["KiB", "untraced RSS", "RSS added", "PSS added", "stack table", "its index", "lanes", "tables", "libraries", "`tracer` in the report"]
+    text = ("`stack table`: the spool's nodes and definitions, and the index by which they are found again, which grows with them alone; `lanes`: the "
+            "rest of the spool; `tables`: what else the shim maps, and its zeroed data; `libraries`: pages of the shim and of libraries that it loads, shared by all traced processes. What the report calls `tracer` is what came "
             "after the first sample.\n\n" + table(header, [row(name, *figures) for name, figures in cases.items()]))
     return Result(text, [bar(name, *figures) for name, figures in cases.items()])

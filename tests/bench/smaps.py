@@ -4,7 +4,12 @@ import dataclasses
 import pathlib
 import re
 import struct
+import subprocess
 
+PAGE = 4096
+ENTRY = POINTER = struct.Struct("<Q")
+INDEX = {"ids": 4, "pairs": 16}  # bytes of a slot
+INDEX_TABLES, INDEX_WINDOW = 28, 48
 ARENA = 64 << 20  # libc's arenas begin at multiples of it
 OFFSETS = struct.Struct("<32x6Q")  # of the spool's areas in its header: nodes, definitions, lanes; each with its capacity
 
@@ -27,9 +32,10 @@ class Map:
 class Memory:
     rss: int
     pss: int
-    stacks: int     # the spool's stack nodes and definitions: the stack table
+    stacks: int     # the stack table: the spool's stack nodes and definitions, and their index
+    index: int      # of that, the index by which nodes and stacks are found again
     lanes: int      # the rest of the spool
-    tables: int     # what the shim mapped, and its zeroed data
+    tables: int     # what else the shim mapped, and its zeroed data
     libraries: int  # the shim's other pages, and those of the libraries that it loaded
 
 
@@ -65,10 +71,47 @@ def is_table(each, below):
     return zeroed or ("nr" in each.flags and each.start % ARENA != 0)
 
 
+def symbols_of(library, names):
+    """{name: (address, size)}"""
+    said = subprocess.run(["nm", "-S", library], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = [line.split() for line in said.splitlines()]
+    return {row[3]: (int(row[0], 16), int(row[1], 16)) for row in rows if len(row) == 4 and row[3] in names}
+
+
+def resident_of(pid, tables, maps):
+    """Bytes that are present of `tables`: {address: size}."""
+    total = 0
+    with open(f"/proc/{pid}/pagemap", "rb") as pagemap:
+        for table, size in tables.items():
+            holder = next((each for each in maps if each.start <= table < each.end), None)
+            if holder is None:
+                continue
+            pagemap.seek(table // PAGE * ENTRY.size)
+            entries = pagemap.read(-(-min(size, holder.end - table) // PAGE) * ENTRY.size)
+            total += sum(PAGE for entry, in ENTRY.iter_unpack(entries) if entry >> 63)
+    return total
+
+
+def index_of(pid, maps):
+    """The tables of preload/record/index.c, found by its variables: a pointer first, then those to the tables."""
+    shim = next((each for each in maps if each.name.endswith("libstray.so") and each.offset == 0), None)
+    if shim is None:
+        return 0
+    tables = {}
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for name, (address, _) in symbols_of(shim.name, INDEX).items():
+            memory.seek(shim.start + address + 8)
+            for number, (table,) in enumerate(POINTER.iter_unpack(memory.read(INDEX_TABLES * POINTER.size))):
+                tables[table] = ((2 + number % 2 << 11 + number // 2) + INDEX_WINDOW) * INDEX[name]
+    tables.pop(0, None)
+    return resident_of(pid, tables, maps)
+
+
 def memory_of(pid, libraries_without=()):
     """`libraries_without`: names of the files that are mapped without the tracer."""
     maps = maps_of(pid)
     sums = {"stacks": 0, "lanes": 0, "tables": 0, "libraries": 0}
+    index = index_of(pid, maps)
     for each, below in zip(maps, [None, *maps]):
         if each.name.endswith(".spool"):
             sums["stacks" if is_stack_table(each) else "lanes"] += each.resident
@@ -76,7 +119,9 @@ def memory_of(pid, libraries_without=()):
             sums["tables"] += each.resident
         elif each.name.startswith("/") and libraries_without and each.name not in libraries_without:
             sums["libraries"] += each.resident
-    return Memory(rss=sum(each.resident for each in maps), pss=sum(each.fields.get("Pss", 0) for each in maps), **sums)
+    sums["stacks"] += index
+    sums["tables"] -= index
+    return Memory(index=index, rss=sum(each.resident for each in maps), pss=sum(each.fields.get("Pss", 0) for each in maps), **sums)
 
 
 def files_of(pid):

@@ -62,6 +62,14 @@ Test(index, ids_are_found_however_the_tables_grow)
         cr_assert_eq(index_find_id(key_of(i), is_number, &i), 0);
 }
 
+/* A larger table only where this one is three quarters full. */
+Test(index, tables_become_full)
+{
+    for (uint32_t i = 1; i <= KEYS; i++)
+        index_put_id(key_of(i), i);
+    cr_expect_leq(index_bytes(), KEYS * sizeof(uint32_t) * 4 / 3, "%lu bytes", index_bytes());
+}
+
 Test(index, the_largest_id)
 {
     uint32_t largest = INDEX_ID_MAX, next = INDEX_ID_MAX + 1;
