@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "hash.h"
 #include "read/words.h"
 #include "views/likeness.h"
@@ -57,8 +58,8 @@ static enum likeness finding_likeness(const struct report *report, size_t index,
 {
     const struct report_finding *a = &report->findings[index], *b = wanted;
     bool same = a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
-                text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
-                text_order(a->call, b->call) == 0;
+                same_text(a->peer, b->peer) && same_text(a->statement, b->statement) &&
+                same_text(a->call, b->call);
     return same ? likeness(report, a->site, a->runs[0], b->site) : LIKE_NOTHING;
 }
 

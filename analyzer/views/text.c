@@ -12,7 +12,8 @@
 #include "views/sites.h"
 #include "views/text_parts.h"
 
-#define FRAMES_SHOWN 4
+#define FRAMES_SHOWN  4
+#define PLACE_COLUMNS 46
 
 /* ---- findings ---- */
 
@@ -391,15 +392,16 @@ static void open_sites(const struct page *page)
 {
     if (page->report->site_count == 0)
         return;
-    text_line(page, NULL, "OPEN     now  opened  closed  %-10s  %-46s  %s", "resource", "place", "peer");
+    text_line(page, NULL, "OPEN     now  opened  closed  %-10s  %-*s  %s", "resource", PLACE_COLUMNS, "place", "peer");
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
         char place[400];
         struct site_words words;
         site_words(&words, site);
         listing_frame(site->known ? &site->site : NULL, place, sizeof(place));
-        text_line(page, NULL, "    %8s%8s%8s  %-10s  %-46s  %s", words.open, words.opened, words.closed, resource_label(site->resource),
-             text_tail(place, 46), site->peer ? site->peer : "");
+        const char *shown = text_tail(place, PLACE_COLUMNS);
+        text_line(page, NULL, "    %8s%8s%8s  %-10s  %s%*s  %s", words.open, words.opened, words.closed, resource_label(site->resource),
+             shown, text_blank(shown, PLACE_COLUMNS), "", site->peer ? site->peer : "");
     }
 }
 
