@@ -201,6 +201,20 @@ static double each_of(uint64_t count, double variance)
     return count > 0 ? 1 + fmax(0, variance) / (double)count : 1;
 }
 
+static bool is_about(const struct report_finding *finding, const struct place *place, enum verdict kind)
+{
+    return is_accusation(finding) && finding->resource == place->resource && kind_of(finding->verdict) == kind &&
+           same_in_builds(finding->site, place->frame);
+}
+
+static bool leaks_at(const struct report *report, const struct place *place)
+{
+    for (size_t i = 0; i < report->finding_count; i++)
+        if (is_about(&report->findings[i], place, VERDICT_LEAKED))
+            return true;
+    return false;
+}
+
 static struct diff_side side_of(const struct side *side, const struct diff_row *row,
                                 const struct place *place)
 {
@@ -213,8 +227,7 @@ static struct diff_side side_of(const struct side *side, const struct diff_row *
     made.estimated = place->estimated;
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
-        if (!is_accusation(finding) || finding->resource != place->resource ||
-            kind_of(finding->verdict) != row->kind || !same_in_builds(finding->site, place->frame))
+        if (!is_about(finding, place, row->kind))
             continue;
         made.accused = true;
         made.verdict = finding->verdict < made.verdict ? finding->verdict : made.verdict;
@@ -227,6 +240,8 @@ static struct diff_side side_of(const struct side *side, const struct diff_row *
         made.bytes = place->alive_bytes;
         variance = place->alive_variance;
     }
+    if (!made.accused && row->kind == VERDICT_CHURN && leaks_at(report, place)) /* of which churn is not said */
+        made.count = place->opened;
     made.each = each_of(made.count, variance);
     return made;
 }

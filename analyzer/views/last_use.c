@@ -3,8 +3,8 @@
  * Where connections that a finding counts were last used. What opens them is often no more than a helper, or a pool's thread that
  * has none of the user's frames; who took one and never gave it back is known by the statement it was last used for.
  */
-#include <string.h>
-
+#include "names/function.h"
+#include "views/likeness.h"
 #include "views/report_steps.h"
 
 struct looking {
@@ -40,19 +40,9 @@ static const struct frame *last_frame(const struct looking *looking, uint32_t in
     return frame && frame->user ? frame : NULL;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool same_function(const char *function, const char *file, const struct frame *frame)
-{
-    return same_text(function, frame->function) && same_text(file, frame->file);
-}
-
 static bool same_line(const struct frame *a, const struct frame *b)
 {
-    return a->line == b->line && same_function(a->function, a->file, b);
+    return a->line == b->line && frames_same_function(a, b);
 }
 
 /* The only one that may have most of them (Boyer and Moore). */
@@ -82,15 +72,16 @@ void report_last_use(struct report *report, const struct lives *lives, const str
     if (!connections || (finding->verdict != VERDICT_LEAKED && finding->verdict != VERDICT_FINALIZER_CLOSED))
         return;
     const struct frame *most = candidate(&looking);
-    if (!most || (finding->site && same_function(finding->site->function, finding->site->file, most)))
+    if (!most)
         return;
     uint64_t count = 0;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct frame *frame = last_frame(&looking, fold->lives[i]);
         count += frame && same_line(most, frame);
     }
-    if (2 * count <= finding->count)
+    struct report_frame user = report_copy_frame(report, most);
+    if (2 * count <= finding->count || report_same_function(finding->site, &user))
         return;
-    finding->last_user = report_copy_frame(report, most);
+    finding->last_user = user;
     finding->last_users = count < finding->count ? count : finding->count;
 }

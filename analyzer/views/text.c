@@ -349,6 +349,8 @@ static void show_finding(const struct page *page, size_t index)
     const struct report_finding *finding = &page->report->findings[index];
     title(page, index);
     where(page, finding);
+    if (finding->cause == REPORT_NONE)
+        text_loop(page, finding);
     if (finding->verdict == VERDICT_RETENTION)
         advice(page, finding);
     else if (finding->cause == REPORT_NONE || page->options->verbose) {

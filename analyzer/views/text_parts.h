@@ -12,6 +12,9 @@ void text_before(const struct page *page);
 /* Whether anything leaks, and when it will run out. */
 void text_answer(const struct page *page);
 
+/* What an event loop ran, where a finding's place is the line that runs the loop. */
+void text_loop(const struct page *page, const struct report_finding *finding);
+
 void text_processes(const struct page *page);
 /* Where resident memory went. */
 void text_memory(const struct page *page);

@@ -551,6 +551,31 @@ Test(report, who_used_leaked_connections_last_is_told)
     report_free(report);
 }
 
+/* The loop's line runs whatever a task does that was made elsewhere. */
+Test(report, what_an_event_loop_ran_is_told)
+{
+    static const struct text_options plain = {0};
+    struct report_frame frames[] = {
+        {.function = "create_connection", .file = "/usr/lib/python3.11/asyncio/base_events.py", .line = 1069, .python = true},
+        {.function = "_create_ssl_connection", .file = "/v/site-packages/asyncpg/connect_utils.py", .line = 684, .python = true},
+        {.module = "_asyncio.so", .offset = 0x7df1},
+        {.function = "Handle._run", .file = "/usr/lib/python3.11/asyncio/events.py", .line = 80, .python = true},
+        {.function = "BaseEventLoop._run_once", .file = "/usr/lib/python3.11/asyncio/base_events.py", .line = 1922, .python = true},
+        {.function = "<module>", .file = "/srv/app/main.py", .line = 30, .python = true, .user = true},
+    };
+    struct report_finding finding = {.verdict = VERDICT_LEAKED, .resource = STRAY_CONNECTION, .count = 12, .cause = REPORT_NONE};
+    struct report_process process = {.pid = 100, .exe = "/usr/bin/python3.11", .end = "exit"};
+    struct report report = {.processes = &process, .process_count = 1, .findings = &finding, .finding_count = 1, .complete = true};
+    for (size_t blame = 1; blame <= 5; blame += 4) {
+        finding.stack = (struct report_stack){.frames = frames, .count = 6, .blame = blame};
+        finding.site = &frames[blame];
+        char *text = rendered(&report, false, &plain);
+        bool told = strstr(text, "    by a task or a callback of the event loop: connect_utils.py:684 _create_ssl_connection()\n") != NULL;
+        cr_expect_eq(told, blame == 5, "%s", text);
+        free(text);
+    }
+}
+
 Test(report, the_same_events_give_the_same_bytes)
 {
     static const struct text_options options = {.verbose = true, .sites = true};
