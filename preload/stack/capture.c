@@ -13,6 +13,7 @@
 #include "stack/native.h"
 #include "stack/python.h"
 #include "stack/rules.h"
+#include "stack/tables.h"
 #include "real.h"
 #include "settings.h"
 #include "sys.h"
@@ -95,6 +96,7 @@ void capture_clear(void)
     for (unsigned i = 0; i < SCRATCHES; i++)
         if (scratches[i])
             sys_madvise(scratches[i], sizeof(struct scratch), MADV_DONTNEED);
+    tables_drop();
     modules_forget();
     python_forget_definitions();
 }
@@ -156,13 +158,31 @@ static size_t unwind_slowly(struct capture *capture, size_t limit)
     return count;
 }
 
+#define FRUITLESS_MAX 64u
+
+/* By rules. Code of no known module has most often been loaded since the modules were looked at: to look again takes less than
+ * libunwind does. Where that has not helped too often, it is left to whoever finds the stack to be new. */
+static size_t unwind_by_rules(struct capture *capture, const void *caller, size_t limit, enum unwind_end *ret_end)
+{
+    static uint32_t fruitless;
+    struct unwinder *unwinder = &capture->scratch->familiar.unwinder;
+    size_t count = unwind_frames(unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit, &capture->frames, ret_end);
+    if (__builtin_expect(*ret_end != UNWIND_UNKNOWN, 1) || __atomic_load_n(&fruitless, __ATOMIC_RELAXED) >= FRUITLESS_MAX ||
+        !modules_refresh())
+        return count;
+    native_flush();
+    count = unwind_frames(unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit, &capture->frames, ret_end);
+    if (*ret_end == UNWIND_UNKNOWN)
+        __atomic_fetch_add(&fruitless, 1, __ATOMIC_RELAXED);
+    return count;
+}
+
 static void unwind(struct capture *capture, const void *caller)
 {
     size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
     enum unwind_end end;
     capture->slow = false;
-    size_t count = unwind_frames(&capture->scratch->familiar.unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit,
-                                 &capture->frames, &end);
+    size_t count = unwind_by_rules(capture, caller, limit, &end);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
         count = unwind_slowly(capture, limit);
     while (skip < count && skip < OWN_FRAMES && capture->frames[skip].ip != (uint64_t)(uintptr_t)caller)
