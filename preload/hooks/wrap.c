@@ -85,11 +85,13 @@ static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *
 {
     struct recall_call call = familiar_call(frame);
     uint64_t python;
-    if (call.number == 0 || !familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
+    if (call.number == 0)
         return 0;
     uint32_t stack = familiar_beneath_libpq(familiar, frame);
-    if (LIKELY(stack != 0))
+    if (LIKELY(stack != 0 && python_is_at(&familiar->beneath.point)))
         return stack;
+    if (!familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
+        return 0;
     struct recall_start start = familiar_start(familiar, frame, python);
     return recall_find_inside(&familiar->recall, &start, &call);
 }

@@ -443,7 +443,7 @@ static inline uint32_t take_caller(struct scratch *scratch, const void *frame)
 static uint32_t find_beneath(struct scratch *scratch, const void *frame, const struct recall_call *call)
 {
     struct familiar *familiar = &scratch->familiar;
-    if (familiar->beneath.call != call->number || (python_active() && !python_is_at(&familiar->python.point)))
+    if (familiar->beneath.call != call->number || (python_active() && !python_is_at(&familiar->beneath.point)))
         return 0;
     struct beneath_code code;
     if (!beneath_find(((const uint64_t *)frame)[1], &code))
@@ -533,6 +533,7 @@ static void keep_beneath(struct familiar *familiar, uint64_t function, uint32_t 
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     beneath->window = familiar->unwinder.window.number;
     beneath->node = node;
+    beneath->point = familiar->python.call == thread_self.libpq_call ? familiar->python.point : (struct python_point){0};
     __atomic_store_n(&beneath->call, thread_self.libpq_call, __ATOMIC_RELEASE);
 }
 

@@ -41,6 +41,7 @@ struct familiar_beneath {
     uint64_t call;   /* by its number; 0: of none */
     uint64_t window; /* by its number: the stack that it lies on */
     uint32_t node;   /* 0: there is none */
+    struct python_point point; /* where Python made it */
     struct beneath_code code; /* that acquired something beneath it the last time */
     struct familiar_libpq_call calls[FAMILIAR_CALLS];
 };

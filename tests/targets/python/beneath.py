@@ -26,7 +26,8 @@ def on_notice(_):
 
 
 def on_digest(_):
-    kept.append(hashlib.sha256())
+    kept.append(bytearray(SIZE - 1))
+    kept.append(hashlib.sha256())  # by the OpenSSL that libpq has, too
 
 
 def notices(connection, handler):
