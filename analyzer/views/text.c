@@ -266,6 +266,18 @@ static void short_stack(const struct page *page, const struct report_finding *fi
         row_end(&row);
 }
 
+/* Who took them and did not give them back, where that is not who opened them. */
+static void last_use(const struct page *page, const struct report_finding *finding)
+{
+    char part[400];
+    struct words users, count;
+    if (finding->last_users == 0)
+        return;
+    text_frame(&finding->last_user, part, sizeof(part));
+    text_line(page, NULL, "    last used at %.80s (%s of %s)", part, words_count(&users, finding->last_users),
+         words_count(&count, finding->count));
+}
+
 static void whole_stack(const struct page *page, const struct report_finding *finding)
 {
     for (size_t i = 0; i < finding->stack.count; i++) {
@@ -344,6 +356,7 @@ static void show_finding(const struct page *page, size_t index)
             calls(page, finding);
         else
             figures(page, finding);
+        last_use(page, finding);
         if (page->options->verbose)
             whole_stack(page, finding);
         else

@@ -524,6 +524,33 @@ Test(report, text_has_the_answer_first)
     report_free(report);
 }
 
+/* A helper opens them, for whoever asks: not each of those gives them back. */
+Test(report, who_used_leaked_connections_last_is_told)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        uint64_t conn = 0x10000 + 16 * i;
+        uint32_t user = i % 4 ? HOARD : TWIN;
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, conn, 100 + i, LEAKY);
+        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, user);
+        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, user);
+        if (user == TWIN)
+            feed_pg_close(&feed, conn, 100 + i, BY_CLOSE);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
+    cr_assert_not_null(connection);
+    cr_expect_eq(connection->count, 45);
+    cr_expect_eq(connection->last_users, 45);
+    cr_expect_eq(connection->last_user.line, HOARD);
+    static const struct text_options plain = {0};
+    char *text = rendered(report, false, &plain);
+    cr_expect_not_null(strstr(text, "    last used at app.py:60 f60() (45 of 45)\n"), "%s", text);
+    free(text);
+    report_free(report);
+}
+
 Test(report, the_same_events_give_the_same_bytes)
 {
     static const struct text_options options = {.verbose = true, .sites = true};
