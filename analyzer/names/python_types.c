@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names/pointers.h"
 #include "read/array.h"
 
 /* PyTypeObject on 64-bit platforms, the same from CPython 3.8 on. */
@@ -39,16 +40,6 @@ enum slot_id { SLOT_DEALLOC = 52, SLOT_DEL = 53, SLOT_FINALIZE = 80, SLOT_LIMIT 
 /* What the collector prints under gc.DEBUG_STATS: since Python 2, and in nothing else. */
 static const char collector_message[] = "gc: collecting generation %d";
 
-/* A pointer in the data, as it stands once the file is loaded. */
-struct word {
-    uint64_t slot, value;
-};
-
-struct words {
-    struct word *items;
-    size_t count, capacity;
-};
-
 struct role {
     uint64_t address;
     enum python_role role;
@@ -58,16 +49,6 @@ struct python_types {
     struct role *roles;
     size_t count, capacity;
 };
-
-static int add_word(struct words *words, uint64_t slot, uint64_t value)
-{
-    struct word *items = array_grow(words->items, &words->capacity, words->count, sizeof(*items));
-    if (!items)
-        return -ENOMEM;
-    words->items = items;
-    words->items[words->count++] = (struct word){slot, value};
-    return 0;
-}
 
 static int add_role(struct python_types *types, uint64_t address, enum python_role role)
 {
@@ -79,162 +60,12 @@ static int add_role(struct python_types *types, uint64_t address, enum python_ro
     return 0;
 }
 
-static int compare_words(const void *left, const void *right)
-{
-    const struct word *a = left, *b = right;
-    return a->slot < b->slot ? -1 : a->slot > b->slot;
-}
-
 static int compare_roles(const void *left, const void *right)
 {
     const struct role *a = left, *b = right;
     if (a->address != b->address)
         return a->address < b->address ? -1 : 1;
     return (int)b->role - (int)a->role;
-}
-
-static bool find_word(const struct words *words, uint64_t slot, uint64_t *ret_value)
-{
-    struct word key = {.slot = slot};
-    const struct word *word =
-        words->count ? bsearch(&key, words->items, words->count, sizeof(key), compare_words) : NULL;
-    if (word)
-        *ret_value = word->value;
-    return word != NULL;
-}
-
-/* Tables of the dynamic section that say where pointers are. */
-struct relocations {
-    uint64_t rela, rela_size, relr, relr_size, symbols;
-};
-
-static struct relocations read_dynamic(const struct image *image)
-{
-    struct relocations found = {0};
-    const uint8_t *bytes = image_at(image, image->dynamic, image->dynamic_size);
-    for (uint64_t at = 0; bytes && at + sizeof(Elf64_Dyn) <= image->dynamic_size; at += sizeof(Elf64_Dyn)) {
-        Elf64_Dyn entry;
-        memcpy(&entry, bytes + at, sizeof(entry));
-        switch (entry.d_tag) {
-        case DT_RELA:
-            found.rela = entry.d_un.d_ptr;
-            break;
-        case DT_RELASZ:
-            found.rela_size = entry.d_un.d_val;
-            break;
-        case DT_RELR:
-            found.relr = entry.d_un.d_ptr;
-            break;
-        case DT_RELRSZ:
-            found.relr_size = entry.d_un.d_val;
-            break;
-        case DT_SYMTAB:
-            found.symbols = entry.d_un.d_ptr;
-            break;
-        case DT_NULL:
-            return found;
-        default:
-            break;
-        }
-    }
-    return found;
-}
-
-static bool is_relative(const struct image *image, uint32_t type)
-{
-    return image->machine == EM_X86_64 ? type == R_X86_64_RELATIVE : type == R_AARCH64_RELATIVE;
-}
-
-static bool is_symbolic(const struct image *image, uint32_t type)
-{
-    return image->machine == EM_X86_64 ? type == R_X86_64_64 : type == R_AARCH64_ABS64;
-}
-
-/* Value of a symbol the file defines itself; 0 for one it takes from elsewhere. */
-static uint64_t symbol_value(const struct image *image, uint64_t symbols, uint32_t index)
-{
-    const uint8_t *bytes = image_at(image, symbols + index * sizeof(Elf64_Sym), sizeof(Elf64_Sym));
-    Elf64_Sym symbol;
-    if (!bytes)
-        return 0;
-    memcpy(&symbol, bytes, sizeof(symbol));
-    return symbol.st_shndx == SHN_UNDEF ? 0 : symbol.st_value;
-}
-
-static int read_rela(const struct image *image, const struct relocations *tables, struct words *words)
-{
-    const uint8_t *bytes = image_at(image, tables->rela, tables->rela_size);
-    for (uint64_t at = 0; bytes && at + sizeof(Elf64_Rela) <= tables->rela_size; at += sizeof(Elf64_Rela)) {
-        Elf64_Rela entry;
-        memcpy(&entry, bytes + at, sizeof(entry));
-        uint32_t type = ELF64_R_TYPE(entry.r_info);
-        uint64_t value = (uint64_t)entry.r_addend;
-        if (is_symbolic(image, type)) {
-            uint64_t base = symbol_value(image, tables->symbols, ELF64_R_SYM(entry.r_info));
-            value = base ? base + value : 0;
-        } else if (!is_relative(image, type)) {
-            continue;
-        }
-        if (add_word(words, entry.r_offset, value) != 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_in_place(const struct image *image, struct words *words, uint64_t slot)
-{
-    uint64_t value;
-    return image_word(image, slot, &value) ? add_word(words, slot, value) : 0;
-}
-
-/* An even entry is the address of a pointer; an odd one a bit map of the 63 words that follow. */
-static int read_relr(const struct image *image, const struct relocations *tables, struct words *words)
-{
-    uint64_t next = 0, entry;
-    for (uint64_t at = 0; at + 8 <= tables->relr_size; at += 8) {
-        if (!image_word(image, tables->relr + at, &entry))
-            break;
-        if ((entry & 1) == 0) {
-            if (add_in_place(image, words, entry) != 0)
-                return -ENOMEM;
-            next = entry + 8;
-            continue;
-        }
-        for (unsigned bit = 0; bit < 63; bit++)
-            if ((entry >> (bit + 1) & 1) && add_in_place(image, words, next + bit * 8) != 0)
-                return -ENOMEM;
-        next += 63 * 8;
-    }
-    return 0;
-}
-
-/* A program linked to fixed addresses has its pointers in the data, ready. */
-static int read_fixed(const struct image *image, struct words *words)
-{
-    for (size_t i = 0; i < image->segment_count; i++) {
-        const struct image_segment *segment = &image->segments[i];
-        if (!segment->writable)
-            continue;
-        uint64_t first = (segment->address + 7) & ~(uint64_t)7;
-        for (uint64_t slot = first; slot + 8 <= segment->address + segment->size; slot += 8) {
-            uint64_t value;
-            if (image_word(image, slot, &value) && image_at(image, value, 1) &&
-                add_word(words, slot, value) != 0)
-                return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
-static int read_words(const struct image *image, struct words *words)
-{
-    struct relocations tables = read_dynamic(image);
-    int result = image->fixed ? read_fixed(image, words) : read_rela(image, &tables, words);
-    if (result == 0 && !image->fixed)
-        result = read_relr(image, &tables, words);
-    if (words->count)
-        qsort(words->items, words->count, sizeof(*words->items), compare_words);
-    return result;
 }
 
 /* "socket", "psycopg2.extensions.connection" */
@@ -249,10 +80,10 @@ static bool is_type_name(const char *text)
 }
 
 /* A slot that holds a function, of this file or another, or nothing. */
-static bool is_function_or_empty(const struct image *image, const struct words *words, uint64_t slot)
+static bool is_function_or_empty(const struct image *image, const struct pointers *pointers, uint64_t slot)
 {
     uint64_t value;
-    if (find_word(words, slot, &value))
+    if (pointers_find(pointers, slot, &value))
         return value == 0 || image_executable(image, value);
     return image_word(image, slot, &value) && value == 0;
 }
@@ -263,7 +94,7 @@ static bool is_static_count(uint64_t count)
     return count == 1 || (uint32_t)count >= IMMORTAL;
 }
 
-static bool is_type(const struct image *image, const struct words *words, uint64_t type)
+static bool is_type(const struct image *image, const struct pointers *pointers, uint64_t type)
 {
     static const uint16_t functions[] = {TYPE_DEALLOC, TYPE_REPR,     TYPE_HASH, TYPE_CALL,
                                          TYPE_STR,     TYPE_TRAVERSE, TYPE_CLEAR};
@@ -276,38 +107,38 @@ static bool is_type(const struct image *image, const struct words *words, uint64
     if (!is_static_count(references) || size != 0 || basicsize > MAX_BASICSIZE || itemsize > MAX_ITEMSIZE)
         return false;
     /* A type may inherit its size, but then it has at least a destructor: zeros alone are no type. */
-    if (basicsize < MIN_BASICSIZE && !find_word(words, type + TYPE_DEALLOC, &size))
+    if (basicsize < MIN_BASICSIZE && !pointers_find(pointers, type + TYPE_DEALLOC, &size))
         return false;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (!image->fixed && find_word(words, type + numbers[i], &size))
+        if (!image->fixed && pointers_find(pointers, type + numbers[i], &size))
             return false;
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-        if (!is_function_or_empty(image, words, type + functions[i]))
+        if (!is_function_or_empty(image, pointers, type + functions[i]))
             return false;
     return true;
 }
 
-static int add_destructor(const struct image *image, const struct words *words, struct python_types *types,
+static int add_destructor(const struct image *image, const struct pointers *pointers, struct python_types *types,
                           uint64_t slot)
 {
     uint64_t value;
-    if (!find_word(words, slot, &value) || !image_executable(image, value))
+    if (!pointers_find(pointers, slot, &value) || !image_executable(image, value))
         return 0;
     return add_role(types, value, PYTHON_ROLE_DESTRUCTOR);
 }
 
-static int add_type(const struct image *image, const struct words *words, struct python_types *types,
+static int add_type(const struct image *image, const struct pointers *pointers, struct python_types *types,
                     uint64_t type)
 {
     static const uint16_t slots[] = {TYPE_DEALLOC, TYPE_DEL, TYPE_FINALIZE};
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
-        if (add_destructor(image, words, types, type + slots[i]) != 0)
+        if (add_destructor(image, pointers, types, type + slots[i]) != 0)
             return -ENOMEM;
     return 0;
 }
 
 /* Walks a PyType_Slot array; with `types` NULL only says whether it is one. 1: it is. */
-static int walk_slots(const struct image *image, const struct words *words, uint64_t slots,
+static int walk_slots(const struct image *image, const struct pointers *pointers, uint64_t slots,
                       struct python_types *types)
 {
     for (size_t i = 0; i < SLOT_LIMIT; i++, slots += 16) {
@@ -316,39 +147,39 @@ static int walk_slots(const struct image *image, const struct words *words, uint
             return 0;
         if (id == 0)
             return i > 0;
-        if (!find_word(words, slots + 8, &value) && (!image_word(image, slots + 8, &value) || value != 0))
+        if (!pointers_find(pointers, slots + 8, &value) && (!image_word(image, slots + 8, &value) || value != 0))
             return 0;
         bool destructor = id == SLOT_DEALLOC || id == SLOT_DEL || id == SLOT_FINALIZE;
-        if (types && destructor && add_destructor(image, words, types, slots + 8) != 0)
+        if (types && destructor && add_destructor(image, pointers, types, slots + 8) != 0)
             return -ENOMEM;
     }
     return 0;
 }
 
-static int add_spec(const struct image *image, const struct words *words, struct python_types *types,
+static int add_spec(const struct image *image, const struct pointers *pointers, struct python_types *types,
                     uint64_t spec)
 {
     const uint8_t *bytes = image_at(image, spec, SPEC_SLOTS);
     uint64_t slots;
     int32_t basicsize, itemsize;
-    if (!bytes || !find_word(words, spec + SPEC_SLOTS, &slots))
+    if (!bytes || !pointers_find(pointers, spec + SPEC_SLOTS, &slots))
         return 0;
     memcpy(&basicsize, bytes + SPEC_BASICSIZE, sizeof(basicsize));
     memcpy(&itemsize, bytes + SPEC_ITEMSIZE, sizeof(itemsize));
     if (basicsize < -(int)MAX_BASICSIZE || basicsize > (int)MAX_BASICSIZE || itemsize < 0 ||
-        itemsize > (int)MAX_ITEMSIZE || walk_slots(image, words, slots, NULL) != 1)
+        itemsize > (int)MAX_ITEMSIZE || walk_slots(image, pointers, slots, NULL) != 1)
         return 0;
-    return walk_slots(image, words, slots, types) < 0 ? -ENOMEM : 0;
+    return walk_slots(image, pointers, slots, types) < 0 ? -ENOMEM : 0;
 }
 
-static int find_types(const struct image *image, const struct words *words, struct python_types *types)
+static int find_types(const struct image *image, const struct pointers *pointers, struct python_types *types)
 {
-    for (size_t i = 0; i < words->count; i++) {
-        uint64_t slot = words->items[i].slot;
-        if (!is_type_name(image_string(image, words->items[i].value)))
+    for (size_t i = 0; i < pointers->count; i++) {
+        uint64_t slot = pointers->items[i].slot;
+        if (!is_type_name(image_string(image, pointers->items[i].value)))
             continue;
-        int result = is_type(image, words, slot - TYPE_NAME) ? add_type(image, words, types, slot - TYPE_NAME)
-                                                             : add_spec(image, words, types, slot);
+        int result = is_type(image, pointers, slot - TYPE_NAME) ? add_type(image, pointers, types, slot - TYPE_NAME)
+                                                             : add_spec(image, pointers, types, slot);
         if (result != 0)
             return result;
     }
@@ -464,16 +295,16 @@ static int find_finalizer(const struct image *image, struct python_types *types,
 
 int python_types_read(const struct image *image, uint64_t finalize, struct python_types **ret_types)
 {
-    struct words words = {0};
+    struct pointers pointers = {0};
     struct python_types *types = calloc(1, sizeof(*types));
-    int result = types ? read_words(image, &words) : -ENOMEM;
+    int result = types ? pointers_read(image, &pointers) : -ENOMEM;
     if (result == 0)
-        result = find_types(image, &words, types);
+        result = find_types(image, &pointers, types);
     if (result == 0)
         result = find_collector(image, types);
     if (result == 0 && finalize)
         result = find_finalizer(image, types, finalize);
-    free(words.items);
+    free(pointers.items);
     if (result != 0) {
         python_types_free(types);
         return result;

@@ -13,6 +13,7 @@
 #include "lock.h"
 #include "settings.h"
 #include "stack/python.h"
+#include "state/baseline.h"
 #include "state/incarnation.h"
 #include "state/pairs_bind.h"
 #include "sys.h"
@@ -141,7 +142,7 @@ static int begin(const struct stray_attach_request *request)
         return result;
     sys_close(files.trace);
     sys_close(files.spool);
-    incarnation_baseline();
+    baseline_tell();
     watch_exit();
     python_memory_attached();
     bind_stragglers();

@@ -3,27 +3,10 @@
 
 #include <stddef.h>
 
+#include "stack/cfi_bytes.h"
+
 /* DWARF's numbers of registers. */
 enum { REGISTER_BP = 6, REGISTER_SP = 7, REGISTER_RA = 16 };
-
-/* How a pointer is encoded: a format, what it is relative to, and whether it is the address of one. */
-enum {
-    ENCODING_ABSOLUTE = 0x00,
-    ENCODING_ULEB = 0x01,
-    ENCODING_U2 = 0x02,
-    ENCODING_U4 = 0x03,
-    ENCODING_U8 = 0x04,
-    ENCODING_SLEB = 0x09,
-    ENCODING_S2 = 0x0a,
-    ENCODING_S4 = 0x0b,
-    ENCODING_S8 = 0x0c,
-    ENCODING_FORMAT = 0x0f,
-    ENCODING_PCREL = 0x10,
-    ENCODING_DATAREL = 0x30,
-    ENCODING_RELATION = 0x70,
-    ENCODING_INDIRECT = 0x80,
-    ENCODING_OMIT = 0xff,
-};
 
 /* Instructions with an operand in their low bits, and those without. */
 enum {
@@ -63,15 +46,6 @@ enum { OP_DEREF = 0x06, OP_PLUS_UCONST = 0x23, OP_BREG_BP = 0x76, OP_BREG_SP = 0
 
 #define STATES_MAX 8 /* remembered inside each other */
 
-/* Bytes inside one segment. What would lie beyond reads as 0 and sets `failed`. */
-struct bytes {
-    const uint8_t *at, *end;
-    bool failed;
-};
-
-static const uint8_t nothing[1];
-static const struct bytes no_bytes = {nothing, nothing, true};
-
 /* Where a register of the caller is. */
 enum place { SAME, NOWHERE, AT_CFA, AT_BP, AT_SP, ELSEWHERE };
 
@@ -96,126 +70,6 @@ struct program {
     unsigned depth;
     bool other; /* holds something that no rule can say */
 };
-
-/* ---- bytes ---- */
-
-/* From `address` to the end of the readable segment that holds it; nothing if none does. */
-static struct bytes bytes_at(const struct dl_phdr_info *object, uint64_t address)
-{
-    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
-        uint64_t start = object->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && segment->p_flags & PF_R && address - start < size &&
-            start + size > start)
-            return (struct bytes){(const uint8_t *)address, (const uint8_t *)(start + size), false};
-    }
-    return no_bytes;
-}
-
-static uint64_t left(const struct bytes *bytes)
-{
-    return (uint64_t)(bytes->end - bytes->at);
-}
-
-static struct bytes take(struct bytes *bytes, uint64_t size)
-{
-    if (bytes->failed || size > left(bytes)) {
-        *bytes = no_bytes;
-        return *bytes;
-    }
-    struct bytes part = {bytes->at, bytes->at + size, bytes->failed};
-    bytes->at += size;
-    return part;
-}
-
-static uint64_t take_number(struct bytes *bytes, unsigned size)
-{
-    uint64_t value = 0;
-    struct bytes part = take(bytes, size);
-    for (unsigned i = 0; !part.failed && i < size; i++)
-        value |= (uint64_t)part.at[i] << (8 * i);
-    return value;
-}
-
-static uint8_t take_byte(struct bytes *bytes)
-{
-    return (uint8_t)take_number(bytes, 1);
-}
-
-static int64_t extend(uint64_t value, unsigned bits)
-{
-    return (int64_t)(value << (64 - bits)) >> (64 - bits);
-}
-
-/* LEB128; bits beyond 64 are dropped. */
-static uint64_t take_leb(struct bytes *bytes, bool is_signed)
-{
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = take_byte(bytes);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    return is_signed && shift < 64 ? (uint64_t)extend(value, shift) : value;
-}
-
-static uint64_t take_uleb(struct bytes *bytes)
-{
-    return take_leb(bytes, false);
-}
-
-static int64_t take_sleb(struct bytes *bytes)
-{
-    return (int64_t)take_leb(bytes, true);
-}
-
-static uint64_t take_format(struct bytes *bytes, uint8_t encoding)
-{
-    switch (encoding & ENCODING_FORMAT) {
-    case ENCODING_ABSOLUTE:
-    case ENCODING_U8:
-    case ENCODING_S8:
-        return take_number(bytes, 8);
-    case ENCODING_ULEB:
-        return take_uleb(bytes);
-    case ENCODING_SLEB:
-        return (uint64_t)take_sleb(bytes);
-    case ENCODING_U2:
-        return take_number(bytes, 2);
-    case ENCODING_U4:
-        return take_number(bytes, 4);
-    case ENCODING_S2:
-        return (uint64_t)extend(take_number(bytes, 2), 16);
-    case ENCODING_S4:
-        return (uint64_t)extend(take_number(bytes, 4), 32);
-    default:
-        bytes->failed = true;
-        return 0;
-    }
-}
-
-/* A pointer; `data` is what those relative to data are relative to. Indirect ones occur for personalities
- * only. */
-static uint64_t take_pointer(struct bytes *bytes, uint8_t encoding, uint64_t data)
-{
-    uint64_t place = (uint64_t)(uintptr_t)bytes->at, value = take_format(bytes, encoding);
-    switch (encoding & (ENCODING_RELATION | ENCODING_INDIRECT)) {
-    case ENCODING_ABSOLUTE:
-        return value;
-    case ENCODING_PCREL:
-        return place + value;
-    case ENCODING_DATAREL:
-        if (data != 0)
-            return data + value;
-        break;
-    }
-    bytes->failed = true;
-    return 0;
-}
 
 /* ---- instructions ---- */
 
@@ -253,9 +107,9 @@ static void set_cfa_register(struct row *row, uint64_t number)
 /* "RBP + offset" or "RSP + offset", the beginning of the expressions that we know. */
 static bool take_base(struct bytes *code, bool *ret_bp, int64_t *ret_offset)
 {
-    uint8_t operation = take_byte(code);
+    uint8_t operation = bytes_byte(code);
     *ret_bp = operation == OP_BREG_BP;
-    *ret_offset = take_sleb(code);
+    *ret_offset = bytes_sleb(code);
     return !code->failed && (operation == OP_BREG_BP || operation == OP_BREG_SP);
 }
 
@@ -263,21 +117,21 @@ static bool take_base(struct bytes *code, bool *ret_bp, int64_t *ret_offset)
 static void set_cfa_expression(struct row *row, struct bytes code)
 {
     bool bp = false;
-    row->cfa_other = !take_base(&code, &bp, &row->offset) || take_byte(&code) != OP_DEREF;
+    row->cfa_other = !take_base(&code, &bp, &row->offset) || bytes_byte(&code) != OP_DEREF;
     row->cfa = bp ? CFI_AT_BP : CFI_AT_SP;
     row->added = 0;
-    if (!row->cfa_other && left(&code) > 0) {
-        row->cfa_other = take_byte(&code) != OP_PLUS_UCONST;
-        row->added = (int64_t)take_uleb(&code);
+    if (!row->cfa_other && bytes_left(&code) > 0) {
+        row->cfa_other = bytes_byte(&code) != OP_PLUS_UCONST;
+        row->added = (int64_t)bytes_uleb(&code);
     }
-    row->cfa_other |= code.failed || left(&code) > 0;
+    row->cfa_other |= code.failed || bytes_left(&code) > 0;
 }
 
 static void set_expression(struct row *row, uint64_t number, struct bytes code)
 {
     bool bp = false;
     int64_t offset = 0;
-    bool known = take_base(&code, &bp, &offset) && left(&code) == 0;
+    bool known = take_base(&code, &bp, &offset) && bytes_left(&code) == 0;
     set_place(row, number, !known ? ELSEWHERE : bp ? AT_BP : AT_SP, offset);
 }
 
@@ -307,52 +161,52 @@ static void execute_cfa(struct program *program, uint8_t instruction, struct byt
     struct row *row = &program->row;
     switch (instruction) {
     case DEF_CFA:
-        set_cfa_register(row, take_uleb(code));
-        row->offset = (int64_t)take_uleb(code);
+        set_cfa_register(row, bytes_uleb(code));
+        row->offset = (int64_t)bytes_uleb(code);
         break;
     case DEF_CFA_SF:
-        set_cfa_register(row, take_uleb(code));
-        row->offset = scaled(program, (uint64_t)take_sleb(code));
+        set_cfa_register(row, bytes_uleb(code));
+        row->offset = scaled(program, (uint64_t)bytes_sleb(code));
         break;
     case DEF_CFA_REGISTER:
-        set_cfa_register(row, take_uleb(code));
+        set_cfa_register(row, bytes_uleb(code));
         break;
     case DEF_CFA_OFFSET:
-        row->offset = (int64_t)take_uleb(code);
+        row->offset = (int64_t)bytes_uleb(code);
         break;
     case DEF_CFA_OFFSET_SF:
-        row->offset = scaled(program, (uint64_t)take_sleb(code));
+        row->offset = scaled(program, (uint64_t)bytes_sleb(code));
         break;
     default:
-        set_cfa_expression(row, take(code, take_uleb(code)));
+        set_cfa_expression(row, bytes_take(code, bytes_uleb(code)));
     }
 }
 
 static void execute_place(struct program *program, uint8_t instruction, struct bytes *code)
 {
     struct row *row = &program->row;
-    uint64_t number = take_uleb(code);
+    uint64_t number = bytes_uleb(code);
     switch (instruction) {
     case OFFSET_EXTENDED:
-        set_place(row, number, AT_CFA, scaled(program, take_uleb(code)));
+        set_place(row, number, AT_CFA, scaled(program, bytes_uleb(code)));
         break;
     case OFFSET_EXTENDED_SF:
-        set_place(row, number, AT_CFA, scaled(program, (uint64_t)take_sleb(code)));
+        set_place(row, number, AT_CFA, scaled(program, (uint64_t)bytes_sleb(code)));
         break;
     case GNU_NEGATIVE_OFFSET_EXTENDED:
-        set_place(row, number, AT_CFA, scaled(program, -take_uleb(code)));
+        set_place(row, number, AT_CFA, scaled(program, -bytes_uleb(code)));
         break;
     case EXPRESSION:
-        set_expression(row, number, take(code, take_uleb(code)));
+        set_expression(row, number, bytes_take(code, bytes_uleb(code)));
         break;
     case VAL_EXPRESSION:
-        take(code, take_uleb(code));
+        bytes_take(code, bytes_uleb(code));
         set_place(row, number, ELSEWHERE, 0);
         break;
     case REGISTER:
     case VAL_OFFSET:
     case VAL_OFFSET_SF:
-        take_uleb(code); /* signed or not, it ends at the same byte */
+        bytes_uleb(code); /* signed or not, it ends at the same byte */
         set_place(row, number, ELSEWHERE, 0);
         break;
     case RESTORE_EXTENDED:
@@ -369,12 +223,12 @@ static void execute_low(struct program *program, uint8_t instruction, struct byt
     case NOP:
         break;
     case SET_LOC:
-        program->location = take_pointer(code, program->encoding, 0);
+        program->location = bytes_pointer(code, program->encoding, 0);
         break;
     case ADVANCE_LOC1:
     case ADVANCE_LOC2:
     case ADVANCE_LOC4:
-        program->location += take_number(code, 1u << (instruction - ADVANCE_LOC1)) * program->code_align;
+        program->location += bytes_number(code, 1u << (instruction - ADVANCE_LOC1)) * program->code_align;
         break;
     case REMEMBER_STATE:
         push(program);
@@ -383,7 +237,7 @@ static void execute_low(struct program *program, uint8_t instruction, struct byt
         pop(program);
         break;
     case GNU_ARGS_SIZE:
-        take_uleb(code); /* matters to who lands in this frame, not to who only looks at it */
+        bytes_uleb(code); /* matters to who lands in this frame, not to who only looks at it */
         break;
     case DEF_CFA:
     case DEF_CFA_SF:
@@ -414,14 +268,14 @@ static void execute_low(struct program *program, uint8_t instruction, struct byt
 /* Up to the row that holds at the target. */
 static void execute(struct program *program, struct bytes code)
 {
-    while (left(&code) > 0 && !program->other) {
-        uint8_t instruction = take_byte(&code), low = instruction & (uint8_t)~HIGH_BITS;
+    while (bytes_left(&code) > 0 && !program->other) {
+        uint8_t instruction = bytes_byte(&code), low = instruction & (uint8_t)~HIGH_BITS;
         switch (instruction & HIGH_BITS) {
         case ADVANCE_LOC:
             program->location += low * program->code_align;
             break;
         case OFFSET:
-            set_place(&program->row, low, AT_CFA, scaled(program, take_uleb(&code)));
+            set_place(&program->row, low, AT_CFA, scaled(program, bytes_uleb(&code)));
             break;
         case RESTORE:
             restore(program, low);
@@ -441,8 +295,8 @@ static void execute(struct program *program, struct bytes code)
  * only. */
 static struct bytes take_entry(struct bytes *section)
 {
-    uint64_t size = take_number(section, 4);
-    return size == 0 || size == UINT32_MAX ? no_bytes : take(section, size);
+    uint64_t size = bytes_number(section, 4);
+    return size == 0 || size == UINT32_MAX ? bytes_none : bytes_take(section, size);
 }
 
 /* What "zPLR" and the like announce. Says through `other` when the frames are not of the common kind. */
@@ -453,14 +307,14 @@ static void take_augmentation(struct program *program, const uint8_t *letters, s
         program->other |= *letters != 0; /* compilers of the last century */
         return;
     }
-    struct bytes data = take(entry, take_uleb(entry));
+    struct bytes data = bytes_take(entry, bytes_uleb(entry));
     while (*++letters && !data.failed) {
         if (*letters == 'R')
-            program->encoding = take_byte(&data);
+            program->encoding = bytes_byte(&data);
         else if (*letters == 'P')
-            take_format(&data, take_byte(&data));
+            bytes_format(&data, bytes_byte(&data));
         else if (*letters == 'L')
-            take_byte(&data);
+            bytes_byte(&data);
         else if (*letters == 'S')
             program->is_signal = true;
         else
@@ -472,16 +326,16 @@ static void take_augmentation(struct program *program, const uint8_t *letters, s
 static bool take_common(struct program *program, struct bytes section)
 {
     struct bytes entry = take_entry(&section);
-    uint64_t id = take_number(&entry, 4);
-    uint8_t version = take_byte(&entry);
+    uint64_t id = bytes_number(&entry, 4);
+    uint8_t version = bytes_byte(&entry);
     if (entry.failed || id != 0 || (version != 1 && version != 3))
         return false;
     const uint8_t *letters = entry.at;
-    while (take_byte(&entry) != 0)
+    while (bytes_byte(&entry) != 0)
         ;
-    program->code_align = take_uleb(&entry);
-    program->data_align = take_sleb(&entry);
-    uint64_t ra = version == 1 ? take_byte(&entry) : take_uleb(&entry);
+    program->code_align = bytes_uleb(&entry);
+    program->data_align = bytes_sleb(&entry);
+    uint64_t ra = version == 1 ? bytes_byte(&entry) : bytes_uleb(&entry);
     if (entry.failed || ra != REGISTER_RA)
         return false;
     take_augmentation(program, letters, &entry);
@@ -548,14 +402,14 @@ static enum cfi_answer read_entry(const struct dl_phdr_info *object, uint64_t en
                                   struct cfi_rule *ret_rule)
 {
     struct bytes section = bytes_at(object, entry_address), entry = take_entry(&section);
-    uint64_t here = (uint64_t)(uintptr_t)entry.at, back = take_number(&entry, 4);
+    uint64_t here = (uint64_t)(uintptr_t)entry.at, back = bytes_number(&entry, 4);
     struct program program = {.target = UINT64_MAX, .row = {.cfa_other = true, .ra = ELSEWHERE}};
     if (entry.failed || back == 0 || !take_common(&program, bytes_at(object, here - back)))
         return CFI_OTHER;
-    uint64_t start = take_pointer(&entry, program.encoding, 0);
-    uint64_t size = take_format(&entry, program.encoding);
+    uint64_t start = bytes_pointer(&entry, program.encoding, 0);
+    uint64_t size = bytes_format(&entry, program.encoding);
     if (program.augmented)
-        take(&entry, take_uleb(&entry));
+        bytes_take(&entry, bytes_uleb(&entry));
     if (entry.failed)
         return CFI_OTHER;
     if (target - start >= size)
@@ -580,7 +434,7 @@ static int64_t row_word(const uint8_t *rows, uint64_t index)
 /* The entry with the greatest start that is not beyond `offset`; both are relative to the table's header. */
 static bool search(struct bytes rows, int64_t offset, int64_t *ret_entry)
 {
-    uint64_t low = 0, high = left(&rows) / 8;
+    uint64_t low = 0, high = bytes_left(&rows) / 8;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
         if (row_word(rows.at, 2 * middle) <= offset)
@@ -597,14 +451,14 @@ static bool search(struct bytes rows, int64_t offset, int64_t *ret_entry)
 /* The rows of .eh_frame_hdr; none in a form that is not the one of every linker. */
 static struct bytes table_rows(struct bytes header, uint64_t address)
 {
-    uint8_t version = take_byte(&header), frame = take_byte(&header), count = take_byte(&header);
-    uint8_t table = take_byte(&header);
+    uint8_t version = bytes_byte(&header), frame = bytes_byte(&header), count = bytes_byte(&header);
+    uint8_t table = bytes_byte(&header);
     if (version != 1 || frame == ENCODING_OMIT || count == ENCODING_OMIT ||
         table != (ENCODING_DATAREL | ENCODING_S4))
-        return no_bytes;
-    take_pointer(&header, frame, address);
-    uint64_t rows = take_pointer(&header, count, address);
-    return rows > left(&header) / 8 ? no_bytes : take(&header, rows * 8);
+        return bytes_none;
+    bytes_pointer(&header, frame, address);
+    uint64_t rows = bytes_pointer(&header, count, address);
+    return rows > bytes_left(&header) / 8 ? bytes_none : bytes_take(&header, rows * 8);
 }
 
 static enum cfi_answer find_by_table(const struct dl_phdr_info *object, uint64_t table, uint64_t address,

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stddef.h>
 
 #include "gate.h"
@@ -20,13 +19,13 @@
 #include "record/sums.h"
 #include "record/young.h"
 #include "stack/capture.h"
-#include "stack/module_symbols.h"
 #include "stack/python.h"
 #include "state/children.h"
 #include "state/command.h"
 #include "state/descriptors.h"
 #include "state/foreign.h"
 #include "state/heap_samples.h"
+#include "state/leftovers.h"
 #include "state/python_samples.h"
 #include "state/sample.h"
 #include "state/tempfiles.h"
@@ -539,42 +538,6 @@ void incarnation_detach(const char *note)
 
 /* ---- a process that runs already ---- */
 
-static bool is_busy(void)
-{
-    return file_has_writers() || !lane_all_idle() || !capture_idle();
-}
-
-/* All that leads to definitions and nodes of a spool. */
-static void clear_caches(void)
-{
-    index_clear();
-    nodes_forget();
-    defs_forget();
-    capture_clear();
-}
-
-/* What a trace took, but for addresses: a thread that was held up amid its last event finds memory there. */
-static void give_memory_back(void)
-{
-    clear_caches();
-    sums_renew();
-    tempfiles_forget();
-    children_forget();
-    python_samples_forget();
-    heap_samples_forget();
-    descriptors_forget();
-    spool_retire();
-    process.left = false;
-}
-
-/* False: it is busy still at `end`. */
-static bool wait_while_busy(uint64_t end)
-{
-    while (is_busy() && clock_before() < end)
-        sys_yield();
-    return !is_busy();
-}
-
 static int adopt_files(const struct incarnation_files *files)
 {
     struct stray_file_header header = describe_file(STRAY_ORIGIN_ATTACH);
@@ -610,7 +573,7 @@ static int start_attached(const struct incarnation_files *files, char *const *en
     int result = adopt_files(files);
     if (result < 0)
         return result;
-    clear_caches(); /* a thread that was held up amid its last event may have put something there that is in no spool */
+    leftovers_clear_caches(); /* a thread that was held up amid its last event may have put something there that is in no spool */
     describe_all();
     python_detect();
     return 0;
@@ -626,11 +589,12 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         return -EPERM;
     if (process.unfit)
         return -EBUSY;
-    if (process.left && !wait_while_busy(clock_before() + BUSY_FOR * clock_ticks_per_second))
+    if (process.left && !leftovers_await(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
         file_forget();
-        give_memory_back();
+        leftovers_give_back();
+        process.left = false;
     }
     if (gate_word == &gate_closed && !make_gate())
         return -ENOMEM;
@@ -648,41 +612,6 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
     return 0;
 }
 
-/* glibc tells, where the program's malloc is its own. It takes the allocator's locks, one after the other. */
-static uint64_t heap_in_use(void)
-{
-    struct module_symbol symbols[] = {{.name = "mallinfo2"}, {.name = "malloc"}, {.name = "gnu_get_libc_version"}};
-    struct module_range libc;
-    struct mallinfo2 (*tell)(void);
-    if (!module_symbols_find(symbols, 3, &libc) || (uintptr_t)real.malloc != symbols[1].address)
-        return UINT64_MAX;
-    *(void **)&tell = (void *)(uintptr_t)symbols[0].address;
-    uint32_t flags = gate_enter();
-    struct mallinfo2 info = tell();
-    gate_leave(flags);
-    return (uint64_t)info.uordblks + info.hblkhd;
-}
-
-/* Each has a folder there, and the folder has two links beside; this one is made for us. */
-static uint64_t other_threads(void)
-{
-    struct stat status = {.st_nlink = 3};
-    int fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY, 0);
-    if (fd >= 0) {
-        sys_fstat(fd, &status);
-        sys_close(fd);
-    }
-    return status.st_nlink > 3 ? status.st_nlink - 3 : 1;
-}
-
-void incarnation_baseline(void)
-{
-    uint64_t time = clock_after();
-    emit_at(time, STRAY_BASELINE, STRAY_RESOURCE_NONE, STRAY_HOOK_NONE, 0, 0, 0);
-    descriptors_baseline(clock_next(time));
-    emit_system(STRAY_BASELINE, heap_in_use(), other_threads());
-}
-
 /* From here on nothing is recorded, nor written through. What was under way is over soon. */
 static bool shut_and_wait(void (*take_hooks_back)(void))
 {
@@ -691,7 +620,7 @@ static bool shut_and_wait(void (*take_hooks_back)(void))
     take_hooks_back();
     uint64_t end = clock_before() + clock_ticks_per_second / WAITS_IN;
     bool settled = lane_settle();
-    wait_while_busy(end);
+    leftovers_await(end);
     return settled;
 }
 
@@ -708,8 +637,10 @@ int incarnation_leave(void (*take_hooks_back)(void))
     if (file_has_writers()) /* whoever hangs there must not find another file under the number */
         return !written;
     file_forget();
-    if (!is_busy())
-        give_memory_back();
+    if (!leftovers_busy()) {
+        leftovers_give_back();
+        process.left = false;
+    }
     return !written;
 }
 

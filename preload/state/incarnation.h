@@ -35,8 +35,6 @@ struct incarnation_files {
 /* Begins its trace, with the settings that `environment` gives, NULL last; all is in place then but the hooks. 0; -EALREADY: it is traced;
  * -EBUSY: threads are still at work for its last trace; or another errno, with nothing changed. Not signal safe. */
 int incarnation_attach(const struct incarnation_files *files, char *const *environment);
-/* Tells what was open before; once the hooks are in place. */
-void incarnation_baseline(void);
 /* Ends the trace of a process that goes on. `take_hooks_back` is called when nothing is recorded any more, and not before: what is known
  * rests on all releases being seen. Then waits for calls in flight, at most 200 ms. 0; 1: not all could be written, and the
  * spool stays; -ESRCH: it is not traced. Not signal safe. */
