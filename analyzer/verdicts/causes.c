@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names/ownership.h"
 #include "verdicts/court.h"
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -53,18 +54,60 @@ static bool same_function(const struct frame *a, const struct frame *b)
            (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
 }
 
-/* Memory acquired by the function that leaks connections, sockets or files is held by them: a database in a file has its pages, a
- * stream its buffer. */
+static bool same_line(const struct frame *a, const struct frame *b)
+{
+    return same_function(a, b) && a->line == b->line;
+}
+
+/* Interpreters and the C library serve everybody. */
+static bool is_runtime(const struct frame *frame)
+{
+    const char *name = frame->module ? strrchr(frame->module, '/') : NULL;
+    return !frame->module || is_python_interpreter(frame->module) || strncmp(name ? name + 1 : frame->module, "libc.so", 7) == 0;
+}
+
+static bool is_inside(const struct stack *stack, const char *module)
+{
+    for (size_t i = 0; i < stack->blame; i++) {
+        if (stack->frames[i].module && strcmp(stack->frames[i].module, module) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the line that is blamed acquired it by way of a library that it used for the handle as well; that of a handle of the
+ * user's own kind stands on no stack. */
+static bool by_same_library(const struct stack *memory, const struct stack *handle)
+{
+    for (size_t i = 0; i < memory->blame; i++) {
+        if (!is_runtime(&memory->frames[i]) && (handle->blame == 0 || is_inside(handle, memory->frames[i].module)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_holder(unsigned resource)
+{
+    return resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE || resource == STRAY_SOCKET ||
+           resource >= STRAY_USER_FIRST;
+}
+
+/* Memory that comes with a leaked connection, socket or file is held by it: a database in a file has its pages, a stream its
+ * buffer. The same line acquires it, or another one of the function by way of the same library: what the function acquires
+ * besides is a leak of its own. */
+static bool is_held(const struct court *court, const struct finding *memory, const struct finding *handle)
+{
+    const struct stack *here = court->stack(court->data, memory->stack), *there = court->stack(court->data, handle->stack);
+    const struct frame *line = blame(court, memory->stack), *opener = blame(court, handle->stack);
+    return same_line(line, opener) || (same_function(line, opener) && by_same_library(here, there));
+}
+
 static uint32_t handle_holding(const struct court *court, const struct finding *finding)
 {
-    const struct frame *here = court->blame(court->data, finding->stack);
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
-        unsigned resource = court->folds->items[other->fold].resource;
-        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE ||
-                      resource == STRAY_SOCKET || resource >= STRAY_USER_FIRST;
-        if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
-            same_function(here, court->blame(court->data, other->stack)))
+        if (is_holder(court->folds->items[other->fold].resource) && other->verdict == VERDICT_LEAKED &&
+            other->cause == LIVES_NONE && is_held(court, finding, other))
             return i;
     }
     return LIVES_NONE;
@@ -99,7 +142,7 @@ static uint32_t certain_growth(const struct court *court)
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
         bool grows = other->verdict == VERDICT_LEAKED || other->verdict == VERDICT_CREEP;
-        if (grows && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
+        if (grows && !other->small && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
             (most == LIVES_NONE || other->bytes > court->judged.findings[most].bytes))
             most = i;
     }
@@ -134,12 +177,12 @@ static bool comes_with(const struct finding *small, const struct finding *large)
            small->first_s <= large->last_s && large->first_s <= small->last_s;
 }
 
-/* Of the function that acquires something larger, small objects that come with it are kept by it: the keys of a cache, the names of
- * its entries. From another function only those whose line is a hint go with it. */
+/* Of the line that acquires something larger, small objects that come with it are kept by it: the keys of a cache, the names of
+ * its entries. From another line only those whose own is a hint go with it: two lines of a function may each leak. */
 static bool may_belong(const struct court *court, const struct finding *small, const struct finding *large)
 {
     return may_be_recycled(court, small) ||
-           same_function(court->blame(court->data, small->stack), court->blame(court->data, large->stack));
+           same_line(blame(court, small->stack), blame(court, large->stack));
 }
 
 static void find_companions(struct court *court)
@@ -152,9 +195,104 @@ static void find_companions(struct court *court)
             const struct finding *other = &court->judged.findings[k];
             unsigned resource = court->folds->items[other->fold].resource;
             bool certain = resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, other));
-            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other) &&
+            if (k != i && certain && !other->small && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other) &&
                 may_belong(court, finding, other))
                 finding->cause = k;
+        }
+    }
+}
+
+/* ---- constructors ---- */
+
+/* The class of a qualified name, without the arguments of a template: of "a::B<int>::f" that is "B". */
+static struct name {
+    const char *text;
+    size_t length;
+} last_name(const char *from, const char *to)
+{
+    unsigned depth = 0;
+    if (to > from && to[-1] == '>') {
+        do {
+            to--;
+            depth += *to == '>';
+            depth -= *to == '<';
+        } while (to > from && depth > 0);
+    }
+    const char *begin = to;
+    while (begin > from && begin[-1] != ':')
+        begin--;
+    return (struct name){begin, (size_t)(to - begin)};
+}
+
+/* "a::B<int>::B" of C++, "B.__init__" of Python. */
+static bool is_constructor(const struct frame *frame)
+{
+    const char *name = frame->function;
+    if (!name)
+        return false;
+    if (frame->language == LANGUAGE_PYTHON) {
+        const char *dot = strrchr(name, '.');
+        return dot && (strcmp(dot, ".__init__") == 0 || strcmp(dot, ".__post_init__") == 0);
+    }
+    struct name function = last_name(name, name + strlen(name));
+    if (function.length == 0 || function.text < name + 2 || function.text[-1] != ':')
+        return false;
+    struct name class = last_name(name, function.text - 2);
+    return class.length == function.length && memcmp(class.text, function.text, class.length) == 0;
+}
+
+/* The line of the user's that made the object whose constructor is to blame; NULL: it is none, or nobody is known. */
+static const struct frame *maker_of(const struct court *court, uint32_t node)
+{
+    const struct stack *stack = court->stack(court->data, node);
+    size_t at = stack->blame;
+    if (at >= stack->count || !is_constructor(&stack->frames[at]))
+        return NULL;
+    while (at < stack->count && (!stack->frames[at].user || is_constructor(&stack->frames[at])))
+        at++;
+    return at < stack->count ? &stack->frames[at] : NULL;
+}
+
+/* How much of what a constructor acquired, and is still there, was acquired for what this line makes. */
+static uint64_t made_by(const struct court *court, const struct fold *fold, const struct frame *line)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < fold->site_count; i++) {
+        const struct site *site = &court->lives->sites[fold->sites[i]];
+        if (same_line(maker_of(court, site->stack), line))
+            bytes += site->alive_bytes;
+    }
+    return bytes;
+}
+
+/* What a constructor acquires goes with the objects where these leak themselves: at least half of it, and no fewer than half as many
+ * as there are objects, over the same time. */
+static bool is_part_of(const struct court *court, const struct finding *part, const struct finding *object)
+{
+    const struct fold *fold = &court->folds->items[part->fold];
+    unsigned resource = court->folds->items[object->fold].resource;
+    const struct frame *line = blame(court, object->stack);
+    return (resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, object))) && is_growth(object) &&
+           2 * part->count >= object->count && part->first_s <= object->last_s && object->first_s <= part->last_s &&
+           same_line(maker_of(court, part->stack), line) && 2 * made_by(court, fold, line) >= fold->alive_bytes;
+}
+
+static bool follows_from(const struct court *court, uint32_t index, uint32_t cause)
+{
+    while (index != cause && index != LIVES_NONE)
+        index = court->judged.findings[index].cause;
+    return index == cause;
+}
+
+static void find_objects(struct court *court)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *part = &court->judged.findings[i];
+        if (keeps_lives(&court->folds->items[part->fold]) || !is_growth(part) || !maker_of(court, part->stack))
+            continue;
+        for (uint32_t k = 0; k < court->judged.count && part->cause == LIVES_NONE; k++) {
+            if (!follows_from(court, k, i) && is_part_of(court, part, &court->judged.findings[k]))
+                part->cause = k;
         }
     }
 }
@@ -181,6 +319,7 @@ int find_causes(struct court *court)
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
     }
+    find_objects(court);
     find_companions(court);
     doubt_recycled(court);
     free(fold_of);

@@ -10,7 +10,7 @@
 struct court {
     const struct lives *lives;
     const struct folds *folds;
-    blame_of *blame;
+    stack_named *stack;
     void *data;
     struct judged judged;
     size_t room;
@@ -33,6 +33,13 @@ int judge_lives(struct court *court, uint32_t which);
 int judge_blocks(struct court *court, uint32_t which);
 /* Tells which findings follow from others (causes.c). -ENOMEM. */
 int find_causes(struct court *court);
+
+/* The frame to blame; NULL: unknown. */
+static inline const struct frame *blame(const struct court *court, uint32_t node)
+{
+    const struct stack *stack = court->stack(court->data, node);
+    return stack->count ? &stack->frames[stack->blame] : NULL;
+}
 
 static inline double seconds(const struct court *court, uint64_t time)
 {

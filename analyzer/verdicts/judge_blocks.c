@@ -229,12 +229,13 @@ static void rate_facts(const struct court *court, struct finding *finding, const
         fact_add(finding, "share_of_rss_growth", fmin(1, (double)finding->bytes / growth), false);
 }
 
-static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage)
+static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage, bool small)
 {
     const struct fold *fold = &court->folds->items[which];
     struct finding *finding = finding_add(court, which);
     if (!finding)
         return -ENOMEM;
+    finding->small = small;
     finding->verdict = leakage->verdict;
     finding->severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
     finding->confidence = leakage->worst.confidence;
@@ -299,7 +300,7 @@ static int say_ended(struct court *court, uint32_t which, const struct ended_jud
  * where it came is no more to blame than any other. */
 static bool is_arena(const struct court *court, const struct site *site)
 {
-    const struct frame *frame = site->resource == STRAY_MMAP ? court->blame(court->data, site->stack) : NULL;
+    const struct frame *frame = site->resource == STRAY_MMAP ? blame(court, site->stack) : NULL;
     return frame && frame->pooled;
 }
 
@@ -332,5 +333,5 @@ int judge_blocks(struct court *court, uint32_t which)
         leakage.count > 0 && (!is_memory(fold->resource) ||
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
-    return loud ? say_growing(court, which, &leakage) : 0;
+    return leakage.count > 0 ? say_growing(court, which, &leakage, !loud) : 0;
 }

@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "read/words.h"
+#include "views/claims.h"
 #include "views/kinship.h"
 #include "views/places.h"
 
@@ -67,6 +68,7 @@ void report_free(struct report *report)
     free(report->run_names);
     free(report->processes);
     free(report->findings);
+    free(report->claims);
     free(report->sites);
     free(report->peers);
     free(report->deaths);
@@ -421,9 +423,7 @@ bool report_same_place(const struct report_finding *a, const struct report_findi
 
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause)
 {
-    const struct report_frame *a = finding->site, *b = cause->site;
-    return finding->resource != STRAY_PYOBJECT ||
-           (a && b && a->function && text_order(a->function, b->function) == 0 && text_order(a->file, b->file) == 0);
+    return finding->resource != STRAY_PYOBJECT || (finding->site && report_same_place(finding, cause));
 }
 
 /* NULL without memory. */
@@ -452,30 +452,6 @@ int report_add_finding(struct report *report, const struct report_finding *findi
     return result;
 }
 
-static bool leads_to(const struct report *report, size_t from, size_t index)
-{
-    while (from != index && from != REPORT_NONE)
-        from = report->findings[from].cause;
-    return from == index;
-}
-
-/* Processes may disagree: in each of two the one may follow from the other. The first that was heard is believed. */
-static void take_cause(struct report *report, size_t index, size_t cause)
-{
-    struct report_finding *finding = &report->findings[index];
-    if (finding->cause == REPORT_NONE && !leads_to(report, cause, index))
-        finding->cause = cause;
-}
-
-/* What was a hint in one process, and went with something there, may be certain in another. */
-static void stand_alone(struct report *report, size_t index)
-{
-    struct report_finding *finding = &report->findings[index];
-    if (finding->cause != REPORT_NONE && finding->severity < SEVERITY_NOTE &&
-        !report_belongs(finding, &report->findings[finding->cause]))
-        finding->cause = REPORT_NONE;
-}
-
 static int add_findings(struct report *report, const struct lives *lives, const struct folds *folds,
                         const struct judged *judged, const struct report_stacks *stacks, uint32_t pid)
 {
@@ -490,8 +466,7 @@ static int add_findings(struct report *report, const struct lives *lives, const 
     }
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         if (judged->findings[i].cause != LIVES_NONE)
-            take_cause(report, place[i], place[judged->findings[i].cause]);
-        stand_alone(report, place[i]);
+            result = claims_add(report, place[i], place[judged->findings[i].cause]);
     }
     free(place);
     return result;
@@ -692,7 +667,7 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = folds_build(lives, blame_in, data, all, &folds);
     if (result == 0)
-        result = judge(lives, &folds, blame_in, data, &judged);
+        result = judge(lives, &folds, stacks->stack, stacks->data, &judged);
     if (result == 0)
         result = add_findings(report, lives, &folds, &judged, stacks, process->pid);
     if (result == 0)
@@ -893,7 +868,9 @@ static double total_duration(const struct report *report)
 int report_end(struct report *report)
 {
     report_settle_ends(report);
-    int result = kinship_judge(report);
+    int result = claims_settle(report);
+    if (result == 0)
+        result = kinship_judge(report);
     if (result < 0)
         return result;
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);

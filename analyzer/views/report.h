@@ -70,6 +70,11 @@ struct report_process {
     uint32_t run;                        /* of report.run_names */
 };
 
+/* Of one process: which finding follows from which, as indexes. */
+struct report_claim {
+    size_t finding, cause;
+};
+
 struct report_finding {
     char id[64];
     enum verdict verdict;
@@ -194,6 +199,8 @@ struct report {
     size_t process_count;
     struct report_finding *findings; /* most severe first, causes before consequences */
     size_t finding_count;
+    struct report_claim *claims; /* until all processes have been added */
+    size_t claim_count;
     struct report_site *sites; /* all of them only if asked for */
     size_t site_count;
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
@@ -263,7 +270,7 @@ int report_add_finding(struct report *report, const struct report_finding *findi
 int report_frame_order(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
-/* Whether a finding that has this cause is a part of it: all but small objects that another function acquired. Those only came
+/* Whether a finding that has this cause is a part of it: all but small objects that another line acquired. Those only came
  * with it, and their line is a hint. */
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
