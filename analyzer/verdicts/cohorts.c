@@ -150,8 +150,8 @@ struct order {
     double estimate, sd;
 };
 
-/* The most likely order: that by which the logarithms of the places of birth have the mean they have. All windows speak, and
- * the sum of fewer births tells a root from a line. */
+/* The most likely order: that by which the logarithms of the places of birth have the mean they have. All
+ * windows speak, so fewer births tell a root from a line. */
 static struct order likely_order(const uint32_t *born, double lead, const struct cohorts *cohorts)
 {
     double base = cohorts->onset <= PROMPT ? lead + cohorts->onset : 0, end = base + (cohorts->end - cohorts->onset);

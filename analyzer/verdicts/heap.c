@@ -242,12 +242,12 @@ static bool goes_on(const struct heap_figures *figures, struct heap_judgement *j
     return true;
 }
 
-/* What the order of growth is below, by the surer of two measures. */
+/* What the order of growth is below, by the mean of two measures: each errs for reasons of its own. */
 static double order_high(const struct heap_figures *figures, const struct cohorts *cohorts)
 {
     double unevenness = figures->work_is_load ? 1 : cohorts_unevenness(figures->by_work, cohorts);
-    return fmin(cohorts->order + ONE_SIDED_95 * cohorts->order_sd,
-                cohorts_likely_order_high(figures->by_work, cohorts, figures->lead, unevenness));
+    double by_halves = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
+    return (by_halves + cohorts_likely_order_high(figures->by_work, cohorts, figures->lead, unevenness)) / 2;
 }
 
 /* Where some live longer than can be waited for, what survives may only have taken the place of what went, as in a cache that turns

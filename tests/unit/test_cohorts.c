@@ -72,9 +72,9 @@ Test(cohorts, all_births_tell_a_root_from_a_line_sooner)
     grow(few_of_a_later_root);
     struct cohorts cohorts = cohorts_of(born, 64, 8);
     cr_expect_float_eq(cohorts.survivors, 96, 3);
-    cr_expect_gt(cohorts.order + 1.645 * cohorts.order_sd, 0.87, "in doubt by how many there are at half and at the end");
-    cr_expect_lt(cohorts_likely_order_high(born, &cohorts, 8, 1), 0.85);
-    cr_expect_gt(cohorts_likely_order_high(born, &cohorts, 8, 4), 1, "lumps leave more doubt");
+    double high = cohorts_likely_order_high(born, &cohorts, 8, 1);
+    cr_expect_lt(high, cohorts.order + 1.645 * cohorts.order_sd - 0.03, "by how many there are at half and at the end");
+    cr_expect_gt(cohorts_likely_order_high(born, &cohorts, 8, 4), high + 0.2, "lumps leave more doubt");
     grow(few_of_a_line);
     cohorts = cohorts_of(born, 64, 0);
     cr_expect_gt(cohorts_likely_order_high(born, &cohorts, 0, 1), 1);
