@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "names/ownership.h"
 #include "verdicts/court.h"
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -46,71 +45,6 @@ static uint32_t connection_behind(const struct court *court, const struct findin
         cause = behind;
     }
     return 2 * tied > counted ? cause : LIVES_NONE;
-}
-
-static bool same_function(const struct frame *a, const struct frame *b)
-{
-    return a && b && a->function && b->function && strcmp(a->function, b->function) == 0 &&
-           (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
-}
-
-static bool same_line(const struct frame *a, const struct frame *b)
-{
-    return same_function(a, b) && a->line == b->line;
-}
-
-/* Interpreters and the C library serve everybody. */
-static bool is_runtime(const struct frame *frame)
-{
-    const char *name = frame->module ? strrchr(frame->module, '/') : NULL;
-    return !frame->module || is_python_interpreter(frame->module) || strncmp(name ? name + 1 : frame->module, "libc.so", 7) == 0;
-}
-
-static bool is_inside(const struct stack *stack, const char *module)
-{
-    for (size_t i = 0; i < stack->blame; i++) {
-        if (stack->frames[i].module && strcmp(stack->frames[i].module, module) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Whether the line that is blamed acquired it by way of a library that it used for the handle as well; that of a handle of the
- * user's own kind stands on no stack. */
-static bool by_same_library(const struct stack *memory, const struct stack *handle)
-{
-    for (size_t i = 0; i < memory->blame; i++) {
-        if (!is_runtime(&memory->frames[i]) && (handle->blame == 0 || is_inside(handle, memory->frames[i].module)))
-            return true;
-    }
-    return false;
-}
-
-static bool is_holder(unsigned resource)
-{
-    return resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE || resource == STRAY_SOCKET ||
-           resource >= STRAY_USER_FIRST;
-}
-
-/* Memory that comes with a leaked connection, socket or file is held by it: a database in a file has its pages, a stream its
- * buffer. The same line acquires it, or another one of the function by way of the same library: what the function acquires
- * besides is a leak of its own. */
-static bool is_held(const struct court *court, const struct finding *memory, const struct finding *handle)
-{
-    const struct stack *here = court->stack(court->data, memory->stack), *there = court->stack(court->data, handle->stack);
-    const struct frame *line = blame(court, memory->stack), *opener = blame(court, handle->stack);
-    return same_line(line, opener) || (same_function(line, opener) && by_same_library(here, there));
-}
-
-static uint32_t handle_holding(const struct court *court, const struct finding *finding)
-{
-    for (uint32_t i = 0; i < court->judged.count; i++) {
-        const struct finding *other = &court->judged.findings[i];
-        if (is_holder(court->folds->items[other->fold].resource) && other->verdict == VERDICT_LEAKED &&
-            other->cause == LIVES_NONE && is_held(court, finding, other))
-            return i;
-    }
-    return LIVES_NONE;
 }
 
 /* Drivers keep the last result of each connection: no more results than leaked PGconns are those of them, wherever they are
@@ -318,6 +252,7 @@ int find_causes(struct court *court)
             finding->cause = handle_holding(court, finding);
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
+        finding->held = finding->cause == LIVES_NONE && is_held_in_use(court, finding);
     }
     find_objects(court);
     find_companions(court);

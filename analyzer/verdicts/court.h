@@ -31,6 +31,13 @@ int find_next(struct court *court);
  * -ENOMEM. */
 int judge_lives(struct court *court, uint32_t which);
 int judge_blocks(struct court *court, uint32_t which);
+/* Whether two frames are of one function, and at one line of it; false where either is unknown. */
+bool same_function(const struct frame *a, const struct frame *b);
+bool same_line(const struct frame *a, const struct frame *b);
+/* The finding on leaked connections, sockets or files that hold this memory; LIVES_NONE: none (holding.c). */
+uint32_t handle_holding(const struct court *court, const struct finding *finding);
+/* Whether handles hold it that do not leak: those of a pool. */
+bool is_held_in_use(const struct court *court, const struct finding *finding);
 /* Tells which findings follow from others (causes.c). -ENOMEM. */
 int find_causes(struct court *court);
 

@@ -37,6 +37,7 @@
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
+#define IDLE_THREADS      0.2 /* of those of a place may be, or else they are left behind */
 #define REPLACED          0.25 /* of what is open */
 #define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
@@ -242,6 +243,13 @@ static bool goes_on(const struct heap_figures *figures, struct heap_judgement *j
     return true;
 }
 
+/* Threads that are added while the load grows, and all do something. The youngest may not have begun. */
+static bool at_work(const struct heap_figures *figures)
+{
+    double idle = (double)(figures->alive - figures->in_use);
+    return figures->in_use > 0 && idle <= IDLE_THREADS * (double)figures->alive + 1;
+}
+
 /* What the order of growth is below, by the mean of two measures: each errs for reasons of its own. */
 static double order_high(const struct heap_figures *figures, const struct cohorts *cohorts)
 {
@@ -273,6 +281,8 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = order_high(figures, cohorts);
     double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
+    if (at_work(figures))
+        return VERDICT_STEADY;
     if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE ||
         replaces(figures, judgement))
         return VERDICT_PLATEAU;

@@ -111,9 +111,11 @@ static int drop_small(struct court *court)
         for (uint32_t k = judged->findings[i].small ? LIVES_NONE : (uint32_t)i; k != LIVES_NONE; k = judged->findings[k].cause)
             judged->findings[k].small = false;
     for (size_t i = 0; i < judged->count; i++)
-        now[i] = judged->findings[i].small ? LIVES_NONE : kept++;
+        now[i] = judged->findings[i].small || judged->findings[i].held ? LIVES_NONE : kept++;
     for (size_t i = 0; i < judged->count; i++) {
         struct finding finding = judged->findings[i];
+        if (finding.held)
+            judged->verdicts[finding.fold] = VERDICT_PLATEAU;
         if (now[i] == LIVES_NONE)
             continue;
         if (finding.cause != LIVES_NONE)

@@ -40,6 +40,7 @@ struct finding {
     size_t fact_count;
     uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
+    bool held;      /* by handles in use: as good as not there; none of these is left in struct judged either */
     bool small;     /* not worth a word, but where something follows from it; none of these is left in struct judged */
 };
 

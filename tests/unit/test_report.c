@@ -378,6 +378,36 @@ Test(report, what_the_driver_takes_goes_with_its_connection)
     cr_expect_not(goes_with_connection(BY_LIBC), "a copy that libc makes for everybody");
 }
 
+/* A pool of files that grows to the end, all of which are read time and again. With each comes a block; or one with each use. */
+static struct report *pool_of_files(bool with_each_use)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    for (uint64_t i = 0; i < 600; i++) {
+        feed_wait(&feed, 20 * MS);
+        if (i % 15 == 0)
+            feed_event(&feed, STRAY_OPEN, STRAY_FILE, 100 + i / 15, 0, OPENS);
+        if (i % 15 == 0 || with_each_use)
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, BY_DRIVER);
+        for (uint64_t file = 0; file <= i / 15; file++)
+            feed_event(&feed, STRAY_USED, STRAY_FILE, 100 + file, UINT64_C(1) << 40, 0);
+    }
+    add_process(report, 100);
+    cr_assert_eq(report_end(report), 0);
+    return report;
+}
+
+Test(report, what_a_pool_in_use_holds_is_no_leak)
+{
+    struct report *report = pool_of_files(false);
+    for (size_t i = 0; i < report->finding_count; i++)
+        cr_expect_gt(report->findings[i].verdict, VERDICT_CREEP, "%s", report->findings[i].message);
+    report_free(report);
+    report = pool_of_files(true);
+    cr_expect_eq(heap_at(report, BY_DRIVER)->count, 600, "more than come with the files");
+    report_free(report);
+}
+
 static const char *peer_behind(uint64_t first, uint64_t second)
 {
     struct report *report;
