@@ -390,7 +390,7 @@ static struct report *pool_of_files(bool with_each_use)
         if (i % 15 == 0 || with_each_use)
             feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, BY_DRIVER);
         for (uint64_t file = 0; file <= i / 15; file++)
-            feed_event(&feed, STRAY_USED, STRAY_FILE, 100 + file, UINT64_C(1) << 40, 0);
+            feed_event(&feed, STRAY_USED, STRAY_FILE, 100 + file, (i + 1) << 40, 0);
     }
     add_process(report, 100);
     cr_assert_eq(report_end(report), 0);
