@@ -7,7 +7,7 @@
 #include "verdicts/court.h"
 
 #define HANDLES_MIN   3
-#define BLOCKS_MOST   64  /* of one stack, that one handle holds */
+#define BLOCKS_MOST   8   /* of one stack, that one handle holds: fewer than its uses */
 #define OFF_SHARE     0.1 /* of the handles that may have more or fewer */
 #define WINDOWS_SHARE 0.9 /* of the blocks that came when a handle did */
 
