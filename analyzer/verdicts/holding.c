@@ -42,12 +42,13 @@ static bool is_inside(const struct stack *stack, const char *module)
     return false;
 }
 
-/* Whether the line that is blamed acquired it by way of a library that it used for the handle as well; that of a handle of the
- * user's own kind stands on no stack. */
-static bool by_same_library(const struct stack *memory, const struct stack *handle)
+/* Whether the line that is blamed acquired it by way of a library that it used for the handle as well; where what hands that out
+ * is called directly (`direct`), which library it is stands on no stack. */
+static bool by_same_library(const struct court *court, uint32_t memory, uint32_t handle, bool direct)
 {
-    for (size_t i = 0; i < memory->blame; i++) {
-        if (!is_runtime(&memory->frames[i]) && (handle->blame == 0 || is_inside(handle, memory->frames[i].module)))
+    const struct stack *here = court->stack(court->data, memory), *there = court->stack(court->data, handle);
+    for (size_t i = 0; i < here->blame; i++) {
+        if (!is_runtime(&here->frames[i]) && ((direct && there->blame == 0) || is_inside(there, here->frames[i].module)))
             return true;
     }
     return false;
@@ -59,22 +60,32 @@ static bool is_holder(unsigned resource)
            resource >= STRAY_USER_FIRST;
 }
 
-/* Memory at one stack that comes with a connection, socket or file of another is held by it: a database in a file has its pages, a stream its
- * buffer. The same line acquires it, or another one of the function by way of the same library: what the function acquires
- * besides is a leak of its own. */
-static bool is_held(const struct court *court, uint32_t memory, uint32_t handle)
+/* Memory that comes with a connection, socket or file is held by it: a database in a file has its pages, a stream its buffer. The
+ * same line acquires it, or another one of the function, at least half of it by way of the same library: what the function
+ * acquires besides is a leak of its own. */
+static bool is_held(const struct court *court, const struct finding *finding, uint32_t handle, unsigned resource)
 {
-    const struct stack *here = court->stack(court->data, memory), *there = court->stack(court->data, handle);
-    const struct frame *line = blame(court, memory), *opener = blame(court, handle);
-    return same_line(line, opener) || (same_function(line, opener) && by_same_library(here, there));
+    bool direct = resource == STRAY_PGCONN || resource >= STRAY_USER_FIRST;
+    const struct fold *fold = &court->folds->items[finding->fold];
+    const struct frame *line = blame(court, finding->stack), *opener = blame(court, handle);
+    uint64_t bytes = 0;
+    if (same_line(line, opener) || !same_function(line, opener))
+        return same_line(line, opener);
+    for (size_t i = 0; i < fold->site_count; i++) {
+        const struct site *site = &court->lives->sites[fold->sites[i]];
+        if (by_same_library(court, site->stack, handle, direct))
+            bytes += site->alive_bytes;
+    }
+    return bytes > 0 && 2 * bytes >= fold->alive_bytes;
 }
 
 uint32_t handle_holding(const struct court *court, const struct finding *finding)
 {
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
-        if (is_holder(court->folds->items[other->fold].resource) && other->verdict == VERDICT_LEAKED &&
-            other->cause == LIVES_NONE && is_held(court, finding->stack, other->stack))
+        unsigned resource = court->folds->items[other->fold].resource;
+        if (is_holder(resource) && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
+            is_held(court, finding, other->stack, resource))
             return i;
     }
     return LIVES_NONE;
@@ -138,7 +149,7 @@ bool is_held_in_use(const struct court *court, const struct finding *finding)
     for (uint32_t i = 0; i < court->folds->count; i++) {
         const struct fold *handles = &court->folds->items[i];
         if (is_holder(handles->resource) && keeps_lives(handles) && court->judged.verdicts[i] > VERDICT_CREEP &&
-            is_held(court, finding->stack, handles->stack) && all_are_of(court, memory, handles))
+            is_held(court, finding, handles->stack, handles->resource) && all_are_of(court, memory, handles))
             return true;
     }
     return false;

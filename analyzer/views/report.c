@@ -423,7 +423,11 @@ bool report_same_place(const struct report_finding *a, const struct report_findi
 
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause)
 {
-    return finding->resource != STRAY_PYOBJECT || (finding->site && report_same_place(finding, cause));
+    const struct report_frame *a = finding->site, *b = cause->site;
+    if (finding->resource != STRAY_PYOBJECT)
+        return true;
+    bool same = a && b && a->function && text_order(a->function, b->function) == 0 && text_order(a->file, b->file) == 0;
+    return same && (!is_memory(cause->resource) || a->line == b->line);
 }
 
 /* NULL without memory. */
