@@ -51,8 +51,8 @@ struct options {
     struct suppressions suppressions;
     enum format format;
     bool fail_on_given, generate;
-    const char *source_root, *output;
-    struct whose whose;
+    const char *source_root;
+    struct common_options common;
 };
 
 enum {
@@ -63,8 +63,7 @@ enum {
     OPTION_SUPPRESSIONS,
     OPTION_GENERATE,
     OPTION_FORMAT,
-    OPTION_SOURCE_ROOT,
-    OPTION_HELP
+    OPTION_SOURCE_ROOT
 };
 
 static const struct option long_options[] = {
@@ -76,10 +75,7 @@ static const struct option long_options[] = {
     {"gen-suppressions", no_argument, NULL, OPTION_GENERATE},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"source-root", required_argument, NULL, OPTION_SOURCE_ROOT},
-    WHOSE_OPTIONS,
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 static bool is_word(const char *name, const char *word, size_t length)
@@ -214,13 +210,8 @@ static int set_option(void *data, int code)
             return fail("--source-root %s: must be an absolute path", optarg);
         options->source_root = optarg;
         return STATUS_DONE;
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -260,7 +251,7 @@ static int judge_report(const struct report *report, const struct options *optio
     if (check_make(report, &options->rules, &check) < 0)
         return fail("%s", error_reason(-ENOMEM));
     struct outcome outcome = {&check, options};
-    int status = output_write(options->output, write_outcome, &outcome);
+    int status = output_write(options->common.output, write_outcome, &outcome);
     if (status == STATUS_DONE)
         status = (int)check.result;
     check_clear(&check);
@@ -270,7 +261,7 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
@@ -284,7 +275,7 @@ int command_check(int argc, char **argv)
 {
     struct options options = {0};
     int status = parse(argc, argv, &options);
-    status = inputs_use(status, argc, argv, usage, options.output, check_inputs, &options);
+    status = inputs_use(status, argc, argv, usage, options.common.output, check_inputs, &options);
     suppressions_clear(&options.suppressions);
     return status;
 }

@@ -27,8 +27,7 @@
 
 struct listing_options {
     struct listing_filter filter;
-    struct whose whose;
-    const char *output;
+    struct common_options common;
     bool json;
     struct inputs inputs; /* to be freed */
 };

@@ -21,7 +21,10 @@ struct court {
 };
 
 /* A new finding on a fold; NULL: no memory. Pointers to earlier ones are void afterwards. */
-struct finding *finding_add(struct court *court, uint32_t fold);
+struct finding *finding_add(struct court *court, uint32_t fold, enum verdict verdict, enum severity severity,
+                            enum confidence confidence);
+/* The three facts that most findings begin with. */
+void counts_add(struct finding *finding, const struct fold *fold);
 /* A piece of evidence; `count`: an exact number of things. What is more than FACTS_MAX is left out. */
 void fact_add(struct finding *finding, const char *name, double value, bool count);
 
@@ -31,8 +34,7 @@ int find_next(struct court *court);
  * -ENOMEM. */
 int judge_lives(struct court *court, uint32_t which);
 int judge_blocks(struct court *court, uint32_t which);
-/* Whether two frames are of one function, and at one line of it; false where either is unknown. */
-bool same_function(const struct frame *a, const struct frame *b);
+/* Whether two frames are at one line of one function; false where either is unknown. */
 bool same_line(const struct frame *a, const struct frame *b);
 /* The finding on leaked connections, sockets or files that hold this memory; LIVES_NONE: none (holding.c). */
 uint32_t handle_holding(const struct court *court, const struct finding *finding);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "names/function.h"
 #include "names/ownership.h"
 #include "verdicts/court.h"
 
@@ -11,19 +12,9 @@
 #define OFF_SHARE     0.1 /* of the handles that may have more or fewer */
 #define WINDOWS_SHARE 0.9 /* of the blocks that came when a handle did */
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-bool same_function(const struct frame *a, const struct frame *b)
-{
-    return a && b && a->function && same_text(a->function, b->function) && same_text(a->file, b->file);
-}
-
 bool same_line(const struct frame *a, const struct frame *b)
 {
-    return same_function(a, b) && a->line == b->line;
+    return frames_same_function(a, b) && a->line == b->line;
 }
 
 /* Interpreters and the C library serve everybody. */
@@ -69,7 +60,7 @@ static bool is_held(const struct court *court, const struct finding *finding, ui
     const struct fold *fold = &court->folds->items[finding->fold];
     const struct frame *line = blame(court, finding->stack), *opener = blame(court, handle);
     uint64_t bytes = 0;
-    if (same_line(line, opener) || !same_function(line, opener))
+    if (same_line(line, opener) || !frames_same_function(line, opener))
         return same_line(line, opener);
     for (size_t i = 0; i < fold->site_count; i++) {
         const struct site *site = &court->lives->sites[fold->sites[i]];

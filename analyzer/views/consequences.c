@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "views/claims.h"
-
+/* Which findings of a report follow from others. Processes may disagree, and come in any order: so nothing is believed before all
+ * have spoken. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int claims_add(struct report *report, size_t finding, size_t cause)
+#include "views/likeness.h"
+#include "views/report_steps.h"
+
+bool report_belongs(const struct report_finding *finding, const struct report_finding *cause)
+{
+    if (finding->resource != STRAY_PYOBJECT)
+        return true;
+    return report_same_function(finding->site, cause->site) &&
+           (!is_memory(cause->resource) || finding->site->line == cause->site->line);
+}
+
+int report_claim_cause(struct report *report, size_t finding, size_t cause)
 {
     struct report_claim *claim = report_append(&report->claims, &report->claim_count, sizeof(*claim));
     if (!claim)
@@ -57,7 +68,7 @@ static bool stands_alone(const struct report_finding *finding, const struct repo
     return finding->severity < SEVERITY_NOTE && !report_belongs(finding, cause);
 }
 
-int claims_settle(struct report *report)
+int report_settle_causes(struct report *report)
 {
     struct ranked *ranked = calloc(report->claim_count + 1, sizeof(*ranked));
     if (!ranked)
