@@ -33,6 +33,7 @@ struct set {
     unsigned shapes; /* of load, the first so many */
     enum family family; /* the last of which it has scenarios */
     double accused;     /* the share of the healthy ones that may be: 0, or what is known and told in docs/VERDICTS.md */
+    double recall;      /* the least; 0: RECALL_MIN */
 };
 
 static const struct set sets[] = {
@@ -89,8 +90,7 @@ static const struct set sets[] = {
      .leak = {0.9, 8},
      .onset = {0.12, 0.48},
      .shapes = LOAD_PLUNGE + 1,
-     .family = FAMILY_FRESH,
-     .accused = 0.001},
+     .family = FAMILY_FRESH},
     {.name = "unseen",
      .seed = 98765432101,
      .steps = {1000, 10000},
@@ -104,7 +104,9 @@ static const struct set sets[] = {
      .leak = {0.9, 9},
      .onset = {0.1, 0.48},
      .shapes = LOAD_SHAPES,
-     .family = FAMILY_UNSEEN},
+     .family = FAMILY_UNSEEN,
+     .accused = 0.001,
+     .recall = 0.85},
 };
 
 struct score {
@@ -194,7 +196,7 @@ static bool run_set(const struct set *set, unsigned seeds, uint64_t shift, const
            "healthy: %u of %u accused; %u of %u runs right\n",
            set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right, score.creeps,
            score.creeps_falsely, score.accused, score.healthy, score.right, score.runs);
-    return score.accused <= set->accused * score.healthy && precision >= PRECISION_MIN && (mean > 0 || recall >= RECALL_MIN);
+    return score.accused <= set->accused * score.healthy && precision >= PRECISION_MIN && (mean > 0 || recall >= (set->recall > 0 ? set->recall : RECALL_MIN));
 }
 
 int main(int argc, char **argv)
