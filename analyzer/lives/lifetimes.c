@@ -244,6 +244,8 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
 
 int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
+    if (!lives->ended && activity_seen(&lives->activity, thread, event->time) < 0)
+        return -ENOMEM;
     return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread, since);
 }
 
@@ -291,6 +293,7 @@ void lives_close(struct lives *lives)
     map_clear(&lives->site_map);
     map_clear(&lives->peer_map);
     map_clear(&lives->end_map);
+    activity_clear(&lives->activity);
     free(lives->thread_ends);
     map_clear(&lives->conn_map);
     for (size_t i = 0; i < STRAY_USER_END - STRAY_USER_FIRST; i++)

@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lives/activity.h"
 #include "lives/ages.h"
 #include "lives/blocks.h"
 #include "lives/busy.h"
@@ -167,6 +168,7 @@ struct site {
     uint64_t overtaken;    /* ... of these: another was made here later */
     uint64_t in_turn;      /* ... of these: none that was made here later was waited for, though others were */
     uint32_t waited;       /* children waited for: the latest birth, as a mark and one; 0: none */
+    uint64_t in_use;       /* threads: alive at Tc, and at work since the last one was made here */
     uint64_t warm;         /* of the survivors: born in the first tenth of the process's work */
     struct gone gone;
     uint32_t *recent;      /* the RECENT_LIVES lives that ended last, a ring; NULL: none */
@@ -272,6 +274,7 @@ struct lives {
     uint32_t *node_sites; /* heap site by node */
     size_t node_site_count;
     struct map site_map, peer_map, conn_map;
+    struct activity activity; /* up to Tc */
     struct map end_map;    /* by thread: index into thread_ends */
     uint64_t *thread_ends; /* when the latest thread of that id ended */
     size_t thread_end_count, thread_end_room;

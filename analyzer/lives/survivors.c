@@ -90,6 +90,17 @@ static void note_ended(const struct lives *lives, struct site *site, const struc
     site->in_turn += site->waited > 0 && block->mark + 1 >= site->waited;
 }
 
+/* A thread that has gone on working since the last one was made at the place, and for most of its life: it is in use. One that is
+ * forgotten is silent as soon as it has nothing more to do. */
+static bool is_in_use(const struct lives *lives, const struct site *site, const struct block *block)
+{
+    if (site->resource != STRAY_THREAD || block->ended)
+        return false;
+    uint64_t birth = marks_at(&lives->marks, block->mark)->at[AXIS_TIME];
+    uint64_t last = activity_last(&lives->activity, (uint32_t)block->handle);
+    return last >= site->last && last > birth && lives->tc - last < (lives->tc - birth) / 2;
+}
+
 /* CPython keeps small tuples, lists, dictionaries, frames and floats that die for reuse, without telling its allocator: who
  * takes one and keeps it holds a block that another line acquired. The largest is a tuple of 20, and all are multiples of 8;
  * texts seldom are. Integers are not put aside, but small ones say little: they stand for what refers to them. */
@@ -112,6 +123,7 @@ static void note(struct lives *lives, const struct block *block)
     }
     site->warm += (double)birth->at[lives->axis] <= WARM_UP * (double)lives->at_tc.at[lives->axis];
     note_ended(lives, site, block);
+    site->in_use += is_in_use(lives, site, block);
     if (!site->growth)
         return;
     double start = (double)marks_at(&lives->marks, site->first_mark)->at[AXIS_TIME];

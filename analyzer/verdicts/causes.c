@@ -2,8 +2,8 @@
 /* Which findings follow from others. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "names/function.h"
 #include "verdicts/court.h"
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -47,23 +47,6 @@ static uint32_t connection_behind(const struct court *court, const struct findin
     return 2 * tied > counted ? cause : LIVES_NONE;
 }
 
-/* Memory acquired by the function that leaks connections, sockets or files is held by them: a database in a file has its pages, a
- * stream its buffer. */
-static uint32_t handle_holding(const struct court *court, const struct finding *finding)
-{
-    const struct frame *here = court->blame(court->data, finding->stack);
-    for (uint32_t i = 0; i < court->judged.count; i++) {
-        const struct finding *other = &court->judged.findings[i];
-        unsigned resource = court->folds->items[other->fold].resource;
-        bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE ||
-                      resource == STRAY_SOCKET || resource >= STRAY_USER_FIRST;
-        if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
-            frames_same_function(here, court->blame(court->data, other->stack)))
-            return i;
-    }
-    return LIVES_NONE;
-}
-
 /* Drivers keep the last result of each connection: no more results than leaked PGconns are those of them, wherever they are
  * acquired. The last one's PGconn may not count as leaked. */
 static uint32_t connections_keeping(const struct court *court, const struct finding *finding)
@@ -93,7 +76,7 @@ static uint32_t certain_growth(const struct court *court)
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
         bool grows = other->verdict == VERDICT_LEAKED || other->verdict == VERDICT_CREEP;
-        if (grows && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
+        if (grows && !other->small && other->cause == LIVES_NONE && !may_be_recycled(court, other) &&
             (most == LIVES_NONE || other->bytes > court->judged.findings[most].bytes))
             most = i;
     }
@@ -128,12 +111,12 @@ static bool comes_with(const struct finding *small, const struct finding *large)
            small->first_s <= large->last_s && large->first_s <= small->last_s;
 }
 
-/* Of the function that acquires something larger, small objects that come with it are kept by it: the keys of a cache, the names of
- * its entries. From another function only those whose line is a hint go with it. */
+/* Of the line that acquires something larger, small objects that come with it are kept by it: the keys of a cache, the names of
+ * its entries. From another line only those whose own is a hint go with it: two lines of a function may each leak. */
 static bool may_belong(const struct court *court, const struct finding *small, const struct finding *large)
 {
     return may_be_recycled(court, small) ||
-           frames_same_function(court->blame(court->data, small->stack), court->blame(court->data, large->stack));
+           same_line(blame(court, small->stack), blame(court, large->stack));
 }
 
 static void find_companions(struct court *court)
@@ -146,9 +129,104 @@ static void find_companions(struct court *court)
             const struct finding *other = &court->judged.findings[k];
             unsigned resource = court->folds->items[other->fold].resource;
             bool certain = resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, other));
-            if (k != i && certain && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other) &&
+            if (k != i && certain && !other->small && is_growth(other) && other->cause == LIVES_NONE && comes_with(finding, other) &&
                 may_belong(court, finding, other))
                 finding->cause = k;
+        }
+    }
+}
+
+/* ---- constructors ---- */
+
+/* The class of a qualified name, without the arguments of a template: of "a::B<int>::f" that is "B". */
+static struct name {
+    const char *text;
+    size_t length;
+} last_name(const char *from, const char *to)
+{
+    unsigned depth = 0;
+    if (to > from && to[-1] == '>') {
+        do {
+            to--;
+            depth += *to == '>';
+            depth -= *to == '<';
+        } while (to > from && depth > 0);
+    }
+    const char *begin = to;
+    while (begin > from && begin[-1] != ':')
+        begin--;
+    return (struct name){begin, (size_t)(to - begin)};
+}
+
+/* "a::B<int>::B" of C++, "B.__init__" of Python. */
+static bool is_constructor(const struct frame *frame)
+{
+    const char *name = frame->function;
+    if (!name)
+        return false;
+    if (frame->language == LANGUAGE_PYTHON) {
+        const char *dot = strrchr(name, '.');
+        return dot && (strcmp(dot, ".__init__") == 0 || strcmp(dot, ".__post_init__") == 0);
+    }
+    struct name function = last_name(name, name + strlen(name));
+    if (function.length == 0 || function.text < name + 2 || function.text[-1] != ':')
+        return false;
+    struct name class = last_name(name, function.text - 2);
+    return class.length == function.length && memcmp(class.text, function.text, class.length) == 0;
+}
+
+/* The line of the user's that made the object whose constructor is to blame; NULL: it is none, or nobody is known. */
+static const struct frame *maker_of(const struct court *court, uint32_t node)
+{
+    const struct stack *stack = court->stack(court->data, node);
+    size_t at = stack->blame;
+    if (at >= stack->count || !is_constructor(&stack->frames[at]))
+        return NULL;
+    while (at < stack->count && (!stack->frames[at].user || is_constructor(&stack->frames[at])))
+        at++;
+    return at < stack->count ? &stack->frames[at] : NULL;
+}
+
+/* How much of what a constructor acquired, and is still there, was acquired for what this line makes. */
+static uint64_t made_by(const struct court *court, const struct fold *fold, const struct frame *line)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < fold->site_count; i++) {
+        const struct site *site = &court->lives->sites[fold->sites[i]];
+        if (same_line(maker_of(court, site->stack), line))
+            bytes += site->alive_bytes;
+    }
+    return bytes;
+}
+
+/* What a constructor acquires goes with the objects where these leak themselves: at least half of it, and no fewer than half as many
+ * as there are objects, over the same time. */
+static bool is_part_of(const struct court *court, const struct finding *part, const struct finding *object)
+{
+    const struct fold *fold = &court->folds->items[part->fold];
+    unsigned resource = court->folds->items[object->fold].resource;
+    const struct frame *line = blame(court, object->stack);
+    return (resource == STRAY_HEAP || (resource == STRAY_PYOBJECT && !may_be_recycled(court, object))) && is_growth(object) &&
+           2 * part->count >= object->count && part->first_s <= object->last_s && object->first_s <= part->last_s &&
+           same_line(maker_of(court, part->stack), line) && 2 * made_by(court, fold, line) >= fold->alive_bytes;
+}
+
+static bool follows_from(const struct court *court, uint32_t index, uint32_t cause)
+{
+    while (index != cause && index != LIVES_NONE)
+        index = court->judged.findings[index].cause;
+    return index == cause;
+}
+
+static void find_objects(struct court *court)
+{
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        struct finding *part = &court->judged.findings[i];
+        if (keeps_lives(&court->folds->items[part->fold]) || !is_growth(part) || !maker_of(court, part->stack))
+            continue;
+        for (uint32_t k = 0; k < court->judged.count && part->cause == LIVES_NONE; k++) {
+            if (!follows_from(court, k, i) && is_part_of(court, part, &court->judged.findings[k]))
+                part->cause = k;
         }
     }
 }
@@ -174,7 +252,9 @@ int find_causes(struct court *court)
             finding->cause = handle_holding(court, finding);
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
+        finding->held = finding->cause == LIVES_NONE && is_held_in_use(court, finding);
     }
+    find_objects(court);
     find_companions(court);
     doubt_recycled(court);
     free(fold_of);

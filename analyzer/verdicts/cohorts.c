@@ -131,6 +131,53 @@ static void find_order(const uint32_t *born, double lead, struct cohorts *cohort
     cohorts->order_sd = sqrt(fmax(0, 1 / at_half - 1 / at_end)) / gain;
 }
 
+/* Mean of the logarithm of x over a stretch of it, evenly. */
+static double mean_log(double from, double to)
+{
+    double lower = from > 0 ? from * log(from) : 0;
+    return (to * log(to) - lower) / (to - from) - 1;
+}
+
+/* ... where there is so much more of it as the power of this order says. */
+static double expected_log(double from, double to, double order)
+{
+    double share = from > 0 ? pow(from / to, order) : 0; /* that was there before */
+    double lower = share > 0 ? share * log(from) : 0;
+    return (log(to) - lower) / (1 - share) - 1 / order;
+}
+
+struct order {
+    double estimate, sd;
+};
+
+/* The most likely order: that by which the logarithms of the places of birth have the mean they have. All
+ * windows speak, so fewer births tell a root from a line. */
+static struct order likely_order(const uint32_t *born, double lead, const struct cohorts *cohorts)
+{
+    double base = cohorts->onset <= PROMPT ? lead + cohorts->onset : 0, end = base + (cohorts->end - cohorts->onset);
+    double most = most_of_one(born, cohorts), count = 0, logs = 0, low = 0.01, high = MOST_ORDER;
+    for (unsigned i = cohorts->onset; i < cohorts->end; i++) {
+        double here = fmin(born[i], most), from = base + (i - cohorts->onset);
+        count += here;
+        logs += here * mean_log(from, from + 1);
+    }
+    for (int i = 0; i < 40; i++) {
+        double middle = (low + high) / 2;
+        if (expected_log(base, end, middle) < logs / count)
+            low = middle;
+        else
+            high = middle;
+    }
+    double slope = (expected_log(base, end, low + 0.01) - expected_log(base, end, fmax(0.001, low - 0.01))) / 0.02;
+    return (struct order){low, 1 / sqrt(count * slope)};
+}
+
+double cohorts_likely_order_high(const uint32_t *born, const struct cohorts *cohorts, double lead, double unevenness)
+{
+    struct order order = likely_order(born, lead, cohorts);
+    return order.estimate + ONE_SIDED_95 * order.sd * sqrt(unevenness);
+}
+
 struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead)
 {
     struct cohorts cohorts = {.onset = onset_of(born, end), .end = end};

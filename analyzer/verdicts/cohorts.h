@@ -30,6 +30,10 @@ struct cohorts cohorts_of(const uint32_t *born, unsigned end, double lead);
  * the width of stretch where it is most: at least 1. */
 double cohorts_unevenness(const uint32_t *born, const struct cohorts *cohorts);
 
+/* What the order of growth is below by 95 %, judged by all births rather than by how many there are at half and at the end. There
+ * must be survivors in at least two windows. */
+double cohorts_likely_order_high(const uint32_t *born, const struct cohorts *cohorts, double lead, double unevenness);
+
 /* Whether growth that was faster at first goes on at an even pace, unlike what slows down for ever: the place filled a table
  * or a cache, and leaks besides. *ret_tail: the later half of the windows, in which it does. */
 bool cohorts_go_on(const uint32_t *born, const struct cohorts *cohorts, double lead, struct cohorts *ret_tail);

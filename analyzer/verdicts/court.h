@@ -10,7 +10,7 @@
 struct court {
     const struct lives *lives;
     const struct folds *folds;
-    blame_of *blame;
+    stack_named *stack;
     void *data;
     struct judged judged;
     size_t room;
@@ -34,8 +34,21 @@ int find_next(struct court *court);
  * -ENOMEM. */
 int judge_lives(struct court *court, uint32_t which);
 int judge_blocks(struct court *court, uint32_t which);
+/* Whether two frames are at one line of one function; false where either is unknown. */
+bool same_line(const struct frame *a, const struct frame *b);
+/* The finding on leaked connections, sockets or files that hold this memory; LIVES_NONE: none (holding.c). */
+uint32_t handle_holding(const struct court *court, const struct finding *finding);
+/* Whether handles hold it that do not leak: those of a pool. */
+bool is_held_in_use(const struct court *court, const struct finding *finding);
 /* Tells which findings follow from others (causes.c). -ENOMEM. */
 int find_causes(struct court *court);
+
+/* The frame to blame; NULL: unknown. */
+static inline const struct frame *blame(const struct court *court, uint32_t node)
+{
+    const struct stack *stack = court->stack(court->data, node);
+    return stack->count ? &stack->frames[stack->blame] : NULL;
+}
 
 static inline double seconds(const struct court *court, uint64_t time)
 {

@@ -37,6 +37,8 @@
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
+#define IDLE_THREADS      0.2 /* of those of a place may be, or else they are left behind */
+#define REPLACED          0.25 /* of what is open */
 #define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 #define CONTAINER_GROWN   3
@@ -241,12 +243,48 @@ static bool goes_on(const struct heap_figures *figures, struct heap_judgement *j
     return true;
 }
 
+/* Threads that are added while the load grows, and all do something. The youngest may not have begun. */
+static bool at_work(const struct heap_figures *figures)
+{
+    double idle = (double)(figures->alive - figures->in_use);
+    return figures->in_use > 0 && idle <= IDLE_THREADS * (double)figures->alive + 1;
+}
+
+/* What the order of growth is below, by the mean of two measures: each errs for reasons of its own. */
+static double order_high(const struct heap_figures *figures, const struct cohorts *cohorts)
+{
+    double unevenness = figures->work_is_load ? 1 : cohorts_unevenness(figures->by_work, cohorts);
+    double by_halves = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
+    return (by_halves + cohorts_likely_order_high(figures->by_work, cohorts, figures->lead, unevenness)) / 2;
+}
+
+/* Where some live longer than can be waited for, what survives may only have taken the place of what went, as in a cache that turns
+ * over once: a good deal of it was born in the later half of the windows, and what is open has not grown by that. */
+static bool replaces(const struct heap_figures *figures, const struct heap_judgement *judgement)
+{
+    const struct levels *levels = &figures->levels;
+    const struct cohorts *cohorts = &judgement->cohorts;
+    unsigned half = cohorts->onset + (cohorts->end - cohorts->onset) / 2;
+    double born = 0, before = 0;
+    if (judgement->follow_up < FOLLOW_UP_MOST * span_of(figures) || levels->count == 0)
+        return false;
+    for (unsigned i = half; i < cohorts->end; i++)
+        born += figures->by_work[i];
+    for (unsigned i = 0; i < levels->count && levels->time[i] <= time_of(figures, half); i++)
+        before = levels->low[i];
+    double now = levels->low[levels->count - 1];
+    return born >= REPLACED * now && now - before < REPLACED * born;
+}
+
 static enum verdict grows(const struct heap_figures *figures, struct heap_judgement *judgement)
 {
     const struct cohorts *cohorts = &judgement->cohorts;
-    double high = cohorts->order + ONE_SIDED_95 * cohorts->order_sd;
+    double high = order_high(figures, cohorts);
     double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
-    if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE)
+    if (at_work(figures))
+        return VERDICT_STEADY;
+    if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE ||
+        replaces(figures, judgement))
         return VERDICT_PLATEAU;
     if (high < linear && goes_on(figures, judgement))
         return VERDICT_LEAKED;

@@ -112,10 +112,38 @@ static void drop_idle_advice(struct court *court)
     court->judged.count = kept;
 }
 
-int judge(const struct lives *lives, const struct folds *folds, blame_of *blame, void *data,
-          struct judged *ret_judged)
+/* Of what is too small for a word, those from which something follows are named as well: that is what to mend. */
+static int drop_small(struct court *court)
 {
-    struct court court = {.lives = lives, .folds = folds, .blame = blame, .data = data};
+    struct judged *judged = &court->judged;
+    uint32_t *now = calloc(judged->count + 1, sizeof(*now)), kept = 0;
+    if (!now)
+        return -ENOMEM;
+    for (size_t i = 0; i < judged->count; i++)
+        for (uint32_t k = judged->findings[i].small ? LIVES_NONE : (uint32_t)i; k != LIVES_NONE; k = judged->findings[k].cause)
+            judged->findings[k].small = false;
+    for (size_t i = 0; i < judged->count; i++)
+        now[i] = judged->findings[i].small || judged->findings[i].held ? LIVES_NONE : kept++;
+    for (size_t i = 0; i < judged->count; i++) {
+        struct finding finding = judged->findings[i];
+        if (finding.held)
+            judged->verdicts[finding.fold] = VERDICT_PLATEAU;
+        if (now[i] == LIVES_NONE)
+            continue;
+        if (finding.cause != LIVES_NONE)
+            finding.cause = now[finding.cause];
+        if (finding.verdict < judged->verdicts[finding.fold])
+            judged->verdicts[finding.fold] = finding.verdict;
+        judged->findings[now[i]] = finding;
+    }
+    judged->count = kept;
+    free(now);
+    return 0;
+}
+
+int judge(const struct lives *lives, const struct folds *folds, stack_named *stack, void *data, struct judged *ret_judged)
+{
+    struct court court = {.lives = lives, .folds = folds, .stack = stack, .data = data};
     court.tc = lives->source.seconds(lives->source.data, lives->tc);
     court.work = (double)lives->at_tc.at[lives->axis];
     for (unsigned i = 0; i <= AGE_BUCKETS; i++)
@@ -130,6 +158,8 @@ int judge(const struct lives *lives, const struct folds *folds, blame_of *blame,
         drop_idle_advice(&court);
     if (result == 0)
         result = find_causes(&court);
+    if (result == 0)
+        result = drop_small(&court);
     free(court.leaked);
     free(court.next);
     if (result < 0)

@@ -40,6 +40,8 @@ struct finding {
     size_t fact_count;
     uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
+    bool held;      /* by handles in use: as good as not there; none of these is left in struct judged either */
+    bool small;     /* not worth a word, but where something follows from it; none of these is left in struct judged */
 };
 
 struct judged {
@@ -48,10 +50,11 @@ struct judged {
     enum verdict *verdicts; /* one a fold: the word for lists of sites */
 };
 
-/* `blame` names frames, to group memory under the connection that holds it; `data` is passed to it. -ENOMEM.
- */
-int judge(const struct lives *lives, const struct folds *folds, blame_of *blame, void *data,
-          struct judged *ret_judged);
+/* The stack of a node; never NULL. */
+typedef const struct stack *stack_named(void *data, uint32_t node);
+
+/* `stack` names frames, to group memory under what holds it; `data` is passed to it. -ENOMEM. */
+int judge(const struct lives *lives, const struct folds *folds, stack_named *stack, void *data, struct judged *ret_judged);
 void judged_clear(struct judged *judged);
 
 #endif

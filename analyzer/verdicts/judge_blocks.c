@@ -97,6 +97,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .warm = site->warm,
         .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .task = site->resource == STRAY_THREAD || site->resource == STRAY_CHILD,
+        .in_use = site->in_use,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
         .work_is_load = is_load(lives),
@@ -229,13 +230,14 @@ static void rate_facts(const struct court *court, struct finding *finding, const
         fact_add(finding, "share_of_rss_growth", fmin(1, (double)finding->bytes / growth), false);
 }
 
-static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage)
+static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage, bool small)
 {
     const struct fold *fold = &court->folds->items[which];
     enum severity severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
     struct finding *finding = finding_add(court, which, leakage->verdict, severity, leakage->worst.confidence);
     if (!finding)
         return -ENOMEM;
+    finding->small = small;
     finding->stack = leakage->stack;
     finding->count = leakage->count;
     finding->bytes = leakage->bytes;
@@ -290,7 +292,7 @@ static int say_ended(struct court *court, uint32_t which, const struct ended_jud
  * where it came is no more to blame than any other. */
 static bool is_arena(const struct court *court, const struct site *site)
 {
-    const struct frame *frame = site->resource == STRAY_MMAP ? court->blame(court->data, site->stack) : NULL;
+    const struct frame *frame = site->resource == STRAY_MMAP ? blame(court, site->stack) : NULL;
     return frame && frame->pooled;
 }
 
@@ -323,5 +325,5 @@ int judge_blocks(struct court *court, uint32_t which)
         leakage.count > 0 && (!is_memory(fold->resource) ||
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
-    return loud ? say_growing(court, which, &leakage) : 0;
+    return leakage.count > 0 ? say_growing(court, which, &leakage, !loud) : 0;
 }

@@ -154,8 +154,7 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
     }
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         if (judged->findings[i].cause != LIVES_NONE)
-            report_take_cause(report, place[i], place[judged->findings[i].cause]);
-        report_stand_alone(report, place[i]);
+            result = report_claim_cause(report, place[i], place[judged->findings[i].cause]);
     }
     free(place);
     return result;

@@ -103,6 +103,7 @@ void report_free(struct report *report)
     free(report->run_names);
     free(report->processes);
     free(report->findings);
+    free(report->claims);
     free(report->sites);
     free(report->peers);
     free(report->deaths);

@@ -70,6 +70,11 @@ struct report_process {
     uint32_t run;                        /* of report.run_names */
 };
 
+/* Of one process: which finding follows from which, as indexes. */
+struct report_claim {
+    size_t finding, cause;
+};
+
 struct report_finding {
     char id[64];
     enum verdict verdict;
@@ -196,6 +201,8 @@ struct report {
     size_t process_count;
     struct report_finding *findings; /* most severe first, causes before consequences */
     size_t finding_count;
+    struct report_claim *claims; /* until all processes have been added */
+    size_t claim_count;
     struct report_site *sites; /* all of them only if asked for */
     size_t site_count;
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */
@@ -268,8 +275,8 @@ int report_live_build(struct report_live *live, const char *given, const struct 
 /* NULL is accepted. */
 void report_free(struct report *report);
 
-/* Whether a finding that has this cause is a part of it: all but small objects that another function acquired. Those only came
- * with it, and their line is a hint. */
+/* Whether a finding that has this cause is a part of it: all but small objects that another function acquired, or another line
+ * than other memory. Those only came with it, and their line is a hint. */
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause);
 
 /* The number of the run whose traces lie in the folder or packed file of `path`. -ENOMEM. */

@@ -116,7 +116,7 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = folds_build(lives, report_blame_in, data, all, &folds);
     if (result == 0)
-        result = judge(lives, &folds, report_blame_in, data, &judged);
+        result = judge(lives, &folds, stacks->stack, stacks->data, &judged);
     if (result == 0)
         result = report_add_findings(report, lives, &folds, &judged, stacks, process->pid);
     if (result == 0)

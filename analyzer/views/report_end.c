@@ -172,7 +172,9 @@ static double total_duration(const struct report *report)
 int report_end(struct report *report)
 {
     report_settle_ends(report);
-    int result = kinship_judge(report);
+    int result = report_settle_causes(report);
+    if (result == 0)
+        result = kinship_judge(report);
     if (result < 0)
         return result;
     sort(report->processes, report->process_count, sizeof(*report->processes), process_order);

@@ -41,10 +41,8 @@ int report_keep_stack(struct report *report, struct report_finding *finding);
 /* Adds the finding, or adds it up with the one of the same place (findings.c). */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
-/* The finding at `index` follows from that at `cause`, if nothing else was heard before (consequences.c). */
-void report_take_cause(struct report *report, size_t index, size_t cause);
-/* What was a hint in one process, and went with something there, may be certain in another. */
-void report_stand_alone(struct report *report, size_t index);
+/* One process found that the finding at `index` follows from that at `cause` (consequences.c). */
+int report_claim_cause(struct report *report, size_t index, size_t cause);
 /* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
 void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
                      struct report_finding *finding);
@@ -82,6 +80,9 @@ int report_add_outlook(struct report *report, const struct lives *lives, const s
 
 /* Completes what processes could not say of their own ends by what their parents saw (deaths.c). */
 void report_settle_ends(struct report *report);
+/* Gives each finding the weightiest cause that was claimed for it and does not itself follow from it: the same one, whatever order
+ * the processes came in. Comes before any finding is moved (consequences.c). */
+int report_settle_causes(struct report *report);
 /* What of all processes together runs out (outlook.c). */
 int report_end_outlook(struct report *report);
 

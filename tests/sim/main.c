@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Precision and recall of "leaked", on worlds that the rules were tuned on, on worlds that were looked at while they were, on
- * worlds that were held out, and on fresh ones: other rates, sizes, fills, times to live, load shapes, mixtures and seeds. Fails
- * where anything healthy is accused (of the fresh ones, more than one in a thousand), and below a precision of 0.99 (the rest is
- * creep told as leaked) and a recall of 0.95.
+ * worlds that were held out, on fresh ones, and on a fifth set that was written before any rule met it: other rates, sizes, fills,
+ * times to live, load shapes, mixtures and seeds. Fails where more of the healthy ones are accused than a set's share, and below
+ * a precision of 0.99 (the rest is creep told as leaked) and the set's recall.
  *
  *     sim [-v] [-s MEAN] [SEEDS [SCENARIO [SHIFT]]]    runs a scenario and set; -v: each wrong verdict; -s: of samples of the
  *                                                      heap; SHIFT: other seeds
@@ -33,6 +33,7 @@ struct set {
     unsigned shapes; /* of load, the first so many */
     enum family family; /* the last of which it has scenarios */
     double accused;     /* the share of the healthy ones that may be: 0, or what is known and told in docs/VERDICTS.md */
+    double recall;      /* the least; 0: RECALL_MIN */
 };
 
 static const struct set sets[] = {
@@ -88,9 +89,24 @@ static const struct set sets[] = {
      .period = {0.02, 0.22},
      .leak = {0.9, 8},
      .onset = {0.12, 0.48},
+     .shapes = LOAD_PLUNGE + 1,
+     .family = FAMILY_FRESH},
+    {.name = "unseen",
+     .seed = 98765432101,
+     .steps = {1000, 10000},
+     .seconds = {5, 600000},
+     .births = {3, 50},
+     .size = {30000, 5000000},
+     .life = {0.000006, 0.004},
+     .fill = {0.07, 0.5},
+     .ttl = {0.005, 0.2},
+     .period = {0.018, 0.2},
+     .leak = {0.9, 9},
+     .onset = {0.1, 0.48},
      .shapes = LOAD_SHAPES,
-     .family = FAMILY_FRESH,
-     .accused = 0.001},
+     .family = FAMILY_UNSEEN,
+     .accused = 0.001,
+     .recall = 0.85},
 };
 
 struct score {
@@ -180,7 +196,7 @@ static bool run_set(const struct set *set, unsigned seeds, uint64_t shift, const
            "healthy: %u of %u accused; %u of %u runs right\n",
            set->name, precision, recall, score.found, score.leaks, score.falsely, score.creeps_right, score.creeps,
            score.creeps_falsely, score.accused, score.healthy, score.right, score.runs);
-    return score.accused <= set->accused * score.healthy && precision >= PRECISION_MIN && (mean > 0 || recall >= RECALL_MIN);
+    return score.accused <= set->accused * score.healthy && precision >= PRECISION_MIN && (mean > 0 || recall >= (set->recall > 0 ? set->recall : RECALL_MIN));
 }
 
 int main(int argc, char **argv)

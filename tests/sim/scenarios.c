@@ -517,6 +517,227 @@ static void two_caches(struct sim *sim)
         sim_dies_in(sim, sim_born(sim), sim->world.ttl * sim->world.seconds / 2);
 }
 
+/* ---- written for the fifth set, before any rule was tried on it ---- */
+
+/* When so much is kept, all but a share goes at once. */
+static void saw(struct sim *sim, double room, double rest)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_keep(sim, sim_born(sim));
+    if (sim_kept(sim) >= room)
+        while (sim_kept(sim) > rest * room)
+            sim_dies(sim, sim_take_oldest(sim));
+}
+
+static void sawtooth(struct sim *sim)
+{
+    saw(sim, sim->world.fill / 3 * total(&sim->world) + 100, 0.5);
+}
+
+static void sawtooth_and_leak(struct sim *sim)
+{
+    sawtooth(sim);
+    and_leak(sim, 0.2);
+}
+
+/* The next data set is read step by step, beside the one in use, which goes when it is complete. */
+static void double_buffer(struct sim *sim)
+{
+    double every = fmax(20, sim->world.period * sim->world.steps);
+    if (fmod(sim->step, every) < 0.3 * every)
+        for (unsigned i = births(sim) + 1; i > 0; i--)
+            sim_keep(sim, sim_born(sim));
+    else if (fmod(sim->step, every) < 0.3 * every + 1)
+        for (size_t rows = (size_t)(0.3 * every) * sim->world.births; sim_kept(sim) > rows;)
+            sim_dies(sim, sim_take_oldest(sim));
+    else
+        sim_brief(sim, SITE, sim->world.births);
+}
+
+static void double_buffer_and_leak(struct sim *sim)
+{
+    double_buffer(sim);
+    and_leak(sim, 0.2);
+}
+
+/* A deploy in the middle drops what was cached, and other keys are cached then: some hundreds. */
+static void deployed(struct sim *sim)
+{
+    if (first_step_after(sim, sim->world.onset))
+        while (sim_kept(sim) > 0)
+            sim_dies(sim, sim_take_any(sim));
+    double keys = 100 + sim->world.fill / 16 * total(&sim->world);
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) * keys >= (double)sim_kept(sim))
+            sim_keep(sim, sim_born(sim));
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+/* ... and the new version leaks. */
+static void deployed_leak(struct sim *sim)
+{
+    deployed(sim);
+    if (sim_progress(sim) > sim->world.onset)
+        and_leak(sim, 0.3);
+}
+
+/* Each fifth of the run has keys of its own; those of the one before are dropped a little later. */
+static void weekly_keys(struct sim *sim)
+{
+    double week = sim->world.steps / 5.0, place = fmod(sim->step, week);
+    double keys = 60 + sim->world.fill / 30 * total(&sim->world);
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) < exp(-place * sim->world.births / keys))
+            sim_dies_in(sim, sim_born(sim), sim->world.seconds * 0.22);
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+static void weekly_keys_and_leak(struct sim *sim)
+{
+    weekly_keys(sim);
+    and_leak(sim, 0.2);
+}
+
+/* Grows by ten when all are in use, and goes back at night. Three days. */
+static void stepping_pool(struct sim *sim)
+{
+    double hour = fmod(3 * sim_progress(sim), 1);
+    double busy = hour < 0.8 ? 20 + 120 * sim->world.fill * (1 - fabs(hour - 0.4) / 0.4) + sim_exponential(sim, 3) : 0;
+    if (hour >= 0.8)
+        while (sim_kept(sim) > 20)
+            sim_dies(sim, sim_take_oldest(sim));
+    while (sim_kept(sim) < busy)
+        for (unsigned i = 0; i < 10; i++)
+            sim_keep(sim, sim_born(sim));
+    sim_brief(sim, SITE, sim->world.births);
+}
+
+/* In a storm each request is tried again and again, and waits ever longer in between. */
+static void retry_storms(struct sim *sim)
+{
+    double place = sim_progress(sim) * 9 + sim->world.onset;
+    unsigned tries = place - floor(place) < 0.15 ? 5 : 0;
+    for (unsigned i = births(sim); i > 0; i--) {
+        sim_brief(sim, SITE, 1);
+        for (unsigned try = 0; try < tries; try++)
+            sim_dies_in(sim, sim_born(sim), sim_exponential(sim, sim->world.seconds * 0.0005 * (1 << try)));
+    }
+}
+
+/* What a storm's failures forget. */
+static void storm_leak(struct sim *sim)
+{
+    double place = sim_progress(sim) * 9 + sim->world.onset;
+    retry_storms(sim);
+    if (place - floor(place) < 0.15)
+        and_leak(sim, 0.6);
+}
+
+/* Errors come at random in bursts of some dozens of requests, of which nobody knows the next; each error leaks. */
+static void error_bursts(struct sim *sim)
+{
+    if (sim->errors == 0 && sim_uniform(sim) < 60.0 / sim->world.steps)
+        sim->errors = 10 + sim_below(sim, 20);
+    churn(sim);
+    if (sim->errors == 0)
+        return;
+    sim->errors--;
+    and_leak(sim, 0.5);
+}
+
+/* A list of all that leaked is made anew, now and then; what it holds stays where it is. */
+static void swapped_holders(struct sim *sim)
+{
+    if (sim->step % 50 == 0) {
+        sim_keep(sim, sim_born(sim));
+        if (sim_kept(sim) > 2)
+            sim_dies(sim, sim_take_oldest(sim));
+    }
+    churn(sim);
+    and_leak(sim, 0.2);
+}
+
+/* All that has piled up is copied with each reload. */
+static void copied_leak(struct sim *sim)
+{
+    double every = fmax(20, sim->world.period * sim->world.steps);
+    if (fmod(sim->step + 1, every) < 1)
+        for (size_t i = sim_kept(sim); i > 0; i--) {
+            sim_keep(sim, sim_born(sim));
+            sim_dies(sim, sim_take_oldest(sim));
+        }
+    churn(sim);
+    if (sim_uniform(sim) < 0.2 * sim->world.leak)
+        sim_keep(sim, sim_born(sim));
+}
+
+/* Each is a little larger than the one before. */
+static void growing_objects(struct sim *sim)
+{
+    churn(sim);
+    if (sim_uniform(sim) < 0.1 * sim->world.leak)
+        sim_born_large(sim, (uint64_t)((double)sim->world.size * (0.2 + 3 * sim_progress(sim))));
+}
+
+/* Twice as fast, or half as fast, from an onset on. */
+static void two_phase_leak(struct sim *sim)
+{
+    bool later = sim_progress(sim) > sim->world.onset, faster = sim->world.births % 2;
+    churn(sim);
+    and_leak(sim, later == faster ? 0.3 : 0.15);
+}
+
+/* A flag is switched on and off for some of the users. */
+static void flagged_leak(struct sim *sim)
+{
+    leak_share(sim, fmod(sim_progress(sim) * 7, 1) < 0.6 ? 0.02 * sim->world.leak : 0);
+}
+
+/* A queue backs up while more comes than is done. */
+static void backlog(struct sim *sim)
+{
+    double hour = fmod(3 * sim_progress(sim) + sim->world.onset, 1);
+    for (unsigned i = births(sim); i > 0; i--) {
+        sim_keep(sim, sim_born(sim));
+        for (double done = hour < 0.4 ? 0.7 : 1.6; done > 0 && sim_kept(sim) > 0; done--)
+            if (sim_uniform(sim) < done)
+                sim_dies(sim, sim_take_oldest(sim));
+    }
+}
+
+static void heaps_keys(struct sim *sim)
+{
+    for (unsigned i = births(sim); i > 0; i--)
+        if (sim_uniform(sim) < pow(1 + sim->step, -0.4))
+            sim_born(sim);
+        else
+            sim_brief(sim, SITE, 1);
+}
+
+/* Two generations of a cache: the older one goes when the younger is full, as a whole. */
+static void generations(struct sim *sim)
+{
+    size_t room = 50 + (size_t)(sim->world.fill / 4 * total(&sim->world));
+    for (unsigned i = births(sim); i > 0; i--)
+        sim_keep(sim, sim_born(sim));
+    if (sim_kept(sim) >= 2 * room)
+        while (sim_kept(sim) > room)
+            sim_dies(sim, sim_take_oldest(sim));
+}
+
+/* Evicts the rarely used first: what is popular stays for ever, and is found out early. */
+static void lfu(struct sim *sim)
+{
+    double room = sim->world.fill / 3 * total(&sim->world);
+    for (unsigned i = births(sim); i > 0; i--) {
+        if (sim_kept(sim) >= room)
+            sim_dies(sim, sim->kept[--sim->kept_count]);
+        sim_keep(sim, sim_born(sim));
+    }
+}
+
 /* ---- worlds ---- */
 
 static void many_small(struct world *world)
@@ -653,5 +874,26 @@ const struct scenario scenarios[] = {
     {"reloaded, each time larger", VERDICT_STEADY, NULL, reloaded_and_larger, false, FAMILY_FRESH},
     {"long tail", VERDICT_STEADY, NULL, long_tail, false, FAMILY_FRESH},
     {"two caches", VERDICT_STEADY, NULL, two_caches, false, FAMILY_FRESH},
+    {"sawtooth cache and leak", VERDICT_LEAKED, NULL, sawtooth_and_leak, false, FAMILY_UNSEEN},
+    {"double-buffered reload and leak", VERDICT_LEAKED, NULL, double_buffer_and_leak, false, FAMILY_UNSEEN},
+    {"leak since a deploy", VERDICT_LEAKED, NULL, deployed_leak, false, FAMILY_UNSEEN},
+    {"weekly keys and leak", VERDICT_LEAKED, NULL, weekly_keys_and_leak, false, FAMILY_UNSEEN},
+    {"leak in retry storms", VERDICT_LEAKED, NULL, storm_leak, false, FAMILY_UNSEEN},
+    {"leak in bursts of errors", VERDICT_LEAKED, NULL, error_bursts, false, FAMILY_UNSEEN},
+    {"leak whose holders are swapped", VERDICT_LEAKED, NULL, swapped_holders, false, FAMILY_UNSEEN},
+    {"leak that reloads copy", VERDICT_LEAKED, NULL, copied_leak, false, FAMILY_UNSEEN},
+    {"leak of ever larger objects", VERDICT_LEAKED, NULL, growing_objects, false, FAMILY_UNSEEN},
+    {"leak in two phases", VERDICT_LEAKED, NULL, two_phase_leak, false, FAMILY_UNSEEN},
+    {"leak behind a flag", VERDICT_LEAKED, NULL, flagged_leak, false, FAMILY_UNSEEN},
+    {"memo by Heaps' law", VERDICT_CREEP, NULL, heaps_keys, false, FAMILY_UNSEEN},
+    {"sawtooth cache", VERDICT_STEADY, NULL, sawtooth, false, FAMILY_UNSEEN},
+    {"double-buffered reload", VERDICT_STEADY, NULL, double_buffer, false, FAMILY_UNSEEN},
+    {"cache filled again after a deploy", VERDICT_STEADY, NULL, deployed, false, FAMILY_UNSEEN},
+    {"weekly keys", VERDICT_STEADY, NULL, weekly_keys, false, FAMILY_UNSEEN},
+    {"pool in steps, smaller at night", VERDICT_STEADY, NULL, stepping_pool, false, FAMILY_UNSEEN},
+    {"retry storms", VERDICT_STEADY, NULL, retry_storms, false, FAMILY_UNSEEN},
+    {"backlog", VERDICT_STEADY, NULL, backlog, false, FAMILY_UNSEEN},
+    {"generations of a cache", VERDICT_STEADY, NULL, generations, false, FAMILY_UNSEEN},
+    {"cache that evicts what came last", VERDICT_STEADY, NULL, lfu, false, FAMILY_UNSEEN},
 };
 const size_t scenario_count = sizeof(scenarios) / sizeof(*scenarios);

@@ -100,16 +100,21 @@ static void tell(struct sim *sim, unsigned action, uint64_t handle, uint64_t val
         feed(sim, action, STRAY_HEAP, handle, value, stack);
 }
 
-static uint64_t born_at(struct sim *sim, uint32_t stack)
+static uint64_t born_at(struct sim *sim, uint32_t stack, uint64_t size)
 {
-    uint64_t handle = new_handle(sim, sim->world.size);
-    tell(sim, STRAY_OPEN, handle, sim->world.size, stack);
+    uint64_t handle = new_handle(sim, size);
+    tell(sim, STRAY_OPEN, handle, size, stack);
     return handle;
 }
 
 uint64_t sim_born(struct sim *sim)
 {
-    return born_at(sim, SITE);
+    return born_at(sim, SITE, sim->world.size);
+}
+
+uint64_t sim_born_large(struct sim *sim, uint64_t size)
+{
+    return born_at(sim, SITE, size);
 }
 
 void sim_dies(struct sim *sim, uint64_t handle)
@@ -121,7 +126,7 @@ void sim_dies(struct sim *sim, uint64_t handle)
 static void brief_samples(struct sim *sim, uint32_t stack, uint64_t octave, uint64_t count)
 {
     while (count-- > 0)
-        sim_dies_in(sim, born_at(sim, stack), exp2((double)octave + 0.5) / SECOND);
+        sim_dies_in(sim, born_at(sim, stack, sim->world.size), exp2((double)octave + 0.5) / SECOND);
 }
 
 void sim_brief(struct sim *sim, uint32_t stack, uint64_t count)
@@ -260,11 +265,18 @@ static double seconds(void *data, uint64_t time)
 
 static const struct lives_source source = {NULL, endpoint, closer, seconds, seconds, NULL, NULL, NULL, 0, true, 0, NULL};
 
+static const struct stack *stack(void *data, uint32_t node)
+{
+    static struct frame frames[] = {
+        {.function = "none"}, {.function = "site", .line = SITE}, {.function = "other", .line = OTHER}};
+    static const struct stack stacks[] = {
+        {.frames = &frames[0], .count = 1}, {.frames = &frames[1], .count = 1}, {.frames = &frames[2], .count = 1}};
+    return &stacks[node < 3 ? node : 0];
+}
+
 static const struct frame *blame(void *data, uint32_t node)
 {
-    static const struct frame frames[] = {
-        {.function = "none"}, {.function = "site", .line = SITE}, {.function = "other", .line = OTHER}};
-    return &frames[node < 3 ? node : 0];
+    return stack(data, node)->frames;
 }
 
 /* When in the run, as a share, a share of the work is done. */
@@ -286,6 +298,12 @@ static double time_of_work(enum load load, double work)
         return work + 0.09 * sin(10 * M_PI * work) / M_PI;
     case LOAD_PLUNGE:
         return work < 0.9 ? work / 2.7 : 1.0 / 3 + (work - 0.9) / 0.15;
+    case LOAD_WEEKS: /* a twentieth of a week's work is done in its last two days */
+        day = 2 * work - floor(2 * work);
+        return (floor(2 * work) + (day < 0.95 ? day / 0.95 * 5 / 7 : 5.0 / 7 + (day - 0.95) / 0.05 * 2 / 7)) / 2;
+    case LOAD_STORMS:
+        day = 6 * work - floor(6 * work);
+        return (floor(6 * work) + (day < 0.2 ? 2.25 * day : day < 0.8 ? 0.45 + (day - 0.2) / 6 : 0.55 + (day - 0.8) * 2.25)) / 6;
     case LOAD_PEAK: /* half of the work in a tenth of the time */
         return work < 0.25 ? work * 1.8 : work < 0.75 ? 0.45 + (work - 0.25) * 0.2 : 0.55 + (work - 0.75) * 1.8;
     default:
@@ -327,7 +345,7 @@ static enum verdict sentence(const struct lives *lives, enum verdict *ret_other)
 {
     struct folds folds;
     struct judged judged;
-    if (folds_build(lives, blame, NULL, true, &folds) < 0 || judge(lives, &folds, blame, NULL, &judged) < 0)
+    if (folds_build(lives, blame, NULL, true, &folds) < 0 || judge(lives, &folds, stack, NULL, &judged) < 0)
         abort();
     enum verdict verdict = verdict_at(&folds, &judged, SITE);
     *ret_other = verdict_at(&folds, &judged, OTHER);

@@ -27,11 +27,13 @@ enum load {
     LOAD_PEAK,
     LOAD_RAMPS,   /* up and down again, five times */
     LOAD_PLUNGE,  /* nearly all is over after a third of the time */
+    LOAD_WEEKS,   /* two weeks: five days, and two with little to do */
+    LOAD_STORMS,  /* six, each with most of the work around it in a tenth of the time */
     LOAD_SHAPES
 };
 
 /* Of scenarios: by what they were used for. Sets of worlds go up to one of them. */
-enum family { FAMILY_TUNED, FAMILY_HELD_OUT, FAMILY_FRESH };
+enum family { FAMILY_TUNED, FAMILY_HELD_OUT, FAMILY_FRESH, FAMILY_UNSEEN };
 
 /* What varies between runs of one scenario. */
 struct world {
@@ -70,6 +72,7 @@ struct sim {
     uint64_t *kept; /* for scenarios to keep handles in, one after the other */
     size_t kept_count, kept_room, kept_first;
     uint64_t container, container_size;
+    uint64_t errors; /* to come in this burst of them */
     struct sum sums[64];
     unsigned sum_count, buffered; /* events in the buffer that is not full yet */
     uint64_t flushed;             /* when the one before was full */
@@ -96,6 +99,8 @@ double sim_progress(const struct sim *sim);
 
 /* A block born at SITE; its handle. */
 uint64_t sim_born(struct sim *sim);
+/* ... of this size. */
+uint64_t sim_born_large(struct sim *sim, uint64_t size);
 void sim_dies(struct sim *sim, uint64_t handle);
 /* ... after so many seconds. */
 void sim_dies_in(struct sim *sim, uint64_t handle, double seconds);

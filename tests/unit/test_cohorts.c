@@ -56,6 +56,30 @@ Test(cohorts, orders)
     cr_expect_lt(cohorts_of(born, 64, 0).order, 0.05);
 }
 
+/* A hundred survivors of a root, whose first eighth is not seen. */
+static double few_of_a_later_root(double windows)
+{
+    return 17 * sqrt(windows + 8);
+}
+
+static double few_of_a_line(double windows)
+{
+    return 1.5 * windows;
+}
+
+Test(cohorts, all_births_tell_a_root_from_a_line_sooner)
+{
+    grow(few_of_a_later_root);
+    struct cohorts cohorts = cohorts_of(born, 64, 8);
+    cr_expect_float_eq(cohorts.survivors, 96, 3);
+    double high = cohorts_likely_order_high(born, &cohorts, 8, 1);
+    cr_expect_lt(high, cohorts.order + 1.645 * cohorts.order_sd - 0.03, "by how many there are at half and at the end");
+    cr_expect_gt(cohorts_likely_order_high(born, &cohorts, 8, 4), high + 0.2, "lumps leave more doubt");
+    grow(few_of_a_line);
+    cohorts = cohorts_of(born, 64, 0);
+    cr_expect_gt(cohorts_likely_order_high(born, &cohorts, 0, 1), 1);
+}
+
 Test(cohorts, order_is_measured_from_where_growth_began)
 {
     grow(later_root);

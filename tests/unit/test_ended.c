@@ -73,3 +73,36 @@ Test(ended, the_report_names_the_place_and_the_number)
     report_free(report);
     feed_close_all(&feed);
 }
+
+/* Sixty threads, one after the other, to the end of the run; what they do from then on: nothing, or work. */
+static enum verdict crowd(bool work)
+{
+    feed_close_all(&feed);
+    feed_open(&feed);
+    for (uint32_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 50 * MS);
+        feed.thread = MAIN_THREAD;
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000 + 16 * i, 8, 7);
+        feed_event(&feed, STRAY_OPEN, STRAY_THREAD, 200 + i, i + 1, 8);
+        for (uint32_t k = work ? 0 : i; k <= i; k++) {
+            feed.thread = 200 + k;
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x80, 8, 6);
+            feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x80, 0, 0);
+        }
+    }
+    feed.thread = MAIN_THREAD;
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_THREAD, 8);
+    enum verdict verdict = finding ? finding->verdict : VERDICT_STEADY;
+    report_free(report);
+    return verdict;
+}
+
+Test(ended, threads_at_work_are_no_leak)
+{
+    feed_open(&feed);
+    cr_expect_eq(crowd(true), VERDICT_STEADY);
+    cr_expect_eq(crowd(false), VERDICT_LEAKED);
+    feed_close_all(&feed);
+}

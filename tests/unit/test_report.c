@@ -297,13 +297,180 @@ static const struct stack *line_of_one(void *data, uint32_t node)
     return &stacks[node];
 }
 
-Test(report, no_finding_follows_from_itself)
+Test(report, two_lines_of_one_function_leak_each)
 {
     static const struct report_stacks lines = {NULL, line_of_one};
     struct report *report = two_workers(397, 290, &lines);
-    const struct report_finding *leaky = kept(report, LEAKY), *twin = kept(report, TWIN);
-    cr_expect_eq(leaky->cause, REPORT_NONE);
-    cr_expect_eq(twin->cause, (size_t)(leaky - report->findings));
+    cr_expect_eq(kept(report, LEAKY)->cause, REPORT_NONE);
+    cr_expect_eq(kept(report, TWIN)->cause, REPORT_NONE);
+    report_free(report);
+}
+
+/* ---- what comes with a handle ---- */
+
+enum { OPENS = 1, ALLOCATES, BY_DRIVER, BY_LIBC, MADE, CONSTRUCTS, CONSTRUCTS_ELSEWHERE, HELD_STACKS };
+
+/* Stacks of one function, "request": what it calls comes first. */
+static const struct stack *inside(void *data, uint32_t node)
+{
+    static struct frame driver = {.function = "PQconnectPoll", .module = "/usr/lib/libpq.so.5"}, libc = {.function = "strdup", .module = "/usr/lib/libc.so.6"};
+    static struct frame constructor = {.function = "app::Session<int>::Session", .file = "app.cc", .line = 7, .user = true};
+    static const struct frame *const inner[HELD_STACKS] = {
+        [OPENS] = &driver, [BY_DRIVER] = &driver, [BY_LIBC] = &libc, [CONSTRUCTS] = &constructor, [CONSTRUCTS_ELSEWHERE] = &constructor};
+    static struct frame frames[HELD_STACKS][2];
+    static struct stack stacks[HELD_STACKS];
+    cr_assert_lt(node, HELD_STACKS);
+    size_t below = inner[node] ? 1 : 0, count = node ? below + 1 : 0;
+    unsigned line = node == CONSTRUCTS ? MADE : node;
+    if (below)
+        frames[node][0] = *inner[node];
+    frames[node][below] = (struct frame){.function = "request", .file = "app.cc", .line = line, .module = "/srv/app", .user = true};
+    stacks[node] = (struct stack){.frames = frames[node], .count = count, .blame = below && inner[node]->user ? 0 : below};
+    return &stacks[node];
+}
+
+static const struct report_stacks inside_stacks = {NULL, inside};
+
+static void add_process(struct report *report, uint32_t pid)
+{
+    struct report_process process = {.pid = pid, .exe = "x", .end = "exit", .complete = true, .start_realtime_ns = pid};
+    feed_exit(&feed);
+    feed_finish(&feed);
+    cr_assert_eq(report_add(report, &process, feed.lives, &inside_stacks, false), 0);
+    feed_close_all(&feed);
+    feed_open(&feed);
+}
+
+/* A request leaks a connection to `peer`, and memory at other lines. */
+static void leak_both(uint64_t peer, uint32_t memory)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_connect(&feed, 100 + i, peer, OPENS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, memory);
+    }
+}
+
+static const struct report_finding *heap_at(const struct report *report, uint32_t line)
+{
+    const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, line);
+    cr_assert_not_null(finding, "line %u", line);
+    return finding;
+}
+
+static bool goes_with_connection(uint32_t memory)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    leak_both(5, memory);
+    add_process(report, 100);
+    cr_assert_eq(report_end(report), 0);
+    bool goes = heap_at(report, memory)->cause != REPORT_NONE;
+    report_free(report);
+    return goes;
+}
+
+Test(report, what_the_driver_takes_goes_with_its_connection)
+{
+    cr_expect(goes_with_connection(OPENS));
+    cr_expect(goes_with_connection(BY_DRIVER), "another line, by way of the same library");
+    cr_expect_not(goes_with_connection(ALLOCATES), "a leak of its own");
+    cr_expect_not(goes_with_connection(BY_LIBC), "a copy that libc makes for everybody");
+}
+
+/* A pool of files that grows to the end, all of which are read time and again. With each comes a block; or one with each use. */
+static struct report *pool_of_files(bool with_each_use)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    for (uint64_t i = 0; i < 600; i++) {
+        feed_wait(&feed, 20 * MS);
+        if (i % 15 == 0)
+            feed_event(&feed, STRAY_OPEN, STRAY_FILE, 100 + i / 15, 0, OPENS);
+        if (i % 15 == 0 || with_each_use)
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, BY_DRIVER);
+        for (uint64_t file = 0; file <= i / 15; file++)
+            feed_event(&feed, STRAY_USED, STRAY_FILE, 100 + file, (i + 1) << 40, 0);
+    }
+    add_process(report, 100);
+    cr_assert_eq(report_end(report), 0);
+    return report;
+}
+
+Test(report, what_a_pool_in_use_holds_is_no_leak)
+{
+    struct report *report = pool_of_files(false);
+    for (size_t i = 0; i < report->finding_count; i++)
+        cr_expect_gt(report->findings[i].verdict, VERDICT_CREEP, "%s", report->findings[i].message);
+    report_free(report);
+    report = pool_of_files(true);
+    cr_expect_eq(heap_at(report, BY_DRIVER)->count, 600, "more than come with the files");
+    report_free(report);
+}
+
+static const char *peer_behind(uint64_t first, uint64_t second)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    leak_both(first, OPENS);
+    add_process(report, 100);
+    leak_both(second, OPENS);
+    add_process(report, 101);
+    cr_assert_eq(report_end(report), 0);
+    const struct report_finding *heap = heap_at(report, OPENS);
+    cr_assert_lt(heap->cause, report->finding_count);
+    static char peer[64];
+    snprintf(peer, sizeof(peer), "%s", report->findings[heap->cause].peer);
+    report_free(report);
+    return peer;
+}
+
+Test(report, the_order_of_processes_decides_nothing)
+{
+    char first[64];
+    snprintf(first, sizeof(first), "%s", peer_behind(7, 8));
+    cr_expect_str_eq(peer_behind(8, 7), first);
+}
+
+/* ---- objects ---- */
+
+static struct report *objects(uint32_t constructs, bool kept)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    for (uint64_t i = 0; i < 200; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x10000, 16, MADE);
+        if (kept)
+            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x20000 + 64 * i, 16, MADE);
+        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 65536 * i, 40000, constructs);
+        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x10000, 0, 0);
+    }
+    add_process(report, 100);
+    cr_assert_eq(report_end(report), 0);
+    return report;
+}
+
+/* The objects are too small for a word of their own, but they are what is to be deleted. */
+Test(report, what_a_constructor_takes_goes_with_the_object)
+{
+    struct report *report = objects(CONSTRUCTS, true);
+    const struct report_finding *object = heap_at(report, MADE), *part = heap_at(report, 7);
+    cr_expect_eq(object->count, 200);
+    cr_expect_eq(object->cause, REPORT_NONE);
+    cr_expect_eq(part->cause, (size_t)(object - report->findings));
+    report_free(report);
+}
+
+Test(report, a_class_that_forgets_what_it_took_is_to_blame_itself)
+{
+    struct report *report = objects(CONSTRUCTS, false);
+    cr_expect_eq(heap_at(report, 7)->cause, REPORT_NONE);
+    cr_expect_eq(report->finding_count, 1);
+    report_free(report);
+    report = objects(CONSTRUCTS_ELSEWHERE, true);
+    cr_expect_eq(heap_at(report, 7)->cause, REPORT_NONE, "other objects than those that pile up");
+    cr_expect_eq(report->finding_count, 1, "and these are too few for a word");
     report_free(report);
 }
 
