@@ -30,7 +30,7 @@ static const char usage[] =
     "  --max-growth SIZE/h    fail if resident memory grew faster, the tracer's own left out\n"
     "  --min-duration TIME    a shorter run is inconclusive\n"
     "  --suppressions FILE    findings not to be told: lines like leak:PATTERN, as for LeakSanitizer, or\n"
-    "                         connection:PATTERN  # until 2026-12-31\n"
+    "                         connection:PATTERN  # until 2026-12-31; may be repeated\n"
     "  --gen-suppressions     write such a file for all that fails, instead of the result\n"
     "  --format text|json|sarif|junit\n"
     "  --source-root DIR      SARIF: paths below DIR are told relative to it\n"
@@ -142,10 +142,10 @@ static int set_growth(struct check_rules *rules, const char *text)
     return status;
 }
 
-/* The content of the file, with a NUL behind it; NULL with errno set. */
+/* The content of the file, or of standard input for "-", with a NUL behind it; NULL with errno set. */
 static char *read_file(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     char *content = in ? malloc(SUPPRESSIONS_MAX_SIZE + 1) : NULL;
     size_t size = content ? fread(content, 1, SUPPRESSIONS_MAX_SIZE + 1, in) : 0;
@@ -169,8 +169,7 @@ static int set_suppressions(struct options *options, const char *path)
     char *content = read_file(path);
     if (!content)
         return fail("%s: %s", path, error_reason(-errno));
-    suppressions_clear(&options->suppressions);
-    int result = suppressions_parse(path, content, &options->suppressions, &error);
+    int result = suppressions_add(path, content, &options->suppressions, &error);
     free(content);
     if (result < 0)
         return fail("%s", error.text);
@@ -270,7 +269,8 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true,
+                                 .left_out = inputs->left_out};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)

@@ -45,7 +45,8 @@ static int write_conns(void *data, FILE *out)
 
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items,
+                                 .left_out = options->inputs.left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
     size_t *rows = NULL, count = 0;

@@ -72,6 +72,8 @@ static int read_side(char *argument, const struct options *options, struct ledge
     int status = inputs_find(&argument, 1, &inputs);
     if (status != STATUS_DONE)
         return status;
+    how.left_out = inputs.left_out;
+    inputs_tell(&inputs);
     status = inputs_spare(&inputs, options->output);
     if (status == STATUS_DONE && ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);

@@ -164,7 +164,7 @@ int command_dump(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int status;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find, &options, &inputs, &status))
         return status;
     bar_yield();
     for (size_t i = 0; i < inputs.count && !ferror(stdout); i++)

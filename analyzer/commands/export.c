@@ -172,7 +172,8 @@ static int write_export(const struct ledger *ledger, const struct options *optio
 static int export_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
+    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true,
+                                 .left_out = inputs->left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
     if (ledger_build(inputs->paths, inputs->count, inputs->given, &how, &ledger, &error) < 0)

@@ -182,8 +182,10 @@ static bool listing_begin(int argc, char **argv, const char *usage, const char *
         status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
     if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.output)) != STATUS_DONE)
         inputs_free(&parsing.options.inputs);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        inputs_tell(&parsing.options.inputs);
         *ret_options = parsing.options;
+    }
     *ret_status = status == STATUS_HELP ? usage_print(usage) : status;
     return status == STATUS_DONE;
 }
@@ -219,7 +221,7 @@ static int write_listing(void *data, FILE *out)
 int listing_of_report(const struct listing_options *options, const struct report_list *list)
 {
     struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = list->sites,
-                                 .statements = list->statements};
+                                 .statements = list->statements, .left_out = options->inputs.left_out};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)

@@ -297,7 +297,7 @@ int command_info(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int status;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find, &options, &inputs, &status))
         return status;
     json_t *list = options.json ? json_array() : NULL;
     for (size_t i = 0; i < inputs.count; i++) {

@@ -153,7 +153,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
     struct report_options how = {
-        .library = options->whose.library.items, .mine = options->whose.mine.items, .all = options->all,
+        .library = options->whose.library.items, .mine = options->whose.mine.items, .all = options->all, .left_out = inputs->left_out,
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};

@@ -81,6 +81,7 @@ static int build(const struct looking *looking, struct report **ret_report)
     int status = inputs_find(looking->arguments, looking->count, &inputs);
     if (status != STATUS_DONE)
         return status;
+    how.left_out = inputs.left_out;
     if (report_build(inputs.paths, inputs.count, inputs.given, &how, ret_report, &error) < 0)
         status = fail("%s", error.text);
     else if (sites_select(*ret_report, &filter) < 0) {

@@ -149,7 +149,7 @@ int command_verify(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int worst;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &worst))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find_all, &options, &inputs, &worst))
         return worst;
     for (size_t i = 0; i < inputs.count; i++) {
         int status = verify_file(inputs.paths[i], options.json);

@@ -244,6 +244,7 @@ struct report_options {
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
     bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
+    const char *left_out;                 /* a trace that `given` means and that is not in `paths`, and why; NULL: all are */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
 };

@@ -164,6 +164,32 @@ def test_one_damaged_among_sound(stray, sound, tmp_path):
     assert content["trace"]["complete"] is False and len(content["processes"]) == 2
 
 
+@pytest.mark.parametrize("verb", READERS)
+def test_what_is_no_trace_in_a_folder_does_not_hide_the_others(stray, sound, tmp_path, verb):
+    copy(tmp_path, sound[1], "a.1.stray")
+    copy(tmp_path, b"garbage", "b.2.stray")
+    done = stray.call("pack", tmp_path, "-o", "/dev/null") if verb == "pack" else read(stray, verb, tmp_path)
+    if verb == "verify":
+        assert done.returncode == 2 and "a.1.stray: sound" in done.stdout
+        return
+    line = f"stray: {tmp_path}/b.2.stray: not a trace: shorter than a trace's header: left out\n"
+    assert (done.returncode, done.stderr) == (3 if verb == "check" else 0, line * (2 if verb == "diff" else 1))
+    assert done.stdout or verb == "pack"
+
+
+def test_a_trace_that_is_left_out_is_told(stray, sound, tmp_path):
+    copy(tmp_path, sound[1], "a.1.stray")
+    for name in ("b.2.stray", "c.3.stray"):
+        copy(tmp_path, b"garbage" * 1000, name)
+    done = stray.call("report", tmp_path, "--format", "json")
+    content = json.loads(done.stdout)
+    assert content["trace"]["complete"] is False and len(content["processes"]) == 1
+    assert content["trace"]["notes"] == [f"left out: {tmp_path}/b.2.stray: not a trace"]
+    assert done.stderr == f"stray: {tmp_path}/b.2.stray: not a trace: left out, and 1 more\n"
+    (tmp_path / "a.1.stray").unlink()
+    refused(stray.call("report", tmp_path), 2, "b.2.stray: not a trace")
+
+
 def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
     content = sound[1]
     flipped = bytearray(content)
