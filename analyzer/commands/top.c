@@ -69,6 +69,7 @@ struct looking {
     const struct options *options;
     char *const *arguments; /* TRACEs: children may have been added since */
     size_t count;
+    bool drawing; /* on a screen that is not to be disturbed */
 };
 
 static int build(const struct looking *looking, struct report **ret_report)
@@ -82,6 +83,8 @@ static int build(const struct looking *looking, struct report **ret_report)
     if (status != STATUS_DONE)
         return status;
     how.left_out = inputs.left_out;
+    if (!looking->drawing)
+        inputs_tell(&inputs);
     if (report_build(inputs.paths, inputs.count, inputs.given, &how, ret_report, &error) < 0)
         status = fail("%s", error.text);
     else if (sites_select(*ret_report, &filter) < 0) {
@@ -144,7 +147,7 @@ static int watch(const struct looking *looking)
 
 static int show(const struct looking *looking)
 {
-    if (!looking->options->once && isatty(STDOUT_FILENO)) {
+    if (looking->drawing) {
         bar_yield();
         return watch(looking);
     }
@@ -168,7 +171,7 @@ int command_top(int argc, char **argv)
         return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    struct looking looking = {&options, argv + optind, (size_t)(argc - optind)};
+    struct looking looking = {&options, argv + optind, (size_t)(argc - optind), !options.once && isatty(STDOUT_FILENO)};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);
     char *path = traced_path(pid);
