@@ -253,6 +253,18 @@ static int make_files(const struct options *options, struct session *session)
     return status;
 }
 
+/* Nothing was traced. Without its files a folder that was named after the process is not to be taken for its trace. */
+static void undo(const struct options *options, struct session *session)
+{
+    char *folder = strdup(session->files.trace_path);
+    trace_files_remove(&session->files);
+    if (folder && !options->tracing.output) {
+        *strrchr(folder, '/') = '\0';
+        rmdir(folder);
+    }
+    free(folder);
+}
+
 static int attach(const struct options *options, pid_t pid)
 {
     struct session session = {.pid = pid, .process = pidfd_open(pid, 0), .signals = catch_signals()};
@@ -264,7 +276,7 @@ static int attach(const struct options *options, pid_t pid)
         return status;
     status = begin(&session);
     if (status != STATUS_DONE) {
-        trace_files_remove(&session.files);
+        undo(options, &session);
         return status;
     }
     status = follow(&session, options->seconds);
@@ -285,5 +297,6 @@ int command_attach(int argc, char **argv)
         status = tracing_options_finish(&options.tracing, pid);
     if (status == STATUS_DONE)
         status = target_check_process(pid);
+    options.tracing.output = output_folder_chosen(options.tracing.output);
     return status == STATUS_DONE ? attach(&options, pid) : status;
 }

@@ -69,11 +69,10 @@ static int add_limit(struct options *options, char *limit)
         return fail("--limit %s: must be NAME=N, as memory=2G or db:5432=97", limit);
     if (options->limit_count == LIMITS_MAX)
         return fail("--limit %s: more than %d limits", limit, LIMITS_MAX);
-    int status = option_size("--limit", value, &number);
-    if (status == STATUS_DONE && number == 0)
-        return fail("--limit %s: must be above 0", limit);
+    if (!size_parse(value, &number) || number == 0)
+        return fail("--limit %s=%s: must be a number above 0, of bytes also like 2G", limit, value);
     options->limits[options->limit_count++] = (struct report_limit){limit, number};
-    return status;
+    return STATUS_DONE;
 }
 
 static int set_option(void *data, int code)

@@ -12,6 +12,7 @@ struct tracing_options {
     const char *output; /* -o; NULL: none was given */
     bool force;
     bool alone; /* --no-follow */
+    bool only;  /* --only was given */
 };
 
 /* Codes of the options; a verb's own begin at TRACING_OPTION_END. */
@@ -64,7 +65,8 @@ enum {
     "                       512K makes tracing cheap enough to leave on. Everything else stays exact\n"       \
     "  --no-heap            leave memory out\n"                                                               \
     "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"                    \
-    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"     \
+    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...; may be\n" \
+    "                       repeated\n"                                                                      \
     "  --max-size SIZE      largest size of a trace: K, M, G\n"                                               \
     "  --interval TIME      time between two samples: s, m, h; default 1s\n"                                  \
     "  --no-follow          leave child processes out (--follow: trace them, the default)\n"                  \

@@ -360,6 +360,46 @@ def test_what_is_wrong_with_an_option_is_told(stray, arguments, words):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
 
 
+@pytest.mark.parametrize("arguments, words", [
+    ("run --for 3 true", "stray: --for: is an option of stray attach: what is run is traced to its end"),
+    ("run --fo true", "stray: --fo: may be one of several options (see stray run --help)"),
+    ("report --limit memory=2X", "stray: --limit memory=2X: must be a number above 0, of bytes also like 2G"),
+    ("report --color bright", "stray: bright: No such file or directory"), ("report --color=bright", "stray: --color=bright: must be always, never or auto")])
+def test_what_is_wrong_with_a_value_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
+@pytest.mark.parametrize("when, coloured", [("always", True), ("never", False), ("auto", False), ("", True)])
+def test_the_value_of_color_may_be_a_word(stray, sound, when, coloured):
+    done = stray.call("report", "--color", *when.split(), sound[0])
+    assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", coloured)
+
+
+def test_only_adds_up(stray, tmp_path):
+    out = tmp_path / "out"
+    assert stray.call("run", "-o", out, "--only", "file", "--only", "socket,heap", "--", "true").returncode == 0
+    assert "STRAY_ONLY=file,socket,heap" in stray.call("info", out).stdout
+
+
+def test_the_last_of_follow_and_no_follow_counts(stray, tmp_path):
+    command = ["sh", "-c", "/bin/true; /bin/true"]
+    for name, options, count in (("one", ["--follow", "--no-follow"], 1), ("all", ["--no-follow", "--follow"], 3)):
+        assert stray.call("run", "-o", tmp_path / name, *options, "--", *command).returncode == 0
+        assert len(list((tmp_path / name).glob("*.stray"))) == count
+
+
+def test_the_folder_may_be_named_by_the_environment(stray, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    env = {**os.environ, "STRAY_OUTPUT": str(out)}
+    assert stray.call("run", "--", "true", env=env, cwd=tmp_path).returncode == 0
+    assert len(list(out.glob("true.*.stray"))) == 1
+    refused(stray.call("run", "--", "true", env=env, cwd=tmp_path), 125, "already holds traces")
+    # what is traced itself has the variable from its own tracing
+    assert stray.call("run", "-o", other, "--", stray.path, "run", "--", "true", env=env, cwd=tmp_path).returncode == 0
+    assert len(list(tmp_path.glob("stray.true.*/true.*.stray"))) == 1
+
+
 def test_help_names_every_verb(stray):
     done = stray.call("help")
     assert done.returncode == 0
