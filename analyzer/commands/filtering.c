@@ -7,30 +7,10 @@
 
 #include "commands/output.h"
 
-enum {
-    OPTION_RESOURCE = 256,
-    OPTION_SITE,
-    OPTION_PEER,
-    OPTION_SINCE,
-    OPTION_UNTIL,
-    OPTION_MIN,
-    OPTION_SORT,
-    OPTION_REVERSE,
-    OPTION_LIMIT,
-    OPTION_FORMAT,
-    OPTION_HELP
-};
+enum { OPTION_FORMAT = 256, OPTION_HELP };
 
 static const struct option long_options[] = {
-    {"resource", required_argument, NULL, OPTION_RESOURCE},
-    {"site", required_argument, NULL, OPTION_SITE},
-    {"peer", required_argument, NULL, OPTION_PEER},
-    {"since", required_argument, NULL, OPTION_SINCE},
-    {"until", required_argument, NULL, OPTION_UNTIL},
-    {"min", required_argument, NULL, OPTION_MIN},
-    {"sort", required_argument, NULL, OPTION_SORT},
-    {"reverse", no_argument, NULL, OPTION_REVERSE},
-    {"limit", required_argument, NULL, OPTION_LIMIT},
+    FILTERING_OPTIONS,
     WHOSE_OPTIONS,
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"output", required_argument, NULL, 'o'},
@@ -116,12 +96,12 @@ static int set_sort(const char *name, const char *const *columns, const char **r
 static int set_number(struct listing_filter *filter, int code)
 {
     uint64_t number = 0;
-    int status = option_count(code == OPTION_MIN ? "--min" : "--limit", optarg, &number);
+    int status = option_count(code == FILTERING_MIN ? "--min" : "--limit", optarg, &number);
     if (status != STATUS_DONE)
         return status;
-    if (code == OPTION_LIMIT && number == 0)
+    if (code == FILTERING_LIMIT && number == 0)
         return fail("--limit 0: must be at least 1");
-    if (code == OPTION_LIMIT) {
+    if (code == FILTERING_LIMIT) {
         filter->limit = number;
     } else {
         filter->min_given = true;
@@ -135,32 +115,43 @@ struct parsing {
     const char *const *columns;
 };
 
+int filtering_set(struct listing_filter *filter, const char *const *columns, int code)
+{
+    switch (code) {
+    case FILTERING_RESOURCE:
+        return option_resources(optarg, &filter->resources);
+    case FILTERING_SITE:
+        filter->site = optarg;
+        return STATUS_DONE;
+    case FILTERING_PEER:
+        filter->peer = optarg;
+        return STATUS_DONE;
+    case FILTERING_SINCE:
+        return set_time("--since", optarg, &filter->since);
+    case FILTERING_UNTIL:
+        return set_time("--until", optarg, &filter->until);
+    case FILTERING_SORT:
+        return set_sort(optarg, columns, &filter->sort);
+    case FILTERING_REVERSE:
+        filter->reverse = true;
+        return STATUS_DONE;
+    default:
+        return set_number(filter, code);
+    }
+}
+
+bool filtering_has(int code)
+{
+    return code >= FILTERING_RESOURCE && code <= FILTERING_LIMIT;
+}
+
 static int set_option(void *data, int code)
 {
     struct parsing *parsing = data;
     struct listing_options *options = &parsing->options;
-    struct listing_filter *filter = &options->filter;
+    if (filtering_has(code))
+        return filtering_set(&options->filter, parsing->columns, code);
     switch (code) {
-    case OPTION_RESOURCE:
-        return option_resources(optarg, &filter->resources);
-    case OPTION_SITE:
-        filter->site = optarg;
-        return STATUS_DONE;
-    case OPTION_PEER:
-        filter->peer = optarg;
-        return STATUS_DONE;
-    case OPTION_SINCE:
-        return set_time("--since", optarg, &filter->since);
-    case OPTION_UNTIL:
-        return set_time("--until", optarg, &filter->until);
-    case OPTION_MIN:
-    case OPTION_LIMIT:
-        return set_number(filter, code);
-    case OPTION_SORT:
-        return set_sort(optarg, parsing->columns, &filter->sort);
-    case OPTION_REVERSE:
-        filter->reverse = true;
-        return STATUS_DONE;
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
     case 'o':

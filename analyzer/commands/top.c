@@ -9,6 +9,7 @@
 #include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/filtering.h"
 #include "commands/options.h"
 #include "commands/screen.h"
 #include "commands/traced.h"
@@ -25,10 +26,13 @@ static const char usage[] =
     "grows, where memory went, what was found so far. On a terminal it is drawn again each second; q or Ctrl-C\n"
     "ends that. Else it is written once.\n"
     "\n"
-    "  --once               write it once, on a terminal as well\n"
-    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
-    "  --mine GLOB          code in files that match is yours; may be repeated\n"
-    "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
+    "  --once                 write it once, on a terminal as well\n"
+    CHOICE_USAGE
+    "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
+    "  --color[=WHEN]         always, never or auto; NO_COLOR is obeyed\n"
+    "\n"
+    "The places are chosen as by stray sites, whose columns they are: without options the ten with most open\n"
+    "of connection, pgconn, socket and file.\n"
     "\n"
     "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a packed file.\n"
     "Without: the newest folder stray.* here.\n"
@@ -36,6 +40,7 @@ static const char usage[] =
 
 struct options {
     struct whose whose;
+    struct listing_filter filter;
     bool once, color;
 };
 
@@ -43,6 +48,7 @@ enum { OPTION_ONCE = 256, OPTION_COLOR, OPTION_HELP };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
+    FILTERING_OPTIONS,
     WHOSE_OPTIONS,
     {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -52,6 +58,8 @@ static const struct option long_options[] = {
 static int set_option(void *data, int code)
 {
     struct options *options = data;
+    if (filtering_has(code))
+        return filtering_set(&options->filter, sites_columns, code);
     switch (code) {
     case OPTION_ONCE:
         options->once = true;
@@ -65,6 +73,21 @@ static int set_option(void *data, int code)
     }
 }
 
+/* What is shown where the user chose nothing else. */
+static void complete(struct listing_filter *filter)
+{
+    if (!filter->resources)
+        filter->resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE;
+    if (!filter->sort && !filter->min_given) {
+        filter->min_given = true;
+        filter->min = 1;
+    }
+    if (!filter->sort)
+        filter->sort = "open";
+    if (!filter->limit)
+        filter->limit = SITES_SHOWN;
+}
+
 struct looking {
     const struct options *options;
     char *const *arguments; /* TRACEs: children may have been added since */
@@ -75,8 +98,7 @@ struct looking {
 static int build(const struct looking *looking, struct report **ret_report)
 {
     struct report_options how = {.library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
-    struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
-                                    .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
+    struct listing_filter filter = looking->options->filter;
     struct inputs inputs;
     struct error error = {.text = ""};
     int status = inputs_find(looking->arguments, looking->count, &inputs);
@@ -87,6 +109,8 @@ static int build(const struct looking *looking, struct report **ret_report)
         inputs_tell(&inputs);
     if (report_build(inputs.paths, inputs.count, inputs.given, &how, ret_report, &error) < 0)
         status = fail("%s", error.text);
+    else if ((status = option_resources_found(filter.resources)) != STATUS_DONE)
+        report_free(*ret_report);
     else if (sites_select(*ret_report, &filter) < 0) {
         report_free(*ret_report);
         status = fail("%s", error_reason(-ENOMEM));
@@ -171,6 +195,7 @@ int command_top(int argc, char **argv)
         return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
+    complete(&options.filter);
     struct looking looking = {&options, argv + optind, (size_t)(argc - optind), !options.once && isatty(STDOUT_FILENO)};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);

@@ -137,6 +137,8 @@ struct report_statement {
     uint64_t first_ns, last_ns; /* the same by the calendar; 0: unknown */
     struct report_sender *senders;
     size_t sender_count;
+    const char **peers; /* it was sent to; of each place and process the last one; of BEGIN and the like all of the process */
+    size_t peer_count;
 };
 
 struct report_peer {
@@ -307,6 +309,8 @@ const char *report_statement(struct report *report, const struct lives *lives, u
 /* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */
 int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,
                     const struct report_stacks *stacks);
+/* Frees what the row has of its own. */
+void report_statement_clear(struct report_statement *row);
 /* Seconds since the process began; 0 for what came before. */
 double report_seconds(const struct lives *lives, uint64_t time);
 /* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. */
