@@ -18,6 +18,7 @@ package_is_there() {
 
 # While packages are installed, no service may be started: the servers of the tests are private. Runs in a shell of its own.
 apt_install() (
+    umask 022 # of the system's files, whatever the caller wants of his own
     export DEBIAN_FRONTEND=noninteractive
     command -v apt-get > /dev/null || { printf 'apt-get: not found (Debian 12 is needed)\n' >&2; exit 1; }
     root=()

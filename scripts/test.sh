@@ -167,11 +167,24 @@ part_package() {
     count package "$good" "$bad"
 }
 
+e2e() { "$PYTHON" -m pytest tests/e2e -q -p no:cacheprovider "$@"; }
+
+# Files of tests are handed out to as many workers as there are processors, to four at most: each has servers of its own. All that
+# was collected must have run, whatever became of the workers.
 part_e2e() {
+    local workers collected before=$failed total=$((passed + failed)) status=0
+    workers=$(nproc)
     say "e2e: running tests/e2e"
     rm -f "$logs/e2e.xml"
-    TAIL=400 logged e2e "$PYTHON" -m pytest tests/e2e -q -p no:cacheprovider --tb=short --junit-xml="$logs/e2e.xml"
+    collected=$(e2e --collect-only | grep -c '::')
+    TAIL=400 logged e2e e2e -n $((workers < 4 ? workers : 4)) --dist loadfile --tb=short --junit-xml="$logs/e2e.xml" || status=1
     if [ -f "$logs/e2e.xml" ]; then count_junit e2e "$logs/e2e.xml"; else broken e2e "nothing ran"; fi
+    total=$((passed + failed - total))
+    if [ "$total" -lt "$collected" ]; then
+        broken e2e "$collected tests were collected, and $total have a result"
+    elif [ "$status" != 0 ] && [ "$failed" = "$before" ]; then
+        broken e2e "pytest says that it failed"
+    fi
 }
 
 say "setting up"

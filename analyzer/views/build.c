@@ -6,7 +6,7 @@
 
 #include "names/packed.h"
 #include "views/numbers.h"
-#include "views/report.h"
+#include "views/report_steps.h"
 
 static void describe_kin(const struct stray_file_header *header, const struct process *process,
                          const struct lives *lives, struct report_process *about)

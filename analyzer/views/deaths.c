@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "views/report.h"
+#include "views/report_steps.h"
 
 #define SHELL_BASE   128        /* what shells add to the number of a signal to make a status of it */
 #define CLOCK_ERROR  1000000000 /* two processes may place one moment so far apart, ns */

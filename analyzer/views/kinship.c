@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "verdicts/sharing.h"
+#include "views/likeness.h"
+#include "views/report_steps.h"
 
 #define GENERATIONS 64 /* a longer line of parents is damage */
 

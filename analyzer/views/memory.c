@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "stray/hooks.h"
-#include "views/report.h"
+#include "views/report_steps.h"
 
 /* Mappings that hooked calls made; those of the Python interpreter for its small objects apart. */
 static void add_mappings(const struct lives *lives, const struct report_stacks *stacks, struct parts_figures *figures)

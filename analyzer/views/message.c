@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "views/report.h"
 #include "read/pairs.h"
 #include "read/words.h"
 #include "views/numbers.h"
+#include "views/report_steps.h"
 
 #define HELD_LONG_S 10.0 /* a large result that is worth to be mentioned */
 

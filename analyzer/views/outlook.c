@@ -8,7 +8,7 @@
 #include "stray/hooks.h"
 #include "verdicts/forecast.h"
 #include "views/numbers.h"
-#include "views/report.h"
+#include "views/report_steps.h"
 
 #define STANDARD_DESCRIPTORS 3 /* nobody was seen to open them */
 #define MEMORY_NAME          "memory"

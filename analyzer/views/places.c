@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "read/array.h"
+#include "views/report_steps.h"
 
 static bool same_text(const char *a, const char *b)
 {

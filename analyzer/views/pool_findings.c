@@ -6,7 +6,8 @@
 
 #include "hash.h"
 #include "verdicts/pools.h"
-#include "views/report.h"
+#include "views/likeness.h"
+#include "views/report_steps.h"
 
 #define POOLS_MOST 64u /* more are no pools: a program that keeps a connection for each of its things */
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "verdicts/pools.h"
-#include "views/report.h"
+#include "views/report_steps.h"
 
 struct making {
     struct report *report;

@@ -259,27 +259,9 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
 /* NULL is accepted. */
 void report_free(struct report *report);
 
-/* Adds the finding, or adds it up with the one of the same place. -ENOMEM. */
-int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
-                       size_t pid_count, size_t *ret_index);
-/* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
-int report_frame_order(const struct report_frame *a, const struct report_frame *b);
-/* Whether both are about the same frame. */
-bool report_same_place(const struct report_finding *a, const struct report_finding *b);
 /* Whether a finding that has this cause is a part of it: all but small objects that another function acquired. Those only came
  * with it, and their line is a hint. */
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause);
-/* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
- * report_keep_stack() is called. -ENOMEM. */
-int report_place(struct report *report, const struct lives *lives, const struct fold *fold,
-                 const struct report_stacks *stacks, struct report_finding *ret_finding);
-
-/* The same for what was done at `stack` between two event times. */
-int report_place_at(struct report *report, const struct lives *lives, uint32_t stack, unsigned resource, uint64_t first,
-                    uint64_t last, const struct report_stacks *stacks, struct report_finding *ret_finding);
-
-/* Makes the stack of a finding last as long as the report. -ENOMEM. */
-int report_keep_stack(struct report *report, struct report_finding *finding);
 
 /* The number of the run whose traces lie in the folder or packed file of `path`. -ENOMEM. */
 int report_run(struct report *report, const char *path, uint32_t *ret_run);
@@ -296,45 +278,14 @@ int report_end(struct report *report);
 /* What cannot be known of a process that was attached to: a sentence. */
 extern const char report_came_late[];
 
-/* What the statements of one process give away (statement_findings.c). -ENOMEM. */
-int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
-/* Adds what is to be said of several pools to one database. -ENOMEM. */
-int report_add_pools(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
-/* ... and of pools that threads wait for (queue_findings.c). -ENOMEM. */
-int report_add_queues(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
-/* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
-char *report_shown_statement(const char *text);
-/* ... that of a definition; NULL: not kept, or without memory. */
-const char *report_statement(struct report *report, const struct lives *lives, uint64_t definition);
-/* What it sent, a row for each fingerprint (statement_rows.c). -ENOMEM. */
-int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,
-                    const struct report_stacks *stacks);
-/* Frees what the row has of its own. */
-void report_statement_clear(struct report_statement *row);
-/* Seconds since the process began; 0 for what came before. */
-double report_seconds(const struct lives *lives, uint64_t time);
-/* One more item, zeroed, at the end of the array whose pointer stands at `array`; NULL without memory. */
-void *report_append(void *array, size_t *count, size_t size);
-struct report_frame report_copy_frame(struct report *report, const struct frame *frame);
-/* Where the memory of one process went (memory.c). -ENOMEM. */
-int report_add_memory(struct report *report, const struct lives *lives, const struct folds *folds,
-                      const struct report_stacks *stacks, const struct report_process *process);
-/* What of one process runs out, and what of all (outlook.c). -ENOMEM. */
-int report_add_outlook(struct report *report, const struct lives *lives, const struct folds *folds,
-                       const struct judged *judged, uint32_t pid);
-int report_end_outlook(struct report *report);
-/* The limit of that name; 0: not known. */
-uint64_t report_limit(const struct report *report, const char *name);
-
 /* The process ended by `signal`. */
 void report_killed_by(struct report_process *process, unsigned signal);
-/* Completes what processes could not say of their own ends by what their parents saw (deaths.c). */
-void report_settle_ends(struct report *report);
-
-/* A copy of `text` that lives as long as the report; NULL for NULL, and without memory. */
-const char *report_keep(struct report *report, const char *text);
-/* The sentence of a finding (message.c). NULL without memory. */
-const char *report_message(struct report *report, const struct report_finding *finding);
+/* Frees what a row of statements has of its own. */
+void report_statement_clear(struct report_statement *row);
+/* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
+char *report_shown_statement(const char *text);
+/* The limit of that name; 0: not known. */
+uint64_t report_limit(const struct report *report, const char *name);
 /* A piece of a finding's evidence; 0 where it has none of that name. */
 double report_fact(const struct report_finding *finding, const char *name);
 

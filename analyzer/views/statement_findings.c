@@ -6,7 +6,7 @@
 
 #include "read/words.h"
 #include "verdicts/statements.h"
-#include "views/report.h"
+#include "views/report_steps.h"
 
 /* What findings are made from. */
 struct maker {

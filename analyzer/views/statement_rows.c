@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "views/report.h"
+#include "views/likeness.h"
+#include "views/report_steps.h"
 
 /* A statement whose text is not kept is known by its hash alone, which has no text to be parsed. */
 static bool name_statement(const char *text, uint64_t hash, char ret_fingerprint[FINGERPRINT_SIZE])

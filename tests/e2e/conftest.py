@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fixtures of the end-to-end tests: private servers, the tool, the targets.
 
-Run by scripts/test.sh, or by hand:  /usr/bin/python3 -m pytest tests/e2e
+Run by scripts/test.sh, or by hand:  /usr/bin/python3 -m pytest tests/e2e [-n 2 --dist loadfile]
 STRAY_BUILD names another build folder. What is missing is an error, never a skip.
 """
 import copy
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import jsonschema
 import pytest
@@ -31,15 +32,21 @@ TIMEOUT = 120
 SOAK = int(os.environ.get("STRAY_SOAK") or 1)  # so many times as long, for what depends on luck: scripts/soak.sh
 STALLS = os.environ.get("STRAY_STALLS")  # a file to write to how long threads were held: scripts/soak.sh attach
 
-# The system's programs, and nothing of the tool's settings that the caller may have.
-for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:
-    del os.environ[name]
+# The system's programs.
 os.environ["PATH"] = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ["PATH"]
 os.environ["LC_ALL"] = "C.UTF-8"
 # Nor the signals that nohup and shells in the background ignore: targets die by some of them.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_configure(config):
+    """Tests have nothing of the tool's settings that the caller may have. Where pytest-xdist has workers run them, these read once
+    more what is asked of the tests themselves, so whoever hands out the tests leaves it there."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:
+            del os.environ[name]
 
 
 def shell(script, *arguments):
@@ -200,6 +207,14 @@ def compare(report, expected):
         if differ:
             wrong.append(f"{function}, {resource}: {differ}")
     assert not wrong, "\n".join(wrong)
+
+
+def until(condition, what="that it comes to be"):
+    """Waits for what does not say when it is there."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.01)
 
 
 def readable(file, seconds):

@@ -19,7 +19,7 @@ import time
 import psycopg2
 import pytest
 
-from conftest import BUILD, PYTHON, SOAK, SOURCES, STALLS, bare, shell
+from conftest import BUILD, PYTHON, SOAK, SOURCES, STALLS, bare, shell, until
 from test_errors import compiled, refused
 
 ATTACHED = BUILD / "tests" / "targets" / "attached"
@@ -67,14 +67,6 @@ def started(*command, **options):
     finally:
         process.kill()
         process.wait()
-
-
-def until(condition, what="that it comes to be"):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"waited in vain: {what}")
 
 
 def status(pid):

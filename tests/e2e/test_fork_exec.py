@@ -4,11 +4,10 @@ import os
 import signal
 import struct
 import subprocess
-import time
 
 import pytest
 
-from conftest import PYTHON, SOAK, SOURCES, TIMEOUT, bare, compare, parse_expected
+from conftest import PYTHON, SOAK, SOURCES, TIMEOUT, bare, compare, parse_expected, until
 
 SIGNALS = {"abort": signal.SIGABRT, "segv": signal.SIGSEGV, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 
@@ -244,18 +243,10 @@ open(sys.argv[1], "w").close()
 """
 
 
-def wait_until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("waited in vain")
-
-
 def test_daemon(stray, tmp_path):
     result = stray.run([PYTHON, "-c", DAEMON, tmp_path / "done"]).ok()
-    wait_until((tmp_path / "done").exists)
-    wait_until(lambda: not list(result.trace.glob("*.spool")))
+    until((tmp_path / "done").exists)
+    until(lambda: not list(result.trace.glob("*.spool")))
     first = (("python3", FORK),)
     second = first + (("python3", FORK),)
     shell = second + (("sh", START),)
@@ -266,7 +257,7 @@ def test_daemon(stray, tmp_path):
 
 def test_daemon_of_libc(stray, target):
     result = stray.run([target("target_children"), "daemon"]).ok()
-    wait_until(lambda: len(result.files()) == 3 and not list(result.trace.glob("*.spool")))
+    until(lambda: len(result.files()) == 3 and not list(result.trace.glob("*.spool")))
     assert descent(result) == [(), (("target_children", FORK),), (("target_children", FORK),) * 2]
     assert {process["end"] for process in result.report().processes} == {"exit"}
     assert result.report().sum("by_fork", "child") == {"opened": 1, "closed": 1, "open": 0, "bytes_open": 0}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import SOAK
+from conftest import SOAK, until
 
 BATCH = 64
 
@@ -105,13 +105,18 @@ def test_empty_file_beside_a_trace(stray, target):
 def test_live_trace_can_be_read(stray, target):
     process = stray.start([target("target_acks"), 2, 1000], stdout=subprocess.DEVNULL)
     try:
-        counts = []
-        for _ in range(3):
-            time.sleep(0.2)
+        until(lambda: any(trace.stat().st_size > 0 for trace in process.trace.glob("*.stray")))
+        counts = [0]
+
+        def more():
             report = stray.report(process.trace)
             assert report.process(process.pid)["end"] == "running"
             counts.append(report.sum("kept_0", "heap")["opened"])
-        assert 0 < counts[0] < counts[1] < counts[2]
+            return counts[-1] > counts[-2]
+
+        for _ in range(3):
+            until(more)
+        assert counts == sorted(counts), counts
     finally:
         process.kill()
         process.wait()

@@ -2,6 +2,7 @@
 """stray pack: one file says elsewhere what the traces said here."""
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -10,7 +11,7 @@ import tarfile
 
 import pytest
 
-from conftest import PYTHON, SOURCES, bare
+from conftest import PYTHON, SOURCES, bare, until
 
 READERS = [["report", "--all", "-v"], ["report", "--all", "--format", "json"], ["sites"], ["conns"], ["check", "--format", "json"], ["verify"], ["dump"],
            ["info"], ["export", "--to", "jsonl"]]
@@ -116,19 +117,28 @@ def test_a_running_process(stray, target, tmp_path):
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
 
-    assert process.stdout.readline() == "ready\n"
-    more(50)
-    live = stray.report(process.trace).json
-    packed, while_busy = pack(stray, tmp_path / "x.pack", process.trace), []
-    before = without_path(stray.report(packed).json)
-    for key in ("sites", "connections"):  # time goes on, and memory is sampled
-        assert before[key] == live[key]
-    for n in range(5):
-        process.stdin.write("30\n" * 2)
-        process.stdin.flush()
-        while_busy.append(pack(stray, tmp_path / f"busy-{n}.pack", process.trace))
-        assert [process.stdout.readline() for _ in range(2)] == ["done\n"] * 2
-    process.communicate()
+    def waits():
+        """It is in its read() of what comes next, and does nothing else."""
+        return pathlib.Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 ")
+
+    try:
+        assert process.stdout.readline() == "ready\n"
+        more(50)
+        until(waits)
+        live = stray.report(process.trace).json
+        packed, while_busy = pack(stray, tmp_path / "x.pack", process.trace), []
+        before = without_path(stray.report(packed).json)
+        for key in ("sites", "connections"):  # time goes on, and memory is sampled
+            assert before[key] == live[key]
+        for n in range(5):
+            process.stdin.write("30\n" * 2)
+            process.stdin.flush()
+            while_busy.append(pack(stray, tmp_path / f"busy-{n}.pack", process.trace))
+            assert [process.stdout.readline() for _ in range(2)] == ["done\n"] * 2
+        process.communicate()
+    finally:
+        process.kill()
+        process.wait()
     program.unlink()
     assert without_path(stray.report(packed).json) == before
     (row,) = before["processes"]

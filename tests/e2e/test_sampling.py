@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import PYTHON, SOURCES, bare, parse_expected
+from conftest import PYTHON, SOURCES, bare, parse_expected, until
 
 MEAN = 65536
 SAMPLED = ("--sample", "64K")
@@ -286,15 +286,22 @@ def test_compared_with_an_exact_trace(stray, target, leaking, healthy):
 def test_a_kill(stray, target):
     """The samples of a service that is killed are in its trace."""
     service = stray.start([target("target_sampled"), "leak"], options=SAMPLED, stdout=subprocess.DEVNULL)
+    told = []
+
+    def holds_many():
+        row = row_of(stray.report(service.trace), "forgets")
+        told.append(row["open"] if row else 0)
+        return told[-1] > 100
+
     try:
-        service.wait(1)
-    except subprocess.TimeoutExpired:
-        pass
-    service.send_signal(signal.SIGKILL)
-    service.wait()
+        until(lambda: any(trace.stat().st_size > 0 for trace in service.trace.glob("*.stray")))
+        until(holds_many)
+    finally:
+        service.send_signal(signal.SIGKILL)
+        service.wait()
     report = stray.report(service.trace)
     assert report.trace["lost_events"] == 0
-    assert row_of(report, "forgets")["open"] > 100
+    assert row_of(report, "forgets")["open"] >= told[-1]
 
 
 def test_the_environment_alone(stray, target):

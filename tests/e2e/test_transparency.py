@@ -5,11 +5,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
-from conftest import PYTHON, ROOT, bare, without_ours
+from conftest import PYTHON, ROOT, TIMEOUT, bare, without_ours
 
 
 def same(stray, command, **options):
@@ -94,19 +93,18 @@ def test_deaths_by_signal(stray, number):
 
 
 def test_signals_reach_their_handlers(stray):
-    code = ("import os, signal, sys\n"
+    code = ("import os, signal, sys, time\n"
             "got = []\n"
             "for s in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT): signal.signal(s, lambda n, f: got.append(n))\n"
             "print('ready', flush=True)\n"
-            "while len(got) < 3: signal.pause()\n"
+            "while len(got) < 3: time.sleep(0.01)\n"
             "sys.exit(sorted(got) != [2, 10, 15])\n")
     process = stray.start([PYTHON, "-c", code], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"ready\n"
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
             process.send_signal(number)
-            time.sleep(0.1)
-        assert process.wait(30) == 0
+        assert process.wait(TIMEOUT) == 0
     finally:
         process.kill()
         process.wait()

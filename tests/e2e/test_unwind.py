@@ -9,11 +9,10 @@ import pathlib
 import shutil
 import subprocess
 import sysconfig
-import time
 
 import pytest
 
-from conftest import BUILD, PYTHON, ROOT, TARGETS, shell
+from conftest import BUILD, PYTHON, ROOT, TARGETS, bare, shell, until
 
 CHECK = BUILD / "tests" / "targets" / "unwind" / "unwind_check.so"
 ODD = BUILD / "tests" / "targets" / "unwind" / "target_odd_stacks"
@@ -171,10 +170,7 @@ def test_redis(checked):
     server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"],
                               env=checked.env(3), cwd=checked.folder, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
-        while subprocess.run(["redis-cli", "-s", path, "ping"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.05)
+        until(lambda: bare(["redis-cli", "-s", path, "ping"]).returncode == 0, "that the server answers")
         subprocess.run(["redis-benchmark", "-s", path, "-n", "3000", "-q", "-d", "700"], check=True, stdout=subprocess.DEVNULL,
                        timeout=200)
         subprocess.run(["redis-cli", "-s", path, "eval", "local t = {} for i = 1, 5000 do t[i] = tostring(i) end return #t", "0"],

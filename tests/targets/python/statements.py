@@ -2,8 +2,12 @@
 """Statements that give something away, each beside a healthy twin. The server is that of PGHOST and so on.
 
     statements.py [NAME...]     the functions to call; default: all
+
+Some say, as a line of JSON, the most seconds that what the report tells of them can have taken.
 """
 import asyncio
+import contextlib
+import json
 import sys
 import time
 
@@ -19,6 +23,13 @@ def prepare():
         cursor.execute("CREATE TEMP TABLE items (id int PRIMARY KEY, name text, version int DEFAULT 0)")
         cursor.execute("INSERT INTO items SELECT n, 'name ' || n FROM generate_series(1, %s) n", (ROWS,))
     connection.commit()
+
+
+@contextlib.contextmanager
+def timed(function):
+    begin = time.monotonic()
+    yield
+    print(json.dumps({function: time.monotonic() - begin}), flush=True)
 
 
 def run(statement, *values):
@@ -97,10 +108,11 @@ def holds_all():
 
 
 def lets_go():
-    cursor = connection.cursor()
-    cursor.execute("SELECT repeat('x', 1000), 1 FROM generate_series(1, 12000)")
-    rows = cursor.fetchall()
-    cursor.close()
+    with timed("lets_go"):
+        cursor = connection.cursor()
+        cursor.execute("SELECT repeat('x', 1000), 1 FROM generate_series(1, 12000)")
+        rows = cursor.fetchall()
+        cursor.close()
     connection.commit()
     time.sleep(1.5)
     return rows
@@ -141,9 +153,10 @@ def sends_an_array():
 # ---- transactions ----
 
 def leaves_open():
-    run("SELECT name FROM items WHERE id = 1")
-    time.sleep(1.5)
-    connection.commit()
+    with timed("leaves_open"):
+        run("SELECT name FROM items WHERE id = 1")
+        time.sleep(1.5)
+        connection.commit()
 
 
 def commits_first():

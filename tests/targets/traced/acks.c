@@ -4,7 +4,8 @@
  * for PAUSE microseconds:
  *     T N     thread T has completed N blocks at kept_T, and for every 64 blocks a socket at socket_T and a file at file_T
  * Whoever kills it can compare what it said with what the trace holds. With HOW, it says so after each block, and one more
- * thread ends the process in that way AFTER microseconds: _exit, exit, quick_exit, exec; or exec-fails, twice, and then _exit.
+ * thread ends the process AFTER microseconds from the first word on, in that way: _exit, exit, quick_exit, exec; or exec-fails,
+ * twice, and then _exit.
  */
 #include "expect.h"
 
@@ -18,6 +19,7 @@
 
 static useconds_t pause_us;
 static int said_every;
+static int spoken; /* by any thread */
 
 /* One pair of sites a thread, so that each thread's count can be told. */
 #define SITES(n)                                                                                              \
@@ -49,6 +51,7 @@ static void say(long thread, long done)
     char line[64];
     int length = snprintf(line, sizeof(line), "%ld %ld\n", thread, done);
     MUST(write(STDOUT_FILENO, line, (size_t)length) == length);
+    __atomic_store_n(&spoken, 1, __ATOMIC_RELAXED);
 }
 
 static void *work(void *argument)
@@ -116,6 +119,8 @@ int main(int argc, char **argv)
     if (argc > 4) {
         pthread_t id;
         MUST(pthread_create(&id, NULL, work, (void *)0) == 0);
+        while (!__atomic_load_n(&spoken, __ATOMIC_RELAXED))
+            usleep(100);
         usleep((useconds_t)atol(argv[4]));
         end(argv[3]);
     }

@@ -3,7 +3,7 @@
  * storm TIMES: again and again, threads that allocate and make and join threads, while others fork, vfork, spawn and
  * wait; the children do the same in turn, or become another program. Every count is exact, whatever was going on.
  */
-#include "expect.h"
+#include "alone.h"
 
 #include <pthread.h>
 #include <spawn.h>
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
         storm();
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
     MUST(pthread_join(noise, NULL) == 0);
-    usleep(100000); /* the detached ones come to their ends */
+    until_alone(); /* the detached ones come to their ends */
     expect("begin", "thread", times * (FORKERS + MAKERS) + 1, times * (FORKERS + MAKERS) + 1, -1);
     expect("makes_threads", "thread", times * MAKERS * THREADS, times * MAKERS * THREADS, -1);
     expect("makes_children", "child", times * FORKERS * CHILDREN, times * FORKERS * CHILDREN, -1);

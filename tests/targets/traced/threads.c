@@ -3,7 +3,7 @@
  * threads MODE: threads of every kind of creation and end. What is said of a function is how many threads it made, and of
  * how many nothing is left.
  */
-#include "expect.h"
+#include "alone.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -135,12 +135,13 @@ static void wait_to_join(pthread_t thread, int n)
         MUST(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &monotonic) == 0);
 }
 
-/* Until so many more are done, and some time for what comes after their work. */
+/* Until so many more are done with their work, and all that comes after it. */
 static void wait_for(int before, int more)
 {
     while (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) < before + more)
         usleep(100);
     usleep(20000);
+    until_alone();
 }
 
 static void joins(void)
@@ -182,10 +183,9 @@ static void detaches(void)
         pthread_t thread = made_to_detach_late();
         while (pthread_kill(thread, 0) == 0 && __atomic_load_n(&ended, __ATOMIC_SEQ_CST) < before + 4 * MANY + i + 1)
             usleep(100);
-        usleep(2000);
+        until_alone();
         MUST(pthread_detach(thread) == 0);
     }
-    usleep(20000);
     expect("made_detached", "thread", MANY, MANY, -1);
     expect("made_to_detach", "thread", MANY, MANY, -1);
     expect("made_to_detach_itself", "thread", MANY, MANY, -1);
