@@ -30,15 +30,18 @@
 static const char usage[] =
     "usage: stray attach PID [-o DIR] [--for TIME] [options]\n"
     "\n"
-    "Traces a process that runs already, without a debugger, and leaves it as it was. Ends after --for, on Ctrl-C or SIGTERM, by\n"
-    "stray detach PID from elsewhere, and with the process. Children that run already are named, and not traced.\n"
+    "Traces a process that runs already, without a debugger, and leaves it as it was.\n"
+    "Ends after --for, on Ctrl-C or SIGTERM, by stray detach PID from elsewhere, and\n"
+    "with the process. Children that run already are named, and not traced.\n"
     "\n"
-    "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
+    "  -o, --output DIR     folder for the traces, made if missing; default\n"
+    "                       stray.<command>.<pid>\n"
     "  --for TIME           for so long: s, m, h, d; default: until told otherwise\n"
     "  --force              also into a folder that holds traces\n"
     TRACING_USAGE
     "\n"
-    "Needs the rights of a debugger: the same user where kernel.yama.ptrace_scope is 0, else root or CAP_SYS_PTRACE.\n"
+    "Needs the rights of a debugger: the same user where kernel.yama.ptrace_scope is\n"
+    "0, else root or CAP_SYS_PTRACE.\n"
     "Exit status: 0 also if the process ends first; 125 refused, 2 wrong usage.\n";
 
 enum { OPTION_FOR = TRACING_OPTION_END };

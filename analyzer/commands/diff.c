@@ -12,17 +12,20 @@
 static const char usage[] =
     "usage: stray diff BASE NEW [options]\n"
     "\n"
-    "Compares two traces of a service, before and after a change: what leaked per unit of work, and whether "
-    "that is\n"
-    "fixed, improved, unchanged, worse or new, or the runs were too short to tell.\n"
+    "Compares two traces of a service, before and after a change: what leaked per\n"
+    "unit of work, and whether that is fixed, improved, unchanged, worse or new, or\n"
+    "the runs were too short to tell.\n"
     "\n"
     "  --format text|json|html\n"
-    "                         json: schema \"stray-diff/1\"; html: one page with a differential flame graph\n"
-    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "                         json: schema \"stray-diff/1\"; html: one page with a\n"
+    "                         differential flame graph\n"
+    "  -o, --output FILE      write there instead of to standard output (made with\n"
+    "                         mode 0600)\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
     "BASE and NEW: a trace file, a folder of them, or a packed file.\n"
-    "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
+    "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be\n"
+    "read.\n";
 
 struct options {
     enum output_format format;

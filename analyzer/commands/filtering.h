@@ -42,19 +42,23 @@ int filtering_set(struct listing_filter *filter, const char *const *columns, int
 #define CHOICE_USAGE                                                                                         \
     "  --resource KIND,...    heap, connection, pgconn, ...\n"                                               \
     "  --peer PATTERN         part of a peer, or a glob\n"                                                   \
-    "  --site PATTERN         part of a function's name, of file:line or of a module's path; or a glob\n"    \
-    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC 3339. Both ends count, as\n"\
-    "                         times are shown: to the millisecond, and where TIME has more than three\n"     \
+    "  --site PATTERN         part of a function's name, of file:line or of a\n"                             \
+    "                         module's path; or a glob\n"                                                    \
+    "  --since, --until TIME  from the process's start, with s, m, h or d; or RFC\n"                         \
+    "                         3339. Both ends count, as times are shown: to the\n"                           \
+    "                         millisecond, and where TIME has more than three\n"                             \
     "                         decimals or is RFC 3339 to the microsecond\n"                                  \
     "  --min N                at least N in the column sorted by\n"                                          \
-    "  --sort COLUMN          numbers from the largest, times and texts from the first\n"                    \
+    "  --sort COLUMN          numbers from the largest, times and texts from the\n"                          \
+    "                         first\n"                                                                       \
     "  --reverse              the other way round\n"                                                         \
     "  --limit N              the first N\n"
 #define FILTER_USAGE                                                                                         \
     CHOICE_USAGE                                                                                             \
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"                       \
     "  --format text|json\n"                                                                                 \
-    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "  -o, --output FILE      write there instead of to standard output (made with\n"                        \
+    "                         mode 0600)\n"
 
 struct listing_options {
     struct listing_filter filter;

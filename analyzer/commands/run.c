@@ -20,15 +20,20 @@ enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 static const char usage[] =
     "usage: stray run [-o DIR] [options] -- CMD [ARG...]\n"
     "\n"
-    "Puts tracing in front of a command and becomes it: same pid, signals and exit status.\n"
+    "Puts tracing in front of a command and becomes it: same pid, signals and exit\n"
+    "status.\n"
     "\n"
-    "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
-    "  --force              also into a folder that holds traces; where there is no usable folder, or the command\n"
-    "                       cannot be traced, it runs untraced\n"
+    "  -o, --output DIR     folder for the traces, made if missing; default\n"
+    "                       stray.<command>.<pid>\n"
+    "  --force              also into a folder that holds traces; where there is no\n"
+    "                       usable folder, or the command cannot be traced, it runs\n"
+    "                       untraced\n"
     TRACING_USAGE
     "\n"
-    "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
-    "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
+    "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD\n"
+    "works alone.\n"
+    "Exit status: the command's own; 125 refused, 126 not executable, 127 not found,\n"
+    "2 wrong usage.\n";
 
 enum { OPTION_FOR = TRACING_OPTION_END };
 

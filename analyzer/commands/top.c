@@ -22,19 +22,21 @@
 static const char usage[] =
     "usage: stray top [PID | TRACE...] [options]\n"
     "\n"
-    "Shows what a process holds while it runs: where its open connections, sockets and files come from, what\n"
-    "grows, where memory went, what was found so far. On a terminal it is drawn again each second; q or Ctrl-C\n"
-    "ends that. Else it is written once.\n"
+    "Shows what a process holds while it runs: where its open connections, sockets\n"
+    "and files come from, what grows, where memory went, what was found so far. On a\n"
+    "terminal it is drawn again each second; q or Ctrl-C ends that. Else it is\n"
+    "written once.\n"
     "\n"
     "  --once                 write it once, on a terminal as well\n"
     CHOICE_USAGE
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "  --color[=WHEN]         always, never or auto; NO_COLOR is obeyed\n"
     "\n"
-    "The places are chosen as by stray sites, whose columns they are: without options the ten with most open\n"
-    "of connection, pgconn, socket and file.\n"
+    "The places are chosen as by stray sites, whose columns they are: without options\n"
+    "the ten with most open of connection, pgconn, socket and file.\n"
     "\n"
-    "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a packed file.\n"
+    "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a\n"
+    "packed file.\n"
     "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 

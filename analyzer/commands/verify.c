@@ -14,12 +14,13 @@
 static const char usage[] =
     "usage: stray verify [TRACE...] [--format text|json]\n"
     "\n"
-    "Reads traces through and writes a line for each: sound, damaged (and how), or unreadable.\n"
-    "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot be read.\n"
+    "Reads traces through and writes a line for each: sound, damaged (and how), or\n"
+    "unreadable.\n"
+    "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot\n"
+    "be read.\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
-    "Without: the newest folder stray.* "
-    "here.\n";
+    "Without: the newest folder stray.* here.\n";
 
 struct finding {
     const char *path;

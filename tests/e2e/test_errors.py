@@ -11,7 +11,7 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
+VERBS = ["run", "attach", "detach", "report", "check", "sites", "conns", "sql", "top", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
 READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "top"]
 
 
@@ -340,6 +340,7 @@ def test_help(stray, verb):
         assert (done.returncode, done.stderr) == (0, "")
         assert f"stray {verb}" in done.stdout
     assert by_option.stdout == by_verb.stdout
+    assert max(map(len, by_option.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -402,7 +403,7 @@ def test_the_folder_may_be_named_by_the_environment(stray, tmp_path):
 
 def test_help_names_every_verb(stray):
     done = stray.call("help")
-    assert done.returncode == 0
+    assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= 80
     for verb in VERBS:
         assert f"stray {verb}" in done.stdout or f" {verb} " in done.stdout, verb
 
