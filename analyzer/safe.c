@@ -49,6 +49,17 @@ size_t character_length(const char *text, bool *ret_harmless)
     return length ? (size_t)length : 1;
 }
 
+size_t shown_columns(const char *text)
+{
+    size_t columns = 0;
+    bool harmless;
+    for (size_t length; *text; text += length) {
+        length = character_length(text, &harmless);
+        columns += character_columns(length, harmless);
+    }
+    return columns;
+}
+
 /* One character of `text`, with controls and what is not UTF-8 escaped; returns its bytes. */
 static size_t safe_character(const unsigned char *p, char *to)
 {

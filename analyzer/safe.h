@@ -11,6 +11,14 @@
 /* Bytes of the character at `text`, which is not empty. Harmless: it is UTF-8, and can neither command a terminal nor turn text
  * around (U+202E and its like) nor end a line. */
 size_t character_length(const char *text, bool *ret_harmless);
+/* Columns that such a character fills when it is shown. */
+#define ESCAPED_COLUMNS 4 /* of a byte as \xNN */
+static inline size_t character_columns(size_t length, bool harmless)
+{
+    return harmless ? 1 : ESCAPED_COLUMNS * length;
+}
+/* Columns that `text` fills when it is shown escaped. */
+size_t shown_columns(const char *text);
 /* With what is not harmless escaped as \xNN. */
 void print_safe(FILE *out, const char *text);
 /* The same as a string, to be freed; NULL without memory. */

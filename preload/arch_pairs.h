@@ -6,7 +6,7 @@
 
 #define PAIR_STUBS      256
 #define PAIR_STUB_SIZE  16
-#define PAIR_WORDS      16 /* of arguments on the stack, as many as are handed on */
+#define PAIR_WORDS      16 /* of arguments on the stack: so many are handed on at least, and more where the user says so */
 
 /* struct pair_frame of x86-64. The caller's frame pointer and the return address lie right above it. */
 #define PAIR_VECTOR     64  /* bytes kept of each of 8 vector registers, at offset 0 */

@@ -126,7 +126,10 @@ pair_body:
         call    pair_enter
         movq    %rax, %r11
         movq    %rsp, %rax              /* the frame, from below the words */
-        subq    $8 * PAIR_WORDS, %rsp
+        leaq    1(%rdx), %rcx
+        andq    $-2, %rcx               /* the stack stays aligned */
+        shlq    $3, %rcx
+        subq    %rcx, %rsp
         cmpq    $PAIR_WORDS, %rdx
         jne     5f
         .set    offset, 0
@@ -152,7 +155,7 @@ pair_body:
         movq    PAIR_R10(%rax), %r10
         movq    PAIR_RAX(%rax), %rax
         call    *%r11
-        addq    $8 * PAIR_WORDS, %rsp
+        leaq    -PAIR_FRAME(%rbp), %rsp
         movq    %rax, PAIR_RESULTS(%rsp)
         movq    %rdx, PAIR_RESULTS + 8(%rsp)
         WIDTH   2

@@ -42,8 +42,8 @@ struct thread {
     uint32_t libpq_depth; /* > 0 inside a libpq call: inner ones are its own business */
     uintptr_t frame;      /* stack pointer of the last hook that began with no flag set */
     struct young *young;  /* of the lane; NULL: not asked for yet, or none (record/young.h) */
-    struct familiar *familiar; /* ... the same (stack/familiar.h) */
-    uintptr_t libpq_frame; /* ... of the libpq call that is called libpq_call, the outermost one or PQconnectPoll() inside of it */
+    struct familiar *familiar; /* ... the same (stack/familiar.h); NULL inside libpq calls, too */
+    uintptr_t libpq_frame; /* the outermost libpq call's, of its hook */
     uint64_t lane_after;  /* event time before which no lane is looked for: there was none */
     const void *libpq_given; /* the real call behind the hook that is being entered by its address (hooks/given.h) */
     uint64_t number;      /* of a thread that a hook has made, from 1; 0: of any other (state/threads.h) */
@@ -51,8 +51,10 @@ struct thread {
     uint32_t fate;        /* ... enum thread_fate */
     uint32_t pair_depth;  /* calls of user-defined pairs that are under way, one inside the other */
     uint64_t pairs[THREAD_PAIRS]; /* ... the outermost of them: where the frame is << 8, number of the entry */
-    uint64_t libpq_call;  /* the number of a libpq call that is under way, which no other call of this process has; 0: of none */
+    uint64_t libpq_call;  /* the number of a libpq call that is under way, which no other call of this process has; 0: of none, or
+                             something that it called back has called libpq itself */
     uint64_t libpq_calls; /* ... the last number given to one of this thread's calls */
+    struct familiar *stacks; /* what `familiar` is outside of libpq calls */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"))) ARCH_NEAR;

@@ -7,6 +7,7 @@
 #include "gate.h"
 #include "lock.h"
 #include "record/index.h"
+#include "stack/beneath.h"
 #include "stack/module_symbols.h"
 #include "sys.h"
 #include "text.h"
@@ -249,12 +250,21 @@ static uint64_t key_of(unsigned id, const void *caller)
     return index_mix((uint64_t)(uintptr_t)caller, id) | 1;
 }
 
+static void *call_inside(const struct libpq_call *call)
+{
+    if (!call->inner)
+        thread_self.libpq_call = 0;
+    return call->function;
+}
+
 void *real_libpq_function(unsigned id, const char *name, const void *caller)
 {
     uint64_t key = key_of(id, caller);
     const struct call_site *site = place_of(key, key);
-    bool known = site && !thread_self.libpq_given;
-    return __builtin_expect(known, 1) ? site->call.function : real_libpq(id, name, caller).function;
+    if (__builtin_expect(site && !thread_self.libpq_given, 1))
+        return call_inside(&site->call);
+    struct libpq_call call = real_libpq(id, name, caller);
+    return call_inside(&call);
 }
 
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
@@ -270,6 +280,7 @@ struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
     struct libpq_call call = {.function = find_libpq_function(name, caller)};
     call.libpq = real_library_of(call.function);
     call.inner = call.function && object_of(call.function) == object_of(caller);
+    beneath_learn();
     remember(key, call);
     gate_leave(flags);
     return call;
@@ -285,6 +296,7 @@ static bool is_loaded(const struct link_map *wanted)
 
 void real_libpq_forget(void)
 {
+    beneath_forget();
     if (!lock_try(&call_sites_lock))
         return;
     for (unsigned i = 0; i < CALL_SITES; i++)

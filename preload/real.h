@@ -64,7 +64,8 @@ struct libpq_call {
 
 /* The real function for hook `id`, called `name`, when called from `caller`. Cached by call site. */
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller);
-/* The same for a call inside another one of libpq, of which nothing but the function is wanted: NULL for none. */
+/* The same for a call inside another one of libpq, of which nothing but the function is wanted: NULL for none. One that libpq has not made
+ * itself, but something that it has called back, leaves the thread without thread_self.libpq_call. */
 void *real_libpq_function(unsigned id, const char *name, const void *caller);
 /* Whether a call of `name` from `caller` would reach any function. Not signal safe, like the next. */
 bool real_libpq_exists(const char *name, const void *caller);

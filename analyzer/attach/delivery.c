@@ -51,21 +51,22 @@ static int shim_function(pid_t pid, int memory, const char *name, uint64_t *ret_
 
 /* ---- getting it there ---- */
 
-/* Whether the descriptor `number` of the process is the same file as ours at `path`. */
-static bool same_file(pid_t pid, int number, const char *path)
+/* Whether the descriptor `number` of the process is that file of ours. */
+static bool same_file(pid_t pid, int number, const struct stat *ours)
 {
     char theirs[64];
-    struct stat there, here;
+    struct stat there;
     snprintf(theirs, sizeof(theirs), "/proc/%d/fd/%d", (int)pid, number);
-    return stat(theirs, &there) == 0 && stat(path, &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    return stat(theirs, &there) == 0 && there.st_dev == ours->st_dev && there.st_ino == ours->st_ino;
 }
 
 /* Whether the process, with its rights and in its file system, finds the shim where we do. */
 static int finds_shim(struct injection *injection, const char *shim, uint64_t address, bool *ret_finds, struct error *error)
 {
     uint64_t number;
+    struct stat ours;
     int result = injection_call(injection, injection->libc.open, (const uint64_t[6]){address, O_RDONLY | O_CLOEXEC}, &number, error);
-    *ret_finds = result == 0 && (int)number >= 0 && same_file(injection->pid, (int)number, shim);
+    *ret_finds = result == 0 && (int)number >= 0 && stat(shim, &ours) == 0 && same_file(injection->pid, (int)number, &ours);
     if (result == 0 && (int)number >= 0)
         result = injection_call(injection, injection->libc.close, (const uint64_t[6]){number}, NULL, error);
     return result;
@@ -102,11 +103,21 @@ static int copy_of(const char *path)
     return result;
 }
 
+/* In a chroot, maybe not. */
+static bool sees_proc(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/root/proc/self/fd", (int)pid);
+    return access(path, F_OK) == 0;
+}
+
 static int load_copy(struct injection *injection, const char *shim, struct error *error)
 {
-    int number, copy = copy_of(shim);
     char path[64];
     uint64_t address;
+    if (!sees_proc(injection->pid))
+        return error_set(error, -ENOENT, "%d: sees neither %s nor a /proc: mount one in its root folder", (int)injection->pid, shim);
+    int number, copy = copy_of(shim);
     if (copy < 0)
         return error_set(error, copy, "%s: %s", shim, error_reason(copy));
     int result = injection_give(injection, &copy, 1, &number, error);
@@ -181,7 +192,8 @@ static int refusal(pid_t pid, int code, struct error *error)
     case -EALREADY:
         return error_set(error, code, "%d: already traced", (int)pid);
     case -EPROTO:
-        return error_set(error, code, "%d: another version of the library is loaded in it", (int)pid);
+        return error_set(error, code, "%d: the library of another version of stray is in it: attach with that version, or restart it",
+                         (int)pid);
     case -ECANCELED:
         return error_set(error, code, "%d: took more than a minute to begin (does it load a library?); it is not traced", (int)pid);
     default:
@@ -189,17 +201,34 @@ static int refusal(pid_t pid, int code, struct error *error)
     }
 }
 
-/* It has not answered for long. Whatever it may do yet, it then undoes; unless it had done all just now. */
+/* It has not answered for long. Whatever it may do yet, it then undoes; unless it had done all just now, and is about to say so. */
 static int withdraw(struct injection *injection, uint64_t request, uint64_t *ret_answer, struct error *error)
 {
-    const uint32_t none = STRAY_ATTACH_WITHDRAWN;
-    uint64_t version = request + offsetof(struct stray_attach_request, version);
-    if (memory_write(injection->memory, version, &none, sizeof(none)) < 0)
+    const uint32_t withdrawn = 1;
+    uint32_t answered = 0;
+    if (memory_write(injection->memory, request + offsetof(struct stray_attach_request, withdrawn), &withdrawn, sizeof(withdrawn)) < 0)
         return error_set(error, -ESRCH, "%d: has ended", (int)injection->pid);
-    if (injection_late_answer(injection, ret_answer))
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memory_read(injection->memory, request + offsetof(struct stray_attach_request, answered), &answered, sizeof(answered));
+    if (injection_late_answer(injection, answered, ret_answer))
         return 0;
     return error_set(error, -ETIMEDOUT, "%d: did not begin within a minute (does it load a library?); what it has begun, it will undo",
                      (int)injection->pid);
+}
+
+/* The thread has gone, and what it was given is nobody's: another one closes it. */
+static void take_back_later(pid_t pid, const int ours[2], const int theirs[2])
+{
+    struct injection injection;
+    struct error ignored;
+    if (injection_begin(pid, &injection, &ignored) < 0)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        struct stat file;
+        if (fstat(ours[i], &file) == 0 && same_file(pid, theirs[i], &file))
+            injection_take_back(&injection, &theirs[i], 1);
+    }
+    injection_end(&injection);
 }
 
 static int begin(struct injection *injection, const struct delivery *delivery, struct error *error)
@@ -213,15 +242,17 @@ static int begin(struct injection *injection, const struct delivery *delivery, s
     if (result < 0)
         return result;
     result = put_request(injection, delivery->variables, theirs, &request, error);
-    if (result == 0)
+    if (result < 0)
+        injection_take_back(injection, theirs, 2);
+    else
         result = injection_call(injection, entry, (const uint64_t[6]){request}, &answer, error);
     if (result == -ETIMEDOUT)
         result = withdraw(injection, request, &answer, error);
-    if (result == 0 && (int)answer < 0)
-        result = refusal(injection->pid, (int)answer, error);
-    if (result < 0 && result != -ETIMEDOUT && result != -ECANCELED) /* then the shim has closed them, or will */
+    if (result == -EPIPE)
+        take_back_later(injection->pid, ours, theirs);
+    if (result == 0 && (int)answer == -EPROTO) /* else the shim has closed them, or will */
         injection_take_back(injection, theirs, 2);
-    return result;
+    return result == 0 && (int)answer < 0 ? refusal(injection->pid, (int)answer, error) : result;
 }
 
 static int begin_in(pid_t pid, struct delivery *delivery, struct error *error)

@@ -8,7 +8,7 @@
 
 #define DESK_FUNCTION 0   /* of the call that is asked for; 0: none, the message only brings descriptors */
 #define DESK_ARGUMENTS 8  /* six */
-#define DESK_RESULT 56
+#define DESK_RESULT 56    /* ... and before the first one a number by which the injector knows the socket */
 #define DESK_STATE 64     /* 0: it begins; DESK_READY, DESK_POLLED */
 #define DESK_CLONE 68     /* thread id of the raw clone; 0: there is none, or it is gone */
 #define DESK_CREATED 72   /* what pthread_create() said; DESK_PENDING: nothing yet */
@@ -29,14 +29,15 @@
 #define DESK_NAP 296      /* struct timespec: between two looks of a server without sockets, */
 #define DESK_NAPS 312     /* and how many of them it waits */
 #define DESK_TURN 316     /* whose it is where there are no sockets: DESK_TURN_... */
-#define DESK_SIZE 320
+#define DESK_WHY 320      /* DESK_POLLED: the error with which there are no sockets */
+#define DESK_SIZE 328
 
 #define DESK_HEADER_CONTROL_LENGTH 136 /* of struct msghdr, in DESK_HEADER */
 
 #define DESK_PENDING (-1)
 
 #define DESK_READY 1  /* it has sockets, */
-#define DESK_POLLED 2 /* or there are no descriptors for them */
+#define DESK_POLLED 2 /* or cannot have them */
 
 #define DESK_TURN_INJECTOR 0
 #define DESK_TURN_SERVER 1
@@ -61,7 +62,7 @@ struct desk {
     uint64_t create, server, unmap, thread, base, length;
     struct timeval timeout;
     struct timespec nap;
-    int32_t naps, turn;
+    int32_t naps, turn, why, padding;
 };
 
 #define DESK_HOLDS(field, offset)                                                                             \
@@ -89,6 +90,7 @@ DESK_HOLDS(timeout, DESK_TIMEOUT);
 DESK_HOLDS(nap, DESK_NAP);
 DESK_HOLDS(naps, DESK_NAPS);
 DESK_HOLDS(turn, DESK_TURN);
+DESK_HOLDS(why, DESK_WHY);
 _Static_assert(sizeof(struct desk) == DESK_SIZE, "size of the desk");
 
 #endif

@@ -307,6 +307,28 @@ static int await_ready(struct injection *injection, struct desk *ret_desk, struc
     return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not run", (int)injection->pid);
 }
 
+static int gone(const struct injection *injection, struct error *error)
+{
+    return error_set(error, -EPIPE, "%d: the thread made in it has gone: it executes another program, or this command stood still for seconds",
+                     (int)injection->pid);
+}
+
+/* It may have gone meanwhile, and the process has another file under that number: what waits in ours tells. */
+static int take_socket(struct injection *injection, const struct desk *desk, struct error *error)
+{
+    uint64_t number;
+    injection->socket = pidfd_getfd(injection->process, desk->sockets[1], 0);
+    if (injection->socket < 0 && errno != EBADF)
+        return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid, error_reason(-errno));
+    if (recv(injection->socket, &number, sizeof(number), MSG_PEEK | MSG_DONTWAIT) == sizeof(number) && number == desk->result &&
+        recv(injection->socket, &number, sizeof(number), MSG_DONTWAIT) == sizeof(number))
+        return 0;
+    if (injection->socket >= 0)
+        close(injection->socket);
+    injection->socket = -1;
+    return has_ended(injection) ? ended(injection, error) : gone(injection, error);
+}
+
 static int connect_server(struct injection *injection, struct error *error)
 {
     struct desk desk;
@@ -315,13 +337,8 @@ static int connect_server(struct injection *injection, struct error *error)
         return result;
     injection->thread = threads_find(injection->pid, desk.thread_id);
     injection->polled = desk.state == DESK_POLLED;
-    if (injection->polled)
-        return 0;
-    injection->socket = pidfd_getfd(injection->process, desk.sockets[1], 0);
-    if (injection->socket < 0)
-        return error_set(error, -errno, "%d: taking a socket from it: %s", (int)injection->pid,
-                         error_reason(-errno));
-    return 0;
+    injection->why = -desk.why;
+    return injection->polled ? 0 : take_socket(injection, &desk, error);
 }
 
 /* ---- talking to it ---- */
@@ -378,23 +395,23 @@ static int receive(struct injection *injection, int milliseconds, uint64_t *ret_
     if (changes == 0)
         return silent(injection, error);
     if (recv(injection->socket, ret_result, sizeof(*ret_result), MSG_DONTWAIT) != sizeof(*ret_result))
-        return ended(injection, error);
+        return has_ended(injection) ? ended(injection, error) : gone(injection, error);
     return 0;
 }
 
 static int exchange(struct injection *injection, const struct msghdr *message, uint64_t *ret_result, struct error *error)
 {
     if (sendmsg(injection->socket, message, MSG_NOSIGNAL) < 0)
-        return has_ended(injection) ? ended(injection, error)
-                                    : error_set(error, -errno, "%d: %s", (int)injection->pid, error_reason(-errno));
+        return has_ended(injection) ? ended(injection, error) : gone(injection, error);
     return receive(injection, CALL_MS, ret_result, error);
 }
 
-bool injection_late_answer(struct injection *injection, uint64_t *ret_result)
+bool injection_late_answer(struct injection *injection, bool patient, uint64_t *ret_result)
 {
     struct error ignored;
-    return (injection->polled ? read_result(injection, LATE_MS, ret_result, &ignored)
-                              : receive(injection, LATE_MS, ret_result, &ignored)) == 0;
+    int milliseconds = patient ? CALL_MS : LATE_MS;
+    return (injection->polled ? read_result(injection, (uint64_t)milliseconds, ret_result, &ignored)
+                              : receive(injection, milliseconds, ret_result, &ignored)) == 0;
 }
 
 int injection_call(struct injection *injection, uint64_t function, const uint64_t arguments[6], uint64_t *ret_result,
@@ -460,7 +477,7 @@ int injection_give(struct injection *injection, const int *descriptors, size_t c
     struct msghdr message = {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     if (injection->polled)
-        return refuse_gift(injection, -EMFILE, error);
+        return refuse_gift(injection, injection->why, error);
     int result = exchange(injection, &message, &ignored, error);
     return result < 0 ? result : read_numbers(injection, count, ret_numbers, error);
 }
@@ -520,8 +537,10 @@ static void await_leave(const struct injection *injection)
 
 void injection_end(struct injection *injection)
 {
-    if (injection->socket >= 0)
+    if (injection->socket >= 0) {
+        send(injection->socket, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* a child that was forked meanwhile may have the other end, too */
         close(injection->socket);
+    }
     if (injection->polled)
         set_turn(injection, DESK_TURN_OVER);
     if (injection->thread)

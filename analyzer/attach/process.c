@@ -17,6 +17,8 @@
 #define KERNEL_THREAD 0x00200000ul /* PF_KTHREAD */
 #define NAME_MAX_USED 64u
 #define LINE_SIZE     16384
+#define NOTES_SIZE    4096
+#define GO_NOTE       "Go\0" /* with the NUL behind it, as the note has it */
 
 static FILE *open_file(pid_t pid, const char *name)
 {
@@ -162,6 +164,56 @@ int process_check(const struct process_status *process, struct error *error)
 {
     int result = check_state(process, error);
     return result < 0 ? result : check_program(process, error);
+}
+
+/* ---- a runtime that does without libc ---- */
+
+/* A note's name and what follows it are padded to four bytes. */
+static uint32_t padded(uint32_t size)
+{
+    return (size + 3u) & ~3u;
+}
+
+static bool notes_name_go(const char *notes, size_t size)
+{
+    Elf64_Nhdr note;
+    for (size_t at = 0; at + sizeof(note) <= size;) {
+        memcpy(&note, notes + at, sizeof(note));
+        if (note.n_namesz > size || note.n_descsz > size)
+            return false;
+        at += sizeof(note);
+        if (note.n_namesz == sizeof(GO_NOTE) && at + sizeof(GO_NOTE) <= size && memcmp(notes + at, GO_NOTE, sizeof(GO_NOTE)) == 0)
+            return true;
+        at += padded(note.n_namesz) + padded(note.n_descsz);
+    }
+    return false;
+}
+
+static bool segment_names_go(int fd, const Elf64_Phdr *segment)
+{
+    char notes[NOTES_SIZE];
+    ssize_t got = segment->p_type == PT_NOTE ? pread(fd, notes, sizeof(notes), (off_t)segment->p_offset) : 0;
+    size_t size = got > 0 ? (size_t)got : 0;
+    return notes_name_go(notes, size < segment->p_filesz ? size : segment->p_filesz);
+}
+
+bool process_is_go(pid_t pid)
+{
+    char path[64];
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool whole = read(fd, &header, sizeof(header)) == sizeof(header) && header.e_phentsize == sizeof(segment);
+    for (size_t i = 0; whole && !found && i < header.e_phnum; i++) {
+        whole = pread(fd, &segment, sizeof(segment), (off_t)(header.e_phoff + i * sizeof(segment))) == sizeof(segment);
+        found = whole && segment_names_go(fd, &segment);
+    }
+    close(fd);
+    return found;
 }
 
 /* ---- its children ---- */

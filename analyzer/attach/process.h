@@ -3,6 +3,7 @@
 #ifndef STRAY_ATTACH_PROCESS_H
 #define STRAY_ATTACH_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,6 +30,9 @@ int process_explain(const struct process_status *process, int code, struct error
 
 /* Its children that run now, at most `capacity`; how many are kept. 0 where the kernel does not tell. */
 size_t process_children(pid_t pid, pid_t *children, size_t capacity);
+
+/* Whether Go's linker made its program: its runtime makes system calls by itself. */
+bool process_is_go(pid_t pid);
 
 /* What traces of it are called, as the shim would call them. */
 void process_name(pid_t pid, char name[PROCESS_NAME_SIZE]);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 
 #include "attach/desk.h"
@@ -51,10 +52,19 @@ static int map_memory(const struct ground *ground, struct tracee *tracee, struct
     return 0;
 }
 
+/* Nobody else's socket says the same. */
+static uint64_t any_number(void)
+{
+    uint64_t number = 0;
+    ssize_t ignored = getrandom(&number, sizeof(number), GRND_NONBLOCK);
+    return ignored == sizeof(number) ? number : (uint64_t)(uintptr_t)&number;
+}
+
 static struct desk make_desk(const struct ground *ground, const struct scratch *scratch)
 {
     uint64_t at = scratch->desk;
     return (struct desk){
+        .result = any_number(),
         .created = DESK_PENDING,
         .sockets = {-1, -1},
         .mask = ~(UINT64_C(1) << (SIGNAL_CANCEL - 1) | UINT64_C(1) << (SIGNAL_SETXID - 1)),

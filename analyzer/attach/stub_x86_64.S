@@ -51,9 +51,11 @@ stub_clone:
     ud2
 
 /* void *server(struct desk *): a thread of its own. It makes a pair of sockets, of which the injector takes one end, and does the
- * calls that it is asked for, until the other end is closed or silent for long. Where there is no descriptor left for sockets it looks
- * every millisecond whether it is its turn. In the end it unmaps all this, and with it the ground it stands on: munmap() returns to
- * where this function was called from. What a child would have of it if one is forked meanwhile, nobody would unmap. */
+ * calls that it is asked for, until the other end is closed, says good-bye (a message that is no call) or is silent for long. Where it
+ * cannot have sockets it looks every millisecond whether it is its turn. In the end it unmaps all this, and with it the ground it stands
+ * on: munmap() returns to where this function was called from. But whoever was only silent may yet write here, and so it stays mapped
+ * then, lest that meets what the program has put in its place; before the first call nobody writes. What a child would have of it
+ * if one is forked meanwhile, nobody would unmap. */
     .balign 16
 stub_server:
     push %rbx
@@ -100,6 +102,7 @@ stub_server:
     lea DESK_TIMEOUT(%rbx), %r10
     mov $16, %r8d
     syscall
+    call .Lsay_result              /* waits in the other end until that is taken */
     movl $DESK_READY, DESK_STATE(%rbx)
 .Lnext:
     movq $DESK_CONTROL_SIZE, DESK_HEADER_CONTROL_LENGTH(%rbx)
@@ -111,26 +114,26 @@ stub_server:
     cmp $MINUS_EINTR, %rax
     je .Lnext
     test %rax, %rax
-    jle .Lleave
+    js .Lsilent
+    cmp $DESK_RESULT, %rax
+    jne .Lover
     call .Lclose_other_end
     call .Lserve
     mov %rax, DESK_RESULT(%rbx)
-    mov $NR_SENDTO, %eax
-    mov DESK_SOCKETS(%rbx), %edi
-    lea DESK_RESULT(%rbx), %rsi
-    mov $8, %edx
-    mov $0x4000, %r10d             /* MSG_NOSIGNAL */
-    xor %r8d, %r8d
-    xor %r9d, %r9d
-    syscall
+    call .Lsay_result
     jmp .Lnext
-.Lleave:
-    call .Lclose_other_end
-    mov $NR_CLOSE, %eax
-    mov DESK_SOCKETS(%rbx), %edi
-    syscall
+.Lsilent:
+    mov DESK_SOCKETS + 4(%rbx), %r12d
+    call .Lclose_sockets
+    test %r12d, %r12d
+    js .Lstay
+    jmp .Lgone
+.Lover:
+    call .Lclose_sockets
     jmp .Lgone
 .Lpolled:
+    neg %eax
+    mov %eax, DESK_WHY(%rbx)
     movl $DESK_POLLED, DESK_STATE(%rbx)
 .Lawait:
     mov DESK_NAPS(%rbx), %r12d
@@ -141,7 +144,7 @@ stub_server:
     cmp $DESK_TURN_OVER, %eax
     je .Lgone
     sub $1, %r12d
-    jz .Lgone
+    jz .Lstay
     mov $NR_NANOSLEEP, %eax
     lea DESK_NAP(%rbx), %rdi
     xor %esi, %esi
@@ -160,6 +163,12 @@ stub_server:
     pop %r12
     pop %rbx
     jmp *%rax
+.Lstay:
+    xor %eax, %eax
+    pop %r13
+    pop %r12
+    pop %rbx
+    ret
 
 /* Does the call; 0 if there is none. */
 .Lserve:
@@ -178,6 +187,21 @@ stub_server:
 .Lserved:
     ret
 
+.Lsay_result:
+    mov $NR_SENDTO, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    lea DESK_RESULT(%rbx), %rsi
+    mov $8, %edx
+    mov $0x4000, %r10d             /* MSG_NOSIGNAL */
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    syscall
+    ret
+
+.Lclose_sockets:
+    mov $NR_CLOSE, %eax
+    mov DESK_SOCKETS(%rbx), %edi
+    syscall
 .Lclose_other_end:
     mov DESK_SOCKETS + 4(%rbx), %edi
     test %edi, %edi

@@ -139,6 +139,9 @@ static int begin(struct session *session)
     note("%d (%s): tracing to %s; one thread stood still for %.2f ms", (int)session->pid, session->name, session->files.trace_path,
          delivery.stall_s * 1e3);
     tell_children(session->pid, children, count);
+    if (process_is_go(session->pid))
+        note("%d: a Go program: what Go code opens and allocates goes by no library, and is not seen; what C code does is",
+             (int)session->pid);
     return STATUS_DONE;
 }
 

@@ -54,8 +54,8 @@ struct options {
     struct suppressions suppressions;
     enum format format;
     bool fail_on_given, generate;
-    const char *source_root, *output;
-    struct whose whose;
+    const char *source_root;
+    struct common_options common;
 };
 
 enum {
@@ -66,8 +66,7 @@ enum {
     OPTION_SUPPRESSIONS,
     OPTION_GENERATE,
     OPTION_FORMAT,
-    OPTION_SOURCE_ROOT,
-    OPTION_HELP
+    OPTION_SOURCE_ROOT
 };
 
 static const struct option long_options[] = {
@@ -79,10 +78,7 @@ static const struct option long_options[] = {
     {"gen-suppressions", no_argument, NULL, OPTION_GENERATE},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"source-root", required_argument, NULL, OPTION_SOURCE_ROOT},
-    WHOSE_OPTIONS,
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 static bool is_word(const char *name, const char *word, size_t length)
@@ -216,13 +212,8 @@ static int set_option(void *data, int code)
             return fail("--source-root %s: must be an absolute path", optarg);
         options->source_root = optarg;
         return STATUS_DONE;
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -262,7 +253,7 @@ static int judge_report(const struct report *report, const struct options *optio
     if (check_make(report, &options->rules, &check) < 0)
         return fail("%s", error_reason(-ENOMEM));
     struct outcome outcome = {&check, options};
-    int status = output_write(options->output, write_outcome, &outcome);
+    int status = output_write(options->common.output, write_outcome, &outcome);
     if (status == STATUS_DONE)
         status = (int)check.result;
     check_clear(&check);
@@ -272,7 +263,7 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true,
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true,
                                  .left_out = inputs->left_out};
     struct report *report;
     struct error error = {.text = ""};
@@ -287,7 +278,7 @@ int command_check(int argc, char **argv)
 {
     struct options options = {0};
     int status = parse(argc, argv, &options);
-    status = inputs_use(status, argc, argv, usage, options.output, check_inputs, &options);
+    status = inputs_use(status, argc, argv, usage, options.common.output, check_inputs, &options);
     suppressions_clear(&options.suppressions);
     return status;
 }

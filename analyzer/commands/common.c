@@ -12,7 +12,7 @@
 #include "commands/options.h"
 #include "json_memory.h"
 
-enum { OPTION_FORMAT = 256, OPTION_HELP };
+enum { OPTION_FORMAT = 256 };
 
 __attribute__((format(printf, 1, 0))) static void print_line(const char *format, va_list arguments)
 {

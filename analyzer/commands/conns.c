@@ -48,7 +48,7 @@ static int write_conns(void *data, FILE *out)
 
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items,
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items,
                                  .left_out = options->inputs.left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
@@ -59,7 +59,7 @@ static int list(const struct listing_options *options)
     int result = status == STATUS_DONE ? conns_select(ledger, &options->filter, &rows, &count) : 0;
     struct listing listing = {ledger, rows, count, options->json};
     if (status == STATUS_DONE)
-        status = result < 0 ? fail("out of memory") : output_write(options->output, write_conns, &listing);
+        status = result < 0 ? fail("out of memory") : output_write(options->common.output, write_conns, &listing);
     free(rows);
     ledger_free(ledger);
     return status;

@@ -18,8 +18,6 @@ static const char usage[] =
     "gone. The process runs on.\n"
     "Exit status: 0; 125 not traced, or refused; 2 wrong usage.\n";
 
-enum { OPTION_HELP = 256 };
-
 static const struct option long_options[] = {{"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};
 
 static int set_option(void *data, int code)

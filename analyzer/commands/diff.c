@@ -29,18 +29,14 @@ static const char usage[] =
 
 struct options {
     enum output_format format;
-    const char *output;
-    struct whose whose;
+    struct common_options common;
 };
 
-enum { OPTION_FORMAT = 256, OPTION_HELP };
+enum { OPTION_FORMAT = 256 };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
-    {"output", required_argument, NULL, 'o'},
-    WHOSE_OPTIONS,
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 static int set_option(void *data, int code)
@@ -49,13 +45,8 @@ static int set_option(void *data, int code)
     switch (code) {
     case OPTION_FORMAT:
         return option_format(optarg, &options->format);
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -69,7 +60,7 @@ static int parse(int argc, char **argv, struct options *options)
 
 static int read_side(char *argument, const struct options *options, struct ledger **ret_ledger)
 {
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true};
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true};
     struct inputs inputs;
     struct error error = {.text = ""};
     int status = inputs_find(&argument, 1, &inputs);
@@ -77,7 +68,7 @@ static int read_side(char *argument, const struct options *options, struct ledge
         return status;
     how.left_out = inputs.left_out;
     inputs_tell(&inputs);
-    status = inputs_spare(&inputs, options->output);
+    status = inputs_spare(&inputs, options->common.output);
     if (status == STATUS_DONE && ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);
     inputs_free(&inputs);
@@ -103,7 +94,7 @@ static int compare(const struct ledger *base, const struct ledger *fresh, const 
     if (diff_make(base, fresh, &diff) < 0)
         return fail("out of memory");
     struct writing writing = {&diff, options->format};
-    int status = output_write(options->output, write_diff, &writing);
+    int status = output_write(options->common.output, write_diff, &writing);
     diff_clear(&diff);
     return status;
 }

@@ -61,21 +61,17 @@ static const struct format formats[] = {
 struct options {
     const struct format *format;
     struct export_options how;
-    const char *output;
-    struct whose whose;
+    struct common_options common;
 };
 
-enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL, OPTION_HELP };
+enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL };
 
 static const struct option long_options[] = {
     {"to", required_argument, NULL, OPTION_TO},
     {"resource", required_argument, NULL, OPTION_RESOURCE},
     {"weight", required_argument, NULL, OPTION_WEIGHT},
     {"label", required_argument, NULL, OPTION_LABEL},
-    WHOSE_OPTIONS,
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 static int set_format(struct options *options, const char *name)
@@ -114,13 +110,8 @@ static int set_option(void *data, int code)
     case OPTION_LABEL:
         options->how.label = optarg;
         return STATUS_DONE;
-    case 'o':
-        options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
-        return STATUS_DONE;
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -129,9 +120,9 @@ static int check_options(const struct options *options)
     const struct format *format = options->format;
     if (!format)
         return fail("--to: is missing (see stray export --help)");
-    if (!options->output && !format->stream)
+    if (!options->common.output && !format->stream)
         return fail("--to %s: needs -o and the name of a %s", format->name, format->file ? "file" : "folder");
-    if (!options->output && format->binary && isatty(STDOUT_FILENO))
+    if (!options->common.output && format->binary && isatty(STDOUT_FILENO))
         return fail("--to %s: is not for a terminal: use -o FILE", format->name);
     return STATUS_DONE;
 }
@@ -164,11 +155,11 @@ static int write_export(const struct ledger *ledger, const struct options *optio
     struct writing writing = {ledger, options};
     struct error error = {.text = ""};
     if (options->format->stream)
-        return output_write(options->output, write_stream, &writing);
-    int status = options->format->file ? output_write(options->output, write_nothing, NULL) : STATUS_DONE;
+        return output_write(options->common.output, write_stream, &writing);
+    int status = options->format->file ? output_write(options->common.output, write_nothing, NULL) : STATUS_DONE;
     if (status != STATUS_DONE)
         return status;
-    if (options->format->to_path(ledger, &options->how, options->output, &error) < 0)
+    if (options->format->to_path(ledger, &options->how, options->common.output, &error) < 0)
         return fail("%s", error.text);
     return STATUS_DONE;
 }
@@ -176,7 +167,7 @@ static int write_export(const struct ledger *ledger, const struct options *optio
 static int export_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = true,
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true,
                                  .left_out = inputs->left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
@@ -193,5 +184,5 @@ int command_export(int argc, char **argv)
 {
     struct options options = {0};
     int status = parse(argc, argv, &options);
-    return inputs_use(status, argc, argv, usage, options.output, export_inputs, &options);
+    return inputs_use(status, argc, argv, usage, options.common.output, export_inputs, &options);
 }

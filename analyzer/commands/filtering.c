@@ -7,15 +7,12 @@
 
 #include "commands/output.h"
 
-enum { OPTION_FORMAT = 256, OPTION_HELP };
+enum { OPTION_FORMAT = 256 };
 
 static const struct option long_options[] = {
     FILTERING_OPTIONS,
-    WHOSE_OPTIONS,
     {"format", required_argument, NULL, OPTION_FORMAT},
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 /* "+02:00", "Z": seconds east of Greenwich. */
@@ -154,13 +151,8 @@ static int set_option(void *data, int code)
     switch (code) {
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
-    case 'o':
-        options->output = optarg;
-        return STATUS_DONE;
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -171,7 +163,7 @@ static bool listing_begin(int argc, char **argv, const char *usage, const char *
     int status = options_parse(argc, argv, ":o:", long_options, set_option, &parsing);
     if (status == STATUS_DONE)
         status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
-    if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.output)) != STATUS_DONE)
+    if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.common.output)) != STATUS_DONE)
         inputs_free(&parsing.options.inputs);
     if (status == STATUS_DONE) {
         inputs_tell(&parsing.options.inputs);
@@ -211,7 +203,7 @@ static int write_listing(void *data, FILE *out)
 
 int listing_of_report(const struct listing_options *options, const struct report_list *list)
 {
-    struct report_options how = {.library = options->whose.library.items, .mine = options->whose.mine.items, .all = list->sites,
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = list->sites,
                                  .statements = list->statements, .left_out = options->inputs.left_out};
     struct report *report;
     struct error error = {.text = ""};
@@ -221,7 +213,7 @@ int listing_of_report(const struct listing_options *options, const struct report
     int status = option_resources_found(options->filter.resources);
     if (status == STATUS_DONE)
         status = list->select(report, &options->filter) < 0 ? fail("out of memory")
-                                                            : output_write(options->output, write_listing, &writing);
+                                                            : output_write(options->common.output, write_listing, &writing);
     report_free(report);
     return status;
 }

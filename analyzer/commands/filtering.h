@@ -62,8 +62,7 @@ int filtering_set(struct listing_filter *filter, const char *const *columns, int
 
 struct listing_options {
     struct listing_filter filter;
-    struct whose whose;
-    const char *output;
+    struct common_options common;
     bool json;
     struct inputs inputs; /* to be freed */
 };

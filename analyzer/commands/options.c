@@ -24,6 +24,16 @@ int whose_add(struct whose *whose, int code)
     return globs_add(code == OPTION_MINE ? &whose->mine : &whose->library, optarg);
 }
 
+int common_option(struct common_options *options, int code)
+{
+    if (code == OPTION_HELP)
+        return STATUS_HELP;
+    if (code != 'o')
+        return whose_add(&options->whose, code);
+    options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
+    return STATUS_DONE;
+}
+
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number)
 {
     char *end;

@@ -25,11 +25,24 @@ struct whose {
     struct globs library, mine;
 };
 
-enum { OPTION_LIBRARY = 1000, OPTION_MINE };
+enum { OPTION_LIBRARY = 1000, OPTION_MINE, OPTION_HELP };
 #define WHOSE_OPTIONS {"library", required_argument, NULL, OPTION_LIBRARY}, {"mine", required_argument, NULL, OPTION_MINE}
 
 /* Takes in one of the two, whose value is `optarg`. */
 int whose_add(struct whose *whose, int code);
+
+/* What all verbs understand that read traces and write what they say of them. */
+struct common_options {
+    struct whose whose;
+    const char *output; /* NULL: standard output */
+};
+
+/* The end of their lists of options. */
+#define COMMON_OPTIONS \
+    WHOSE_OPTIONS, {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}
+
+/* Takes in one of these, whose value is `optarg`. Returns as an option_setter does. */
+int common_option(struct common_options *options, int code);
 
 /* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. *ret_end: what follows. */
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);

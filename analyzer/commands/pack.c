@@ -27,8 +27,6 @@ struct options {
     const char *output;
 };
 
-enum { OPTION_HELP = 256 };
-
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},

@@ -44,24 +44,20 @@ struct options {
     enum output_format format;
     bool all, verbose;
     bool color;
-    const char *output; /* NULL: standard output */
-    struct whose whose;
+    struct common_options common;
     struct report_limit limits[LIMITS_MAX];
     size_t limit_count;
 };
 
-enum { OPTION_ALL = 256, OPTION_COLOR, OPTION_HELP, OPTION_FORMAT, OPTION_LIMIT };
+enum { OPTION_ALL = 256, OPTION_COLOR, OPTION_FORMAT, OPTION_LIMIT };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
-    {"output", required_argument, NULL, 'o'},
     {"all", no_argument, NULL, OPTION_ALL},
     {"verbose", no_argument, NULL, 'v'},
     {"limit", required_argument, NULL, OPTION_LIMIT},
-    WHOSE_OPTIONS,
     {"color", optional_argument, NULL, OPTION_COLOR},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    COMMON_OPTIONS,
 };
 
 /* The name is the argument's. */
@@ -85,9 +81,6 @@ static int set_option(void *data, int code)
     switch (code) {
     case OPTION_FORMAT:
         return option_format(optarg, &options->format);
-    case 'o':
-        options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
-        return STATUS_DONE;
     case OPTION_ALL:
         options->all = true;
         return STATUS_DONE;
@@ -98,10 +91,8 @@ static int set_option(void *data, int code)
         return add_limit(options, optarg);
     case OPTION_COLOR:
         return option_color(optarg, &options->color);
-    case OPTION_HELP:
-        return STATUS_HELP;
     default:
-        return whose_add(&options->whose, code);
+        return common_option(&options->common, code);
     }
 }
 
@@ -126,7 +117,7 @@ static int show(void *data, FILE *out)
     const struct showing *showing = data;
     const struct options *options = showing->options;
     struct text_options text = {
-        .verbose = options->verbose, .sites = options->all, .color = options->color && !options->output};
+        .verbose = options->verbose, .sites = options->all, .color = options->color && !options->common.output};
     return options->format == OUTPUT_JSON ? report_write_json(showing->report, options->all, out)
                          : report_write_text(showing->report, &text, out);
 }
@@ -147,7 +138,7 @@ static int page_inputs(const struct inputs *inputs, const struct report_options 
     if (ledger_build(inputs->paths, inputs->count, inputs->given, &with, &ledger, &error) < 0)
         return fail("%s", error.text);
     struct paging paging = {ledger, options};
-    int status = output_write(options->output, show_page, &paging);
+    int status = output_write(options->common.output, show_page, &paging);
     ledger_free(ledger);
     return status;
 }
@@ -156,7 +147,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
     struct report_options how = {
-        .library = options->whose.library.items, .mine = options->whose.mine.items, .all = options->all, .left_out = inputs->left_out,
+        .library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = options->all, .left_out = inputs->left_out,
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};
@@ -165,7 +156,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct showing showing = {report, options};
-    int status = output_write(options->output, show, &showing);
+    int status = output_write(options->common.output, show, &showing);
     report_free(report);
     return status;
 }
@@ -174,5 +165,5 @@ int command_report(int argc, char **argv)
 {
     struct options options = {0};
     int status = parse(argc, argv, &options);
-    return inputs_use(status, argc, argv, usage, options.output, report_inputs, &options);
+    return inputs_use(status, argc, argv, usage, options.common.output, report_inputs, &options);
 }

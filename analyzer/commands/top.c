@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands/bar.h"
@@ -13,6 +14,7 @@
 #include "commands/options.h"
 #include "commands/screen.h"
 #include "commands/traced.h"
+#include "hash.h"
 #include "views/sites.h"
 #include "views/text.h"
 
@@ -24,8 +26,8 @@ static const char usage[] =
     "\n"
     "Shows what a process holds while it runs: where its open connections, sockets\n"
     "and files come from, what grows, where memory went, what was found so far. On a\n"
-    "terminal it is drawn again each second; q or Ctrl-C ends that. Else it is\n"
-    "written once.\n"
+    "terminal it is drawn again each second, or as often as a long trace can be read\n"
+    "in half of the time; q or Ctrl-C ends that. Else it is written once.\n"
     "\n"
     "  --once                 write it once, on a terminal as well\n"
     CHOICE_USAGE
@@ -46,7 +48,7 @@ struct options {
     bool once, color;
 };
 
-enum { OPTION_ONCE = 256, OPTION_COLOR, OPTION_HELP };
+enum { OPTION_ONCE = 256, OPTION_COLOR };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
@@ -94,10 +96,47 @@ struct looking {
     const struct options *options;
     char *const *arguments; /* TRACEs: children may have been added since */
     size_t count;
-    bool drawing; /* on a screen that is not to be disturbed */
+    bool drawing;   /* on a screen that is not to be disturbed */
+    bool over;      /* all that was read last has ended, */
+    uint64_t files; /* and stood in these */
 };
 
-static int build(const struct looking *looking, struct report **ret_report)
+#define STATUS_SAME (-1) /* nothing can have changed since */
+
+static uint64_t hash_file(uint64_t hash, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return hash_text(hash, path);
+    const uint64_t words[] = {info.st_dev,           info.st_ino,           (uint64_t)info.st_size,         (uint64_t)info.st_mtim.tv_sec,
+                              (uint64_t)info.st_mtim.tv_nsec, (uint64_t)info.st_ctim.tv_sec, (uint64_t)info.st_ctim.tv_nsec};
+    return hash_bytes(hash_text(hash, path), words, sizeof(words));
+}
+
+/* Which files there are, and in which state. That of a spool that is written to tells nothing. */
+static uint64_t hash_files(const struct inputs *inputs)
+{
+    uint64_t hash = HASH_BEGIN;
+    for (size_t i = 0; i < inputs->count; i++) {
+        char *spool;
+        hash = hash_file(hash, inputs->paths[i]);
+        if (asprintf(&spool, "%s" STRAY_SPOOL_SUFFIX, inputs->paths[i]) < 0)
+            continue;
+        hash = hash_file(hash, spool);
+        free(spool);
+    }
+    return hash;
+}
+
+static bool has_ended(const struct report *report)
+{
+    for (size_t i = 0; i < report->process_count; i++)
+        if (strcmp(report->processes[i].end, "running") == 0)
+            return false;
+    return true;
+}
+
+static int build(struct looking *looking, struct report **ret_report)
 {
     struct report_options how = {.library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
     struct listing_filter filter = looking->options->filter;
@@ -106,6 +145,11 @@ static int build(const struct looking *looking, struct report **ret_report)
     int status = inputs_find(looking->arguments, looking->count, &inputs);
     if (status != STATUS_DONE)
         return status;
+    uint64_t files = hash_files(&inputs);
+    if (looking->over && files == looking->files) {
+        inputs_free(&inputs);
+        return STATUS_SAME;
+    }
     how.left_out = inputs.left_out;
     if (!looking->drawing)
         inputs_tell(&inputs);
@@ -116,12 +160,15 @@ static int build(const struct looking *looking, struct report **ret_report)
     else if (sites_select(*ret_report, &filter) < 0) {
         report_free(*ret_report);
         status = fail("%s", error_reason(-ENOMEM));
+    } else {
+        looking->over = has_ended(*ret_report);
+        looking->files = files;
     }
     inputs_free(&inputs);
     return status;
 }
 
-static int write_to(const struct looking *looking, FILE *out)
+static int write_to(struct looking *looking, FILE *out)
 {
     struct text_options text = {.color = looking->options->color};
     struct report *report;
@@ -133,8 +180,9 @@ static int write_to(const struct looking *looking, FILE *out)
     return result == -ENOMEM ? fail("%s", error_reason(-ENOMEM)) : STATUS_DONE;
 }
 
-/* What is to be shown next, to be freed; NULL after saying what is wrong, on the screen that people look at afterwards. */
-static char *look(const struct looking *looking)
+/* What is to be shown next, to be freed; NULL: the same as before, or after saying what is wrong, on the screen that people look at
+ * afterwards. */
+static char *look(struct looking *looking)
 {
     char *text = NULL;
     size_t size = 0;
@@ -148,19 +196,31 @@ static char *look(const struct looking *looking)
     return NULL;
 }
 
-static int watch(const struct looking *looking)
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* A long trace takes seconds to read: the machine is the program's, and is left to it for as long at least. */
+static int watch(struct looking *looking)
 {
     enum screen_event event = SCREEN_NOTHING;
+    double begun = now();
     char *text = look(looking);
+    double took = now() - begun;
     if (!text)
         return STATUS_UNREADABLE;
     screen_begin();
     while (event != SCREEN_QUIT) {
         screen_show(text);
-        event = screen_wait(PAUSE_S);
+        event = screen_wait(took > PAUSE_S ? took : PAUSE_S);
         if (event != SCREEN_NOTHING)
             continue;
+        begun = now();
         char *next = look(looking);
+        took = now() - begun;
         if (next) { /* else what was seen last stays: a trace may be moved away for a moment */
             free(text);
             text = next;
@@ -171,7 +231,7 @@ static int watch(const struct looking *looking)
     return STATUS_DONE;
 }
 
-static int show(const struct looking *looking)
+static int show(struct looking *looking)
 {
     if (looking->drawing) {
         bar_yield();
@@ -198,7 +258,8 @@ int command_top(int argc, char **argv)
     if (status != STATUS_DONE)
         return status;
     complete(&options.filter);
-    struct looking looking = {&options, argv + optind, (size_t)(argc - optind), !options.once && isatty(STDOUT_FILENO)};
+    struct looking looking = {.options = &options, .arguments = argv + optind, .count = (size_t)(argc - optind),
+                              .drawing = !options.once && isatty(STDOUT_FILENO)};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);
     char *path = traced_path(pid);

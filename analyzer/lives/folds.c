@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "hash.h"
 #include "lives/internal.h"
 
@@ -30,11 +31,6 @@ static uint64_t hash_of(const struct site *site, const struct frame *frame)
     hash = hash_text(hash_text(hash, frame->function), frame->file);
     hash = hash_text(hash_bytes(hash, &frame->line, sizeof(frame->line)), frame->module);
     return frame->function || frame->line ? hash : hash_bytes(hash, &frame->offset, sizeof(frame->offset));
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 static bool same_frame(const struct frame *a, const struct frame *b)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What must be known of a connection while its events come by: what was sent and not yet answered, the transaction, and what was
- * sent lately. For statements.c only.
+ * sent lately. For the files that count
+ * statements only.
  */
 #ifndef STRAY_LIVES_SESSIONS_H
 #define STRAY_LIVES_SESSIONS_H
@@ -95,6 +96,47 @@ struct session {
     uint32_t first_name, last_name; /* its prepared statements, and one; 0: none */
     uint32_t next_free; /* the next one that is to be used again, and one; 0: none */
 };
+
+static inline struct session *session_of(const struct statements *statements, uint32_t conn)
+{
+    return &statements->sessions[statements->conns[conn].session];
+}
+
+/* Seconds. */
+static inline double statements_span(const struct statements *statements, uint64_t ticks)
+{
+    return statements->source.span(statements->source.data, ticks);
+}
+
+/* ---- statements by place (uses.c) ---- */
+
+/* What stands for the stack, and for those that differ in a driver's own frames only. -ENOMEM. */
+int use_place(struct statements *statements, uint32_t stack, uint32_t *ret_place);
+/* The statement was sent over `conn`. -ENOMEM. */
+int use_called(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t *ret_row);
+/* The bucket of struct statement_use's durations (durations.c). */
+unsigned duration_bucket(double seconds);
+
+/* ---- transactions (transactions.c) ---- */
+
+/* The connection was silent from the end of its last call to `time`, when the next one began; `left`: and nothing came after.
+ * -ENOMEM. */
+int transaction_silent(struct statements *statements, uint32_t conn, uint64_t time, bool left);
+/* What a call left the connection in, as libpq tells it; the call sent a statement at `sent`, from `stack`. */
+void transaction_seen(struct statements *statements, uint32_t conn, uint8_t status, uint64_t sent, uint32_t stack, uint64_t time);
+/* The transaction under way is over. */
+void transaction_ended(struct statements *statements, uint32_t conn, uint64_t time);
+/* From `from` to `to` somebody had use of the connection. */
+void conn_in_use(struct statements *statements, uint32_t conn, uint64_t from, uint64_t to);
+
+/* ---- event loops (event_loops.c) ---- */
+
+/* `thread` has waited for events. -ENOMEM. */
+int event_loop_waited(struct statements *statements, const struct stray_event *event, uint32_t thread);
+/* It has done so often enough. */
+bool runs_event_loop(const struct statements *statements, uint32_t thread);
+/* A call kept the thread from that for so long. -ENOMEM. */
+int event_loop_kept(struct statements *statements, uint16_t hook, uint32_t stack, uint64_t time, uint64_t ticks);
 
 /* ---- runs (loops.c) ---- */
 

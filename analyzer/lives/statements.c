@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lives/statements.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "hash.h"
 #include "lives/internal.h"
 #include "lives/sessions.h"
 
-#define IDLE_SECONDS    1.0
-#define BLOCKED_SECONDS 0.05
-#define LOOP_WAITS      3u
-#define BUCKET_FIRST    1e-6
-
-/* Of libpq's enumerations. */
-enum { TRANSACTION_IDLE = 0, TRANSACTION_ACTIVE = 1, TRANSACTION_OPEN = 2, TRANSACTION_FAILED = 3 };
+/* Of libpq's enumeration ExecStatusType. */
 enum { RESULT_TUPLES = 2, RESULT_FATAL = 7, RESULT_PIPELINE_SYNC = 10, RESULT_PIPELINE_ABORTED = 11 };
-
-double duration_of_bucket(unsigned bucket)
-{
-    return bucket == 0 ? 0 : BUCKET_FIRST * exp2((bucket - 1) / 4.0);
-}
-
-static unsigned bucket_of_duration(double seconds)
-{
-    if (seconds < BUCKET_FIRST)
-        return 0;
-    unsigned bucket = 1 + (unsigned)(4 * log2(seconds / BUCKET_FIRST));
-    return bucket < DURATION_BUCKETS ? bucket : DURATION_BUCKETS - 1;
-}
-
-/* The middle of the bucket that holds it. */
-double durations_quantile(const uint64_t *durations, double share)
-{
-    uint64_t total = 0, sum = 0;
-    for (unsigned i = 0; i < DURATION_BUCKETS; i++)
-        total += durations[i];
-    for (unsigned i = 0; i < DURATION_BUCKETS && total > 0; i++) {
-        sum += durations[i];
-        if ((double)sum >= share * (double)total)
-            return duration_of_bucket(i) * exp2(0.125);
-    }
-    return 0;
-}
-
-static double span_of(const struct statements *statements, uint64_t ticks)
-{
-    return statements->source.span(statements->source.data, ticks);
-}
 
 uint64_t key_of(uint64_t a, uint64_t b)
 {
@@ -119,126 +78,7 @@ static int conn_of(struct statements *statements, uint64_t handle, uint32_t *ret
     return conn_add(statements, handle, ret_row);
 }
 
-static struct session *session_of(const struct statements *statements, uint32_t conn)
-{
-    return &statements->sessions[statements->conns[conn].session];
-}
-
-/* ---- silences in transactions ---- */
-
-static int idle_row(struct statements *statements, uint32_t stack, struct statement_idle **ret_idle)
-{
-    uint32_t row;
-    bool new;
-    int result = row_of(&statements->idle_map, stack, &statements->idles, &statements->idle_room, &statements->idle_count,
-                        sizeof(*statements->idles), &row, &new);
-    if (result < 0)
-        return result;
-    *ret_idle = &statements->idles[row];
-    if (new)
-        **ret_idle = (struct statement_idle){.stack = stack, .last_use = STATEMENTS_NONE};
-    return 0;
-}
-
-/* The connection was silent from the end of its last call to `time`, when the next one began; `left`: and nothing came after. */
-static int silent_until(struct statements *statements, uint32_t conn, uint64_t time, bool left)
-{
-    struct session *session = session_of(statements, conn);
-    uint64_t since = session->last_end > session->begun ? session->last_end : session->begun;
-    if (session->begun == 0 || session->last_end == 0 || time <= since || span_of(statements, time - since) < IDLE_SECONDS)
-        return 0;
-    struct statement_idle *idle;
-    int result = idle_row(statements, session->begun_stack, &idle);
-    if (result < 0)
-        return result;
-    uint64_t ticks = time - since;
-    session->last_end = time;
-    if (idle->times++ == 0)
-        idle->first = since;
-    idle->last = since;
-    idle->ticks += ticks;
-    idle->connections += left;
-    if (ticks > idle->longest) {
-        idle->longest = ticks;
-        idle->last_use = statements->conns[conn].last_use;
-        idle->failed = statements->conns[conn].status == TRANSACTION_FAILED;
-    }
-    return 0;
-}
-
-/* From `from` to `to` somebody had use of the connection. */
-static void in_use(struct statements *statements, uint32_t conn, uint64_t from, uint64_t to)
-{
-    struct session *session = session_of(statements, conn);
-    if (from < session->used_until)
-        from = session->used_until;
-    if (to <= from)
-        return;
-    statements->conns[conn].used += to - from;
-    session->used_until = to;
-}
-
-/* The transaction under way is over. */
-static void transaction_ended(struct statements *statements, uint32_t conn, uint64_t time)
-{
-    struct session *session = session_of(statements, conn);
-    statements->conns[conn].in_transaction += time - session->begun;
-    statements->conns[conn].transactions++;
-    in_use(statements, conn, session->begun, time);
-    session->begun = 0;
-}
-
-/* What a call left the connection in. */
-static void transaction_seen(struct statements *statements, uint32_t conn, uint8_t status, uint64_t sent, uint32_t stack, uint64_t time)
-{
-    struct session *session = session_of(statements, conn);
-    struct statement_conn *about = &statements->conns[conn];
-    if (status == TRANSACTION_ACTIVE)
-        return;
-    bool inside = status == TRANSACTION_OPEN || status == TRANSACTION_FAILED;
-    about->status = status;
-    if (inside && session->begun == 0) {
-        session_end_run(statements, session);
-        session->begun = sent;
-        session->begun_stack = stack;
-    } else if (!inside && session->begun != 0) {
-        session_end_run(statements, session);
-        transaction_ended(statements, conn, time);
-        session->read_count = 0;
-    }
-}
-
 /* ---- statements ---- */
-
-/* Asked for once a stack. */
-static int place_of(struct statements *statements, uint32_t stack, uint32_t *ret_place)
-{
-    const struct statements_source *source = &statements->source;
-    *ret_place = stack;
-    if (!source->place || map_get(&statements->place_map, stack, ret_place))
-        return 0;
-    *ret_place = source->place(source->data, stack);
-    return map_put(&statements->place_map, stack, *ret_place);
-}
-
-static int use_row(struct statements *statements, const struct session_telling *telling, uint32_t *ret_row)
-{
-    bool new;
-    const struct statements_source *source = &statements->source;
-    uint32_t place;
-    int result = place_of(statements, telling->stack, &place);
-    if (result < 0)
-        return result;
-    result = row_of(&statements->use_map, key_of(telling->definition, place), &statements->uses,
-                        &statements->use_room, &statements->use_count, sizeof(*statements->uses), ret_row, &new);
-    if (result < 0 || !new)
-        return result;
-    struct statement_use *use = &statements->uses[*ret_row];
-    *use = (struct statement_use){.definition = telling->definition, .stack = telling->stack, .hook = telling->hook,
-                                  .first = telling->time, .overwrites_of = STATEMENTS_NONE, .conn = STATEMENTS_NONE};
-    sql_words_read(source->text ? source->text(source->data, telling->definition) : NULL, &use->words);
-    return 0;
-}
 
 /* Which are about a prepared statement, and execute nothing. */
 static bool executes(uint16_t hook)
@@ -276,87 +116,6 @@ static bool waits(uint16_t hook)
     default:
         return false;
     }
-}
-
-static void remember_read(struct session *session, const struct session_telling *telling, const struct sql_words *words, uint32_t use)
-{
-    if (session->read_count == SESSION_READS)
-        memmove(session->reads, session->reads + 1, --session->read_count * sizeof(*session->reads));
-    session->reads[session->read_count++] = (struct session_read){telling->key, words->table, use};
-}
-
-static void look_for_read(const struct session *session, const struct session_telling *telling, struct statement_use *use)
-{
-    for (uint32_t i = 0; i < session->read_count; i++) {
-        const struct session_read *read = &session->reads[i];
-        if (read->key != telling->key || read->table != use->words.table)
-            continue;
-        use->overwrites++;
-        use->overwrites_of = read->use;
-        return;
-    }
-}
-
-/* Reading a row and writing it again, with a value that was made of what was read, loses what others wrote meanwhile. */
-static void follow_keys(struct statements *statements, struct session *session, const struct session_telling *telling, uint32_t row)
-{
-    struct statement_use *use = &statements->uses[row];
-    if (telling->key == 0 || use->words.table == 0)
-        return;
-    if (use->words.selects && !use->words.locks)
-        remember_read(session, telling, &use->words, row);
-    else if (use->words.updates && use->words.constants)
-        look_for_read(session, telling, use);
-}
-
-/* Of a text that is sent from several places, each connection counts at the first. */
-static int count_connection(struct statements *statements, uint32_t row, uint32_t conn)
-{
-    uint64_t definition = statements->uses[row].definition, key = key_of(definition ? definition : ~(uint64_t)row, conn);
-    uint32_t known;
-    if (map_get(&statements->pair_map, key, &known))
-        return 0;
-    statements->uses[row].connections++;
-    return map_put(&statements->pair_map, key, 1);
-}
-
-uint32_t statements_group(const struct statements *statements, uint32_t conn)
-{
-    while (statements->conns[conn].group != conn)
-        conn = statements->conns[conn].group;
-    return conn;
-}
-
-/* Whoever sends the same over one connection and then another got both from the same pool. The older one stands for them, and
- * what was on the way to it is led there at once, so that ways stay short. */
-static void join_group(struct statements *statements, uint32_t conn, uint32_t other)
-{
-    uint32_t a = statements_group(statements, conn), b = statements_group(statements, other), root = a < b ? a : b;
-    statements->conns[a].group = statements->conns[b].group = root;
-    statements->conns[conn].group = statements->conns[other].group = root;
-}
-
-static int count_call(struct statements *statements, uint32_t conn, const struct session_telling *telling, uint32_t *ret_row)
-{
-    int result = use_row(statements, telling, ret_row);
-    if (result < 0)
-        return result;
-    struct statement_use *use = &statements->uses[*ret_row];
-    use->calls++;
-    use->last = telling->time;
-    if (telling->length > use->length_most)
-        use->length_most = telling->length;
-    if (telling->members > use->members_most)
-        use->members_most = telling->members;
-    if (!use->words.control) {
-        statements->conns[conn].last_use = *ret_row;
-        statements->conns[conn].statements++;
-        if (use->conn != STATEMENTS_NONE && use->conn != conn)
-            join_group(statements, conn, use->conn);
-        use->conn = conn;
-    }
-    follow_keys(statements, session_of(statements, conn), telling, *ret_row);
-    return count_connection(statements, *ret_row, conn);
 }
 
 static void push_pending(struct session *session, uint32_t use, uint64_t sent, uint32_t name)
@@ -403,7 +162,7 @@ static int follow_names(struct statements *statements, uint32_t conn, const stru
     uint32_t place;
     *ret_name = STATEMENTS_NONE;
     if (prepares(telling->hook, flags)) {
-        int result = place_of(statements, telling->stack, &place);
+        int result = use_place(statements, telling->stack, &place);
         return result == 0 ? prepared_made(statements, conn, telling, place, ret_name) : result;
     }
     if (!closes(telling->hook, flags))
@@ -428,7 +187,7 @@ static int tell_end(struct statements *statements, uint32_t conn)
     if (result == 0)
         result = follow_names(statements, conn, &telling, flags, &name);
     if (result == 0 && executes(telling.hook) && !prepares(telling.hook, flags))
-        result = count_call(statements, conn, &telling, &row);
+        result = use_called(statements, conn, &telling, &row);
     if (result == 0)
         push_pending(session_of(statements, conn), row, telling.time, name);
     return result;
@@ -454,7 +213,7 @@ static int tell(struct statements *statements, uint32_t conn, const struct stray
     if (result == 0)
         result = queue_left(statements, conn, event->stack, thread);
     if (result == 0)
-        result = silent_until(statements, conn, event->time, false);
+        result = transaction_silent(statements, conn, event->time, false);
     result_left(statements, event->stack, thread, event->time);
     telling = &session_of(statements, conn)->telling;
     *telling = (struct session_telling){.under_way = true, .time = event->time, .definition = (uint32_t)event->value,
@@ -471,12 +230,12 @@ static void timed(struct statements *statements, uint32_t conn, const struct ses
     session->answer_rows = 0;
     statements->conns[conn].busy += ticks;
     if (session->begun == 0) /* else the transaction will be counted */
-        in_use(statements, conn, end - ticks, end);
+        conn_in_use(statements, conn, end - ticks, end);
     if (pending->use == STATEMENTS_NONE)
         return;
     struct statement_use *use = &statements->uses[pending->use];
     use->ticks += ticks;
-    use->durations[bucket_of_duration(span_of(statements, ticks))]++;
+    use->durations[duration_bucket(statements_span(statements, ticks))]++;
     if (ticks > use->longest)
         use->longest = ticks;
     if (!use->words.control)
@@ -547,7 +306,7 @@ static int called(struct statements *statements, uint32_t conn, const struct str
     struct session *session = session_of(statements, conn);
     struct session_pending head;
     if (result == 0 && event->time > event->value) /* it need not send anything: some drivers look for answers that are left */
-        result = silent_until(statements, conn, event->time - event->value, false);
+        result = transaction_silent(statements, conn, event->time - event->value, false);
     if (event->hook == STRAY_HOOK_PQreset || event->hook == STRAY_HOOK_PQresetStart)
         prepared_closed_all(statements, conn, false);
     if (waits(event->hook) && pop_pending(session, &head))
@@ -561,7 +320,7 @@ static int conn_ended(struct statements *statements, uint32_t conn, uint64_t tim
 {
     int result = tell_end(statements, conn);
     if (result == 0)
-        result = silent_until(statements, conn, time, true);
+        result = transaction_silent(statements, conn, time, true);
     if (result == 0)
         result = prepared_conn_ended(statements, conn, time);
     struct session *session = session_of(statements, conn);
@@ -570,43 +329,6 @@ static int conn_ended(struct statements *statements, uint32_t conn, uint64_t tim
         transaction_ended(statements, conn, time);
     session_give_back(statements, &statements->conns[conn]);
     return result;
-}
-
-/* ---- event loops ---- */
-
-static int waited(struct statements *statements, const struct stray_event *event, uint32_t thread)
-{
-    uint32_t before = 0;
-    map_get(&statements->loop_map, thread, &before);
-    uint64_t sum = before + event->value;
-    return map_put(&statements->loop_map, thread, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
-}
-
-static bool is_loop(const struct statements *statements, uint32_t thread)
-{
-    uint32_t waits_seen = 0;
-    return map_get(&statements->loop_map, thread, &waits_seen) && waits_seen >= LOOP_WAITS;
-}
-
-static int kept(struct statements *statements, uint16_t hook, uint32_t stack, uint64_t time, uint64_t ticks)
-{
-    uint32_t row;
-    bool new;
-    if (span_of(statements, ticks) < BLOCKED_SECONDS)
-        return 0;
-    int result = row_of(&statements->blocked_map, key_of(stack, hook), &statements->blocked, &statements->blocked_room,
-                        &statements->blocked_count, sizeof(*statements->blocked), &row, &new);
-    if (result < 0)
-        return result;
-    struct statement_blocked *blocked = &statements->blocked[row];
-    if (new)
-        *blocked = (struct statement_blocked){.stack = stack, .hook = hook, .first = time};
-    blocked->calls++;
-    blocked->ticks += ticks;
-    blocked->last = time;
-    if (ticks > blocked->longest)
-        blocked->longest = ticks;
-    return 0;
 }
 
 /* ---- the pass ---- */
@@ -634,13 +356,13 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
         result = queue_connected(statements, event, thread);
         if (result < 0)
             return result;
-        return is_loop(statements, thread)
-                   ? kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
+        return runs_event_loop(statements, thread)
+                   ? event_loop_kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
                    : 0;
     case STRAY_USE:
         result = called(statements, conn, event, thread);
-        if (result == 0 && is_loop(statements, thread))
-            result = kept(statements, event->hook, event->stack, event->time, event->value);
+        if (result == 0 && runs_event_loop(statements, thread))
+            result = event_loop_kept(statements, event->hook, event->stack, event->time, event->value);
         return result;
     case STRAY_CLOSE:
         result = conn_ended(statements, conn, event->time);
@@ -661,11 +383,11 @@ int statements_feed(struct statements *statements, const struct stray_event *eve
     if (statements->begin == 0)
         statements->begin = event->time;
     if (event->action == STRAY_WAITED)
-        return waited(statements, event, thread);
+        return event_loop_waited(statements, event, thread);
     if (event->action == STRAY_AWAITED)
         return queue_awaited(statements, event, thread);
     if (event->action == STRAY_BLOCKED)
-        return kept(statements, event->hook, event->stack, event->time, event->value);
+        return event_loop_kept(statements, event->hook, event->stack, event->time, event->value);
     if (event->resource == STRAY_PGRESULT)
         return result_fed(statements, event, thread);
     return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;

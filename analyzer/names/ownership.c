@@ -45,6 +45,10 @@ static const char *const frameworks[] = {
     "aiomysql",
     "redis",
     "aioredis",
+    "pymemcache",
+    "pylibmc",
+    "elasticsearch",
+    "opensearchpy",
     "pymongo",
     "motor",
     "cassandra",
@@ -75,8 +79,17 @@ static const char *const frameworks[] = {
     "pydantic_core",
     "django",
     "flask",
+    "bottle",
+    "falcon",
+    "pyramid",
+    "sanic",
+    "quart",
+    "waitress",
+    "cheroot",
     "werkzeug",
     "tornado",
+    "twisted",
+    "autobahn",
     "gevent",
     "greenlet",
     "eventlet",
@@ -84,7 +97,23 @@ static const char *const frameworks[] = {
     "kombu",
     "amqp",
     "billiard",
+    "rq",
+    "apscheduler",
+    "dramatiq",
+    "huey",
+    "arq",
     "pika",
+    "aio_pika",
+    "aiormq",
+    "aiokafka",
+    "nats",
+    "zmq",
+    "paho",
+    "ldap3",
+    "paramiko",
+    "asyncssh",
+    "watchdog",
+    "cachetools",
     "kafka",
     "confluent_kafka",
     "boto3",
@@ -266,6 +295,12 @@ enum owner ownership_python(const struct ownership *rules, const char *function,
     return after_python_library(file) ? OWNER_SYSTEM : OWNER_USER;
 }
 
+/* What a compiler puts into each module of its own accord. Cython's modules begin theirs so, and the user's own with "__pyx_". */
+static bool is_helper(const char *function)
+{
+    return function && (is_in(function, strlen(function), startup_functions, COUNT(startup_functions)) || begins_with(function, "__Pyx_"));
+}
+
 /* Templates of the standard library, where no debug information says which header they are from. */
 static bool is_standard_function(const char *function)
 {
@@ -330,7 +365,7 @@ enum owner ownership_native(const struct ownership *rules, const char *function,
     enum owner owner = object_owner(rules, module);
     if (owner != OWNER_USER)
         return owner;
-    if (function && is_in(function, strlen(function), startup_functions, COUNT(startup_functions)))
+    if (is_helper(function))
         return OWNER_RUNTIME;
     return standard ? OWNER_SYSTEM : OWNER_USER;
 }
@@ -346,6 +381,16 @@ bool is_launcher(const char *function, const char *file, uint32_t line, const ch
     if (folder < 5 || strncmp(name - 5, "/bin/", 5) != 0)
         return false;
     return strncmp(file, inner, folder - 4) == 0; /* the same installation: PREFIX/bin and PREFIX/lib */
+}
+
+bool is_spawned(const char *function, const char *file, const char *inner)
+{
+    static const char *const mains[] = {"spawn.py", "forkserver.py", "resource_tracker.py"};
+    static const char folder[] = "/multiprocessing/";
+    if (!function || strcmp(function, "<module>") != 0 || !file || strcmp(file, "<string>") != 0 || !inner)
+        return false;
+    const char *rest = after_python_library(inner), *name = base_name(inner);
+    return rest && begins_with(rest, folder) && rest + strlen(folder) == name && is_in(name, strlen(name), mains, COUNT(mains));
 }
 
 unsigned long package_length(const char *file)

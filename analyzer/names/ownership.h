@@ -44,6 +44,9 @@ bool is_string_program(const char *const *command);
 /* The start script that installers write ("bin/uvicorn"): no more the user's than what it calls. `inner` is
  * the file of the Python frame it called. */
 bool is_launcher(const char *function, const char *file, uint32_t line, const char *inner);
+/* The string that multiprocessing gives a new interpreter to run (`python -c "from multiprocessing.spawn ..."`): nobody's own.
+ * `inner` as above. */
+bool is_spawned(const char *function, const char *file, const char *inner);
 
 /* Length of the part of a Python file's path that names its package: ".../site-packages/redis",
  * ".../lib/python3.11", else its folder; 0: none. */

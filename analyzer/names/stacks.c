@@ -267,6 +267,8 @@ static void settle_python(struct draft *draft)
         const struct frame *frame = &draft->frames[i];
         if (draft->owners[i] == OWNER_USER && is_launcher(frame->function, frame->file, frame->line, inner))
             draft->owners[i] = OWNER_FRAMEWORK;
+        if (is_spawned(frame->function, frame->file, inner))
+            draft->owners[i] = OWNER_SYSTEM;
         inner = frame->file;
     }
     for (size_t i = draft->count; i-- > 0;) {

@@ -2,8 +2,8 @@
 /* Which findings follow from others. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "names/function.h"
 #include "verdicts/court.h"
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -47,12 +47,6 @@ static uint32_t connection_behind(const struct court *court, const struct findin
     return 2 * tied > counted ? cause : LIVES_NONE;
 }
 
-static bool same_function(const struct frame *a, const struct frame *b)
-{
-    return a && b && a->function && b->function && strcmp(a->function, b->function) == 0 &&
-           (a->file == b->file || (a->file && b->file && strcmp(a->file, b->file) == 0));
-}
-
 /* Memory acquired by the function that leaks connections, sockets or files is held by them: a database in a file has its pages, a
  * stream its buffer. */
 static uint32_t handle_holding(const struct court *court, const struct finding *finding)
@@ -64,7 +58,7 @@ static uint32_t handle_holding(const struct court *court, const struct finding *
         bool holder = resource == STRAY_CONNECTION || resource == STRAY_PGCONN || resource == STRAY_FILE ||
                       resource == STRAY_SOCKET || resource >= STRAY_USER_FIRST;
         if (holder && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
-            same_function(here, court->blame(court->data, other->stack)))
+            frames_same_function(here, court->blame(court->data, other->stack)))
             return i;
     }
     return LIVES_NONE;
@@ -139,7 +133,7 @@ static bool comes_with(const struct finding *small, const struct finding *large)
 static bool may_belong(const struct court *court, const struct finding *small, const struct finding *large)
 {
     return may_be_recycled(court, small) ||
-           same_function(court->blame(court->data, small->stack), court->blame(court->data, large->stack));
+           frames_same_function(court->blame(court->data, small->stack), court->blame(court->data, large->stack));
 }
 
 static void find_companions(struct court *court)

@@ -21,7 +21,10 @@ struct court {
 };
 
 /* A new finding on a fold; NULL: no memory. Pointers to earlier ones are void afterwards. */
-struct finding *finding_add(struct court *court, uint32_t fold);
+struct finding *finding_add(struct court *court, uint32_t fold, enum verdict verdict, enum severity severity,
+                            enum confidence confidence);
+/* The three facts that most findings begin with. */
+void counts_add(struct finding *finding, const struct fold *fold);
 /* A piece of evidence; `count`: an exact number of things. What is more than FACTS_MAX is left out. */
 void fact_add(struct finding *finding, const char *name, double value, bool count);
 

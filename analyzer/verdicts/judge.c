@@ -7,7 +7,8 @@
 #include "verdicts/court.h"
 #include "verdicts/tempfiles.h"
 
-struct finding *finding_add(struct court *court, uint32_t fold)
+struct finding *finding_add(struct court *court, uint32_t fold, enum verdict verdict, enum severity severity,
+                            enum confidence confidence)
 {
     struct judged *judged = &court->judged;
     if (judged->count == court->room) {
@@ -19,7 +20,14 @@ struct finding *finding_add(struct court *court, uint32_t fold)
         court->room = room;
     }
     struct finding *finding = &judged->findings[judged->count++];
-    *finding = (struct finding){.fold = fold, .stack = court->folds->items[fold].stack, .cause = LIVES_NONE};
+    *finding = (struct finding){
+        .fold = fold,
+        .stack = court->folds->items[fold].stack,
+        .verdict = verdict,
+        .severity = severity,
+        .confidence = confidence,
+        .cause = LIVES_NONE,
+    };
     return finding;
 }
 
@@ -29,15 +37,19 @@ void fact_add(struct finding *finding, const char *name, double value, bool coun
         finding->facts[finding->fact_count++] = (struct fact){name, value, count, count};
 }
 
+void counts_add(struct finding *finding, const struct fold *fold)
+{
+    fact_add(finding, "opened", (double)fold->opened, true);
+    fact_add(finding, "closed", (double)fold->closed, true);
+    fact_add(finding, "open_at_end", (double)fold->alive, true);
+}
+
 static int say_left(struct court *court, uint32_t which, const struct tempfile_judgement *judgement)
 {
     const struct fold *fold = &court->folds->items[which];
-    struct finding *finding = finding_add(court, which);
+    struct finding *finding = finding_add(court, which, judgement->verdict, judgement->severity, judgement->confidence);
     if (!finding)
         return -ENOMEM;
-    finding->verdict = judgement->verdict;
-    finding->severity = judgement->severity;
-    finding->confidence = judgement->confidence;
     finding->count = fold->left;
     finding->example = fold->left_path;
     finding->first_s = seconds(court, fold->first);

@@ -232,12 +232,10 @@ static void rate_facts(const struct court *court, struct finding *finding, const
 static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage)
 {
     const struct fold *fold = &court->folds->items[which];
-    struct finding *finding = finding_add(court, which);
+    enum severity severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
+    struct finding *finding = finding_add(court, which, leakage->verdict, severity, leakage->worst.confidence);
     if (!finding)
         return -ENOMEM;
-    finding->verdict = leakage->verdict;
-    finding->severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
-    finding->confidence = leakage->worst.confidence;
     finding->stack = leakage->stack;
     finding->count = leakage->count;
     finding->bytes = leakage->bytes;
@@ -246,9 +244,7 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
     finding->tally = leakage->tally;
     finding->first_s = seconds(court, leakage->first);
     finding->last_s = fmin(seconds(court, leakage->last), court->tc);
-    fact_add(finding, "opened", (double)fold->opened, true);
-    fact_add(finding, "closed", (double)fold->closed, true);
-    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    counts_add(finding, fold);
     if (leakage->worst.container)
         fact_add(finding, "grown_by_realloc_bytes", (double)leakage->resized, true);
     else
@@ -274,22 +270,17 @@ static struct ended_figures ended_of(const struct court *court, const struct fol
 static int say_ended(struct court *court, uint32_t which, const struct ended_judgement *judgement)
 {
     const struct fold *fold = &court->folds->items[which];
-    struct finding *finding = finding_add(court, which);
+    struct finding *finding = finding_add(court, which, judgement->verdict, judgement->severity, judgement->confidence);
     if (!finding)
         return -ENOMEM;
     court->judged.verdicts[which] = judgement->verdict;
-    finding->verdict = judgement->verdict;
-    finding->severity = judgement->severity;
-    finding->confidence = judgement->confidence;
     finding->count = judgement->count;
     finding->first_s = seconds(court, fold->first);
     finding->last_s = fmin(seconds(court, fold->last), court->tc);
     finding->rated = court->tc > 0;
     if (finding->rated)
         finding->rate_per_hour = stats_rate(judgement->count, court->tc / HOUR_S);
-    fact_add(finding, "opened", (double)fold->opened, true);
-    fact_add(finding, "closed", (double)fold->closed, true);
-    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    counts_add(finding, fold);
     fact_add(finding, "ended", (double)judgement->count, true);
     fact_add(finding, "observed_s", court->tc, false);
     return 0;

@@ -105,9 +105,7 @@ static uint64_t close_wait_of(const struct court *court, const struct fold *fold
 static void life_facts(const struct court *court, struct finding *finding,
                        const struct usage_judgement *judgement, const struct fold *fold)
 {
-    fact_add(finding, "opened", (double)fold->opened, true);
-    fact_add(finding, "closed", (double)fold->closed, true);
-    fact_add(finding, "open_at_end", (double)fold->alive, true);
+    counts_add(finding, fold);
     if (judgement->verdict == VERDICT_LEAKED || judgement->verdict == VERDICT_OPEN_AT_EXIT) {
         fact_add(finding, "median_idle_s", judgement->median_idle_s, false);
         fact_add(finding, "spread_over_time", judgement->spread_time, false);
@@ -132,12 +130,9 @@ static void life_facts(const struct court *court, struct finding *finding,
 
 static int say(struct court *court, uint32_t fold, const struct usage_judgement *judgement)
 {
-    struct finding *finding = finding_add(court, fold);
+    struct finding *finding = finding_add(court, fold, judgement->verdict, judgement->severity, judgement->confidence);
     if (!finding)
         return -ENOMEM;
-    finding->verdict = judgement->verdict;
-    finding->severity = judgement->severity;
-    finding->confidence = judgement->confidence;
     finding->count = judgement->count;
     finding->first_s = judgement->first;
     finding->last_s = judgement->last;

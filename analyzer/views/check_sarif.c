@@ -118,8 +118,8 @@ static json_t *finding_result(struct rules *rules, const struct check_item *item
                   "level", severity_name(finding->severity), "message", message(finding->message),
                   "locations", finding->site ? json_pack("[o]", location(finding->site, root)) : json_array(),
                   "partialFingerprints", json_pack("{s:s}", "strayFinding/v1", finding->id), "properties",
-                  json_pack("{s:I, s:I, s:s, s:s}", "count", (json_int_t)finding->count, "bytes",
-                            (json_int_t)finding->bytes, "confidence", confidence_name(finding->confidence),
+                  json_pack("{s:o, s:o, s:s, s:s}", "count", json_whole(finding->count), "bytes",
+                            json_whole(finding->bytes), "confidence", confidence_name(finding->confidence),
                             "fate", check_fate_word(item->fate)));
     if (finding->stack.count)
         json_object_set_new(object, "stacks", json_pack("[o]", stack(&finding->stack, root)));

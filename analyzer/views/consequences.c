@@ -5,9 +5,7 @@
 
 bool report_belongs(const struct report_finding *finding, const struct report_finding *cause)
 {
-    const struct report_frame *a = finding->site, *b = cause->site;
-    return finding->resource != STRAY_PYOBJECT ||
-           (a && b && a->function && text_order(a->function, b->function) == 0 && text_order(a->file, b->file) == 0);
+    return finding->resource != STRAY_PYOBJECT || report_same_function(finding->site, cause->site);
 }
 
 static bool leads_to(const struct report *report, size_t from, size_t index)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "hash.h"
 #include "read/array.h"
 
@@ -78,13 +79,9 @@ struct side {
     struct map map;
 };
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* An unnamed function is known by its module alone: offsets change with every build. */
-static bool same_function(const struct report_frame *a, const struct report_frame *b)
+/* Of two builds, unlike same_function() of one program: a module may lie elsewhere, so that a name and a file are enough, and an
+ * unnamed function is known by its module alone, as offsets change. */
+static bool same_in_builds(const struct report_frame *a, const struct report_frame *b)
 {
     if (!a || !b)
         return a == b;
@@ -217,7 +214,7 @@ static struct diff_side side_of(const struct side *side, const struct diff_row *
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
         if (!is_accusation(finding) || finding->resource != place->resource ||
-            kind_of(finding->verdict) != row->kind || !same_function(finding->site, place->frame))
+            kind_of(finding->verdict) != row->kind || !same_in_builds(finding->site, place->frame))
             continue;
         made.accused = true;
         made.verdict = finding->verdict < made.verdict ? finding->verdict : made.verdict;
@@ -273,7 +270,7 @@ static bool has_row(const struct diff *diff, unsigned resource, enum verdict kin
     for (size_t i = 0; i < diff->count; i++) {
         const struct diff_row *row = &diff->rows[i];
         if (row->resource == resource && row->kind == kind && (fresh ? row->fresh.there : row->base.there) &&
-            same_function(row->site, site))
+            same_in_builds(row->site, site))
             return true;
     }
     return false;
@@ -325,8 +322,8 @@ static uint32_t common_callers(const struct ledger *base, uint32_t left, const s
     const struct ledger_stack *a = &base->stacks[left], *b = &fresh->stacks[right];
     uint32_t common = 0;
     while (common + a->blame + 1 < a->count && common + b->blame + 1 < b->count &&
-           same_function(&base->frames[a->frames[a->count - 1 - common]],
-                         &fresh->frames[b->frames[b->count - 1 - common]]))
+           same_in_builds(&base->frames[a->frames[a->count - 1 - common]],
+                          &fresh->frames[b->frames[b->count - 1 - common]]))
         common++;
     return own_caller_within(base, a, common) && own_caller_within(fresh, b, common) ? common : 0;
 }
@@ -406,11 +403,6 @@ static void choose_axis(struct diff *diff)
     diff->fresh_load = diff->fresh_work / fresh_time;
     diff->load_differs = !(diff->fresh_load <= LOAD_DIFFERS * diff->base_load) ||
                          !(diff->base_load <= LOAD_DIFFERS * diff->fresh_load);
-}
-
-static int text_order(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) : (a != NULL) - (b != NULL);
 }
 
 static int row_order(const void *left, const void *right)

@@ -156,10 +156,10 @@ static json_t *number(double value)
 
 static json_t *side_json(const struct diff_side *side)
 {
-    json_t *object = json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "there", side->there, "verdict",
+    json_t *object = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o}", "there", side->there, "verdict",
                      side->accused ? json_string(verdict_name(side->verdict)) : json_null(), "count",
-                     (json_int_t)side->count, "bytes", (json_int_t)side->bytes, "opened",
-                     (json_int_t)side->opened, "rate", number(side->rate));
+                     json_whole(side->count), "bytes", json_whole(side->bytes), "opened",
+                     json_whole(side->opened), "rate", number(side->rate));
     if (object && side->estimated)
         json_object_set_new(object, "estimated", json_true());
     return object;

@@ -62,9 +62,9 @@ static json_t *arguments(const struct ledger *ledger, const struct ledger_life *
     char place[1024] = "";
     if (site)
         export_frame_name(site, place, sizeof(place));
-    json_t *object = json_pack("{s:s, s:o, s:I, s:I, s:s}", "resource", resource_label(life->resource),
+    json_t *object = json_pack("{s:s, s:o, s:I, s:o, s:s}", "resource", resource_label(life->resource),
                                "place", json_safe(place), "thread", (json_int_t)life->thread, "uses",
-                               (json_int_t)life->uses, "closed", ledger_closed_word(life->closed));
+                               json_whole(life->uses), "closed", ledger_closed_word(life->closed));
     if (life->peer)
         json_object_set_new(object, "peer", json_safe(life->peer));
     if (life->statements_known)
@@ -94,9 +94,9 @@ static void put_life(struct events *events, size_t index)
 static void put_counter(struct events *events, const struct ledger_point *point, const char *name,
                         const char *unit, uint64_t value)
 {
-    put(events, json_pack("{s:s, s:s, s:I, s:o, s:{s:I}}", "ph", "C", "name", name, "pid",
+    put(events, json_pack("{s:s, s:s, s:I, s:o, s:{s:o}}", "ph", "C", "name", name, "pid",
                           pid_of(events, point->process), "ts",
-                          time_of(events, point->process, point->time_s), "args", unit, (json_int_t)value));
+                          time_of(events, point->process, point->time_s), "args", unit, json_whole(value)));
 }
 
 /* Counters are written where they change. */

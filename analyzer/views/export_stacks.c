@@ -129,19 +129,19 @@ static json_t *profile(const struct ledger *ledger, unsigned resource, enum expo
         total += value;
         estimated |= place->estimated;
         json_array_append_new(samples, sample(&ledger->stacks[place->stack]));
-        json_array_append_new(weights, json_integer((json_int_t)value));
+        json_array_append_new(weights, json_whole(value));
     }
     if (total == 0) {
         json_decref(samples);
         json_decref(weights);
         return NULL;
     }
-    return json_pack("{s:s, s:o, s:s, s:i, s:I, s:o, s:o}", "type", "sampled", "name",
+    return json_pack("{s:s, s:o, s:s, s:i, s:o, s:o, s:o}", "type", "sampled", "name",
                      json_sprintf("%s: %s%s", resource_label(resource), export_weight_word(weight),
                                   estimated ? " (estimated)" : ""),
                      "unit",
                      weight == WEIGHT_BYTES ? "bytes" : "none", "startValue", 0, "endValue",
-                     (json_int_t)total, "samples", samples, "weights", weights);
+                     json_whole(total), "samples", samples, "weights", weights);
 }
 
 /* The weight asked for comes first: it is what is shown first. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "hash.h"
 #include "read/words.h"
 #include "views/likeness.h"
@@ -57,8 +58,8 @@ static enum likeness finding_likeness(const struct report *report, size_t index,
 {
     const struct report_finding *a = &report->findings[index], *b = wanted;
     bool same = a->verdict == b->verdict && a->resource == b->resource && a->server == b->server &&
-                text_order(a->peer, b->peer) == 0 && text_order(a->statement, b->statement) == 0 &&
-                text_order(a->call, b->call) == 0;
+                same_text(a->peer, b->peer) && same_text(a->statement, b->statement) &&
+                same_text(a->call, b->call);
     return same ? likeness(report, a->site, a->runs[0], b->site) : LIKE_NOTHING;
 }
 
@@ -94,6 +95,10 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->severity = from->severity < into->severity ? from->severity : into->severity;
     into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
     into->example = into->example ? into->example : from->example;
+    if (into->last_users == 0)
+        into->last_user = from->last_user;
+    if (report_frame_order(&into->last_user, &from->last_user) == 0)
+        into->last_users += from->last_users;
     into->rated |= from->rated;
     into->rate_per_hour.estimate += from->rate_per_hour.estimate;
     into->rate_per_hour.low += from->rate_per_hour.low;
@@ -142,6 +147,8 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
         struct report_finding copy;
         const struct finding *finding = &judged->findings[i];
         result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
+        if (result == 0)
+            report_last_use(report, lives, &folds->items[finding->fold], stacks, &copy);
         if (result == 0)
             result = report_add_finding(report, &copy, &pid, 1, &place[i]);
     }

@@ -124,7 +124,7 @@ static void limit(json_t *object, const char *name, size_t most, json_t *left_ou
     for (size_t i = count; i > most; i--)
         json_array_remove(list, i - 1);
     if (count > most)
-        json_object_set_new(left_out, name, json_integer((json_int_t)(count - most)));
+        json_object_set_new(left_out, name, json_whole(count - most));
 }
 
 /* ---- the report ---- */
@@ -148,7 +148,7 @@ static int move_stacks(struct report *report, json_t *findings)
             json_object_set_new(object, "accepted", json_true());
         for (size_t k = 0; k < report->places->count; k++)
             if (place_is_of(&report->places->items[k], finding))
-                json_array_append_new(places, json_integer((json_int_t)k));
+                json_array_append_new(places, json_whole(k));
         json_object_set_new(object, "places", places);
         free(suppression);
     }
@@ -165,7 +165,7 @@ static int add_statements(struct report *report, json_t *page, json_t *left_out)
     for (size_t i = 0; result == 0 && i < report->statement_count; i++)
         json_array_append_new(list, queries_json(&report->statements[i]));
     if (all > report->statement_count)
-        json_object_set_new(left_out, "statements", json_integer((json_int_t)(all - report->statement_count)));
+        json_object_set_new(left_out, "statements", json_whole(all - report->statement_count));
     json_object_set_new(page, "statements", list);
     return result;
 }

@@ -271,10 +271,10 @@ static json_t *life(const struct ledger *ledger, const struct ledger_life *from)
     double offset = timeline_offset(ledger, from->process);
     const char *word = ledger_transaction_word(from);
     const struct ledger_place *at = &ledger->places[from->place];
-    json_t *object = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:I}", "pid", (json_int_t)ledger->processes[from->process].pid,
-                               "handle", (json_int_t)from->handle, "opened_s", second(offset + from->opened_s), "used_s",
+    json_t *object = json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "pid", (json_int_t)ledger->processes[from->process].pid,
+                               "handle", json_whole(from->handle), "opened_s", second(offset + from->opened_s), "used_s",
                                second(offset + from->used_s), "ended_s", second(offset + from->ended_s), "closed",
-                               ledger_closed_word(from->closed), "busy_s", report_json_real(from->busy_s), "uses", (json_int_t)from->uses);
+                               ledger_closed_word(from->closed), "busy_s", report_json_real(from->busy_s), "uses", json_whole(from->uses));
     if (from->close_wait_s >= 0)
         json_object_set_new(object, "close_wait_s", second(offset + from->close_wait_s));
     if (timeline_rest(from) == TIMELINE_IN_TRANSACTION)

@@ -240,6 +240,14 @@ static json_t *evidence(const struct report_finding *from)
     return object;
 }
 
+static json_t *last_used(const struct report_finding *from)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "site", frame(&from->last_user));
+    json_object_set_new(object, "count", json_whole(from->last_users));
+    return object;
+}
+
 static json_t *finding(const struct report *report, const struct report_finding *from)
 {
     json_t *object = json_object();
@@ -261,6 +269,8 @@ static json_t *finding(const struct report *report, const struct report_finding 
         json_object_set_new(object, "statement", json_text(from->statement));
     if (from->call)
         json_object_set_new(object, "call", json_text(from->call));
+    if (from->last_users > 0)
+        json_object_set_new(object, "last_used", last_used(from));
     if (from->rated)
         json_object_set_new(object, "rate_per_hour", interval(&from->rate_per_hour));
     json_object_set_new(object, "first_s", real(from->first_s));

@@ -4,13 +4,9 @@
 
 #include <string.h>
 
+#include "compare.h"
+#include "names/function.h"
 
-int text_order(const char *a, const char *b)
-{
-    if (!a || !b)
-        return (a != NULL) - (b != NULL);
-    return strcmp(a, b);
-}
 
 int report_frame_order(const struct report_frame *a, const struct report_frame *b)
 {
@@ -28,6 +24,16 @@ int report_frame_order(const struct report_frame *a, const struct report_frame *
     return order;
 }
 
+static struct function function_of(const struct report_frame *frame)
+{
+    return (struct function){frame->function, frame->file, frame->module};
+}
+
+bool report_same_function(const struct report_frame *a, const struct report_frame *b)
+{
+    return a && b && same_function(function_of(a), function_of(b));
+}
+
 bool report_same_place(const struct report_finding *a, const struct report_finding *b)
 {
     return report_frame_order(a->site, b->site) == 0;
@@ -42,9 +48,9 @@ static const char *file_name(const char *path)
 /* The same line of the same code, though it may lie elsewhere on another host. */
 static bool same_code(const struct report_frame *a, const struct report_frame *b)
 {
-    if (!a || !b || a->code == 0 || a->code != b->code || a->line != b->line || text_order(a->function, b->function) != 0)
+    if (!a || !b || a->code == 0 || a->code != b->code || a->line != b->line || !same_text(a->function, b->function))
         return false;
-    return (a->function || a->offset == b->offset) && text_order(file_name(a->file), file_name(b->file)) == 0;
+    return (a->function || a->offset == b->offset) && same_text(file_name(a->file), file_name(b->file));
 }
 
 enum likeness likeness(const struct report *report, const struct report_frame *a, uint32_t run, const struct report_frame *b)

@@ -7,10 +7,10 @@
 
 enum likeness { LIKE_NOTHING, LIKE_CODE, LIKE_PLACE };
 
-/* NULL comes first. */
-int text_order(const char *a, const char *b);
 /* Below, equal or above 0: files, lines, functions, modules and, of what has no name, offsets compared. NULL comes first. */
 int report_frame_order(const struct report_frame *a, const struct report_frame *b);
+/* Both frames are there, and of one function of one program (names/function.h). */
+bool report_same_function(const struct report_frame *a, const struct report_frame *b);
 /* Whether both are about the same frame. */
 bool report_same_place(const struct report_finding *a, const struct report_finding *b);
 

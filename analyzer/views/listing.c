@@ -74,7 +74,8 @@ struct ordering {
     listing_keys *keys;
 };
 
-static int text_order(const char *a, const char *b)
+/* What is missing comes last. */
+static int known_first(const char *a, const char *b)
 {
     if (!a || !b)
         return (a == NULL) - (b == NULL);
@@ -84,7 +85,7 @@ static int text_order(const char *a, const char *b)
 static int key_order(const struct listing_key *a, const struct listing_key *b)
 {
     if (!a->number)
-        return text_order(a->text, b->text);
+        return known_first(a->text, b->text);
     int order = (a->value < b->value) - (a->value > b->value);
     return a->ascending ? -order : order;
 }
@@ -142,18 +143,9 @@ void grid_add(struct grid *grid, const char *format, ...)
     grown[grid->count++] = safe;
 }
 
-/* A UTF-8 character counts as one. */
-static size_t width_of(const char *text)
-{
-    size_t width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
 static void print_cell(const struct grid *grid, size_t column, const char *text, size_t width, FILE *out)
 {
-    size_t blank = width - width_of(text);
+    size_t blank = width - shown_columns(text);
     if (column > 0)
         fputs("  ", out);
     if (grid->columns[column].right)
@@ -166,9 +158,9 @@ static void print_grid(const struct grid *grid, FILE *out)
 {
     size_t widths[GRID_COLUMNS];
     for (size_t i = 0; i < grid->column_count; i++)
-        widths[i] = width_of(grid->columns[i].title);
+        widths[i] = shown_columns(grid->columns[i].title);
     for (size_t i = 0; i < grid->count; i++) {
-        size_t width = width_of(grid->cells[i]), *widest = &widths[i % grid->column_count];
+        size_t width = shown_columns(grid->cells[i]), *widest = &widths[i % grid->column_count];
         *widest = width > *widest ? width : *widest;
     }
     for (size_t i = 0; i < grid->column_count; i++)

@@ -6,13 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "read/array.h"
 #include "views/report_steps.h"
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 /* ---- one process ---- */
 
@@ -47,11 +43,6 @@ static int add_process(struct adding *adding)
 static bool is_loud(enum verdict verdict)
 {
     return verdict < VERDICT_PLATEAU;
-}
-
-static int more_first(uint64_t a, uint64_t b)
-{
-    return (a < b) - (a > b);
 }
 
 struct amounts {

@@ -136,21 +136,21 @@ json_t *queries_json(const struct report_statement *row)
     json_object_set_new(object, "fingerprint", json_string(row->fingerprint));
     json_object_set_new(object, "parsed", json_boolean(row->parsed));
     json_object_set_new(object, "statement", json_text(row->text));
-    json_object_set_new(object, "calls", json_integer((json_int_t)row->calls));
-    json_object_set_new(object, "errors", json_integer((json_int_t)row->errors));
+    json_object_set_new(object, "calls", json_whole(row->calls));
+    json_object_set_new(object, "errors", json_whole(row->errors));
     json_object_set_new(object, "total_s", report_json_real(row->total_s));
     json_object_set_new(object, "p50_s", report_json_real(durations_quantile(row->durations, 0.5)));
     json_object_set_new(object, "p95_s", report_json_real(durations_quantile(row->durations, 0.95)));
     json_object_set_new(object, "longest_s", report_json_real(row->longest_s));
-    json_object_set_new(object, "rows", json_integer((json_int_t)row->rows));
-    json_object_set_new(object, "bytes", json_integer((json_int_t)row->bytes));
-    json_object_set_new(object, "connections", json_integer((json_int_t)row->connections));
+    json_object_set_new(object, "rows", json_whole(row->rows));
+    json_object_set_new(object, "bytes", json_whole(row->bytes));
+    json_object_set_new(object, "connections", json_whole(row->connections));
     json_object_set_new(object, "first_s", report_json_real(row->first_s));
     json_object_set_new(object, "last_s", report_json_real(row->last_s));
     for (size_t i = 0; i < row->sender_count; i++) {
         json_t *sender = json_object();
         json_object_set_new(sender, "site", report_json_frame(row->senders[i].known ? &row->senders[i].frame : NULL));
-        json_object_set_new(sender, "calls", json_integer((json_int_t)row->senders[i].calls));
+        json_object_set_new(sender, "calls", json_whole(row->senders[i].calls));
         json_array_append_new(senders, sender);
     }
     json_object_set_new(object, "sites", senders);

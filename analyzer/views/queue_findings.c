@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
+#include "names/function.h"
 #include "verdicts/pools.h"
 #include "views/report_steps.h"
 
@@ -31,20 +33,10 @@ static const struct stack *stack_of(const struct making *making, uint32_t node)
     return making->stacks->stack(making->stacks->data, node);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
-
-static bool same_function(const struct frame *a, const struct frame *b)
-{
-    return same(a->function, b->function) && (same(a->file, b->file) || (!a->file && !b->file && same(a->module, b->module)));
-}
-
 /* A library's file: one's own may hold all there is, and the standard library is on every thread's stack. */
 static bool same_file(const struct frame *a, const struct frame *b)
 {
-    return !a->user && a->language == LANGUAGE_PYTHON && strstr(a->file ? a->file : "", "-packages/") && same(a->file, b->file);
+    return !a->user && a->language == LANGUAGE_PYTHON && a->file && strstr(a->file, "-packages/") && same_text(a->file, b->file);
 }
 
 static bool holds(const struct stack *stack, const struct frame *frame, bool (*is_same)(const struct frame *, const struct frame *))
@@ -61,7 +53,7 @@ static bool hands_out(const struct making *making, const struct statement_queue 
     const struct stack *wait = stack_of(making, queue->stack), *next = stack_of(making, queue->next_stack);
     for (size_t i = 0; i < wait->count; i++) {
         const struct frame *frame = &wait->frames[i];
-        if ((holds(open, frame, same_function) && !holds(next, frame, same_function)) ||
+        if ((holds(open, frame, frames_same_function) && !holds(next, frame, frames_same_function)) ||
             (holds(open, frame, same_file) && !holds(next, frame, same_file)))
             return true;
     }

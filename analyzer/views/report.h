@@ -87,6 +87,8 @@ struct report_finding {
     const char *statement; /* without literals; NULL: none, or not kept */
     const char *call;      /* function that kept an event loop; NULL: it is not about that */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
+    struct report_frame last_user; /* where most of its connections were last used; counts if last_users > 0 */
+    uint64_t last_users;           /* ... so many of them; 0: nowhere, not known, or where they were opened */
     bool rated;
     struct interval rate_per_hour;
     double first_s, last_s;

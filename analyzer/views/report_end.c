@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "views/kinship.h"
 #include "views/likeness.h"
 #include "views/places.h"
@@ -28,11 +29,6 @@ static int resource_rank(unsigned resource)
     default:
         return 4;
     }
-}
-
-static int more_first(uint64_t a, uint64_t b)
-{
-    return (a < b) - (a > b);
 }
 
 static int faster_first(const struct report_finding *a, const struct report_finding *b)

@@ -45,6 +45,9 @@ int report_add_finding(struct report *report, const struct report_finding *findi
 void report_take_cause(struct report *report, size_t index, size_t cause);
 /* What was a hint in one process, and went with something there, may be certain in another. */
 void report_stand_alone(struct report *report, size_t index);
+/* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
+void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
+                     struct report_finding *finding);
 /* The sentence of a finding (message.c). */
 const char *report_message(struct report *report, const struct report_finding *finding);
 /* The text of the statement of a definition; NULL: not kept. */

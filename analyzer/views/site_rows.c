@@ -2,6 +2,7 @@
 /* Places that acquired something, a row for each, added up over processes. */
 #include <errno.h>
 
+#include "compare.h"
 #include "views/likeness.h"
 #include "views/report_steps.h"
 
@@ -17,7 +18,7 @@ static void add_handles(struct report_site *site, const struct lives *lives, con
 static enum likeness site_likeness(const struct report *report, size_t index, const void *wanted)
 {
     const struct report_site *a = &report->sites[index], *b = wanted;
-    bool same = a->resource == b->resource && a->known == b->known && text_order(a->peer, b->peer) == 0;
+    bool same = a->resource == b->resource && a->known == b->known && same_text(a->peer, b->peer);
     return same ? likeness(report, &a->site, a->runs[0], &b->site) : LIKE_NOTHING;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "read/words.h"
 #include "verdicts/statements.h"
 #include "views/report_steps.h"
@@ -51,11 +52,6 @@ static int place(const struct maker *maker, uint32_t stack, unsigned resource, u
                  struct report_finding *ret_finding)
 {
     return report_place_at(maker->report, maker->lives, stack, resource, first, last, maker->stacks, ret_finding);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 /* Connections that leak at the function of `finding`; REPORT_NONE: there are none. */

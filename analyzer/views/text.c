@@ -12,7 +12,8 @@
 #include "views/sites.h"
 #include "views/text_parts.h"
 
-#define FRAMES_SHOWN 4
+#define FRAMES_SHOWN  4
+#define PLACE_COLUMNS 46
 
 /* ---- findings ---- */
 
@@ -265,6 +266,18 @@ static void short_stack(const struct page *page, const struct report_finding *fi
         row_end(&row);
 }
 
+/* Who took them and did not give them back, where that is not who opened them. */
+static void last_use(const struct page *page, const struct report_finding *finding)
+{
+    char part[400];
+    struct words users, count;
+    if (finding->last_users == 0)
+        return;
+    text_frame(&finding->last_user, part, sizeof(part));
+    text_line(page, NULL, "    last used at %.80s (%s of %s)", part, words_count(&users, finding->last_users),
+         words_count(&count, finding->count));
+}
+
 static void whole_stack(const struct page *page, const struct report_finding *finding)
 {
     for (size_t i = 0; i < finding->stack.count; i++) {
@@ -343,6 +356,7 @@ static void show_finding(const struct page *page, size_t index)
             calls(page, finding);
         else
             figures(page, finding);
+        last_use(page, finding);
         if (page->options->verbose)
             whole_stack(page, finding);
         else
@@ -376,15 +390,16 @@ static void open_sites(const struct page *page)
 {
     if (page->report->site_count == 0)
         return;
-    text_line(page, NULL, "OPEN     now  opened  closed  %-10s  %-46s  %s", "resource", "place", "peer");
+    text_line(page, NULL, "OPEN     now  opened  closed  %-10s  %-*s  %s", "resource", PLACE_COLUMNS, "place", "peer");
     for (size_t i = 0; i < page->report->site_count; i++) {
         const struct report_site *site = &page->report->sites[i];
         char place[400];
         struct site_words words;
         site_words(&words, site);
         listing_frame(site->known ? &site->site : NULL, place, sizeof(place));
-        text_line(page, NULL, "    %8s%8s%8s  %-10s  %-46s  %s", words.open, words.opened, words.closed, resource_label(site->resource),
-             text_tail(place, 46), site->peer ? site->peer : "");
+        const char *shown = text_tail(place, PLACE_COLUMNS);
+        text_line(page, NULL, "    %8s%8s%8s  %-10s  %s%*s  %s", words.open, words.opened, words.closed, resource_label(site->resource),
+             shown, text_blank(shown, PLACE_COLUMNS), "", site->peer ? site->peer : "");
     }
 }
 

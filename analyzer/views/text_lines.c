@@ -8,7 +8,6 @@
 #include "safe.h"
 
 #define PLAIN "\033[0m"
-#define ESCAPED 4 /* columns of a byte as \xNN */
 
 /* Bytes of `line` that fill at most `columns` as they are shown; no character is cut. */
 static size_t fitting(const char *line, size_t columns)
@@ -17,7 +16,7 @@ static size_t fitting(const char *line, size_t columns)
     while (line[bytes]) {
         bool harmless;
         size_t length = character_length(line + bytes, &harmless);
-        used += harmless ? 1 : ESCAPED * length;
+        used += character_columns(length, harmless);
         if (used > columns)
             return bytes;
         bytes += length;
@@ -70,19 +69,11 @@ void row_begin(struct row *row, const struct page *page, const char *indent, con
     snprintf(row->text, sizeof(row->text), "%s%s", indent, start);
 }
 
-static size_t columns_of(const char *text)
-{
-    size_t columns = 0;
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
-    return columns;
-}
-
 void row_add(struct row *row, const char *separator, const char *part)
 {
     size_t length = strlen(row->text);
     bool empty = length == strlen(row->indent);
-    if (!empty && columns_of(row->text) + strlen(separator) + columns_of(part) > TEXT_WIDTH) {
+    if (!empty && shown_columns(row->text) + strlen(separator) + shown_columns(part) > TEXT_WIDTH) {
         text_put(row->page, NULL, row->text);
         snprintf(row->text, sizeof(row->text), "%s%s", row->indent, part);
         return;
@@ -122,12 +113,22 @@ const char *text_mark(bool estimated)
 
 const char *text_tail(const char *path, size_t columns)
 {
-    size_t length = strlen(path);
-    if (length <= columns)
+    const char *from = path;
+    bool harmless;
+    for (size_t length, left = shown_columns(path); left > columns; from += length) {
+        length = character_length(from, &harmless);
+        left -= character_columns(length, harmless);
+    }
+    if (from == path)
         return path;
-    const char *from = path + length - columns;
     const char *slash = strchr(from, '/');
     return slash && slash[1] ? slash + 1 : from;
+}
+
+int text_blank(const char *text, size_t columns)
+{
+    size_t filled = shown_columns(text);
+    return filled < columns ? (int)(columns - filled) : 0;
 }
 
 void text_name_frame(const struct report_frame *frame, char *text, size_t size)

@@ -46,6 +46,8 @@ const char *text_base_name(const char *path);
 const char *text_mark(bool estimated);
 /* The end of a path says more than its beginning. */
 const char *text_tail(const char *path, size_t columns);
+/* How many blanks fill up the columns behind `text`, which may be shown escaped. */
+int text_blank(const char *text, size_t columns);
 void text_name_frame(const struct report_frame *frame, char *text, size_t size);
 /* With file and line, where they are known. */
 void text_frame(const struct report_frame *frame, char *text, size_t size);

@@ -10,6 +10,7 @@
 #include "views/sites.h"
 #include "views/text_parts.h"
 
+#define PEER_COLUMNS      26
 #define PROCESSES_SHOWN   8
 #define PART_SHOWN        (100 << 10) /* bytes of a part of resident memory */
 #define UNEXPLAINED_SHARE 0.1
@@ -128,20 +129,21 @@ void text_connections(const struct page *page)
 {
     if (page->report->peer_count == 0)
         return;
-    text_line(page, NULL, "CONNECTIONS %-26s %5s %5s %5s %6s %6s %9s %10s", "peer", "open", "peak", "limit", "opened",
+    text_line(page, NULL, "CONNECTIONS %-*s %5s %5s %5s %6s %6s %9s %10s", PEER_COLUMNS, "peer", "open", "peak", "limit", "opened",
          "closed", "finalizer", "CLOSE_WAIT");
     for (size_t i = 0; i < page->report->peer_count; i++) {
         const struct report_peer *peer = &page->report->peers[i];
-        char word[64], name[64], limit[24] = "";
+        const char *accepted = peer->server ? " (accepted)" : "";
+        char word[64], name[4 * PEER_COLUMNS + 16], limit[24] = "";
         if (peer->limit > 0)
             snprintf(limit, sizeof(limit), "%" PRIu64, peer->limit);
         peer_word(page, peer, word, sizeof(word));
-        snprintf(name, sizeof(name), "%s%s", text_tail(peer->text, peer->server ? 15 : 26),
-                 peer->server ? " (accepted)" : "");
+        snprintf(name, sizeof(name), "%s%s", text_tail(peer->text, PEER_COLUMNS - strlen(accepted)),
+                 accepted);
         text_line(page, NULL,
-             "            %-26s %5" PRIu64 " %5" PRIu64 " %5s %6" PRIu64 " %6" PRIu64 " %9" PRIu64 " %10" PRIu64
+             "            %s%*s %5" PRIu64 " %5" PRIu64 " %5s %6" PRIu64 " %6" PRIu64 " %9" PRIu64 " %10" PRIu64
              "%s",
-             name, peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
+             name, text_blank(name, PEER_COLUMNS), "", peer->open, peer->peak, limit, peer->opened, peer->closed, peer->closed_by_finalizer,
              peer->close_wait, word);
     }
 }

@@ -5,12 +5,13 @@
  *   pairs    = pair { (";" | newline) pair }
  *   pair     = [ LABEL ":" ] openers ":" closers
  *   openers  = function { "," function }         closers alike
- *   function = NAME "=" place [ ".int" ] [ "!" NUMBER ] [ "@ret" [ "!" ] NUMBER ]
+ *   function = NAME "=" place [ ".int" ] [ ".stack" NUMBER ] [ "!" NUMBER ] [ "@ret" [ "!" ] NUMBER ]
  *   place    = "ret" | "aN" | "*aN"              N: an argument passed in a register, 0 to 5
  *
  *   !NUMBER      this value is no handle: the call has failed (openers)
  *   @retNUMBER   the call has done something only if it returned NUMBER; @ret!NUMBER: anything else
  *   .int         the handle is an int and not a pointer
+ *   .stackNUMBER so many words of the arguments lie on the stack, where these are more than 16: they are handed on
  *   LABEL        how the resource is called; by default what the first opener's and closer's names begin with
  *
  * A closer's handle is an argument. Blanks around names and marks mean nothing; empty pairs are passed over. Pure functions; they allocate
@@ -27,6 +28,7 @@
 #define STRAY_PAIR_FUNCTIONS 192u /* in all pairs */
 #define STRAY_PAIR_LABEL     32u  /* longest label */
 #define STRAY_PAIR_NAME      200u /* longest name of a function */
+#define STRAY_PAIR_WORDS     8192 /* of arguments on the stack */
 
 struct stray_pair_text {
     const char *at;
@@ -40,6 +42,7 @@ struct stray_pair_function {
     struct stray_pair_text name;
     int64_t failure; /* no handle, if has_failure */
     int64_t result;  /* what `check` compares with */
+    uint16_t words;   /* on the stack; 0: nothing was said */
     uint8_t resource; /* index */
     uint8_t place;    /* enum stray_pair_place */
     uint8_t argument;
@@ -132,6 +135,16 @@ static inline const char *stray_pair_take_number(const char **at, int64_t *ret_n
 
 /* ---- a function ---- */
 
+static inline const char *stray_pair_take_words(const char **at, struct stray_pair_function *function)
+{
+    int64_t words = 0;
+    const char *wrong = stray_pair_take_number(at, &words);
+    if (!wrong && (words < 0 || words > STRAY_PAIR_WORDS))
+        wrong = "at most 8192 words may lie on the stack";
+    function->words = (uint16_t)words;
+    return wrong;
+}
+
 static inline const char *stray_pair_take_place(const char **at, struct stray_pair_function *function)
 {
     bool pointed = stray_pair_mark(at, '*');
@@ -146,7 +159,7 @@ static inline const char *stray_pair_take_place(const char **at, struct stray_pa
         return "where the handle is must be ret, aN or *aN, with N from 0 to 5";
     }
     function->is_int = stray_pair_word(at, ".int");
-    return NULL;
+    return stray_pair_word(at, ".stack") ? stray_pair_take_words(at, function) : NULL;
 }
 
 static inline const char *stray_pair_take_conditions(const char **at, struct stray_pair_function *function)
@@ -233,7 +246,7 @@ static inline const char *stray_pair_add_resource(struct stray_pairs *pairs, str
 static inline bool stray_pair_alike(const struct stray_pair_function *a, const struct stray_pair_function *b)
 {
     return a->failure == b->failure && a->result == b->result && a->resource == b->resource && a->place == b->place &&
-           a->argument == b->argument && a->check == b->check && a->closes == b->closes && a->is_int == b->is_int &&
+           a->argument == b->argument && a->check == b->check && a->words == b->words && a->closes == b->closes && a->is_int == b->is_int &&
            a->has_failure == b->has_failure;
 }
 

@@ -23,7 +23,7 @@
 #define NAPS   250u /* five seconds: longer than any attach or detach takes */
 
 #define EXPORTED __attribute__((visibility("default")))
-EXPORTED int stray_attach_begin(const struct stray_attach_request *request);
+EXPORTED int stray_attach_begin(struct stray_attach_request *request);
 EXPORTED int stray_attach_end(void);
 
 static uint32_t lock;
@@ -123,17 +123,16 @@ static int leave(void)
     return incarnation_leave(take_hooks_back);
 }
 
+/* Closes the descriptors unless it fails. */
 static int begin(const struct stray_attach_request *request)
 {
     char *variables[VARIABLES_MAX + 1];
     struct incarnation_files files = {.trace = request->trace, .spool = request->spool};
-    if (request->version != STRAY_ATTACH_VERSION || request->size <= sizeof(*request))
-        return -EPROTO;
-    if (!read_variables(request, variables))
-        return -EPROTO;
+    if (request->size <= sizeof(*request) || !read_variables(request, variables))
+        return -EINVAL;
     name_files(variables, &files);
     if (!files.trace_path || !files.spool_path)
-        return -EPROTO;
+        return -EINVAL;
     libpq_met_begin();
     int result = incarnation_attach(&files, variables);
     if (result == 0 && (result = bind_hooks()) < 0)
@@ -149,27 +148,47 @@ static int begin(const struct stray_attach_request *request)
     return 0;
 }
 
-/* It may take long, where a library is being loaded for a minute: then nobody waits any more, and the files are gone. */
-static int begin_unless_withdrawn(const struct stray_attach_request *request)
+static bool is_withdrawn(const struct stray_attach_request *request)
 {
-    int result = begin(request);
-    if (__atomic_load_n(&request->version, __ATOMIC_ACQUIRE) != STRAY_ATTACH_WITHDRAWN)
-        return result;
-    if (result == 0) {
-        leave();
-    } else {
-        sys_close(request->trace);
-        sys_close(request->spool);
-    }
+    return __atomic_load_n(&request->withdrawn, __ATOMIC_SEQ_CST);
+}
+
+/* Nothing changes any more but by the injector's own doing. False: it waits no longer. */
+static bool settle(struct stray_attach_request *request)
+{
+    __atomic_store_n(&request->answered, 1, __ATOMIC_SEQ_CST);
+    return !is_withdrawn(request);
+}
+
+static int give_up(struct stray_attach_request *request, int result)
+{
+    sys_close(request->trace);
+    sys_close(request->spool);
+    return settle(request) ? result : -ECANCELED;
+}
+
+/* It may take long, where a library is being loaded for a minute: then nobody waits any more, and the files are gone. */
+static int begin_unless_withdrawn(struct stray_attach_request *request)
+{
+    int result = is_withdrawn(request) ? -ECANCELED : begin(request);
+    if (result < 0)
+        return give_up(request, result);
+    if (settle(request))
+        return 0;
+    leave();
     return -ECANCELED;
 }
 
-int stray_attach_begin(const struct stray_attach_request *request)
+int stray_attach_begin(struct stray_attach_request *request)
 {
-    int kept = errno, result = -EBUSY;
+    int kept = errno, result;
+    if (request->version != STRAY_ATTACH_VERSION)
+        return -EPROTO;
     if (take()) {
         result = begin_unless_withdrawn(request);
         lock_release(&lock);
+    } else {
+        result = give_up(request, -EBUSY);
     }
     errno = kept;
     return result;

@@ -81,7 +81,7 @@ int stray_hook_lo_open(PGconn *conn, unsigned int object, int mode)
     int kept = errno;
     uint64_t handle = handle_of_object(handle_of(conn), fd);
     if (span.recorded && fd >= 0 && fd < DESCRIPTORS && remember(handle))
-        emit_now(STRAY_OPEN, STRAY_LARGE_OBJECT, span.hook, handle, 0, capture_caller(span.frame));
+        emit_now(STRAY_OPEN, STRAY_LARGE_OBJECT, span.hook, handle, 0, span.stack);
     libpq_used(&span, conn);
     errno = kept;
     return fd;

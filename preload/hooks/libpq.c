@@ -28,28 +28,43 @@ static uint64_t next_number(void)
 }
 
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
-static bool is_outermost(const struct libpq_call *call)
+static bool is_outermost(const struct libpq_call *call, const void *frame)
 {
-    uintptr_t here = arch_stack_pointer();
+    uintptr_t here = (uintptr_t)frame;
     if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
         thread_self.libpq_call = next_number();
+    else if (!call->inner) /* made by what libpq has called back */
+        thread_self.libpq_call = 0;
     if (thread_self.libpq_depth == 0)
         thread_self.libpq_frame = here;
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
+/* Before the call, for what is acquired beneath it has that stack, too. */
+static uint32_t stack_of_call(const struct libpq_call *call, const void *frame)
+{
+    int kept = errno;
+    emit_ready();
+    uint32_t stack = capture_libpq(frame, call->function);
+    errno = kept;
+    return stack;
+}
+
 struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, const void *frame)
 {
-    struct libpq_span span = {.libpq = call->libpq, .frame = frame, .hook = hook};
-    span.recorded = is_outermost(call);
-    if (span.recorded)
+    struct libpq_span span = {.libpq = call->libpq, .hook = hook};
+    span.recorded = is_outermost(call, frame);
+    if (span.recorded) {
+        span.stack = stack_of_call(call, frame);
         span.begin = clock_before();
+    }
     return span;
 }
 
 void libpq_leave(void)
 {
-    thread_self.libpq_depth--;
+    if (--thread_self.libpq_depth == 0)
+        thread_self.familiar = thread_self.stacks;
 }
 
 #define CLEANUP_PHASE   2 /* of _Unwind_Action */
@@ -72,8 +87,15 @@ static void put_part(struct text *text, const char *before, char *(*get)(const P
     text_bytes(text, part, string_length(part) < NAME_MAX_TEXT ? string_length(part) : NAME_MAX_TEXT);
 }
 
+/* What is told now, but after an event of `time` that this thread has told. */
+static uint64_t now_after(uint64_t time)
+{
+    uint64_t now = clock_after(), next = clock_next(time);
+    return now > next ? now : next;
+}
+
 /* "host:port/database user": where to, and as whom; never how. */
-static void emit_database(const struct libpq *libpq, const PGconn *conn)
+static void emit_database(const struct libpq *libpq, const PGconn *conn, uint64_t time)
 {
     char buffer[4 * NAME_MAX_TEXT + 16];
     struct text text = TEXT(buffer);
@@ -82,13 +104,13 @@ static void emit_database(const struct libpq *libpq, const PGconn *conn)
     put_part(&text, ":", libpq->PQport, conn);
     put_part(&text, "/", libpq->PQdb, conn);
     put_part(&text, " ", libpq->PQuser, conn);
-    emit_now(STRAY_ENDPOINT, STRAY_PGCONN, 0, handle_of(conn), defs_string(STRAY_DEF_DATABASE, buffer), 0);
+    emit_at(time, STRAY_ENDPOINT, STRAY_PGCONN, 0, handle_of(conn), defs_string(STRAY_DEF_DATABASE, buffer), 0);
 }
 
-static void emit_link(const struct libpq *libpq, const PGconn *conn)
+static void emit_link(const struct libpq *libpq, const PGconn *conn, uint64_t time)
 {
     int fd = libpq->PQsocket ? libpq->PQsocket(conn) : -1;
-    emit_now(STRAY_LINK, STRAY_PGCONN, 0, handle_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
+    emit_at(time, STRAY_LINK, STRAY_PGCONN, 0, handle_of(conn), fd >= 0 ? (uint64_t)fd : UINT64_MAX, 0);
 }
 
 /* One that was there before anything was recorded. */
@@ -96,17 +118,19 @@ static void meet(const struct libpq *libpq, const PGconn *conn)
 {
     if (LIKELY(!libpq_met_first(conn)))
         return;
-    emit_link(libpq, conn);
-    emit_database(libpq, conn);
+    uint64_t now = clock_after();
+    emit_link(libpq, conn, now);
+    emit_database(libpq, conn, now_after(now));
 }
 
 /* After an attempt to connect that is over. */
-static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn *conn)
+static void emit_outcome(const struct libpq *libpq, uint16_t hook, const PGconn *conn, uint64_t time)
 {
-    emit_link(libpq, conn);
-    emit_database(libpq, conn);
+    uint64_t then = now_after(time);
+    emit_link(libpq, conn, time);
+    emit_database(libpq, conn, then);
     if (libpq->PQstatus && libpq->PQstatus(conn) != CONNECTION_OK)
-        emit_now(STRAY_FAILED, STRAY_PGCONN, hook, handle_of(conn), 0, 0);
+        emit_at(now_after(then), STRAY_FAILED, STRAY_PGCONN, hook, handle_of(conn), 0, 0);
 }
 
 static bool only_begins(uint16_t hook)
@@ -118,15 +142,15 @@ void libpq_connected(struct libpq_span *span, PGconn *conn)
 {
     int kept = errno;
     if (span->recorded && conn) {
-        uint64_t now = clock_after();
+        uint64_t now = clock_after(), next = clock_next(now);
         libpq_met_first(conn);
         __atomic_store_n(&awaiting_matters, 1, __ATOMIC_RELAXED);
-        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, capture_caller(span->frame));
-        emit_at(clock_next(now), STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
+        emit_at(now, STRAY_OPEN, STRAY_PGCONN, span->hook, handle_of(conn), 0, span->stack);
+        emit_at(next, STRAY_DURATION, STRAY_PGCONN, span->hook, handle_of(conn), now - span->begin, 0);
         if (only_begins(span->hook))
-            emit_link(span->libpq, conn);
+            emit_link(span->libpq, conn, now_after(next));
         else
-            emit_outcome(span->libpq, span->hook, conn);
+            emit_outcome(span->libpq, span->hook, conn, now_after(next));
     }
     libpq_leave();
     errno = kept;
@@ -158,19 +182,11 @@ static void emit_answer(const struct libpq_span *span, PGconn *conn, PGresult *r
     }
 }
 
-/* Taken once a call. */
-static uint32_t stack_of(struct libpq_span *span)
-{
-    if (span->stack == 0)
-        span->stack = capture_caller(span->frame);
-    return span->stack;
-}
-
 void libpq_sends(struct libpq_span *span, const PGconn *conn, const char *text, const char *name, struct sql_parameters parameters)
 {
     int kept = errno;
     if (span->recorded && conn && (text || name)) {
-        struct sql_call call = {text, name, parameters, span->libpq, conn, stack_of(span), span->hook};
+        struct sql_call call = {text, name, parameters, span->libpq, conn, span->stack, span->hook};
         span->begin = statements_sent(&call);
         span->sent = true;
     }
@@ -182,10 +198,9 @@ void libpq_executed(struct libpq_span *span, PGconn *conn, PGresult *result)
     int kept = errno;
     if (span->recorded) {
         uint64_t now = clock_after();
-        uint32_t stack = stack_of(span);
         size_t size = result && span->libpq->PQresultMemorySize ? span->libpq->PQresultMemorySize(result) : 0;
-        emit_answer(span, conn, result, size, stack, now);
-        struct stray_event made = {now + 2, handle_of(result), size, stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
+        emit_answer(span, conn, result, size, span->stack, now);
+        struct stray_event made = {now + 2, handle_of(result), size, span->stack, span->hook, STRAY_OPEN, STRAY_PGRESULT};
         if (result)
             emit_acquire(&made);
     }
@@ -197,7 +212,7 @@ void libpq_used(struct libpq_span *span, PGconn *conn)
 {
     int kept = errno;
     if (span->recorded)
-        emit_use(span, conn, stack_of(span), clock_after());
+        emit_use(span, conn, span->stack, clock_after());
     libpq_leave();
     errno = kept;
 }
@@ -217,7 +232,7 @@ void libpq_made(struct libpq_span *span, uint8_t resource, const void *handle)
     int kept = errno;
     if (span->recorded && handle) {
         note_finalizing();
-        emit_now(STRAY_OPEN, resource, span->hook, handle_of(handle), 0, capture_caller(span->frame));
+        emit_now(STRAY_OPEN, resource, span->hook, handle_of(handle), 0, span->stack);
         watch_free(resource, handle);
     }
     libpq_leave();
@@ -229,14 +244,14 @@ void libpq_timed(struct libpq_span *span, uint8_t resource, uint64_t handle)
     int kept = errno;
     if (span->recorded) {
         uint64_t now = clock_after();
-        emit_at(now, STRAY_USE, resource, span->hook, handle, now - span->begin, capture_caller(span->frame));
+        emit_at(now, STRAY_USE, resource, span->hook, handle, now - span->begin, span->stack);
     }
     libpq_leave();
     errno = kept;
 }
 
 /* Recorded before the call; of a connection, with who made it. */
-static void record_release(struct stray_event *event, const void *frame)
+static void record_release(struct stray_event *event, const struct libpq_call *call, const void *frame)
 {
     note_finalizing();
     if (event->resource == STRAY_PGRESULT) {
@@ -244,7 +259,7 @@ static void record_release(struct stray_event *event, const void *frame)
         return;
     }
     if (event->resource == STRAY_PGCONN) {
-        event->stack = capture_caller(frame);
+        event->stack = stack_of_call(call, frame);
         libpq_met_last((const PGconn *)(uintptr_t)event->handle);
         large_objects_end(event->handle, event->hook, event->time);
     }
@@ -255,9 +270,9 @@ struct libpq_call libpq_release(uint16_t hook, const char *name, uint8_t resourc
 {
     struct libpq_call call = real_libpq(hook, name, caller_of(frame));
     int kept = errno;
-    if (is_outermost(&call) && handle) {
+    if (is_outermost(&call, frame) && handle) {
         struct stray_event event = {clock_before(), handle_of(handle), 0, 0, hook, STRAY_CLOSE, resource};
-        record_release(&event, frame);
+        record_release(&event, &call, frame);
     }
     errno = kept;
     return call;
@@ -273,30 +288,10 @@ int stray_hook_PQgetCopyData(PGconn *conn, char **buffer, int async)
     int result = ((int (*)(PGconn *, char **, int))call.function)(conn, buffer, async);
     int kept = errno;
     if (span.recorded)
-        emit_use(&span, conn, stack_of(&span), clock_after());
+        emit_use(&span, conn, span.stack, clock_after());
     libpq_made(&span, STRAY_PGSTRING, result > 0 ? *buffer : NULL);
     errno = kept;
     return result;
-}
-
-/* A call inside another one, in which stacks lie that are taken by the thousand: until it returns, its callers stay as they are. */
-struct inner_call {
-    uint64_t number;
-    uintptr_t frame;
-};
-
-static __attribute__((noinline)) struct inner_call go_inside(void)
-{
-    struct inner_call outer = {thread_self.libpq_call, thread_self.libpq_frame};
-    thread_self.libpq_frame = arch_stack_pointer();
-    thread_self.libpq_call = next_number();
-    return outer;
-}
-
-static void come_back(const struct inner_call *outer)
-{
-    thread_self.libpq_call = outer->number;
-    thread_self.libpq_frame = outer->frame;
 }
 
 /* The socket is known, or another one, once polling says that the connection stands. */
@@ -307,12 +302,10 @@ static int poll_with(uint16_t hook, const char *name, PGconn *conn, const void *
     if (UNLIKELY(!call.function))
         return 0;
     struct libpq_span span = libpq_enter(hook, &call, frame);
-    struct inner_call outer = go_inside();
     int status = ((int (*)(PGconn *))call.function)(conn);
-    come_back(&outer);
     int kept = errno;
     if (span.recorded && conn && (status == POLLING_OK || status == 0))
-        emit_outcome(call.libpq, hook, conn);
+        emit_outcome(call.libpq, hook, conn, clock_after());
     libpq_leave();
     errno = kept;
     return status;
@@ -342,8 +335,9 @@ void stray_hook_PQreset(PGconn *conn)
     ((void (*)(PGconn *))call.function)(conn);
     int kept = errno;
     if (span.recorded && conn) {
-        emit_use(&span, conn, stack_of(&span), clock_after());
-        emit_outcome(call.libpq, span.hook, conn);
+        uint64_t now = clock_after();
+        emit_use(&span, conn, span.stack, now);
+        emit_outcome(call.libpq, span.hook, conn, now_after(now));
     }
     libpq_leave();
     errno = kept;

@@ -12,9 +12,8 @@
 
 struct libpq_span {
     const struct libpq *libpq;
-    const void *frame; /* of the hook */
     uint64_t begin;
-    uint32_t stack; /* 0: not yet taken */
+    uint32_t stack; /* of the caller, where it is recorded */
     uint16_t hook;
     bool recorded; /* outermost, and the gate is open */
     bool sent;     /* a statement was told */

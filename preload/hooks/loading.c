@@ -11,8 +11,10 @@
 #include "state/pairs_bind.h"
 #include "hooks/journal.h"
 #include "hooks/wrap.h"
+#include "stack/beneath.h"
 #include "stack/modules.h"
 #include "stack/python.h"
+#include "stack/tables.h"
 
 /* How often anything was loaded, and unloaded, ever. */
 struct loads {
@@ -96,6 +98,13 @@ static bool is_behind_journal(const struct hook_name *hook, const void *object, 
     return journal_bound() && object == RTLD_DEFAULT && !version && *hook->real;
 }
 
+static void note_user(const void *caller)
+{
+    uint32_t flags = gate_enter();
+    beneath_used_by(caller);
+    gate_leave(flags);
+}
+
 /* RTLD_NEXT and RTLD_DEFAULT depend on the caller; with any other object only libpq's functions are of interest. */
 static struct loading_answer find(void *object, const char *name, const char *version, const void *caller, void *jump)
 {
@@ -108,7 +117,11 @@ static struct loading_answer find(void *object, const char *name, const char *ve
     const struct hook_name *hook = name ? hook_named(name) : NULL;
     if (hook && is_behind_journal(hook, object, version))
         return (struct loading_answer){.result = hook->function};
-    if (!hook || hook->library == HOOK_OF_LIBC || object == RTLD_NEXT)
+    if (!hook || hook->library == HOOK_OF_LIBC)
+        return answer;
+    if (hook->library == HOOK_OF_LIBPQ)
+        note_user(caller);
+    if (object == RTLD_NEXT)
         return answer;
     uint32_t flags = gate_enter();
     if (object != RTLD_DEFAULT)
@@ -141,6 +154,7 @@ int stray_hook_dlclose(void *object)
     dl_iterate_phdr(count_loads, &loads);
     if (__atomic_exchange_n(&seen, loads.subs, __ATOMIC_RELAXED) != loads.subs) {
         modules_unloaded();
+        tables_drop();
         real_libpq_forget();
         given_forget();
         deepbind_forget();

@@ -24,7 +24,7 @@ struct pair_frame {
     bool outermost; /* and recorded */
     uint8_t padding[19];
     uint64_t caller[2]; /* what the frame of a C function would begin with: the caller's frame pointer, the return address */
-    uint64_t words[PAIR_WORDS]; /* arguments on the stack, if that many belong to the program's stack at all */
+    uint64_t words[]; /* arguments on the stack, if that many belong to the program's stack at all */
 };
 
 _Static_assert(offsetof(struct pair_frame, arguments) == PAIR_ARGUMENTS, "pair_frame");
@@ -158,13 +158,14 @@ static void closed(const struct pair_frame *frame, const struct stray_pair_funct
 /* ---- the call ---- */
 
 /* Words behind the return address belong to the caller's frame, and so they are there, but for the callers at the very end
- * of a small stack: where the next page may be none, it is asked for. */
-static uint64_t words_above(const struct pair_frame *frame)
+ * of a small stack, and where the user has said too many: pages beyond this one are asked for. */
+static uint64_t words_above(const struct pair_frame *frame, uint64_t said)
 {
-    uint64_t begin = (uint64_t)(uintptr_t)frame->words, end = begin + sizeof(frame->words);
-    uint64_t page = (end - 1) & ~(uint64_t)(STRAY_PAGE - 1);
-    bool there = begin >= page || sys_readable(page);
-    return there ? PAIR_WORDS : (page - begin) / sizeof(uint64_t);
+    uint64_t wanted = said > PAIR_WORDS ? said : PAIR_WORDS, begin = (uint64_t)(uintptr_t)frame->words;
+    uint64_t end = begin + wanted * sizeof(uint64_t), there = (begin | (STRAY_PAGE - 1)) + 1;
+    while (there < end && sys_readable(there))
+        there += STRAY_PAGE;
+    return there < end ? (there - begin) / sizeof(uint64_t) : wanted;
 }
 
 struct pair_call pair_enter(struct pair_frame *frame)
@@ -178,7 +179,7 @@ struct pair_call pair_enter(struct pair_frame *frame)
         if (function->check == STRAY_PAIR_ALWAYS)
             closed(frame, function);
     }
-    struct pair_call call = {entry->function, words_above(frame)};
+    struct pair_call call = {entry->function, words_above(frame, function->words)};
     errno = kept;
     return call;
 }

@@ -175,25 +175,42 @@ static void free_aside(const struct layer *layer, void *block)
     gate_leave(flags);
 }
 
-/* Whether the interpreter's realloc, and with it its free, comes by our hooks. It does not where another allocator stands before
- * them, nor where they are not bound yet. */
-static bool is_seen(const struct layer *layer, void **block)
+static void *resize_aside(const struct layer *layer, void *block, size_t size)
 {
-    uint32_t flags = gate_enter(), resizes = python_samples_resizes;
-    void *same = layer->below.realloc(layer->below.context, *block, ASIDE);
+    uint32_t flags = gate_enter();
+    void *resized = layer->below.realloc(layer->below.context, block, size);
     gate_leave(flags);
-    *block = same ? same : *block;
+    return resized;
+}
+
+/* What a sample takes: a few sizes, since what is left over of each is kept by libc for every thread. */
+static size_t room_of(size_t size)
+{
+    static const uint16_t rooms[] = {56, 120, 248}; /* with libc's own word: 64, 128, 256 */
+    for (unsigned i = 0; i < sizeof(rooms) / sizeof(*rooms); i++)
+        if (size <= rooms[i])
+            return rooms[i];
+    return ASIDE;
+}
+
+/* Gives back what of the block is not needed: it stays malloc's. False: the interpreter's realloc, and with it its free, does not
+ * come by our hooks, where another allocator stands before them or they are not bound yet. */
+static bool is_seen(const struct layer *layer, void **block, size_t size)
+{
+    uint32_t resizes = python_samples_resizes;
+    void *resized = resize_aside(layer, *block, room_of(size));
+    *block = resized ? resized : *block;
     return python_samples_resizes != resizes;
 }
 
 /* The block behind is no heap block of the program's. One whose end nobody would see is not taken: what comes to lie there would be
  * taken for it. */
-static void *take_aside(const struct layer *layer)
+static void *take_aside(const struct layer *layer, size_t size)
 {
     uint32_t flags = gate_enter();
     void *block = layer->below.malloc(layer->below.context, ASIDE);
     gate_leave(flags);
-    if (!block || is_seen(layer, &block))
+    if (!block || is_seen(layer, &block, size))
         return block;
     free_aside(layer, block);
     return NULL;
@@ -218,7 +235,7 @@ static void *make_sample(const struct layer *layer, unsigned part, size_t size, 
     uint64_t weight = python_samples_hit(size);
     if (weight == 0 || !ends_are_told())
         return NULL;
-    void *block = take_aside(layer);
+    void *block = take_aside(layer, size);
     if (block)
         record_sample((uint16_t)(layer->hook + part), block, size, weight, frame);
     return block;
@@ -266,9 +283,15 @@ static void *move_sample(const struct layer *layer, void *old, size_t size, cons
     void *new = reaches_point(layer, size) ? make_sample(layer, PART_REALLOC, size, frame) : NULL;
     if (!new && !(new = layer->below.malloc(layer->below.context, size)))
         return NULL;
-    __builtin_memcpy(new, old, size < ASIDE ? size : ASIDE);
     record_gone((uint16_t)(layer->hook + PART_REALLOC), old);
-    free_aside(layer, old);
+    size_t copied = size < ASIDE ? size : ASIDE;
+    void *all = resize_aside(layer, old, copied); /* how much of it there is nobody has kept */
+    if (!all) {
+        layer->below.free(layer->below.context, new);
+        return NULL;
+    }
+    __builtin_memcpy(new, all, copied);
+    free_aside(layer, all);
     return new;
 }
 

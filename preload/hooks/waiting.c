@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <netdb.h>
 
+#include "sys.h"
+
 #define KEPT_MIN(ticks_per_second) ((ticks_per_second) / 100)
 
 struct waiting waiting_threads[SPOOL_LANES_MAX];
@@ -55,13 +57,20 @@ void waiting_note(uint16_t hook, int on)
     row->since = 0;
 }
 
+/* What is done on a descriptor that does not block takes long only where the thread is not let run. */
+static bool never_blocks(int fd)
+{
+    int flags = fd < 0 ? -1 : sys_fcntl(fd, F_GETFL, 0);
+    return flags >= 0 && (flags & O_NONBLOCK);
+}
+
 /* A call that took long enough to be told. */
 static void took(uint8_t action, uint16_t hook, int fd, uint64_t begin, const void *caller)
 {
     if (LIKELY(begin == 0) || !gate_open(GATE_TRACED))
         return;
     uint64_t now = clock_before();
-    if (now - begin < KEPT_MIN(clock_ticks_per_second))
+    if (now - begin < KEPT_MIN(clock_ticks_per_second) || never_blocks(fd))
         return;
     int kept = errno;
     emit_at(now, action, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));

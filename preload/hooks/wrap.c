@@ -48,7 +48,7 @@ void record_block(uint16_t hook, uint64_t handle, uint64_t size, const void *fra
 {
     uint64_t time = young_acquired(handle);
     note_finalizing();
-    struct stray_event event = {time, handle, size, capture_caller(frame), hook, STRAY_OPEN, STRAY_HEAP};
+    struct stray_event event = {time, handle, size, capture_block(frame), hook, STRAY_OPEN, STRAY_HEAP};
     emit_acquire(&event);
 }
 
@@ -80,13 +80,16 @@ static inline bool nothing_to_note(void)
     return LIKELY(!python_finalizing());
 }
 
-/* The stack of a block that libpq acquires, or what it calls: by the thousand while it connects. 0: not known. */
+/* The stack of a block that is acquired inside a call of libpq that Python has made. 0: not known. */
 static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *frame)
 {
     struct recall_call call = familiar_call(frame);
     uint64_t python;
     if (call.number == 0 || !familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
         return 0;
+    uint32_t stack = familiar_beneath_libpq(familiar, frame);
+    if (LIKELY(stack != 0))
+        return stack;
     struct recall_start start = familiar_start(familiar, frame, python);
     return recall_find_inside(&familiar->recall, &start, &call);
 }
@@ -97,11 +100,38 @@ static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64
     struct young *young = nothing_to_note() ? quick_begin() : NULL;
     if (UNLIKELY(!young))
         return false;
-    struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
+    struct familiar *familiar = thread_self.stacks; /* not before, as in quick_begin() */
     uint32_t stack = thread_self.libpq_depth > 0 && familiar ? find_inside_libpq(familiar, frame) : 0;
     if (stack == 0)
-        stack = capture_beside_python(frame);
+        stack = capture_block_amid(frame);
     quick_acquire(young, handle, size, stack, hook);
+    return true;
+}
+
+/* Inside a call of libpq, where it is not sure that libpq acquires it. */
+static NOINLINE bool record_block_amid_libpq(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    const struct familiar *familiar = thread_self.stacks;
+    struct recall_start start = familiar_start(familiar, frame, 0);
+    uint32_t stack = familiar_is_mine(familiar) ? recall_find(&familiar->recall, &start) : 0;
+    if (UNLIKELY(stack == 0))
+        stack = capture_block_amid(frame);
+    quick_acquire(thread_self.young, handle, size, stack, hook);
+    return true;
+}
+
+/* Inside a call of libpq, or before the first stack of the thread. */
+static NOINLINE bool record_block_of_libpq(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    const struct familiar *familiar = thread_self.stacks;
+    if (UNLIKELY(thread_self.libpq_depth == 0 || !familiar)) {
+        quick_end();
+        return false;
+    }
+    uint32_t stack = familiar_beneath_libpq(familiar, frame);
+    if (UNLIKELY(stack == 0))
+        return record_block_amid_libpq(hook, handle, size, frame);
+    quick_acquire(thread_self.young, handle, size, stack, hook);
     return true;
 }
 
@@ -113,10 +143,8 @@ bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const voi
     if (UNLIKELY(!young))
         return false;
     const struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
-    if (UNLIKELY(!familiar)) {
-        quick_end();
-        return false;
-    }
+    if (UNLIKELY(!familiar))
+        return record_block_of_libpq(hook, handle, size, frame);
     struct recall_start start = familiar_start(familiar, frame, 0);
     uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_at_home(&familiar->recall, &start) : 0;
     if (UNLIKELY(stack == 0))

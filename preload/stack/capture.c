@@ -13,6 +13,7 @@
 #include "stack/native.h"
 #include "stack/python.h"
 #include "stack/rules.h"
+#include "stack/tables.h"
 #include "real.h"
 #include "settings.h"
 #include "sys.h"
@@ -95,6 +96,7 @@ void capture_clear(void)
     for (unsigned i = 0; i < SCRATCHES; i++)
         if (scratches[i])
             sys_madvise(scratches[i], sizeof(struct scratch), MADV_DONTNEED);
+    tables_drop();
     modules_forget();
     python_forget_definitions();
 }
@@ -127,7 +129,8 @@ static inline struct scratch *scratch_take(void)
     if (__builtin_expect(!scratches[lane->number], 0))
         scratches[lane->number] = sys_memory(sizeof(struct scratch));
     struct scratch *scratch = scratches[lane->number];
-    thread_self.familiar = scratch ? &scratch->familiar : NULL;
+    thread_self.stacks = scratch ? &scratch->familiar : NULL;
+    thread_self.familiar = thread_self.libpq_depth == 0 ? thread_self.stacks : NULL;
     return scratch;
 }
 
@@ -155,13 +158,31 @@ static size_t unwind_slowly(struct capture *capture, size_t limit)
     return count;
 }
 
+#define FRUITLESS_MAX 64u
+
+/* By rules. Code of no known module has most often been loaded since the modules were looked at: to look again takes less than
+ * libunwind does. Where that has not helped too often, it is left to whoever finds the stack to be new. */
+static size_t unwind_by_rules(struct capture *capture, const void *caller, size_t limit, enum unwind_end *ret_end)
+{
+    static uint32_t fruitless;
+    struct unwinder *unwinder = &capture->scratch->familiar.unwinder;
+    size_t count = unwind_frames(unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit, &capture->frames, ret_end);
+    if (__builtin_expect(*ret_end != UNWIND_UNKNOWN, 1) || __atomic_load_n(&fruitless, __ATOMIC_RELAXED) >= FRUITLESS_MAX ||
+        !modules_refresh())
+        return count;
+    native_flush();
+    count = unwind_frames(unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit, &capture->frames, ret_end);
+    if (*ret_end == UNWIND_UNKNOWN)
+        __atomic_fetch_add(&fruitless, 1, __ATOMIC_RELAXED);
+    return count;
+}
+
 static void unwind(struct capture *capture, const void *caller)
 {
     size_t limit = settings.depth + OWN_FRAMES < NATIVE_MAX ? settings.depth + OWN_FRAMES : NATIVE_MAX, skip = 0;
     enum unwind_end end;
     capture->slow = false;
-    size_t count = unwind_frames(&capture->scratch->familiar.unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit,
-                                 &capture->frames, &end);
+    size_t count = unwind_by_rules(capture, caller, limit, &end);
     if (end != UNWIND_COMPLETE && end != UNWIND_CUT)
         count = unwind_slowly(capture, limit);
     while (skip < count && skip < OWN_FRAMES && capture->frames[skip].ip != (uint64_t)(uintptr_t)caller)
@@ -404,17 +425,44 @@ __attribute__((noinline)) uint32_t capture_stack(const void *caller)
 }
 
 /* A stack that was taken lately is recognised. */
+static inline uint32_t take_caller_beside(struct scratch *scratch, const void *frame, const struct python_stack *python)
+{
+    struct recall_start start = familiar_start(&scratch->familiar, frame, familiar_python_key(python));
+    uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
+    return __builtin_expect(node != 0, 1) ? node : take_and_keep(scratch, &start, python);
+}
+
 static inline uint32_t take_caller(struct scratch *scratch, const void *frame)
 {
     struct python_stack python = find_python(scratch);
-    struct recall_start start = familiar_start(&scratch->familiar, frame, familiar_python_key(&python));
-    uint32_t node = familiar_is_mine(&scratch->familiar) ? recall_find(&scratch->familiar.recall, &start) : 0;
-    return __builtin_expect(node != 0, 1) ? node : take_and_keep(scratch, &start, &python);
+    return take_caller_beside(scratch, frame, &python);
 }
 
-/* The same inside a call of libpq that Python has made. */
+/* Beneath the call, whose stack may have grown since: a stack that reaches further down than any that was taken belongs to it, if what
+ * lies between can be read. */
+static uint32_t find_beneath(struct scratch *scratch, const void *frame, const struct recall_call *call)
+{
+    struct familiar *familiar = &scratch->familiar;
+    if (familiar->beneath.call != call->number || (python_active() && !python_is_at(&familiar->python.point)))
+        return 0;
+    struct beneath_code code;
+    if (!beneath_find(((const uint64_t *)frame)[1], &code))
+        return 0;
+    __atomic_store_n(&familiar->beneath.code.size, 0, __ATOMIC_RELEASE); /* a handler may jump out of here */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    familiar->beneath.code.start = code.start;
+    familiar->beneath.code.of = code.of;
+    __atomic_store_n(&familiar->beneath.code.size, code.size, __ATOMIC_RELEASE);
+    unwind_begin(&familiar->unwinder, (uint64_t)(uintptr_t)frame);
+    return familiar_beneath_libpq(familiar, frame);
+}
+
+/* The same of something inside a call of libpq. */
 static uint32_t take_caller_inside(struct scratch *scratch, const void *frame, const struct recall_call *call)
 {
+    uint32_t beneath = find_beneath(scratch, frame, call);
+    if (beneath != 0)
+        return beneath;
     struct python_stack python = find_python_around(scratch, call);
     struct recall_start start = familiar_start(&scratch->familiar, frame, familiar_python_key(&python));
     bool mine = familiar_is_mine(&scratch->familiar);
@@ -435,13 +483,71 @@ uint32_t capture_caller(const void *frame)
     return node;
 }
 
-uint32_t capture_beside_python(const void *frame)
+static uint32_t take_block(struct scratch *scratch, const void *frame)
+{
+    struct recall_call call = thread_self.libpq_depth > 0 ? familiar_call(frame) : (struct recall_call){0};
+    return call.number ? take_caller_inside(scratch, frame, &call) : take_caller(scratch, frame);
+}
+
+uint32_t capture_block(const void *frame)
+{
+    struct scratch *scratch = begin();
+    if (!scratch)
+        return lone_caller(((void *const *)frame)[1]);
+    uint32_t node = take_block(scratch, frame);
+    end(scratch);
+    return node;
+}
+
+uint32_t capture_block_amid(const void *frame)
 {
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return lone_caller(((void *const *)frame)[1]);
-    struct recall_call call = thread_self.libpq_depth > 0 ? familiar_call(frame) : (struct recall_call){0};
-    uint32_t node = call.number ? take_caller_inside(scratch, frame, &call) : take_caller(scratch, frame);
+    uint32_t node = take_block(scratch, frame);
     scratch_give(scratch);
     return node;
+}
+
+static uint32_t stack_beneath(struct familiar_beneath *beneath, uint64_t function, uint32_t outer)
+{
+    struct familiar_libpq_call *call = &beneath->calls[outer * 0x9e3779b97f4a7c15u >> 60];
+    if (call->node != 0 && call->outer == outer && call->function == function)
+        return call->node;
+    uint32_t node = nodes_intern(outer, STRAY_NODE_NATIVE, 0, function + 1);
+    __atomic_store_n(&call->node, 0, __ATOMIC_RELEASE); /* a handler may jump out of here */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    call->function = function;
+    call->outer = outer;
+    __atomic_store_n(&call->node, node, __ATOMIC_RELEASE);
+    return node;
+}
+_Static_assert(FAMILIAR_CALLS == 1u << 4, "stack_beneath() takes 4 bits");
+
+/* The call's number is away while the rest changes. */
+static void keep_beneath(struct familiar *familiar, uint64_t function, uint32_t outer)
+{
+    struct familiar_beneath *beneath = &familiar->beneath;
+    uint32_t node = stack_beneath(beneath, function, outer);
+    __atomic_store_n(&beneath->call, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    beneath->window = familiar->unwinder.window.number;
+    beneath->node = node;
+    __atomic_store_n(&beneath->call, thread_self.libpq_call, __ATOMIC_RELEASE);
+}
+
+uint32_t capture_libpq(const void *frame, const void *function)
+{
+    struct scratch *scratch = begin();
+    if (!scratch)
+        return lone_caller(((void *const *)frame)[1]);
+    struct recall_call call = {thread_self.libpq_call, thread_self.libpq_frame};
+    struct python_stack python = {0};
+    if (python_active())
+        python = find_python_around(scratch, &call);
+    uint32_t outer = take_caller_beside(scratch, frame, &python);
+    if (outer != 0 && !settings.full && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_HEAP)
+        keep_beneath(&scratch->familiar, (uint64_t)(uintptr_t)function, outer);
+    end(scratch);
+    return outer;
 }

@@ -7,6 +7,7 @@
 #define STRAY_STACK_FAMILIAR_H
 
 #include "gate.h"
+#include "stack/beneath.h"
 #include "stack/modules.h"
 #include "stack/python.h"
 #include "stack/recall.h"
@@ -26,11 +27,30 @@ struct python_known {
     struct python_stack stack;
 };
 
+#define FAMILIAR_CALLS 16u /* of libpq, from different places */
+
+/* A function of libpq called from somewhere. */
+struct familiar_libpq_call {
+    uint64_t function; /* its address */
+    uint32_t outer;    /* the stack of the caller */
+    uint32_t node;     /* ... with the function in it; 0: not known */
+};
+
+/* A call of libpq that is under way, and the stack of what is acquired beneath it. */
+struct familiar_beneath {
+    uint64_t call;   /* by its number; 0: of none */
+    uint64_t window; /* by its number: the stack that it lies on */
+    uint32_t node;   /* 0: there is none */
+    struct beneath_code code; /* that acquired something beneath it the last time */
+    struct familiar_libpq_call calls[FAMILIAR_CALLS];
+};
+
 struct familiar {
     struct unwinder unwinder;
     struct recall recall;
     uint32_t met; /* stacks that could have been kept there */
     struct python_known python;
+    struct familiar_beneath beneath;
 };
 
 static inline uint64_t familiar_python_key(const struct python_stack *python)
@@ -71,6 +91,18 @@ static inline bool familiar_python_inside(const struct familiar *familiar, const
     const struct python_known *known = &familiar->python;
     *ret_python = familiar_python_key(&known->stack);
     return known->call == call->number && python_is_at(&known->point);
+}
+
+/* The stack of a block that libpq acquires, or a library that it brings: that of the call of libpq. By the thousand while it connects,
+ * so nothing of a stack is compared. 0: the block may be somebody else's, of what libpq has called back for instance. */
+static inline uint32_t familiar_beneath_libpq(const struct familiar *familiar, const void *frame)
+{
+    const struct familiar_beneath *beneath = &familiar->beneath;
+    const struct unwind_window *window = &familiar->unwinder.window;
+    uint64_t at = (uint64_t)(uintptr_t)frame;
+    bool inside = beneath->call == thread_self.libpq_call && at < thread_self.libpq_frame && beneath->window == window->number &&
+                  unwind_holds(window, at) && beneath_is_in(&beneath->code, ((const uint64_t *)frame)[1]);
+    return inside ? beneath->node : 0;
 }
 
 #endif

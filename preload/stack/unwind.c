@@ -432,6 +432,11 @@ INLINE struct unwind_stack *stack_of(struct unwinder *unwinder, uint64_t hint)
     return known;
 }
 
+void unwind_begin(struct unwinder *unwinder, uint64_t sp)
+{
+    window_begin(&unwinder->window, sp);
+}
+
 size_t unwind_frames(struct unwinder *unwinder, const struct arch_frame *start, uint64_t hint, size_t limit,
                      struct unwind_frame **ret_frames, enum unwind_end *ret_end)
 {

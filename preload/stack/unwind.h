@@ -83,6 +83,10 @@ struct unwinder {
     struct unwind_frame fresh[UNWIND_MAX + 1];
 };
 
+/* Looks at the stack that holds `sp`: unwind_holds() is true afterwards. The window's number stays if it is the one that was looked at
+ * last, and all between can be read. */
+void unwind_begin(struct unwinder *unwinder, uint64_t sp);
+
 /* The frames outwards from `start`, whose own is the first, at most `limit` <= UNWIND_MAX. `hint` is a number
  * that is often the same when the stack is. Returns how many; for ends other than UNWIND_COMPLETE and
  * UNWIND_CUT, 0. Sets *ret_frames if there are any; they last until the next call. */

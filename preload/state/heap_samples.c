@@ -6,22 +6,18 @@
 #include "sys.h"
 #include "text.h"
 
-#define SETS (1u << 16) /* 4 MiB of addresses, of which as much is touched as there are samples */
-
 __thread struct samples_line heap_samples_line;
 _Alignas(SAMPLES_PAGE) uint8_t heap_samples_counts[SAMPLES_COUNTS];
 double heap_samples_mean;
-struct samples heap_samples = {NULL, SETS, 0, heap_samples_counts};
+struct samples heap_samples = {.counts = heap_samples_counts};
 
-/* A set belongs to so much of the address space as holds less than two samples in the mean, were all of it in use. */
 void heap_samples_init(void)
 {
     if (settings.sample == 0)
         return;
     heap_samples_mean = (double)settings.sample;
-    heap_samples.shift = (uint32_t)(63 - __builtin_clzll(settings.sample));
     if (!heap_samples.sets)
-        heap_samples.sets = sys_memory(SETS * sizeof(*heap_samples.sets));
+        heap_samples.sets = sys_memory(SAMPLES_ROOM * sizeof(*heap_samples.sets));
 }
 
 void heap_samples_define(void)

@@ -4,8 +4,6 @@
 #include "record/clock.h"
 #include "settings.h"
 
-#define SETS     (1u << 18) /* of 1 GiB together */
-#define SPACE    12         /* log2 of the bytes of address space of a set: no more than eight blocks of 513 begin there */
 #define MEAN     (1u << 14)
 #define MEAN_MAX (1u << 26) /* what one of a byte stands for must fit its event */
 #define LOOK     2048u /* samples after which it is looked how long they took: of what a program does at its start most is seen */
@@ -19,8 +17,8 @@ __thread struct samples_line python_samples_line;
 __thread uint32_t python_samples_resizes;
 uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
-static _Alignas(SAMPLES_PAGE) uint64_t table[SETS][SAMPLES_WAYS];
-const struct samples python_samples = {table, SETS, SPACE, python_samples_counts};
+static _Alignas(SAMPLES_PAGE) uint64_t table[SAMPLES_ROOM][SAMPLES_WAYS];
+struct samples python_samples = {.sets = table, .counts = python_samples_counts};
 
 /* Whoever holds the interpreter's lock has this for himself; where interpreters have locks of their own, a count may be missed. */
 static struct {

@@ -29,7 +29,7 @@ static inline void python_samples_look(void);
 extern __thread uint32_t python_samples_resizes ARCH_NEAR; /* calls of realloc */
 
 extern uint8_t python_samples_counts[SAMPLES_COUNTS] ARCH_NEAR;
-extern const struct samples python_samples; /* with these counts */
+extern struct samples python_samples; /* with these counts */
 extern uint64_t python_samples_pages[PYTHON_SAMPLES_PAGES / 64];
 
 /* ---- pages ---- */

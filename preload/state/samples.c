@@ -52,9 +52,14 @@ void samples_line_forget(struct samples_line *line)
     generator = 0;
 }
 
-static uint64_t *set_of(const struct samples *samples, const void *block)
+#define LEVEL_BITS(level) (9 + 2 * (level))
+_Static_assert(SAMPLES_SETS == 1u << LEVEL_BITS(0), "of the first table");
+
+/* By all of the address: small blocks lie close together. */
+static uint64_t *set_of(const struct samples *samples, uint32_t level, uint64_t address)
 {
-    return samples->sets[(uintptr_t)block >> samples->shift & (samples->set_count - 1)];
+    uint64_t before = (((uint64_t)1 << LEVEL_BITS(level)) - SAMPLES_SETS) / 3;
+    return samples->sets[before + (address * 0x9e3779b97f4a7c15u >> (64 - LEVEL_BITS(level)))];
 }
 
 /* A count that was full once stays so: how many it has missed is not known. */
@@ -71,39 +76,67 @@ static void count_fill(const struct samples *samples, const void *block)
     __atomic_store_n(&samples->counts[samples_place(block)], FULL, __ATOMIC_RELAXED);
 }
 
-/* Puts `to` where `from` stands. False: it stands nowhere. */
-static bool exchange(const struct samples *samples, const void *block, uint64_t from, uint64_t to)
+/* Puts `to` where `from` stands in the set that `address` has in the table of that level. False: it stands nowhere. */
+static bool exchange(const struct samples *samples, uint32_t level, uint64_t address, uint64_t from, uint64_t to)
 {
-    uint64_t *set = samples->sets ? set_of(samples, block) : NULL;
-    for (unsigned way = 0; set && way < SAMPLES_WAYS; way++) {
+    uint64_t *set = set_of(samples, level, address);
+    for (unsigned way = 0; way < SAMPLES_WAYS; way++) {
         uint64_t have = from;
-        if (__atomic_compare_exchange_n(&set[way], &have, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        if (__atomic_load_n(&set[way], __ATOMIC_RELAXED) == from &&
+            __atomic_compare_exchange_n(&set[way], &have, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+/* Puts `to` where the address stands, in whichever table. */
+static bool find(const struct samples *samples, uint64_t address, uint64_t to)
+{
+    uint32_t deepest = __atomic_load_n(&samples->deepest, __ATOMIC_RELAXED);
+    for (uint32_t level = 0; samples->sets && level <= deepest; level++)
+        if (exchange(samples, level, address, address, to))
+            return true;
+    return false;
+}
+
+static void deepen(struct samples *samples, uint32_t level)
+{
+    uint32_t have = __atomic_load_n(&samples->deepest, __ATOMIC_RELAXED);
+    while (have < level && !__atomic_compare_exchange_n(&samples->deepest, &have, level, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static bool enter(struct samples *samples, uint64_t address)
+{
+    for (uint32_t level = 0; samples->sets && level < SAMPLES_LEVELS; level++) {
+        deepen(samples, level);
+        if (exchange(samples, level, address, 0, address))
             return true;
     }
     return false;
 }
 
 /* One whose release nobody saw may still be there under this address. */
-void samples_add(const struct samples *samples, const void *block)
+void samples_add(struct samples *samples, const void *block)
 {
     uint64_t address = (uint64_t)(uintptr_t)block;
-    if (samples_may_have(samples->counts, block) && exchange(samples, block, address, address))
+    if (samples_may_have(samples->counts, block) && find(samples, address, address))
         return;
-    if (exchange(samples, block, 0, address))
+    if (enter(samples, address))
         count_change(samples, block, 1);
     else
         count_fill(samples, block);
 }
 
-bool samples_has(const struct samples *samples, const void *block)
+bool samples_has(struct samples *samples, const void *block)
 {
     uint64_t address = (uint64_t)(uintptr_t)block;
-    return block && exchange(samples, block, address, address);
+    return block && find(samples, address, address);
 }
 
-enum samples_found samples_remove(const struct samples *samples, const void *block)
+enum samples_found samples_remove(struct samples *samples, const void *block)
 {
-    if (block && exchange(samples, block, (uint64_t)(uintptr_t)block, 0)) {
+    if (block && find(samples, (uint64_t)(uintptr_t)block, 0)) {
         count_change(samples, block, -1);
         return SAMPLES_ONE;
     }
@@ -117,9 +150,10 @@ static void forget_pages(void *pages, size_t size)
         __builtin_memset(pages, 0, size);
 }
 
-void samples_forget(const struct samples *samples)
+void samples_forget(struct samples *samples)
 {
     if (samples->sets)
-        forget_pages(samples->sets, samples->set_count * sizeof(*samples->sets));
+        forget_pages(samples->sets, SAMPLES_ROOM * sizeof(*samples->sets));
     forget_pages(samples->counts, SAMPLES_COUNTS);
+    samples->deepest = 0;
 }

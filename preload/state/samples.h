@@ -18,6 +18,9 @@
 #include <stdint.h>
 
 #define SAMPLES_WAYS   8u         /* addresses of one cache line */
+#define SAMPLES_LEVELS 5u         /* tables, each four times the one before: where one has no room the next one is used, too */
+#define SAMPLES_SETS   512u       /* of the first table */
+#define SAMPLES_ROOM   (SAMPLES_SETS * ((1u << 2 * SAMPLES_LEVELS) - 1) / 3) /* sets of all of them */
 #define SAMPLES_COUNTS (1u << 18) /* one for each 16 bytes of 4 MiB, and of the next 4 MiB, and so on */
 
 /* Where a thread is on its line. Zeroed: not on it yet. */
@@ -29,12 +32,11 @@ struct samples_line {
 
 #define SAMPLES_PAGE 4096 /* what tables and counts are aligned to */
 
-/* Living samples: neighbours have neighbouring sets, so pages of the table that no block belongs to take no memory. */
+/* Living samples. Tables that are not needed yet take no memory. */
 struct samples {
-    uint64_t (*sets)[SAMPLES_WAYS]; /* all 0 at first; NULL: there are none */
-    uint64_t set_count;             /* a power of two */
-    uint32_t shift;                 /* log2 of the bytes of address space that belong to one set: about the mean */
+    uint64_t (*sets)[SAMPLES_WAYS]; /* SAMPLES_ROOM, all 0 at first; NULL: there are none */
     uint8_t *counts;                /* SAMPLES_COUNTS of them */
+    uint32_t deepest;               /* of the tables that have been used */
 };
 
 /* What samples_remove() found. */
@@ -50,13 +52,13 @@ bool samples_hit(struct samples_line *line, uint64_t size, double mean);
 void samples_line_forget(struct samples_line *line);
 
 /* `block` is a living sample, and is no other's address yet. */
-void samples_add(const struct samples *samples, const void *block);
+void samples_add(struct samples *samples, const void *block);
 /* Whether it is one for certain. */
-bool samples_has(const struct samples *samples, const void *block);
+bool samples_has(struct samples *samples, const void *block);
 /* It is about to be released or resized. */
-enum samples_found samples_remove(const struct samples *samples, const void *block);
+enum samples_found samples_remove(struct samples *samples, const void *block);
 /* All are gone: in a forked child, as what its parent recorded is not in the child's trace. */
-void samples_forget(const struct samples *samples);
+void samples_forget(struct samples *samples);
 
 static inline unsigned samples_place(const void *block)
 {

@@ -41,12 +41,17 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """Tests have nothing of the tool's settings that the caller may have. Where pytest-xdist has workers run them, these read once
     more what is asked of the tests themselves, so whoever hands out the tests leaves it there."""
-    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
-        for name in [name for name in os.environ if name.startswith("STRAY_") or name == "LD_PRELOAD"]:
-            del os.environ[name]
+    if hasattr(config, "workerinput"):
+        config.option.basetemp = None  # not below that of others: how deep a file lies tells whether it is a temporary one
+    elif getattr(config.option, "numprocesses", None):
+        os.environ["PYTHONHASHSEED"] = "0"  # of the workers: all must find the same tests, with the same names
+        return
+    for name in [name for name in os.environ if name.startswith("STRAY_") or name in ("LD_PRELOAD", "PYTHONHASHSEED")]:
+        del os.environ[name]
 
 
 def shell(script, *arguments):

@@ -426,6 +426,22 @@ def test_another_mount_namespace(tool, tmp_path):
         assert "memfd:libstray.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
 
 
+def test_another_root_folder(tool, tmp_path):
+    """Where there is a /proc, the library comes as a copy; where there is none, that is said."""
+    program = ATTACHED / "attached_storm"
+    for path in (program, *re.findall(r"/\S+", bare(["ldd", program]).stdout)):
+        there = tmp_path / str(path).lstrip("/")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, there)
+    with running("chroot", tmp_path, program) as pid:
+        before = traits(pid)
+        refused(attach(tool, pid, "--for", "0.01"), 125, f"{pid}: ", "/proc")
+        until(lambda: traits(pid) == before)
+    (tmp_path / "proc").mkdir()
+    with running("unshare", "-m", "sh", "-c", f"mount -t proc none {tmp_path}/proc && exec chroot {tmp_path} {program}") as pid:
+        cycle(tool, pid)
+
+
 def test_another_pid_namespace(tool):
     """Where it and its threads have other numbers than here."""
     with subprocess.Popen(["unshare", "-p", "-f", "--kill-child", "--mount-proc", ATTACHED / "attached_storm", "2"], stdout=subprocess.PIPE, text=True) as outer:
@@ -653,3 +669,75 @@ def test_folder_that_holds_traces(tool, tmp_path):
     with started("sleep", "1000") as process:
         refused(tool.call("attach", process.pid, "-o", tmp_path), 125, "--force")
         refused(tool.call("attach", process.pid, "-o", "/proc/nosuch/t"), 125)
+
+
+def test_a_go_program(tool, tmp_path):
+    """Its runtime does without libc: that is said. This one has no more of Go than the note of its linker."""
+    program, source = tmp_path / "gone", tmp_path / "gone.c"
+    source.write_text('__asm__(".section .note.go.buildid,\\"a\\",@note\\n.balign 4\\n.long 4,4,4\\n.asciz \\"Go\\\\0\\"\\n.long 7\\n.previous");\n'
+                      "#include <unistd.h>\nint main(void) { sleep(1000); return 0; }\n")
+    assert bare(["gcc", "-o", program, source]).returncode == 0
+    with started(program) as process:
+        until(lambda: "gone" in os.readlink(f"/proc/{process.pid}/exe") and status(process.pid)["State"].startswith("S"))
+        done = attach(tool, process.pid, "--for", "0.01")
+        assert done.returncode == 0 and "a Go program" in done.stderr
+    with running(ATTACHED / "attached_storm") as pid:
+        assert "a Go program" not in attach(tool, pid, "--for", "0.01").stderr
+
+
+def test_library_of_another_version(tool, stray, tmp_path):
+    """It stays in the process from an earlier attach; what it was given is closed there."""
+    other = stray.copied_to(tmp_path / "other")
+    shutil.copy(ATTACHED / "libattached_older_shim.so", other.shim)
+    with running(ATTACHED / "attached_storm") as pid:
+        before = traits(pid)
+        for _ in range(2):
+            refused(attach(other, pid, "--for", "0.01"), 125, f"{pid}: ", "another version of stray")
+            refused(attach(tool, pid, "--for", "0.01"), 125, f"{pid}: ", "another version of stray")
+            until(lambda: traits(pid) == before)
+
+
+# a machine that stands still
+
+MAPS = """
+import mmap, signal, socket, time
+stopping = []
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(1))
+pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+maps = [mmap.mmap(-1, 65536, flags=mmap.MAP_PRIVATE) for _ in range(400)]
+pair[1].setblocking(False)
+print("ready", flush=True)
+while not stopping:
+    if len(maps) < 800:
+        maps.append(mmap.mmap(-1, 65536, flags=mmap.MAP_PRIVATE))
+    time.sleep(0.002)
+try:
+    sound = not pair[1].recv(100)
+except BlockingIOError:
+    sound = all(area[:] == bytes(65536) for area in maps)
+print("sound" if sound else "spoiled")
+"""
+
+
+def stalled(tool, pid, how):
+    """The command, on a machine where it stands still at a certain point for longer than the made thread waits (stalled.c)."""
+    library = ATTACHED / "libattached_stalled.so"
+    return attach(tool, pid, "--for", "0.01", env={**os.environ, "LD_PRELOAD": str(library), "STALLED": str(how)})
+
+
+def test_command_that_stands_still_writes_to_no_memory_of_others(tool):
+    """The thread has gone meanwhile, and the program may use for its own what was mapped there."""
+    with running(PYTHON, "-c", MAPS) as pid:
+        before = traits(pid)
+        refused(stalled(tool, pid, "put"), 125, f"{pid}: ", "stood still")
+        until(lambda: traits(pid) == before)
+        cycle(tool, pid)
+
+
+def test_command_that_stands_still_talks_to_no_socket_of_others(tool):
+    """The thread has gone meanwhile, and the program has another socket under the number of its own."""
+    with running(PYTHON, "-c", MAPS) as pid:
+        before = traits(pid)
+        (number, *_) = (int(name) for name in before["files"] if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"))
+        refused(stalled(tool, pid, number), 125, f"{pid}: ", "stood still")
+        until(lambda: traits(pid) == before)

@@ -58,11 +58,9 @@ def acknowledgements(lines, threads):
     return acknowledged
 
 
-@pytest.mark.parametrize("how", ["_exit", "exit", "quick_exit", "exec", "exec-fails"])
-@pytest.mark.parametrize("round", range(10 * SOAK))
-def test_what_other_threads_do_while_one_ends_it(stray, target, how, round):
-    """Whatever had returned, up to the very end, is in the trace, which is complete and needs no spool."""
-    threads, after = 8, random.Random(round).randrange(1000, 60000)
+def end_amid_work(stray, target, how, after):
+    """Returns whether the trace needs no spool."""
+    threads = 8
     process = stray.start([target("target_acks"), threads, 0, how, after], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     lines = process.stdout.read().splitlines(True)
     assert process.wait() == 0
@@ -70,11 +68,21 @@ def test_what_other_threads_do_while_one_ends_it(stray, target, how, round):
     report = stray.report(process.trace)
     assert report.trace["lost_events"] == 0 and report.trace["complete"]
     assert [each["end"] for each in report.processes] == (["exec", "exit"] if how == "exec" else ["exit"])
-    assert not list(process.trace.glob("*.spool"))
     for thread, done in enumerate(acknowledged):
         kept, young = report.sum(f"kept_{thread}", "heap"), report.sum(f"young_{thread}", "heap")
         assert (done <= kept["opened"] <= done + 1, done <= young["opened"] <= done + 1) == (True, True), (done, kept, young)
         assert kept["closed"] == 0 and young["open"] <= 1
+    return not list(process.trace.glob("*.spool"))
+
+
+@pytest.mark.parametrize("how", ["_exit", "exit", "quick_exit", "exec", "exec-fails"])
+@pytest.mark.parametrize("round", range(10 * SOAK))
+def test_what_other_threads_do_while_one_ends_it(stray, target, how, round):
+    """Whatever had returned, up to the very end, is in the trace, which is complete and needs no spool. But the end waits for others
+    a fifth of a second and no longer: where a processor has so much else to do that one of them stands amid an event for all that
+    time, the spool stays. That is no habit."""
+    after = random.Random(round).randrange(1000, 60000)
+    assert any(end_amid_work(stray, target, how, after) for _ in range(3))
 
 
 def test_killed_before_anything(stray):

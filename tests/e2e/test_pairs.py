@@ -9,7 +9,8 @@ import pytest
 
 from conftest import PYTHON, SOURCES, bare
 
-THINGS = ("thing:thing_open=ret!0,thing_again=ret!0,thing_open_deep=ret!0,thing_fails=ret!0,thing_of_many=ret!0,thing_of_most=ret!0,thing_of_doubles=ret!0,"
+THINGS = ("thing:thing_open=ret!0,thing_again=ret.stack8192!0,thing_open_deep=ret!0,thing_fails=ret!0,thing_of_many=ret!0,thing_of_most=ret!0,"
+          "thing_of_odd=ret.stack17!0,thing_of_structure=ret.stack6000!0,thing_of_doubles=ret!0,"
           "thing_of_any=ret!0,thing_of_long_double=ret!0,thing_calling=ret!0,result_double=*a0,result_float=*a0,result_doubles=*a0,"
           "result_mixed=*a0,result_wide=*a0,result_large=*a1,result_long_double=*a0,result_complex=*a0,result_vector=*a0,"
           "result_wide_vector=*a0:thing_close=a0")

@@ -152,6 +152,24 @@ def test_it_follows_until_q(holder, terminal):
     assert shown.status() == 0
 
 
+def read_by(pid):
+    """Bytes that the process has read so far."""
+    with open(f"/proc/{pid}/io") as file:
+        return int(re.search(r"rchar: (\d+)", file.read())[1])
+
+
+def test_what_has_ended_is_read_once(holder, terminal):
+    holder.kill()
+    holder.wait()
+    shown = terminal(holder.trace)
+    shown.wait_for(rb" 20 +20 +0  connection")
+    before, size = read_by(shown.pid), sum(path.stat().st_size for path in holder.trace.glob("*.stray"))
+    time.sleep(2.2)
+    assert read_by(shown.pid) - before < size
+    os.write(shown.master, b"q")
+    assert shown.status() == 0
+
+
 @pytest.mark.parametrize("how, status", [("ctrl-c", 0), (signal.SIGINT, 0), (signal.SIGTERM, signal.SIGTERM),
                                          (signal.SIGHUP, signal.SIGHUP)])
 def test_every_way_out_gives_the_terminal_back(holder, terminal, how, status):

@@ -29,6 +29,8 @@ Test(ownership, python)
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/redis/client.py", OWNER_FRAMEWORK},
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/shop/db.py", OWNER_LIBRARY},
         {"f", "/srv/app/.venv/lib/python3.11/site-packages/peewee.py", OWNER_FRAMEWORK},
+        {"f", "/srv/app/.venv/lib/python3.11/site-packages/paramiko/client.py", OWNER_FRAMEWORK},
+        {"f", "/srv/app/.venv/lib/python3.11/site-packages/twisted/internet/tcp.py", OWNER_FRAMEWORK},
         {"f", "/home/u/.local/lib/python3.8/site-packages/x.py", OWNER_LIBRARY},
         {"f", "<frozen importlib._bootstrap>", OWNER_SYSTEM},
         {"f", "<attrs generated init shop.Order>", OWNER_SYSTEM},
@@ -85,6 +87,8 @@ Test(ownership, native_program)
     static const struct native_case cases[] = {
         {"main", NULL, "/usr/bin/shopd", OWNER_USER},
         {"_start", NULL, "/usr/bin/shopd", OWNER_RUNTIME},
+        {"__Pyx_PyObject_Call", "fastlink.c", "/srv/app/fastlink.cpython-311-x86_64-linux-gnu.so", OWNER_RUNTIME},
+        {"__pyx_pf_8fastlink_send", "fastlink.c", "/srv/app/fastlink.cpython-311-x86_64-linux-gnu.so", OWNER_USER},
         {"std::vector<int>::push_back", "/usr/include/c++/12/bits/stl_vector.h", "/usr/bin/shopd",
          OWNER_SYSTEM},
         {"std::vector<int>::push_back", NULL, "/usr/bin/shopd", OWNER_SYSTEM},
@@ -155,6 +159,16 @@ Test(ownership, launchers)
     cr_expect_not(is_launcher("run", "/app/.venv/bin/uvicorn", 8, installed));
     cr_expect_not(is_launcher("<module>", "/app/.venv/bin/uvicorn", 800, installed));
     cr_expect_not(is_launcher("<module>", "/bin/x", 8, NULL));
+}
+
+Test(ownership, spawned)
+{
+    cr_expect(is_spawned("<module>", "<string>", "/usr/lib/python3.11/multiprocessing/spawn.py"));
+    cr_expect(is_spawned("<module>", "<string>", "/opt/py/lib/python3.12/multiprocessing/resource_tracker.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", "/usr/lib/python3.11/multiprocessing/pool.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", "/srv/app/multiprocessing/spawn.py"));
+    cr_expect_not(is_spawned("<module>", "job.py", "/usr/lib/python3.11/multiprocessing/spawn.py"));
+    cr_expect_not(is_spawned("<module>", "<string>", NULL));
 }
 
 static void expect_package(const char *file, const char *package)

@@ -69,6 +69,19 @@ Test(pairs, places_and_conditions)
     cr_expect_eq(function("db_kill")->argument, 3);
 }
 
+Test(pairs, words_on_the_stack)
+{
+    parse("a_open=ret.stack40!0,a_make=*a1.int.stack8192:a_close=a0,a_kill=a0.int.stack17@ret0");
+    cr_expect(function("a_open")->words == 40 && function("a_open")->has_failure);
+    cr_expect(function("a_make")->words == 8192 && function("a_make")->is_int);
+    cr_expect_eq(function("a_close")->words, 0);
+    cr_expect(function("a_kill")->words == 17 && function("a_kill")->check == STRAY_PAIR_IF_RETURNS);
+    refused("a_open=ret.stack:a_close=a0", ":a_close", "number");
+    refused("a_open=ret.stack8193:a_close=a0", ":a_close", "8192");
+    refused("a_open=ret.stack-1:a_close=a0", ":a_close", "8192");
+    refused("a:a_open=ret:a_close=a0;a:a_open=ret.stack17:a_close=a0", "a_open=ret.stack17", "not alike");
+}
+
 Test(pairs, several_with_blanks_and_empty_ones)
 {
     parse(" ;\n a_open = ret ! 0 : a_close = a0 ;; b_open=ret:b_close=a0\n\n");

@@ -307,6 +307,30 @@ Test(report, no_finding_follows_from_itself)
     report_free(report);
 }
 
+/* Each node is a function of the same name, of a module of its own, and no file is known of any. */
+static const struct stack *module_of_one(void *data, uint32_t node)
+{
+    static char modules[WORK + 1][16];
+    static struct frame frames[WORK + 1];
+    static struct stack stacks[WORK + 1];
+    cr_assert(node <= WORK);
+    snprintf(modules[node], sizeof(modules[node]), "lib%u.so", (unsigned)node);
+    frames[node] = (struct frame){.function = "insert", .module = modules[node], .user = true};
+    stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};
+    return &stacks[node];
+}
+
+Test(report, functions_of_one_name_in_two_modules)
+{
+    static const struct report_stacks modules = {NULL, module_of_one};
+    struct report *report = two_workers(397, 290, &modules);
+    size_t alone = 0;
+    for (size_t i = 0; i < report->finding_count; i++)
+        alone += report->findings[i].resource == STRAY_PYOBJECT && report->findings[i].cause == REPORT_NONE;
+    cr_expect_eq(alone, 2);
+    report_free(report);
+}
+
 /* ---- rendered ---- */
 
 static char *rendered(const struct report *report, bool json, const struct text_options *options)
@@ -343,6 +367,41 @@ Test(report, a_wait_of_no_name_is_a_call)
     cr_assert(finding && finding->verdict == VERDICT_BLOCKED_EVENT_LOOP);
     cr_expect_eq(finding->resource, STRAY_CONNECTION);
     cr_expect_null(finding->call);
+    report_free(report);
+}
+
+/* Where the number of open connections ends in the line of the peer that begins so. */
+static size_t column_of_open(const char *text, const char *peer)
+{
+    const char *at = strstr(text, peer), *begin = at, *open;
+    cr_assert_not_null(at);
+    while (begin[-1] != '\n')
+        begin--;
+    open = at + strcspn(at, " ");
+    open += strspn(open, " ");
+    size_t column = 0;
+    for (const char *p = begin; p < open + strcspn(open, " "); p++)
+        column += ((unsigned char)*p & 0xc0) != 0x80;
+    return column;
+}
+
+Test(report, columns_stand_below_each_other)
+{
+    const struct text_options options = {0};
+    static struct report_peer peers[] = {{.text = "plain:5432", .open = 3}, {.text = "d\033b:5432", .open = 2}, {.text = "m\xc3\xbcnchen:5432", .open = 1}};
+    everything();
+    struct report *report = feed_report(&feed, true);
+    struct report_peer *own = report->peers;
+    size_t count = report->peer_count;
+    report->peers = peers;
+    report->peer_count = 3;
+    char *text = rendered(report, false, &options);
+    size_t column = column_of_open(text, "plain:5432");
+    cr_expect_eq(column_of_open(text, "d\\x1bb:5432"), column);
+    cr_expect_eq(column_of_open(text, "m\xc3\xbcnchen:5432"), column);
+    free(text);
+    report->peers = own;
+    report->peer_count = count;
     report_free(report);
 }
 
@@ -461,6 +520,33 @@ Test(report, text_has_the_answer_first)
     cr_expect_null(strstr(text, "f20"), "the twin is not named");
     cr_expect_not_null(strstr(text, "NOT LEAKS"));
     cr_expect_null(strstr(text, "\033"));
+    free(text);
+    report_free(report);
+}
+
+/* A helper opens them, for whoever asks: not each of those gives them back. */
+Test(report, who_used_leaked_connections_last_is_told)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        uint64_t conn = 0x10000 + 16 * i;
+        uint32_t user = i % 4 ? HOARD : TWIN;
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, conn, 100 + i, LEAKY);
+        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, user);
+        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, user);
+        if (user == TWIN)
+            feed_pg_close(&feed, conn, 100 + i, BY_CLOSE);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
+    cr_assert_not_null(connection);
+    cr_expect_eq(connection->count, 45);
+    cr_expect_eq(connection->last_users, 45);
+    cr_expect_eq(connection->last_user.line, HOARD);
+    static const struct text_options plain = {0};
+    char *text = rendered(report, false, &plain);
+    cr_expect_not_null(strstr(text, "    last used at app.py:60 f60() (45 of 45)\n"), "%s", text);
     free(text);
     report_free(report);
 }

@@ -15,6 +15,12 @@
 #include "stray/attach.h"
 #include "stray/format.h"
 
+#ifdef OLDER
+#define VERSION (STRAY_ATTACH_VERSION - 1)
+#else
+#define VERSION STRAY_ATTACH_VERSION
+#endif
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     bool active;
@@ -67,8 +73,6 @@ static int begin(const struct stray_attach_request *request)
 {
     if (state.active)
         return -EALREADY;
-    if (request->version != STRAY_ATTACH_VERSION)
-        return -EPROTO;
     if (!is_thread_of_its_own())
         return -EINVAL;
     state.trace = request->trace;
@@ -103,11 +107,18 @@ EXPORT void *malloc(size_t size)
     return __libc_malloc(size);
 }
 
-EXPORT int stray_attach_begin(const struct stray_attach_request *request)
+EXPORT int stray_attach_begin(struct stray_attach_request *request)
 {
+    if (request->version != VERSION)
+        return -EPROTO;
     pthread_mutex_lock(&lock);
     int result = begin(request);
     pthread_mutex_unlock(&lock);
+    request->answered = 1;
+    if (result < 0) {
+        close(request->trace);
+        close(request->spool);
+    }
     return result;
 }
 

@@ -28,7 +28,7 @@ def make_request():
     files = [os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600) for name in (path, path + ".spool")]
     variables = [f"STRAY_OUTPUT={FOLDER}", f"STRAY_TRACE_PATH={path}", f"STRAY_SPOOL_PATH={path}.spool", *OPTIONS]
     block = b"".join(word.encode() + b"\0" for word in variables) + b"\0"
-    return ctypes.c_char_p(struct.pack("=IIii", 1, 16 + len(block), *files) + block)
+    return ctypes.c_char_p(struct.pack("=IIiiII", 2, 24 + len(block), *files, 0, 0) + block)
 
 
 def begin():

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -94,6 +95,20 @@ async def asks_the_database_aside():
         await client.execute("SELECT pg_sleep(%s)", (MOMENT,))
 
 
+async def is_stopped_amid_calls_that_never_wait():
+    """Whoever is not let run by the system for a while, as on a busy machine, waits for no answer."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        await turns()
+        stops = subprocess.Popen(["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do kill -STOP $0; sleep 0.06; kill -CONT $0; sleep 0.01; done",
+                                  str(os.getpid())])
+        while stops.poll() is None:
+            for _ in range(1000):
+                with contextlib.suppress(BlockingIOError):
+                    ours.recv(1)
+
+
 def outside_a_loop():
     with full_server() as address:
         socket.create_connection(address, timeout=30).close()
@@ -102,7 +117,7 @@ def outside_a_loop():
 
 
 for bad_or_healthy in (connects, connects_with_a_limit, asks_redis, asks_redis_with_a_limit, asks_the_database, connects_aside,
-                       asks_redis_aside, asks_the_database_aside):
+                       asks_redis_aside, asks_the_database_aside, is_stopped_amid_calls_that_never_wait):
     asyncio.run(bad_or_healthy())
 outside_a_loop()
 connection.close()

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "stray/attach.h"
@@ -38,7 +39,7 @@ static inline void *attach_work(void *argument)
     static _Alignas(8) char memory[16384];
     struct stray_attach_request *request = (struct stray_attach_request *)(void *)memory;
     char path[4096], spool[4200];
-    int (*begin)(const struct stray_attach_request *);
+    int (*begin)(struct stray_attach_request *);
     void *shim = dlopen(attach->shim, RTLD_NOW | RTLD_LOCAL);
     MUST(shim || (fprintf(stderr, "%s\n", dlerror()), 0));
     *(void **)&begin = dlsym(shim, STRAY_ATTACH_BEGIN);
@@ -62,11 +63,10 @@ static inline void *attach_work(void *argument)
         attach->asked(request);
     attach->begun = begin(request);
     if (attach->begun != 0) {
-        if (attach->begun != -ECANCELED) {
-            close(request->trace);
-            close(request->spool);
-            unlink(spool);
-        }
+        bool ours = attach->begun == -EPROTO; /* else they are the shim's, whatever it returns */
+        MUST((close(request->trace) == 0) == ours && (close(request->spool) == 0) == ours);
+        if (attach->begun != -ECANCELED)
+            unlink(spool); /* else tests look what became of it */
         unlink(path);
     }
     return NULL;

@@ -79,6 +79,11 @@ static SITE void prints_and_copies(void)
     free(copy);
 }
 
+static void of_another_version(struct stray_attach_request *request)
+{
+    request->version--;
+}
+
 /* One thread: 10 blocks, 3 connections and 2 files before; 20, 5 and 4 in between, of which 7, 2 and 1 go, and 4, 1 and 1 of those
  * from before. */
 static void single(void)
@@ -88,6 +93,9 @@ static void single(void)
     for (int i = 0; i < 3; i++)
         early[i] = connects();
     files[0] = opens(), files[1] = opens();
+    attach.asked = of_another_version;
+    MUST(attach_begin(&attach) == -EPROTO);
+    attach.asked = NULL;
     MUST(attach_begin(&attach) == 0);
     keeps(10, 20);
     gives_back(10, 7);
@@ -343,19 +351,26 @@ static void replace_spool(void)
     MUST(unlink(name_of_spool()) == 0 && (fd = open(name_of_spool(), O_WRONLY | O_CREAT | O_EXCL, 0600)) >= 0 && close(fd) == 0);
 }
 
+/* As the injector does. True: the answer is on its way. */
+static int withdraws_from(struct stray_attach_request *request)
+{
+    __atomic_store_n(&request->withdrawn, 1, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&request->answered, __ATOMIC_SEQ_CST);
+}
+
 static int look(struct dl_phdr_info *info, size_t size, void *data)
 {
     pthread_barrier_wait(&looking);
     while (!__atomic_load_n(&asker, __ATOMIC_ACQUIRE) || !sleeps(asker))
         usleep(1000);
     replace_spool();
-    __atomic_store_n(&asked_for->version, STRAY_ATTACH_WITHDRAWN, __ATOMIC_RELEASE);
+    MUST(!withdraws_from(asked_for)); /* so it will be undone */
     return 1;
 }
 
 static void withdraws(struct stray_attach_request *request)
 {
-    request->version = STRAY_ATTACH_WITHDRAWN;
+    request->withdrawn = 1;
     asked_for = request;
 }
 
@@ -363,9 +378,49 @@ static void withdraws(struct stray_attach_request *request)
 static void withdrawn_at_once(void)
 {
     attach.asked = withdraws;
-    MUST(attach_begin(&attach) == -ECANCELED);
-    MUST(fcntl(asked_for->trace, F_GETFD) == -1 && fcntl(asked_for->spool, F_GETFD) == -1);
+    MUST(attach_begin(&attach) == -ECANCELED && asked_for->answered);
     MUST(unlink(name_of_spool()) == 0);
+}
+
+/* At any moment of it: whoever sees that nothing is settled yet may rely on its being undone. */
+static pthread_barrier_t instant;
+static void waits_for_it(struct stray_attach_request *request)
+{
+    asked_for = request;
+    pthread_barrier_wait(&instant);
+}
+
+static void *withdraws_later(void *delay)
+{
+    pthread_barrier_wait(&instant);
+    usleep(*(unsigned *)delay);
+    return withdraws_from(asked_for) ? asked_for : NULL;
+}
+
+static void remove_trace(void)
+{
+    char path[4200];
+    strcpy(path, name_of_spool());
+    unlink(path);
+    *strrchr(path, '.') = '\0';
+    unlink(path);
+}
+
+static void withdrawn_at_any_moment(void)
+{
+    unsigned undone = 0, done = 0;
+    MUST(pthread_barrier_init(&instant, NULL, 2) == 0);
+    attach.asked = waits_for_it;
+    for (unsigned delay = 0; delay < 25 || undone == 0 || done == 0; delay++) {
+        pthread_t thread;
+        void *settled;
+        MUST(pthread_create(&thread, NULL, withdraws_later, &(unsigned){delay * 1000}) == 0);
+        int result = attach_begin(&attach);
+        MUST(pthread_join(thread, &settled) == 0 && (result == -ECANCELED || (result == 0 && settled)));
+        result == 0 ? done++ : undone++;
+        MUST(attach_end(&attach) == (result == 0 ? 0 : -ESRCH));
+        remove_trace();
+    }
 }
 
 static void withdrawn(void)
@@ -383,7 +438,9 @@ static void withdrawn(void)
     attach.asked = NULL;
     MUST(attach_begin(&attach) == 0);
     keeps(500, 4);
+    MUST(attach_begin(&attach) == -EALREADY);
     MUST(attach_end(&attach) == 0);
+    withdrawn_at_any_moment();
     expect("keeps", "heap", 4, 0, 400);
 }
 

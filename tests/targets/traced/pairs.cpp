@@ -74,11 +74,21 @@ SITE void by_address(void)
         close_later(open());
 }
 
+static struct heap_of_words words(long sign)
+{
+    struct heap_of_words all;
+    for (long i = 0; i < 3000; i++)
+        all.words[i] = sign * i;
+    return all;
+}
+
 SITE void many_arguments(void)
 {
     struct thing *things[] = {
         thing_of_many(1, 2, 3, 4, 5, 6, 7, 8, "nine", 10, 11, 12),
         thing_of_most(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22),
+        thing_of_odd(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23),
+        thing_of_structure(words(1), 1.5, words(-1), 7),
         thing_of_doubles(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
         thing_of_any("iiiiiiiidddsss", 1, 2, 3, 4, 5, 6, 7, 8, 9.0, 10.0, 11.0, "text", "text", "text"),
         thing_of_any("dididididi", 1.0, 2, 3.0, 4, 5.0, 6, 7.0, 8, 9.0, 10),
@@ -311,7 +321,7 @@ int main(int argc, char **)
     by_address();
     expect("by_address", "thing", 10, 10, -1);
     many_arguments();
-    expect("many_arguments", "thing", 7, 7, -1);
+    expect("many_arguments", "thing", 9, 9, -1);
     results();
     expect("results", "thing", 8, 8, -1);
     if (__builtin_cpu_supports("avx")) {

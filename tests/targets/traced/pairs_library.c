@@ -74,6 +74,21 @@ struct thing *thing_of_most(long a, long b, long c, long d, long e, long f, long
                    l == 12 && m == 13 && n == 14 && o == 15 && p == 16 && q == 17 && r == 18 && s == 19 && t == 20 && u == 21 && v == 22);
 }
 
+/* More than are handed on where nothing is said of it. */
+struct thing *thing_of_odd(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k, long l,
+                           long m, long n, long o, long p, long q, long r, long s, long t, long u, long v, long w)
+{
+    return open_if(a == 1 && g == 7 && l == 12 && u == 21 && v == 22 && w == 23);
+}
+
+struct thing *thing_of_structure(struct heap_of_words a, double b, struct heap_of_words c, long d)
+{
+    int arrived = b == 1.5 && d == 7;
+    for (long i = 0; i < 3000; i++)
+        arrived &= a.words[i] == i && c.words[i] == -i;
+    return open_if(arrived);
+}
+
 struct thing *thing_of_doubles(double a, double b, double c, double d, double e, double f, double g, double h, double i, int j)
 {
     return open_if(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6 && g == 7 && h == 8 && i == 9 && j == 10);

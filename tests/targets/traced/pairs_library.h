@@ -25,6 +25,10 @@ void box_close(struct thing *box);
 /* What is passed beyond registers for integers. All return a thing if the arguments arrived. */
 struct thing *thing_of_most(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k,
                             long l, long m, long n, long o, long p, long q, long r, long s, long t, long u, long v);
+struct thing *thing_of_odd(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k, long l,
+                           long m, long n, long o, long p, long q, long r, long s, long t, long u, long v, long w); /* 17 on the stack */
+struct heap_of_words { long words[3000]; };
+struct thing *thing_of_structure(struct heap_of_words a, double b, struct heap_of_words c, long d);
 struct thing *thing_of_many(int a, int b, int c, int d, int e, int f, long g, long h, const char *i, double j, double k, int l);
 struct thing *thing_of_doubles(double a, double b, double c, double d, double e, double f, double g, double h, double i, int j);
 struct thing *thing_of_any(const char *types, ...); /* 'i', 'd', 's' */

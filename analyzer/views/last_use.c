@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where connections that a finding counts were last used. What opens them is often no more than a helper, or a pool's thread that
+ * has none of the user's frames; who took one and never gave it back is known by the statement it was last used for.
+ */
+#include <string.h>
+
+#include "views/report_steps.h"
+
+struct looking {
+    const struct lives *lives;
+    const struct fold *fold;
+    const struct report_stacks *stacks;
+    enum verdict verdict;
+};
+
+static bool is_by_finalizer(const struct life *life)
+{
+    return life->end == LIFE_CLOSED && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+}
+
+static const struct life *pgconn_of(const struct lives *lives, const struct life *life)
+{
+    if (life->resource == STRAY_PGCONN)
+        return life;
+    return life->partner == LIVES_NONE ? NULL : &lives->lives[life->partner];
+}
+
+/* The frame to blame for the last statement; NULL: there was none, it is not known, or it is nobody's own. */
+static const struct frame *last_frame(const struct looking *looking, uint32_t index)
+{
+    const struct lives *lives = looking->lives;
+    const struct life *life = &lives->lives[index], *owner = pgconn_of(lives, life);
+    bool counts = looking->verdict == VERDICT_LEAKED ? life_open_at_tc(life) : is_by_finalizer(life);
+    const struct statement_conn *conn = counts && owner ? statements_conn(&lives->statements, owner->handle, owner->birth) : NULL;
+    if (!conn || conn->last_use == STATEMENTS_NONE)
+        return NULL;
+    const struct stack *stack = looking->stacks->stack(looking->stacks->data, lives->statements.uses[conn->last_use].stack);
+    const struct frame *frame = stack->count ? &stack->frames[stack->blame] : NULL;
+    return frame && frame->user ? frame : NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_function(const char *function, const char *file, const struct frame *frame)
+{
+    return same_text(function, frame->function) && same_text(file, frame->file);
+}
+
+static bool same_line(const struct frame *a, const struct frame *b)
+{
+    return a->line == b->line && same_function(a->function, a->file, b);
+}
+
+/* The only one that may have most of them (Boyer and Moore). */
+static const struct frame *candidate(const struct looking *looking)
+{
+    const struct frame *most = NULL;
+    size_t lead = 0;
+    for (size_t i = 0; i < looking->fold->life_count; i++) {
+        const struct frame *frame = last_frame(looking, looking->fold->lives[i]);
+        if (!frame)
+            continue;
+        if (lead == 0)
+            most = frame;
+        if (same_line(most, frame))
+            lead++;
+        else
+            lead--;
+    }
+    return most;
+}
+
+void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
+                     struct report_finding *finding)
+{
+    const struct looking looking = {lives, fold, stacks, finding->verdict};
+    bool connections = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN;
+    if (!connections || (finding->verdict != VERDICT_LEAKED && finding->verdict != VERDICT_FINALIZER_CLOSED))
+        return;
+    const struct frame *most = candidate(&looking);
+    if (!most || (finding->site && same_function(finding->site->function, finding->site->file, most)))
+        return;
+    uint64_t count = 0;
+    for (size_t i = 0; i < fold->life_count; i++) {
+        const struct frame *frame = last_frame(&looking, fold->lives[i]);
+        count += frame && same_line(most, frame);
+    }
+    if (2 * count <= finding->count)
+        return;
+    finding->last_user = report_copy_frame(report, most);
+    finding->last_users = count < finding->count ? count : finding->count;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The code beneath the program's calls of libpq: that of every libpq and of the libraries that it brings (OpenSSL, Kerberos, LDAP),
+ * without those that whoever uses libpq could as well have called himself, from a function that libpq calls back: what he, or anything he depends on, needs
+ * otherwise than by libpq. What such code allocates inside of a call of libpq belongs to that call.
+ *
+ * Which objects need which is read from their dynamic sections. Looking is thread and signal safe, learning is not signal safe.
+ */
+#ifndef STRAY_STACK_BENEATH_H
+#define STRAY_STACK_BENEATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch.h"
+#include "stack/module_symbols.h"
+
+#define BENEATH_RANGES 64u
+
+struct beneath {
+    uint32_t count;
+    struct module_range ranges[BENEATH_RANGES];
+};
+
+extern const struct beneath *beneath_now ARCH_NEAR; /* atomic; never NULL */
+
+/* Such code around an address. */
+struct beneath_code {
+    uint64_t start, size;
+    const struct beneath *of; /* the one that it is part of: else it may have gone */
+};
+
+static inline bool beneath_is_in(const struct beneath_code *code, uint64_t address)
+{
+    return address - code->start < code->size && code->of == __atomic_load_n(&beneath_now, __ATOMIC_ACQUIRE);
+}
+
+/* False: `address` does not lie in any. */
+bool beneath_find(uint64_t address, struct beneath_code *ret_code);
+
+/* Looks at what is loaded, if anything was since the last time. */
+void beneath_learn(void);
+/* The code at `address` has found functions of libpq by their names, and so uses it, whatever its object needs. */
+void beneath_used_by(const void *address);
+/* Something was unloaded: until the next look there is no such code. */
+void beneath_forget(void);
+
+#endif
