@@ -9,9 +9,11 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "attach/desk.h"
 #include "attach/memory.h"
+#include "hash.h"
 
 /* One page of code, the desk and the room behind it, a stack, a thread control block. */
 #define CODE_SIZE  4096u
@@ -55,9 +57,12 @@ static int map_memory(const struct ground *ground, struct tracee *tracee, struct
 /* Nobody else's socket says the same. */
 static uint64_t any_number(void)
 {
-    uint64_t number = 0;
-    ssize_t ignored = getrandom(&number, sizeof(number), GRND_NONBLOCK);
-    return ignored == sizeof(number) ? number : (uint64_t)(uintptr_t)&number;
+    uint64_t number;
+    if (getrandom(&number, sizeof(number), GRND_NONBLOCK) == sizeof(number))
+        return number;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return hash_bytes(HASH_BEGIN, &time, sizeof(time));
 }
 
 static struct desk make_desk(const struct ground *ground, const struct scratch *scratch)

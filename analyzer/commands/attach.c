@@ -30,15 +30,18 @@
 static const char usage[] =
     "usage: stray attach PID [-o DIR] [--for TIME] [options]\n"
     "\n"
-    "Traces a process that runs already, without a debugger, and leaves it as it was. Ends after --for, on Ctrl-C or SIGTERM, by\n"
-    "stray detach PID from elsewhere, and with the process. Children that run already are named, and not traced.\n"
+    "Traces a process that runs already, without a debugger, and leaves it as it was.\n"
+    "Ends after --for, on Ctrl-C or SIGTERM, by stray detach PID from elsewhere, and\n"
+    "with the process. Children that run already are named, and not traced.\n"
     "\n"
-    "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
+    "  -o, --output DIR     folder for the traces, made if missing; default\n"
+    "                       stray.<command>.<pid>\n"
     "  --for TIME           for so long: s, m, h, d; default: until told otherwise\n"
     "  --force              also into a folder that holds traces\n"
     TRACING_USAGE
     "\n"
-    "Needs the rights of a debugger: the same user where kernel.yama.ptrace_scope is 0, else root or CAP_SYS_PTRACE.\n"
+    "Needs the rights of a debugger: the same user where kernel.yama.ptrace_scope is\n"
+    "0, else root or CAP_SYS_PTRACE.\n"
     "Exit status: 0 also if the process ends first; 125 refused, 2 wrong usage.\n";
 
 enum { OPTION_FOR = TRACING_OPTION_END };
@@ -256,6 +259,18 @@ static int make_files(const struct options *options, struct session *session)
     return status;
 }
 
+/* Nothing was traced. Without its files a folder that was named after the process is not to be taken for its trace. */
+static void undo(const struct options *options, struct session *session)
+{
+    char *folder = strdup(session->files.trace_path);
+    trace_files_remove(&session->files);
+    if (folder && !options->tracing.output) {
+        *strrchr(folder, '/') = '\0';
+        rmdir(folder);
+    }
+    free(folder);
+}
+
 static int attach(const struct options *options, pid_t pid)
 {
     struct session session = {.pid = pid, .process = pidfd_open(pid, 0), .signals = catch_signals()};
@@ -267,7 +282,7 @@ static int attach(const struct options *options, pid_t pid)
         return status;
     status = begin(&session);
     if (status != STATUS_DONE) {
-        trace_files_remove(&session.files);
+        undo(options, &session);
         return status;
     }
     status = follow(&session, options->seconds);
@@ -288,5 +303,6 @@ int command_attach(int argc, char **argv)
         status = tracing_options_finish(&options.tracing, pid);
     if (status == STATUS_DONE)
         status = target_check_process(pid);
+    options.tracing.output = output_folder_chosen(options.tracing.output);
     return status == STATUS_DONE ? attach(&options, pid) : status;
 }

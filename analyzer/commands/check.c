@@ -21,27 +21,30 @@ static const char usage[] =
     "\n"
     "Says by its exit status whether a trace has findings that must not be.\n"
     "\n"
-    "  --fail-on WORD,...     verdicts (leaked, creep, churn, ...) and severities (error, warning, note) "
-    "that fail;\n"
-    "                         without it: error,warning; may be repeated\n"
-    "  --max-open PEER=N      fail if more than N connections to a peer were open at once; PEER may be a "
-    "glob; may be\n"
-    "                         repeated\n"
-    "  --max-growth SIZE/h    fail if resident memory grew faster, the tracer's own left out\n"
+    "  --fail-on WORD,...     verdicts (leaked, creep, churn, ...) and severities\n"
+    "                         (error, warning, note) that fail; without it:\n"
+    "                         error,warning; may be repeated\n"
+    "  --max-open PEER=N      fail if more than N connections to a peer were open at\n"
+    "                         once; PEER may be a glob; may be repeated\n"
+    "  --max-growth SIZE/h    fail if resident memory grew faster, the tracer's own\n"
+    "                         left out\n"
     "  --min-duration TIME    a shorter run is inconclusive\n"
-    "  --suppressions FILE    findings not to be told: lines like leak:PATTERN, as for LeakSanitizer, or\n"
-    "                         connection:PATTERN  # until 2026-12-31\n"
-    "  --gen-suppressions     write such a file for all that fails, instead of the result\n"
+    "  --suppressions FILE    findings not to be told: lines like leak:PATTERN, as\n"
+    "                         for LeakSanitizer, or connection:PATTERN  # until\n"
+    "                         2026-12-31; may be repeated\n"
+    "  --gen-suppressions     write such a file for all that fails, instead of the\n"
+    "                         result\n"
     "  --format text|json|sarif|junit\n"
     "  --source-root DIR      SARIF: paths below DIR are told relative to it\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
-    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "  -o, --output FILE      write there instead of to standard output (made with\n"
+    "                         mode 0600)\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
     "Without: the newest folder stray.* here.\n"
-    "Exit status: 0 clean; 1 findings that fail, or a limit was not kept; 2 wrong usage or nothing that can "
-    "be read;\n"
-    "3 inconclusive: too short, not complete, or more than 0.1 % of the events lost.\n";
+    "Exit status: 0 clean; 1 findings that fail, or a limit was not kept; 2 wrong\n"
+    "usage or nothing that can be read; 3 inconclusive: too short, not complete, or\n"
+    "more than 0.1 % of the events lost.\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF, FORMAT_JUNIT };
 
@@ -138,10 +141,10 @@ static int set_growth(struct check_rules *rules, const char *text)
     return status;
 }
 
-/* The content of the file, with a NUL behind it; NULL with errno set. */
+/* The content of the file, or of standard input for "-", with a NUL behind it; NULL with errno set. */
 static char *read_file(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     char *content = in ? malloc(SUPPRESSIONS_MAX_SIZE + 1) : NULL;
     size_t size = content ? fread(content, 1, SUPPRESSIONS_MAX_SIZE + 1, in) : 0;
@@ -165,8 +168,7 @@ static int set_suppressions(struct options *options, const char *path)
     char *content = read_file(path);
     if (!content)
         return fail("%s: %s", path, error_reason(-errno));
-    suppressions_clear(&options->suppressions);
-    int result = suppressions_parse(path, content, &options->suppressions, &error);
+    int result = suppressions_add(path, content, &options->suppressions, &error);
     free(content);
     if (result < 0)
         return fail("%s", error.text);
@@ -261,7 +263,8 @@ static int judge_report(const struct report *report, const struct options *optio
 static int check_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true};
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true,
+                                 .left_out = inputs->left_out};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)

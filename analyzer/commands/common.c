@@ -149,7 +149,7 @@ void damage_describe(const struct damage *damage, char *text, size_t size)
                  "no end and no spool: the last events are missing");
 }
 
-bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
+bool simple_verb_begin(int argc, char **argv, const char *usage, inputs_finder *find, struct simple_options *ret_options,
                        struct inputs *ret_inputs, int *ret_status)
 {
     int go = simple_options_parse(argc, argv, usage, ret_options);
@@ -158,7 +158,9 @@ bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_o
         *ret_status = output_finish();
     if (go <= 0)
         return false;
-    *ret_status = inputs_find(argv + ret_options->first, (size_t)(argc - ret_options->first), ret_inputs);
+    *ret_status = find(argv + ret_options->first, (size_t)(argc - ret_options->first), ret_inputs);
+    if (*ret_status == STATUS_DONE)
+        inputs_tell(ret_inputs);
     return *ret_status == STATUS_DONE;
 }
 

@@ -42,7 +42,7 @@ int simple_options_parse(int argc, char **argv, const char *usage, struct simple
 
 /* Parses the command line of a verb that takes traces and simple options only, and finds the traces. True: go on, with
  * *ret_status = STATUS_DONE. False: *ret_status is what the verb returns. */
-bool simple_verb_begin(int argc, char **argv, const char *usage, struct simple_options *ret_options,
+bool simple_verb_begin(int argc, char **argv, const char *usage, inputs_finder *find, struct simple_options *ret_options,
                        struct inputs *ret_inputs, int *ret_status);
 
 /* Whether standard output is a terminal that is to show colours: NO_COLOR is obeyed. */

@@ -10,20 +10,23 @@
 static const char usage[] =
     "usage: stray conns [TRACE...] [options]\n"
     "\n"
-    "Lists every connection there was, a line each: when it was opened, how long it lived, who closed it, to "
-    "or at\n"
-    "which peer, how often and how long it was used, how long it was idle since, the state of TCP when last "
-    "seen,\n"
-    "and the place that opened it.\n"
-    "\n" FILTER_USAGE "\n"
-    "--resource pgconn,socket,file lists these instead; of files and plain sockets those that are open, and the\n"
-    "last 32 that ended at each place. Columns: opened_s, duration_s, idle_s, busy_share, uses, statements,\n"
-    "transactions (txs: those of more than one call), in_transaction_s, transaction, last_statement, peer, kind,\n"
-    "state, closed, resource, pid, thread, site.\n"
-    "Without --sort the list is in the order of opening, process by process, and --min is about uses. --since\n"
-    "and --until are about the opening.\n"
-    "closed: closed, finalizer (a destructor or the garbage collector), exit, exec, implicit (its number was\n"
-    "used again), reconciled (found gone), open. JSON: schema \"stray-conns/1\".\n"
+    "Lists every connection there was, a line each: when it was opened, how long it\n"
+    "lived, who closed it, to or at which peer, how often and how long it was used,\n"
+    "how long it was idle since, the state of TCP when last seen, and the place that\n"
+    "opened it.\n"
+    "\n"
+    FILTER_USAGE
+    "\n"
+    "--resource pgconn,socket,file lists these instead; of files and plain sockets\n"
+    "those that are open, and the last 32 that ended at each place. Columns:\n"
+    "opened_s, duration_s, idle_s, busy_share, uses, statements, transactions (txs:\n"
+    "those of more than one call), in_transaction_s, transaction, last_statement,\n"
+    "peer, kind, state, closed, resource, pid, thread, site.\n"
+    "Without --sort the list is in the order of opening, process by process, and\n"
+    "--min is about uses. --since and --until are about the opening.\n"
+    "closed: closed, finalizer (a destructor or the garbage collector), exit, exec,\n"
+    "implicit (its number was used again), reconciled (found gone), open. JSON:\n"
+    "schema \"stray-conns/1\".\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
     "Without: the newest folder stray.* here.\n"
@@ -45,7 +48,8 @@ static int write_conns(void *data, FILE *out)
 
 static int list(const struct listing_options *options)
 {
-    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items};
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items,
+                                 .left_out = options->inputs.left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
     size_t *rows = NULL, count = 0;

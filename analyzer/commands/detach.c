@@ -14,7 +14,8 @@
 static const char usage[] =
     "usage: stray detach PID\n"
     "\n"
-    "Ends the tracing of a process that stray attach began, also if that command is gone. The process runs on.\n"
+    "Ends the tracing of a process that stray attach began, also if that command is\n"
+    "gone. The process runs on.\n"
     "Exit status: 0; 125 not traced, or refused; 2 wrong usage.\n";
 
 static const struct option long_options[] = {{"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};

@@ -12,17 +12,20 @@
 static const char usage[] =
     "usage: stray diff BASE NEW [options]\n"
     "\n"
-    "Compares two traces of a service, before and after a change: what leaked per unit of work, and whether "
-    "that is\n"
-    "fixed, improved, unchanged, worse or new, or the runs were too short to tell.\n"
+    "Compares two traces of a service, before and after a change: what leaked per\n"
+    "unit of work, and whether that is fixed, improved, unchanged, worse or new, or\n"
+    "the runs were too short to tell.\n"
     "\n"
     "  --format text|json|html\n"
-    "                         json: schema \"stray-diff/1\"; html: one page with a differential flame graph\n"
-    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "                         json: schema \"stray-diff/1\"; html: one page with a\n"
+    "                         differential flame graph\n"
+    "  -o, --output FILE      write there instead of to standard output (made with\n"
+    "                         mode 0600)\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
     "BASE and NEW: a trace file, a folder of them, or a packed file.\n"
-    "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be read.\n";
+    "Exit status: 0 done, whatever was found; 2 wrong usage or nothing that can be\n"
+    "read.\n";
 
 struct options {
     enum output_format format;
@@ -63,6 +66,8 @@ static int read_side(char *argument, const struct options *options, struct ledge
     int status = inputs_find(&argument, 1, &inputs);
     if (status != STATUS_DONE)
         return status;
+    how.left_out = inputs.left_out;
+    inputs_tell(&inputs);
     status = inputs_spare(&inputs, options->common.output);
     if (status == STATUS_DONE && ledger_build(inputs.paths, inputs.count, inputs.given, &how, ret_ledger, &error) < 0)
         status = fail("%s", error.text);

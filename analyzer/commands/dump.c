@@ -13,15 +13,14 @@
 static const char usage[] =
     "usage: stray dump [TRACE...] [--format text|json]\n"
     "\n"
-    "Writes every event as a line, in the order of time. The columns of text are: seconds since the process\n"
-    "started, thread, action, resource, hook, handle, value, stack (0: none taken), and where the value is "
-    "a\n"
-    "definition, its text: an endpoint or a statement. Several traces each begin with a line '# PATH'.\n"
+    "Writes every event as a line, in the order of time. The columns of text are:\n"
+    "seconds since the process started, thread, action, resource, hook, handle,\n"
+    "value, stack (0: none taken), and where the value is a definition, its text: an\n"
+    "endpoint or a statement. Several traces each begin with a line '# PATH'.\n"
     "JSON: one object a line.\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
-    "Without: the newest folder stray.* "
-    "here.\n";
+    "Without: the newest folder stray.* here.\n";
 
 struct event_line {
     const struct trace *trace;
@@ -164,7 +163,7 @@ int command_dump(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int status;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find, &options, &inputs, &status))
         return status;
     bar_yield();
     for (size_t i = 0; i < inputs.count && !ferror(stdout); i++)

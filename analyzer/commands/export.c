@@ -19,16 +19,20 @@ static const char usage[] =
     "  --to pprof             places with their stacks, for pprof; gzipped\n"
     "  --to folded            ... as lines for FlameGraph\n"
     "  --to speedscope        ... for speedscope.app\n"
-    "  --to perfetto          lifetimes and counters over time, for ui.perfetto.dev and chrome://tracing\n"
+    "  --to perfetto          lifetimes and counters over time, for ui.perfetto.dev\n"
+    "                         and chrome://tracing\n"
     "  --to sqlite            everything, as a database; needs -o FILE\n"
-    "  --to tsv               the same tables as files to be loaded into PostgreSQL or ClickHouse; needs -o "
-    "DIR\n"
+    "  --to tsv               the same tables as files to be loaded into PostgreSQL\n"
+    "                         or ClickHouse; needs -o DIR\n"
     "  --to jsonl             the same tables, an object a line\n"
     "  --to openmetrics       the figures at the end, as Prometheus reads them\n"
-    "  -o, --output FILE      write there instead of to standard output (made with mode 0600)\n"
+    "  -o, --output FILE      write there instead of to standard output (made with\n"
+    "                         mode 0600)\n"
     "  --resource KIND,...    these kinds only\n"
-    "  --label TEXT           sqlite, tsv, jsonl: the last column of every table, to tell hosts apart in one database\n"
-    "  --weight WHAT          what stacks count: opened, open (when the end began; the default), or bytes\n"
+    "  --label TEXT           sqlite, tsv, jsonl: the last column of every table, to\n"
+    "                         tell hosts apart in one database\n"
+    "  --weight WHAT          what stacks count: opened, open (when the end began;\n"
+    "                         the default), or bytes\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
@@ -163,7 +167,8 @@ static int write_export(const struct ledger *ledger, const struct options *optio
 static int export_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
-    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true};
+    struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = true,
+                                 .left_out = inputs->left_out};
     struct ledger *ledger;
     struct error error = {.text = ""};
     if (ledger_build(inputs->paths, inputs->count, inputs->given, &how, &ledger, &error) < 0)

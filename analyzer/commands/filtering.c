@@ -7,29 +7,10 @@
 
 #include "commands/output.h"
 
-enum {
-    OPTION_RESOURCE = 256,
-    OPTION_SITE,
-    OPTION_PEER,
-    OPTION_SINCE,
-    OPTION_UNTIL,
-    OPTION_MIN,
-    OPTION_SORT,
-    OPTION_REVERSE,
-    OPTION_LIMIT,
-    OPTION_FORMAT
-};
+enum { OPTION_FORMAT = 256 };
 
 static const struct option long_options[] = {
-    {"resource", required_argument, NULL, OPTION_RESOURCE},
-    {"site", required_argument, NULL, OPTION_SITE},
-    {"peer", required_argument, NULL, OPTION_PEER},
-    {"since", required_argument, NULL, OPTION_SINCE},
-    {"until", required_argument, NULL, OPTION_UNTIL},
-    {"min", required_argument, NULL, OPTION_MIN},
-    {"sort", required_argument, NULL, OPTION_SORT},
-    {"reverse", no_argument, NULL, OPTION_REVERSE},
-    {"limit", required_argument, NULL, OPTION_LIMIT},
+    FILTERING_OPTIONS,
     {"format", required_argument, NULL, OPTION_FORMAT},
     COMMON_OPTIONS,
 };
@@ -112,12 +93,12 @@ static int set_sort(const char *name, const char *const *columns, const char **r
 static int set_number(struct listing_filter *filter, int code)
 {
     uint64_t number = 0;
-    int status = option_count(code == OPTION_MIN ? "--min" : "--limit", optarg, &number);
+    int status = option_count(code == FILTERING_MIN ? "--min" : "--limit", optarg, &number);
     if (status != STATUS_DONE)
         return status;
-    if (code == OPTION_LIMIT && number == 0)
+    if (code == FILTERING_LIMIT && number == 0)
         return fail("--limit 0: must be at least 1");
-    if (code == OPTION_LIMIT) {
+    if (code == FILTERING_LIMIT) {
         filter->limit = number;
     } else {
         filter->min_given = true;
@@ -131,32 +112,43 @@ struct parsing {
     const char *const *columns;
 };
 
+int filtering_set(struct listing_filter *filter, const char *const *columns, int code)
+{
+    switch (code) {
+    case FILTERING_RESOURCE:
+        return option_resources(optarg, &filter->resources);
+    case FILTERING_SITE:
+        filter->site = optarg;
+        return STATUS_DONE;
+    case FILTERING_PEER:
+        filter->peer = optarg;
+        return STATUS_DONE;
+    case FILTERING_SINCE:
+        return set_time("--since", optarg, &filter->since);
+    case FILTERING_UNTIL:
+        return set_time("--until", optarg, &filter->until);
+    case FILTERING_SORT:
+        return set_sort(optarg, columns, &filter->sort);
+    case FILTERING_REVERSE:
+        filter->reverse = true;
+        return STATUS_DONE;
+    default:
+        return set_number(filter, code);
+    }
+}
+
+bool filtering_has(int code)
+{
+    return code >= FILTERING_RESOURCE && code <= FILTERING_LIMIT;
+}
+
 static int set_option(void *data, int code)
 {
     struct parsing *parsing = data;
     struct listing_options *options = &parsing->options;
-    struct listing_filter *filter = &options->filter;
+    if (filtering_has(code))
+        return filtering_set(&options->filter, parsing->columns, code);
     switch (code) {
-    case OPTION_RESOURCE:
-        return option_resources(optarg, &filter->resources);
-    case OPTION_SITE:
-        filter->site = optarg;
-        return STATUS_DONE;
-    case OPTION_PEER:
-        filter->peer = optarg;
-        return STATUS_DONE;
-    case OPTION_SINCE:
-        return set_time("--since", optarg, &filter->since);
-    case OPTION_UNTIL:
-        return set_time("--until", optarg, &filter->until);
-    case OPTION_MIN:
-    case OPTION_LIMIT:
-        return set_number(filter, code);
-    case OPTION_SORT:
-        return set_sort(optarg, parsing->columns, &filter->sort);
-    case OPTION_REVERSE:
-        filter->reverse = true;
-        return STATUS_DONE;
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
     default:
@@ -173,8 +165,10 @@ static bool listing_begin(int argc, char **argv, const char *usage, const char *
         status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
     if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.common.output)) != STATUS_DONE)
         inputs_free(&parsing.options.inputs);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        inputs_tell(&parsing.options.inputs);
         *ret_options = parsing.options;
+    }
     *ret_status = status == STATUS_HELP ? usage_print(usage) : status;
     return status == STATUS_DONE;
 }
@@ -210,7 +204,7 @@ static int write_listing(void *data, FILE *out)
 int listing_of_report(const struct listing_options *options, const struct report_list *list)
 {
     struct report_options how = {.library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = list->sites,
-                                 .statements = list->statements};
+                                 .statements = list->statements, .left_out = options->inputs.left_out};
     struct report *report;
     struct error error = {.text = ""};
     if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)

@@ -7,18 +7,18 @@
 #include "commands/verbs.h"
 
 const struct verb verbs[] = {
-    {"run", command_run, "[-o DIR] [options] -- CMD [ARG...]", "trace a command from its start"},
+    {"run", command_run, "[options] -- CMD [ARG...]", "trace a command from its start"},
     {"attach", command_attach, "PID [options]", "trace a process that runs already"},
     {"detach", command_detach, "PID", "end that"},
     {"report", command_report, "[TRACE...] [options]", "say what leaks, and where"},
-    {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks, for CI"},
-    {"diff", command_diff, "BASE NEW [options]", "compare two traces, before and after a change"},
-    {"top", command_top, "[PID | TRACE...] [--once]", "show what a running process holds, each second"},
+    {"check", command_check, "[TRACE...] [options]", "say by the exit status what leaks"},
+    {"diff", command_diff, "BASE NEW [options]", "compare two traces, before and after"},
+    {"top", command_top, "[PID | TRACE...] [options]", "show what a running process holds"},
     {"sql", command_sql, "[TRACE...] [options]", "list the statements sent to databases"},
     {"sites", command_sites, "[TRACE...] [options]", "list the places that acquired something"},
     {"conns", command_conns, "[TRACE...] [options]", "list the connections there were"},
-    {"export", command_export, "[TRACE...] --to FORMAT [-o FILE]", "write a trace in the format of another tool"},
-    {"pack", command_pack, "[TRACE...] -o FILE", "make one file of traces and symbols, to carry away"},
+    {"export", command_export, "[TRACE...] --to FORMAT", "write it in the format of another tool"},
+    {"pack", command_pack, "[TRACE...] -o FILE", "make one file, to carry elsewhere"},
     {"info", command_info, "[TRACE...]", "say what a trace holds"},
     {"verify", command_verify, "[TRACE...]", "check every frame of a trace"},
     {"dump", command_dump, "[TRACE...]", "write every event as a line"},
@@ -42,9 +42,10 @@ static int overview(void)
     for (const struct verb *verb = verbs; verb->name; verb++) {
         char call[80];
         snprintf(call, sizeof(call), "stray %s %s", verb->name, verb->arguments);
-        printf("  %-48s %s\n", call, verb->summary);
+        printf("  %-37s %s\n", call, verb->summary);
     }
-    puts("\nTRACE is a trace file, a folder of them or a packed file; without it, the newest folder stray.* here.\n"
+    puts("\nTRACE is a trace file, a folder of them or a packed file; without it, the newest\n"
+         "folder stray.* here.\n"
          "stray VERB --help says more. stray --version says which version this is.");
     return output_finish();
 }

@@ -9,8 +9,8 @@
 static const char usage[] =
     "usage: stray hooks [--format text|json]\n"
     "\n"
-    "Writes the functions that are intercepted: name, the resource each is about, what it does to it,\n"
-    "the library it is looked for in, and its prototype.\n";
+    "Writes the functions that are intercepted: name, the resource each is about,\n"
+    "what it does to it, the library it is looked for in, and its prototype.\n";
 
 struct row {
     unsigned id, resource;

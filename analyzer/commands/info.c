@@ -10,15 +10,15 @@
 #include "read/merge.h"
 #include "read/words.h"
 
-static const char usage[] = "usage: stray info [TRACE...] [--format text|json]\n"
-                            "\n"
-                            "Writes what each trace holds: its process, its events by action and resource, "
-                            "what was lost or is damaged,\n"
-                            "the options it was recorded with, and what the recorder noted.\n"
-                            "\n"
-                            "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
-    "Without: the "
-                            "newest folder stray.* here.\n";
+static const char usage[] =
+    "usage: stray info [TRACE...] [--format text|json]\n"
+    "\n"
+    "Writes what each trace holds: its process, its events by action and resource,\n"
+    "what was lost or is damaged, the options it was recorded with, and what the\n"
+    "recorder noted.\n"
+    "\n"
+    "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
+    "Without: the newest folder stray.* here.\n";
 
 #define KINDS 256 /* actions and resources are bytes */
 
@@ -297,7 +297,7 @@ int command_info(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int status;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &status))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find, &options, &inputs, &status))
         return status;
     json_t *list = options.json ? json_array() : NULL;
     for (size_t i = 0; i < inputs.count; i++) {

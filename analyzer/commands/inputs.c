@@ -17,6 +17,7 @@ void inputs_free(struct inputs *inputs)
 {
     paths_free(inputs->paths, inputs->count);
     free(inputs->given);
+    free(inputs->left_out);
     *inputs = (struct inputs){0};
 }
 
@@ -51,6 +52,34 @@ static int copy_stdin(int fd)
     return 0;
 }
 
+static int leave_out(struct inputs *inputs, const struct error *error)
+{
+    if (inputs->left_out_count++ == 0 && !(inputs->left_out = strdup(error->text)))
+        return fail("%s", error_reason(-ENOMEM));
+    return STATUS_DONE;
+}
+
+/* One that nobody named must not hide the others, as a file that a full disk left does. If all are such, the first says why. */
+static int leave_out_unreadable(struct inputs *inputs, char **paths, size_t *count)
+{
+    struct error error;
+    size_t kept = 0;
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < *count; i++) {
+        int result = status == STATUS_DONE ? trace_check(paths[i], &error) : 0;
+        if (result == -ENOMEM)
+            status = fail("%s", error.text);
+        else if (result < 0)
+            status = leave_out(inputs, &error);
+        if (result == 0)
+            paths[kept++] = paths[i];
+        else
+            free(paths[i]);
+    }
+    *count = kept;
+    return status == STATUS_DONE && kept == 0 ? fail("%s", inputs->left_out) : status;
+}
+
 static int add_path(struct inputs *inputs, const char *path)
 {
     struct error error;
@@ -58,7 +87,12 @@ static int add_path(struct inputs *inputs, const char *path)
     size_t count;
     if (trace_find(path, &paths, &count, &error) < 0)
         return fail("%s", error.text);
-    return add_inputs(inputs, paths, count);
+    bool named = count == 1 && strcmp(paths[0], path) == 0;
+    int status = named || inputs->whole ? STATUS_DONE : leave_out_unreadable(inputs, paths, &count);
+    if (status == STATUS_DONE)
+        return add_inputs(inputs, paths, count);
+    paths_free(paths, count);
+    return status;
 }
 
 /* The copy stays open until the process ends. */
@@ -187,9 +221,9 @@ int inputs_spare(const struct inputs *inputs, const char *output)
 
 /* ---- */
 
-int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
+static int find(char *const *arguments, size_t count, bool whole, struct inputs *ret_inputs)
 {
-    struct inputs inputs = {0};
+    struct inputs inputs = {.whole = whole};
     int status = count == 0 ? add_newest(&inputs) : STATUS_DONE;
     for (size_t i = 0; i < count && status == STATUS_DONE; i++)
         status = add_argument(&inputs, arguments[i]);
@@ -205,6 +239,24 @@ int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
     return STATUS_DONE;
 }
 
+int inputs_find(char *const *arguments, size_t count, struct inputs *ret_inputs)
+{
+    return find(arguments, count, false, ret_inputs);
+}
+
+int inputs_find_all(char *const *arguments, size_t count, struct inputs *ret_inputs)
+{
+    return find(arguments, count, true, ret_inputs);
+}
+
+void inputs_tell(const struct inputs *inputs)
+{
+    if (inputs->left_out_count > 1)
+        note("%s: left out, and %zu more", inputs->left_out, inputs->left_out_count - 1);
+    else if (inputs->left_out_count == 1)
+        note("%s: left out", inputs->left_out);
+}
+
 int inputs_use(int status, int argc, char **argv, const char *usage, const char *output, inputs_user *use, void *data)
 {
     struct inputs inputs;
@@ -215,8 +267,10 @@ int inputs_use(int status, int argc, char **argv, const char *usage, const char 
     if (status != STATUS_DONE)
         return status;
     status = inputs_spare(&inputs, output);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        inputs_tell(&inputs);
         status = use(&inputs, data);
+    }
     inputs_free(&inputs);
     return status;
 }

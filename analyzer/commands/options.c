@@ -139,17 +139,25 @@ int option_resources_found(uint64_t resources)
     return STATUS_DONE;
 }
 
+static bool color_parse(const char *when, bool *ret_color)
+{
+    bool automatic = strcmp(when, "auto") == 0, always = strcmp(when, "always") == 0;
+    *ret_color = automatic ? terminal_has_colors() : always;
+    return automatic || always || strcmp(when, "never") == 0;
+}
+
 int option_color(const char *when, bool *color)
 {
-    if (!when || strcmp(when, "always") == 0)
-        *color = true;
-    else if (strcmp(when, "never") == 0)
-        *color = false;
-    else if (strcmp(when, "auto") == 0)
-        *color = terminal_has_colors();
-    else
-        return fail("--color=%s: must be always, never or auto", when);
-    return STATUS_DONE;
+    return color_parse(when ? when : "always", color) ? STATUS_DONE
+                                                      : fail("--color=%s: must be always, never or auto", when);
+}
+
+/* The one option whose value may be left out is --color, and people write "--color never", too. */
+static void take_color(int argc, char **argv, const struct option *option)
+{
+    bool color;
+    if (option->has_arg == optional_argument && !optarg && optind < argc && color_parse(argv[optind], &color))
+        optarg = argv[optind++];
 }
 
 int option_json(const char *format, bool *ret_json)
@@ -205,10 +213,13 @@ static int option_unknown(int wrong, char **argv, const struct option *long_opti
 int options_parse(int argc, char **argv, const char *letters, const struct option *long_options,
                   option_setter *set, void *options)
 {
-    int code, status = STATUS_DONE;
+    int code, status = STATUS_DONE, index = -1;
     opterr = 0;
     optind = 0; /* start anew: another parser may have run before */
-    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+    while (status == STATUS_DONE && (code = getopt_long(argc, argv, letters, long_options, &index)) != -1) {
+        if (index >= 0)
+            take_color(argc, argv, &long_options[index]);
+        index = -1;
         if (code == ':')
             status = option_bare(optopt, argv[optind - 1]);
         else if (code == '?' && optopt == 'h')

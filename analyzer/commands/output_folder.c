@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "commands/common.h"
+#include "commands/shim.h"
 #include "stray/format.h"
 
 static const char *base_name(const char *path)
@@ -50,6 +51,13 @@ static int holds_traces(const char *path)
         found = ends_with(entry->d_name, STRAY_TRACE_SUFFIX) || ends_with(entry->d_name, STRAY_SPOOL_SUFFIX);
     closedir(folder);
     return found;
+}
+
+const char *output_folder_chosen(const char *given)
+{
+    const char *preloaded = getenv("LD_PRELOAD"), *output = getenv("STRAY_OUTPUT");
+    bool traced = preloaded && strstr(preloaded, SHIM_NAME);
+    return given ? given : output && *output && !traced ? output : NULL;
 }
 
 int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path)

@@ -12,8 +12,9 @@
 static const char usage[] =
     "usage: stray pack [TRACE...] -o FILE\n"
     "\n"
-    "Writes traces, what their spools hold, and the symbols they need into one file. Every verb takes it in the\n"
-    "place of a trace, also where the traced program is not. It is a tar archive: docs/PACK.md.\n"
+    "Writes traces, what their spools hold, and the symbols they need into one file.\n"
+    "Every verb takes it in the place of a trace, also where the traced program is\n"
+    "not. It is a tar archive: docs/PACK.md.\n"
     "\n"
     "  -o, --output FILE      the file to make, with mode 0600; - is standard output\n"
     "\n"

@@ -18,17 +18,21 @@
 static const char usage[] =
     "usage: stray report [TRACE...] [options]\n"
     "\n"
-    "Says what was opened and never closed, and at which line; what only looks like a leak is counted at the "
-    "end.\n"
+    "Says what was opened and never closed, and at which line; what only looks like a\n"
+    "leak is counted at the end.\n"
     "\n"
     "  --format text|json|html\n"
-    "                       json: schema \"stray-report/1\"; html: one page with charts, which needs no network\n"
-    "  -o, --output FILE    write there instead of to standard output (made with mode 0600)\n"
+    "                       json: schema \"stray-report/1\"; html: one page with\n"
+    "                       charts, which needs no network\n"
+    "  -o, --output FILE    write there instead of to standard output (made with mode\n"
+    "                       0600)\n"
     "  --all                every place that acquired something, leak or not\n"
     "  -v, --verbose        whole stacks and all evidence\n"
-    "  --limit NAME=N       what may be had: memory=2G, or connections to a peer, as db:5432=97, less those that the\n"
-    "                       server reserves; forecasts count on it; may be repeated\n"
-    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
+    "  --limit NAME=N       what may be had: memory=2G, or connections to a peer, as\n"
+    "                       db:5432=97, less those that the server reserves;\n"
+    "                       forecasts count on it; may be repeated\n"
+    "  --library GLOB       code in files that match is a library's, not yours; may\n"
+    "                       be repeated\n"
     "  --mine GLOB          code in files that match is yours; may be repeated\n"
     "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
     "\n"
@@ -65,11 +69,10 @@ static int add_limit(struct options *options, char *limit)
         return fail("--limit %s: must be NAME=N, as memory=2G or db:5432=97", limit);
     if (options->limit_count == LIMITS_MAX)
         return fail("--limit %s: more than %d limits", limit, LIMITS_MAX);
-    int status = option_size("--limit", value, &number);
-    if (status == STATUS_DONE && number == 0)
-        return fail("--limit %s: must be above 0", limit);
+    if (!size_parse(value, &number) || number == 0)
+        return fail("--limit %s=%s: must be a number above 0, of bytes also like 2G", limit, value);
     options->limits[options->limit_count++] = (struct report_limit){limit, number};
-    return status;
+    return STATUS_DONE;
 }
 
 static int set_option(void *data, int code)
@@ -144,7 +147,7 @@ static int report_inputs(const struct inputs *inputs, void *data)
 {
     const struct options *options = data;
     struct report_options how = {
-        .library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = options->all,
+        .library = options->common.whose.library.items, .mine = options->common.whose.mine.items, .all = options->all, .left_out = inputs->left_out,
         .limits = options->limits, .limit_count = options->limit_count};
     struct report *report;
     struct error error = {.text = ""};

@@ -20,20 +20,30 @@ enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 static const char usage[] =
     "usage: stray run [-o DIR] [options] -- CMD [ARG...]\n"
     "\n"
-    "Puts tracing in front of a command and becomes it: same pid, signals and exit status.\n"
+    "Puts tracing in front of a command and becomes it: same pid, signals and exit\n"
+    "status.\n"
     "\n"
-    "  -o, --output DIR     folder for the traces, made if missing; default stray.<command>.<pid>\n"
-    "  --force              also into a folder that holds traces; where there is no usable folder, or the command\n"
-    "                       cannot be traced, it runs untraced\n"
+    "  -o, --output DIR     folder for the traces, made if missing; default\n"
+    "                       stray.<command>.<pid>\n"
+    "  --force              also into a folder that holds traces; where there is no\n"
+    "                       usable folder, or the command cannot be traced, it runs\n"
+    "                       untraced\n"
     TRACING_USAGE
     "\n"
-    "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD works alone.\n"
-    "Exit status: the command's own; 125 refused, 126 not executable, 127 not found, 2 wrong usage.\n";
+    "Each option has an environment twin: LD_PRELOAD=libstray.so STRAY_OUTPUT=DIR CMD\n"
+    "works alone.\n"
+    "Exit status: the command's own; 125 refused, 126 not executable, 127 not found,\n"
+    "2 wrong usage.\n";
 
-static const struct option long_options[] = {TRACING_OPTIONS, {NULL, 0, NULL, 0}};
+enum { OPTION_FOR = TRACING_OPTION_END };
+
+/* --for is known to be refused: else it would be short for --force, and its time the command. */
+static const struct option long_options[] = {TRACING_OPTIONS, {"for", required_argument, NULL, OPTION_FOR}, {NULL, 0, NULL, 0}};
 
 static int set_option(void *data, int code)
 {
+    if (code == OPTION_FOR)
+        return fail("--for: is an option of stray attach: what is run is traced to its end");
     return tracing_options_set(data, code);
 }
 
@@ -103,7 +113,7 @@ static int untraced(const char *command)
 static int prepare(const struct tracing_options *options, const char *command, bool preload)
 {
     char *folder = NULL;
-    int status = output_folder_prepare(options->output, options->force, command, getpid(), &folder);
+    int status = output_folder_prepare(output_folder_chosen(options->output), options->force, command, getpid(), &folder);
     if (status == STATUS_DONE)
         status = prepare_environment(folder, preload);
     else if (options->force)

@@ -190,7 +190,9 @@ int target_pid(int argc, char **argv, pid_t *ret_pid)
         return fail("%s: more than one PID", argv[optind + 1]);
     if (!digits_parse(argv[optind], &end, &number) || *end || number == 0)
         return fail("%s: must be a PID, a number", argv[optind]);
-    *ret_pid = number > INT_MAX ? INT_MAX : (pid_t)number; /* the kernel's end far below that */
+    if (number > INT_MAX)
+        return refuse(argv[optind], "no such process");
+    *ret_pid = (pid_t)number;
     return STATUS_DONE;
 }
 

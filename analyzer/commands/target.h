@@ -16,7 +16,7 @@ int target_find(const char *name, char **ret_path, struct error *error);
  * (32-bit, musl, of another machine). What cannot be read is not refused. */
 int target_check(const char *path, struct error *error);
 
-/* The one PID on the rest of a command line, from argv[optind] on. STATUS_DONE, or STATUS_UNREADABLE after saying why. */
+/* The one PID on the rest of a command line, from argv[optind] on. STATUS_DONE, or another status after saying why. */
 int target_pid(int argc, char **argv, pid_t *ret_pid);
 
 /* Whether that process can be attached to, as far as one can see from here. STATUS_DONE, or STATUS_REFUSED after saying why. */

@@ -11,6 +11,7 @@
 #include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/filtering.h"
 #include "commands/follower.h"
 #include "commands/options.h"
 #include "commands/screen.h"
@@ -30,21 +31,27 @@
 static const char usage[] =
     "usage: stray top [PID | TRACE...] [options]\n"
     "\n"
-    "Shows what a process holds while it runs: where its open connections, sockets and files come from, what\n"
-    "grows, where memory went, what was found so far. On a terminal it is drawn again each second, or as often as a\n"
-    "long trace can be read in half of the time; q or Ctrl-C ends that. Else it is written once.\n"
+    "Shows what a process holds while it runs: where its open connections, sockets\n"
+    "and files come from, what grows, where memory went, what was found so far. On a\n"
+    "terminal it is drawn again each second, or as often as a long trace can be read\n"
+    "in half of the time; q or Ctrl-C ends that. Else it is written once.\n"
     "\n"
-    "  --once               write it once, on a terminal as well\n"
-    "  --library GLOB       code in files that match is a library's, not yours; may be repeated\n"
-    "  --mine GLOB          code in files that match is yours; may be repeated\n"
-    "  --color[=WHEN]       always, never or auto; NO_COLOR is obeyed\n"
+    "  --once                 write it once, on a terminal as well\n"
+    CHOICE_USAGE
+    "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
+    "  --color[=WHEN]         always, never or auto; NO_COLOR is obeyed\n"
     "\n"
-    "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a packed file.\n"
+    "The places are chosen as by stray sites, whose columns they are: without options\n"
+    "the ten with most open of connection, pgconn, socket and file.\n"
+    "\n"
+    "PID: a process that is traced now. TRACE: a trace file, a folder of them, or a\n"
+    "packed file.\n"
     "Without: the newest folder stray.* here.\n"
     "Exit status: 0 done, 2 wrong usage or nothing that can be read.\n";
 
 struct options {
     struct whose whose;
+    struct listing_filter filter;
     bool once, color;
 };
 
@@ -52,6 +59,7 @@ enum { OPTION_ONCE = 256, OPTION_COLOR };
 
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
+    FILTERING_OPTIONS,
     WHOSE_OPTIONS,
     {"color", optional_argument, NULL, OPTION_COLOR},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -61,6 +69,8 @@ static const struct option long_options[] = {
 static int set_option(void *data, int code)
 {
     struct options *options = data;
+    if (filtering_has(code))
+        return filtering_set(&options->filter, sites_columns, code);
     switch (code) {
     case OPTION_ONCE:
         options->once = true;
@@ -74,10 +84,26 @@ static int set_option(void *data, int code)
     }
 }
 
+/* What is shown where the user chose nothing else. */
+static void complete(struct listing_filter *filter)
+{
+    if (!filter->resources)
+        filter->resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE;
+    if (!filter->sort && !filter->min_given) {
+        filter->min_given = true;
+        filter->min = 1;
+    }
+    if (!filter->sort)
+        filter->sort = "open";
+    if (!filter->limit)
+        filter->limit = SITES_SHOWN;
+}
+
 struct looking {
     const struct options *options;
     char *const *arguments; /* TRACEs: children may have been added since */
     size_t count;
+    bool drawing;   /* on a screen that is not to be disturbed */
     bool over;      /* all that was read last has ended, */
     uint64_t files; /* and stood in these */
     bool again;     /* it is to be read again and again */
@@ -133,30 +159,36 @@ static int write_report(void *data, struct report *report, FILE *out)
 {
     const struct looking *looking = data;
     struct text_options text = {.color = looking->options->color};
-    struct listing_filter filter = {.resources = 1u << STRAY_CONNECTION | 1u << STRAY_SOCKET | 1u << STRAY_PGCONN | 1u << STRAY_FILE,
-                                    .sort = "open", .min_given = true, .min = 1, .limit = SITES_SHOWN};
+    struct listing_filter filter = looking->options->filter;
     int result = sites_select(report, &filter);
     if (result == 0)
         result = report_write_top(report, &text, out);
     return result < 0 ? result : has_ended(report);
 }
 
-static struct report_options how_to(const struct looking *looking)
+static struct report_options how_to(const struct looking *looking, const struct inputs *inputs)
 {
-    return (struct report_options){
-        .library = looking->options->whose.library.items, .mine = looking->options->whose.mine.items, .all = true};
+    return (struct report_options){.library = looking->options->whose.library.items,
+                                   .mine = looking->options->whose.mine.items,
+                                   .left_out = inputs->left_out,
+                                   .all = true};
 }
 
 /* ---- reading all of it ---- */
 
 static int write_all(struct looking *looking, const struct inputs *inputs, uint64_t files, FILE *out)
 {
-    struct report_options how = how_to(looking);
+    struct report_options how = how_to(looking, inputs);
     struct error error = {.text = ""};
     struct report *report;
     double begun = now();
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
+    int status = option_resources_found(looking->options->filter.resources);
+    if (status != STATUS_DONE) {
+        report_free(report);
+        return status;
+    }
     int result = write_report(looking, report, out);
     looking->over = result > 0;
     looking->files = files;
@@ -170,7 +202,7 @@ static int write_all(struct looking *looking, const struct inputs *inputs, uint6
 /* Only what takes long to read is worth another process. */
 static void begin_to_follow(struct looking *looking, const struct inputs *inputs)
 {
-    struct report_options how = how_to(looking);
+    struct report_options how = how_to(looking, inputs);
     if (looking->wait > 0) {
         looking->wait--;
         return;
@@ -221,6 +253,8 @@ static int write_to(struct looking *looking, FILE *out)
     int status = inputs_find(looking->arguments, looking->count, &inputs);
     if (status != STATUS_DONE)
         return status;
+    if (!looking->drawing)
+        inputs_tell(&inputs);
     uint64_t files = hash_files(&inputs);
     if (looking->over && files == looking->files)
         status = STATUS_SAME;
@@ -277,7 +311,7 @@ static int watch(struct looking *looking)
 
 static int show(struct looking *looking)
 {
-    if (!looking->options->once && isatty(STDOUT_FILENO)) {
+    if (looking->drawing) {
         bar_yield();
         looking->again = true;
         return watch(looking);
@@ -302,7 +336,9 @@ int command_top(int argc, char **argv)
         return usage_print(usage);
     if (status != STATUS_DONE)
         return status;
-    struct looking looking = {.options = &options, .arguments = argv + optind, .count = (size_t)(argc - optind), .behind = BEHIND_S};
+    complete(&options.filter);
+    struct looking looking = {.options = &options, .arguments = argv + optind, .count = (size_t)(argc - optind), .behind = BEHIND_S,
+                              .drawing = !options.once && isatty(STDOUT_FILENO)};
     if (looking.count != 1 || !is_pid(looking.arguments[0], &pid))
         return show(&looking);
     char *path = traced_path(pid);

@@ -27,10 +27,10 @@ static int set_number(const char *name, uint64_t number)
     return set(name, text);
 }
 
-static int set_no_follow(struct tracing_options *options)
+static int set_follow(struct tracing_options *options, bool follow)
 {
-    options->alone = true;
-    return set("STRAY_FOLLOW", "0");
+    options->alone = !follow;
+    return set("STRAY_FOLLOW", follow ? "1" : "0");
 }
 
 static int set_depth(const char *text)
@@ -67,6 +67,19 @@ static int set_interval(const char *text)
     if (seconds < INTERVAL_MIN || seconds > INTERVAL_MAX)
         return fail("--interval %s: must be a time from 10 ms to 1000 days, like 1s or 5m", text);
     return set("STRAY_INTERVAL", text);
+}
+
+/* What several options name adds up; what the variable held before does not. */
+static int add_only(struct tracing_options *options, const char *list)
+{
+    const char *before = options->only ? getenv("STRAY_ONLY") : NULL;
+    char *all;
+    if (asprintf(&all, "%s%s%s", before ? before : "", before ? "," : "", list) < 0)
+        return fail("--only: %s", error_reason(-ENOMEM));
+    int status = set("STRAY_ONLY", all);
+    free(all);
+    options->only = true;
+    return status;
 }
 
 /* With the names of pairs, which options behind it may define. */
@@ -116,15 +129,15 @@ static int set_tracing(struct tracing_options *options, int code)
     case TRACING_OPTION_NO_HEAP:
         return set("STRAY_HEAP", "0");
     case TRACING_OPTION_ONLY:
-        return set("STRAY_ONLY", optarg);
+        return add_only(options, optarg);
     case TRACING_OPTION_MAX_SIZE:
         return set_size(optarg);
     case TRACING_OPTION_INTERVAL:
         return set_interval(optarg);
     case TRACING_OPTION_FOLLOW:
-        return set("STRAY_FOLLOW", "1");
+        return set_follow(options, true);
     case TRACING_OPTION_NO_FOLLOW:
-        return set_no_follow(options);
+        return set_follow(options, false);
     case TRACING_OPTION_SPOOL:
         return set_spool(optarg);
     case TRACING_OPTION_SQL:

@@ -12,6 +12,7 @@ struct tracing_options {
     const char *output; /* -o; NULL: none was given */
     bool force;
     bool alone; /* --no-follow */
+    bool only;  /* --only was given */
 };
 
 /* Codes of the options; a verb's own begin at TRACING_OPTION_END. */
@@ -57,22 +58,28 @@ enum {
     {"help", no_argument, NULL, TRACING_OPTION_HELP}
 // clang-format on
 
-#define TRACING_USAGE                                                                                         \
-    "  --full               record every block, however short its life\n"                                     \
-    "  --depth N            frames of a stack that are kept, 1 to 200\n"                                      \
-    "  --sample SIZE        record samples of the heap only, one about every SIZE bytes asked for (K, M; at most 1G);\n" \
-    "                       512K makes tracing cheap enough to leave on. Everything else stays exact\n"       \
-    "  --no-heap            leave memory out\n"                                                               \
-    "  --python-memory MODE Python's small objects: sampled (the default), exact or off\n"                    \
-    "  --only RESOURCE,...  these resources only: heap, socket, connection, file, pgconn, pgresult ...\n"     \
-    "  --max-size SIZE      largest size of a trace: K, M, G\n"                                               \
-    "  --interval TIME      time between two samples: s, m, h; default 1s\n"                                  \
-    "  --no-follow          leave child processes out (--follow: trace them, the default)\n"                  \
-    "  --spool DIR          folder for what is not yet in the trace\n"                                        \
-    "  --sql MODE           what is stored of SQL statements: normalised (without literals, the default),\n"  \
-    "                       text (an example as it was sent, with its literals) or off (hashes only)\n" \
-    "  --pair PAIR          functions of your own choice: 'SSL_new=ret!0:SSL_free=a0' (docs/PAIRS.md), or the name of a list:\n" \
-    "                       openssl, sqlite, curl, hiredis, libxml2, zlib or mysql. May be repeated\n" \
+#define TRACING_USAGE                                                                                        \
+    "  --full               record every block, however short its life\n"                                    \
+    "  --depth N            frames of a stack that are kept, 1 to 200\n"                                     \
+    "  --sample SIZE        record samples of the heap only, one about every SIZE\n"                         \
+    "                       bytes asked for (K, M; at most 1G); 512K makes tracing\n"                        \
+    "                       cheap enough to leave on. Everything else stays exact\n"                         \
+    "  --no-heap            leave memory out\n"                                                              \
+    "  --python-memory MODE Python's small objects: sampled (the default), exact or\n"                       \
+    "                       off\n"                                                                           \
+    "  --only RESOURCE,...  these resources only: heap, socket, connection, file,\n"                         \
+    "                       pgconn, pgresult ...; may be repeated\n"                                         \
+    "  --max-size SIZE      largest size of a trace: K, M, G\n"                                              \
+    "  --interval TIME      time between two samples: s, m, h; default 1s\n"                                 \
+    "  --no-follow          leave child processes out (--follow: trace them, the\n"                          \
+    "                       default)\n"                                                                      \
+    "  --spool DIR          folder for what is not yet in the trace\n"                                       \
+    "  --sql MODE           what is stored of SQL statements: normalised (without\n"                         \
+    "                       literals, the default), text (an example as it was sent,\n"                      \
+    "                       with its literals) or off (hashes only)\n"                                       \
+    "  --pair PAIR          functions of your own choice: 'SSL_new=ret!0:SSL_free=a0'\n"                     \
+    "                       (docs/PAIRS.md), or the name of a list: openssl, sqlite,\n"                      \
+    "                       curl, hiredis, libxml2, zlib or mysql. May be repeated\n"                        \
     "  --pairs FILE         the same, one a line (also --pair @FILE)\n"
 
 /* Takes one option in, whose value is `optarg`: STATUS_DONE, STATUS_HELP, or what is wrong with it, which was said. */

@@ -14,12 +14,13 @@
 static const char usage[] =
     "usage: stray verify [TRACE...] [--format text|json]\n"
     "\n"
-    "Reads traces through and writes a line for each: sound, damaged (and how), or unreadable.\n"
-    "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot be read.\n"
+    "Reads traces through and writes a line for each: sound, damaged (and how), or\n"
+    "unreadable.\n"
+    "Exit status: 0 all are sound, 1 some are damaged but can be read, 2 some cannot\n"
+    "be read.\n"
     "\n"
     "TRACE: a trace file, a folder of them, a packed file, or - (standard input).\n"
-    "Without: the newest folder stray.* "
-    "here.\n";
+    "Without: the newest folder stray.* here.\n";
 
 struct finding {
     const char *path;
@@ -149,7 +150,7 @@ int command_verify(int argc, char **argv)
     struct simple_options options;
     struct inputs inputs;
     int worst;
-    if (!simple_verb_begin(argc, argv, usage, &options, &inputs, &worst))
+    if (!simple_verb_begin(argc, argv, usage, inputs_find_all, &options, &inputs, &worst))
         return worst;
     for (size_t i = 0; i < inputs.count; i++) {
         int status = verify_file(inputs.paths[i], options.json);

@@ -27,6 +27,18 @@ void trace_assess(struct trace *trace)
                        !damage->header_damaged && !damage->spool_damaged;
 }
 
+static bool header_sound(const struct stray_file_header *header)
+{
+    return memcmp(header->magic, STRAY_TRACE_MAGIC, sizeof(header->magic)) == 0 &&
+           stray_crc32c(0, header, offsetof(struct stray_file_header, crc)) == header->crc &&
+           header->header_size >= sizeof(*header) && header->header_size <= HEADER_SIZE_MAX;
+}
+
+static bool header_known(const struct stray_file_header *header)
+{
+    return !(header->incompat_flags & ~(uint32_t)STRAY_INCOMPAT_GROUPED);
+}
+
 static int header_read(struct trace *trace, struct error *error)
 {
     struct stray_file_header header;
@@ -37,12 +49,11 @@ static int header_read(struct trace *trace, struct error *error)
         return error_set(error, -EBADMSG, "%s: not a trace: shorter than a trace's header", path);
     if (memcmp(header.magic, STRAY_TRACE_MAGIC, sizeof(header.magic)) != 0)
         return error_set(error, -EBADMSG, "%s: not a trace", path);
-    if (stray_crc32c(0, &header, offsetof(struct stray_file_header, crc)) != header.crc ||
-        header.header_size < sizeof(header) || header.header_size > HEADER_SIZE_MAX) {
+    if (!header_sound(&header)) {
         trace->damage.header_damaged = true; /* the frames have checksums of their own */
         header = (struct stray_file_header){.header_size = sizeof(header)};
     }
-    if (header.incompat_flags & ~(uint32_t)STRAY_INCOMPAT_GROUPED)
+    if (!header_known(&header))
         return error_set(error, -ENOTSUP, "%s: made by a newer version of stray (format flags 0x%x)", path,
                          header.incompat_flags);
     trace->header = header;
@@ -285,6 +296,28 @@ int trace_open(const char *path, struct trace **ret_trace, struct error *error)
     }
     *ret_trace = trace;
     return 0;
+}
+
+static bool begins_soundly(const char *path)
+{
+    struct source source;
+    struct stray_file_header header;
+    if (source_open(path, &source) < 0)
+        return false;
+    bool sound = source_read(&source, 0, &header, sizeof(header)) == 0 && header_sound(&header) && header_known(&header);
+    source_close(&source);
+    return sound;
+}
+
+int trace_check(const char *path, struct error *error)
+{
+    struct trace *trace;
+    if (begins_soundly(path))
+        return 0;
+    int result = trace_open(path, &trace, error);
+    if (result == 0)
+        trace_close(trace);
+    return result;
 }
 
 void trace_close(struct trace *trace)

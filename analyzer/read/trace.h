@@ -78,6 +78,8 @@ struct trace;
 /* Opens the trace at `path`. -ENOENT and friends, -EBADMSG for a file that is no trace or of which nothing can be read,
  * -ENOTSUP for a trace of a newer format. A damaged one opens, with what is wrong in trace_damage(). */
 int trace_open(const char *path, struct trace **ret_trace, struct error *error);
+/* 0 if that would open something, else as it says; a look at the file's header where that is sound. */
+int trace_check(const char *path, struct error *error);
 /* NULL is accepted. */
 void trace_close(struct trace *trace);
 

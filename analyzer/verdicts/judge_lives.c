@@ -168,6 +168,15 @@ static bool judge_finalizers(const struct court *court, uint32_t which, const st
            (resource < STRAY_USER_FIRST || is_closed_by_hand(court->lives, resource));
 }
 
+/* Says it, and where what is open was nothing to speak of, it is the word for the place. */
+static int say_of_place(struct court *court, uint32_t which, const struct usage_judgement *judgement)
+{
+    enum verdict *verdict = &court->judged.verdicts[which];
+    if (*verdict >= VERDICT_PLATEAU)
+        *verdict = judgement->verdict;
+    return say(court, which, judgement);
+}
+
 static int judge_usages(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks,
                         const uint32_t *indexes)
 {
@@ -184,11 +193,11 @@ static int judge_usages(struct court *court, uint32_t which, const struct usage_
     if (judgement.severity != SEVERITY_NONE && !said_by_waiting)
         result = say(court, which, &judgement);
     if (result == 0 && waits)
-        result = say(court, which, &waiting);
+        result = say_of_place(court, which, &waiting);
     if (result == 0 && judge_finalizers(court, which, figures, &judgement))
-        result = say(court, which, &judgement);
+        result = say_of_place(court, which, &judgement);
     else if (result == 0 && !leaked && usage_judge_churn(figures, &judgement))
-        result = say(court, which, &judgement);
+        result = say_of_place(court, which, &judgement);
     return result;
 }
 

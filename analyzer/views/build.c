@@ -84,6 +84,16 @@ static int add_note(struct report *report, const char *note)
     return 0;
 }
 
+static int note_left_out(struct report *report, const char *left_out)
+{
+    char note[1024];
+    if (!left_out)
+        return 0;
+    snprintf(note, sizeof(note), "left out: %s", left_out);
+    report->complete = false;
+    return add_note(report, note);
+}
+
 static int note_samples(struct report *report, uint64_t mean)
 {
     char note[128];
@@ -158,7 +168,9 @@ int report_build(char *const *paths, size_t count, const char *given, const stru
     report->limits = options->limits;
     report->with_statements = options->statements;
     report->limit_count = options->limit_count;
-    result = options->places ? report_want_places(report) : 0;
+    result = note_left_out(report, options->left_out);
+    if (result == 0 && options->places)
+        result = report_want_places(report);
     if (result == 0)
         result = symbols_open(&symbols);
     if (result < 0) {

@@ -46,7 +46,7 @@ static json_t *suppressions(const struct check *check)
         bool expired = suppression_expired(suppression, check->now_ns);
         const char *state = expired ? "expired" : suppression->used ? "used" : "unused";
         json_array_append_new(
-            list, json_pack("{s:o, s:I, s:s, s:I, s:o}", "text", json_text(suppression->text), "line",
+            list, json_pack("{s:o, s:o, s:I, s:s, s:I, s:o}", "text", json_text(suppression->text), "file", json_text(suppression->file), "line",
                             (json_int_t)suppression->line, "state", state, "findings",
                             (json_int_t)suppression->used, "until", json_text(suppression->until)));
     }

@@ -45,7 +45,12 @@ static void show_suppressions(const struct check *check, FILE *out)
         bool expired = suppression_expired(suppression, check->now_ns);
         if (!expired && suppression->used)
             continue;
-        fprintf(out, "note  suppression %s (line %u): ", expired ? "ended" : "not used", suppression->line);
+        fprintf(out, "note  suppression %s (", expired ? "ended" : "not used");
+        if (list->file_count > 1) {
+            print_safe(out, suppression->file);
+            fputs(", ", out);
+        }
+        fprintf(out, "line %u): ", suppression->line);
         print_safe(out, suppression->text);
         if (expired)
             fprintf(out, "   until %s", suppression->until);

@@ -51,9 +51,19 @@ static int sender_order(const void *left, const void *right)
     return strcmp(one, other);
 }
 
+static bool wants_peer(const struct listing_filter *filter, const struct report_statement *statement)
+{
+    bool peer = !filter->peer;
+    for (size_t i = 0; i < statement->peer_count && !peer; i++)
+        peer = listing_matches(filter->peer, statement->peers[i]);
+    return peer;
+}
+
 static bool wanted(const struct listing_filter *filter, const struct report_statement *statement)
 {
     bool site = !filter->site;
+    if (!listing_wants_resource(filter, STRAY_PGCONN) || !wants_peer(filter, statement))
+        return false;
     for (size_t i = 0; i < statement->sender_count && !site; i++)
         site = listing_wants_site(filter, statement->senders[i].known ? &statement->senders[i].frame : NULL);
     return site && listing_wants_time(filter, statement->first_s, statement->last_s, statement->first_ns, statement->last_ns);
@@ -81,10 +91,10 @@ int queries_select(struct report *report, const struct listing_filter *filter)
     count = listing_arrange(&how, report->statements, key_of, "calls", rows, count);
     for (size_t i = 0; i < count; i++) {
         kept[i] = report->statements[rows[i]];
-        report->statements[rows[i]].senders = NULL;
+        report->statements[rows[i]] = (struct report_statement){0};
     }
     for (size_t i = 0; i < all; i++)
-        free(report->statements[i].senders);
+        report_statement_clear(&report->statements[i]);
     free(rows);
     free(report->statements);
     report->statements = kept;
@@ -122,7 +132,7 @@ int queries_write_text(const struct report *report, FILE *out)
 
 json_t *queries_json(const struct report_statement *row)
 {
-    json_t *object = json_object(), *senders = json_array();
+    json_t *object = json_object(), *senders = json_array(), *peers = json_array();
     json_object_set_new(object, "fingerprint", json_string(row->fingerprint));
     json_object_set_new(object, "parsed", json_boolean(row->parsed));
     json_object_set_new(object, "statement", json_text(row->text));
@@ -144,6 +154,9 @@ json_t *queries_json(const struct report_statement *row)
         json_array_append_new(senders, sender);
     }
     json_object_set_new(object, "sites", senders);
+    for (size_t i = 0; i < row->peer_count; i++)
+        json_array_append_new(peers, json_text(row->peers[i]));
+    json_object_set_new(object, "peers", peers);
     return object;
 }
 

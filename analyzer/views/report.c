@@ -110,7 +110,7 @@ void report_free(struct report *report)
     free(report->notes);
     free(report->forecasts);
     for (size_t i = 0; i < report->statement_count; i++)
-        free(report->statements[i].senders);
+        report_statement_clear(&report->statements[i]);
     free(report->statements);
     map_clear(&report->statement_rows);
     free(report);

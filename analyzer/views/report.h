@@ -144,6 +144,8 @@ struct report_statement {
     uint64_t first_ns, last_ns; /* the same by the calendar; 0: unknown */
     struct report_sender *senders;
     size_t sender_count;
+    const char **peers; /* it was sent to; of each place and process the last one; of BEGIN and the like all of the process */
+    size_t peer_count;
 };
 
 struct report_peer {
@@ -253,6 +255,7 @@ struct report_options {
     bool statements;                      /* what was sent to databases, a row for each fingerprint */
     bool places;                          /* places one by one, and how what they acquired came and went */
     const struct report_visitor *visitor; /* may be NULL */
+    const char *left_out;                 /* a trace that `given` means and that is not in `paths`, and why; NULL: all are */
     const struct report_limit *limits;    /* must outlive the report */
     size_t limit_count;
 };
@@ -296,6 +299,8 @@ extern const char report_came_late[];
 
 /* The process ended by `signal`. */
 void report_killed_by(struct report_process *process, unsigned signal);
+/* Frees what a row of statements has of its own. */
+void report_statement_clear(struct report_statement *row);
 /* A statement's text as people write it, "?" for literals: to be freed. NULL for NULL, for one that is not kept, and without memory. */
 char *report_shown_statement(const char *text);
 /* The limit of that name; 0: not known. */

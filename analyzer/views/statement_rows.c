@@ -2,6 +2,7 @@
 /* What the statements of one process came to, added to the rows of their fingerprints. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "views/likeness.h"
@@ -91,19 +92,82 @@ static void add_figures(struct report_statement *row, const struct lives *lives,
         row->durations[i] += use->durations[i];
 }
 
+void report_statement_clear(struct report_statement *row)
+{
+    free(row->senders);
+    free(row->peers);
+    row->senders = NULL;
+    row->peers = NULL;
+}
+
+static const char *peer_of(const struct lives *lives, const struct life *life)
+{
+    uint32_t peer = life->peer == LIVES_NONE && life->partner != LIVES_NONE ? lives->lives[life->partner].peer : life->peer;
+    return peer == LIVES_NONE ? NULL : lives->peers[peer].text;
+}
+
+/* The peer of each connection that statements were sent on; to be freed. NULL without memory. */
+static const char **find_peers(const struct lives *lives)
+{
+    const struct statements *statements = &lives->statements;
+    const char **peers = calloc(statements->conn_count + 1, sizeof(*peers));
+    for (size_t i = 0; peers && i < lives->life_count; i++) {
+        const struct life *life = &lives->lives[i];
+        const struct statement_conn *conn =
+            life->resource == STRAY_PGCONN ? statements_conn(statements, life->handle, life->birth) : NULL;
+        if (conn)
+            peers[conn - statements->conns] = peer_of(lives, life);
+    }
+    return peers;
+}
+
+static int add_peer(struct report *report, struct report_statement *row, const char *peer)
+{
+    for (size_t i = 0; peer && i < row->peer_count; i++)
+        if (strcmp(row->peers[i], peer) == 0)
+            return 0;
+    if (!peer)
+        return 0;
+    const char *kept = report_keep(report, peer);
+    const char **added = kept ? report_append(&row->peers, &row->peer_count, sizeof(*added)) : NULL;
+    if (!added)
+        return -ENOMEM;
+    *added = kept;
+    return 0;
+}
+
+/* Of what begins and ends transactions it is not known on which of the process's connections it was sent: so on any. */
+static int add_peers(struct report *report, struct report_statement *row, const struct statements *statements,
+                     const struct statement_use *use, const char *const *peers)
+{
+    if (use->conn != STATEMENTS_NONE)
+        return add_peer(report, row, peers[use->conn]);
+    int result = 0;
+    for (size_t i = 0; i < statements->conn_count && result == 0; i++)
+        result = add_peer(report, row, peers[i]);
+    return result;
+}
+
+static int add_use(struct report *report, const struct report_process *process, const struct lives *lives,
+                   const struct report_stacks *stacks, const struct statement_use *use, const char *const *peers)
+{
+    struct report_statement *row = row_of(report, lives, use->definition);
+    if (!row)
+        return -ENOMEM;
+    add_figures(row, lives, use);
+    add_times(row, process, report_seconds(lives, use->first), report_seconds(lives, use->last));
+    int result = add_peers(report, row, &lives->statements, use, peers);
+    return result < 0 ? result : add_sender(report, row, stacks->stack(stacks->data, use->stack), use->calls);
+}
+
 int report_add_rows(struct report *report, const struct report_process *process, const struct lives *lives,
                     const struct report_stacks *stacks)
 {
-    for (size_t i = 0; i < lives->statements.use_count; i++) {
-        const struct statement_use *use = &lives->statements.uses[i];
-        struct report_statement *row = row_of(report, lives, use->definition);
-        if (!row)
-            return -ENOMEM;
-        add_figures(row, lives, use);
-        add_times(row, process, report_seconds(lives, use->first), report_seconds(lives, use->last));
-        int result = add_sender(report, row, stacks->stack(stacks->data, use->stack), use->calls);
-        if (result < 0)
-            return result;
-    }
-    return 0;
+    const struct statements *statements = &lives->statements;
+    const char **peers = find_peers(lives);
+    int result = peers ? 0 : -ENOMEM;
+    for (size_t i = 0; i < statements->use_count && result == 0; i++)
+        result = add_use(report, process, lives, stacks, &statements->uses[i], peers);
+    free(peers);
+    return result;
 }

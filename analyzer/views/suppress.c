@@ -95,7 +95,7 @@ struct reading {
     unsigned line;
     char *until; /* of a comment line, for the suppression to come */
     struct error *error;
-    struct suppressions suppressions;
+    struct suppressions *suppressions;
 };
 
 /* What stands before the name of a user-defined pair, which is known only where such a pair was traced. */
@@ -199,8 +199,8 @@ static int parse_text(const struct reading *reading, char *text, struct suppress
 
 static int parse_suppression(struct reading *reading, char *text)
 {
-    struct suppressions *list = &reading->suppressions;
-    struct suppression suppression = {.line = reading->line};
+    struct suppressions *list = reading->suppressions;
+    struct suppression suppression = {.file = reading->name, .line = reading->line};
     char *comment = cut_comment(text);
     char *day = comment ? day_in(comment) : NULL;
     trim_end(text);
@@ -231,27 +231,37 @@ static int parse_line(struct reading *reading, char *text)
     return *text ? parse_suppression(reading, text) : 0;
 }
 
-int suppressions_parse(const char *name, const char *content, struct suppressions *ret_suppressions,
-                       struct error *error)
+/* A copy of what a file holds, kept for the texts in it; NULL without memory. */
+static char *keep_content(struct suppressions *suppressions, const char *content)
 {
-    struct reading reading = {.name = name, .error = error};
-    char *rest = reading.suppressions.content = strdup(content), *line;
+    char **grown = reallocarray(suppressions->contents, suppressions->file_count + 1, sizeof(*grown));
+    if (!grown)
+        return NULL;
+    suppressions->contents = grown;
+    char *copy = strdup(content);
+    if (copy)
+        grown[suppressions->file_count++] = copy;
+    return copy;
+}
+
+int suppressions_add(const char *name, const char *content, struct suppressions *suppressions, struct error *error)
+{
+    struct reading reading = {.name = name, .error = error, .suppressions = suppressions};
+    char *rest = keep_content(suppressions, content), *line;
     int result = rest ? 0 : error_set(error, -ENOMEM, "%s: %s", name, error_reason(-ENOMEM));
     while (result == 0 && (line = strsep(&rest, "\n"))) {
         reading.line++;
         result = parse_line(&reading, line);
     }
-    if (result < 0)
-        suppressions_clear(&reading.suppressions);
-    else
-        *ret_suppressions = reading.suppressions;
     return result;
 }
 
 void suppressions_clear(struct suppressions *suppressions)
 {
     free(suppressions->items);
-    free(suppressions->content);
+    for (size_t i = 0; i < suppressions->file_count; i++)
+        free(suppressions->contents[i]);
+    free(suppressions->contents);
     *suppressions = (struct suppressions){0};
 }
 

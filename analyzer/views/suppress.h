@@ -24,6 +24,7 @@
 struct suppression {
     const char *text;    /* "PREFIX:PATTERN" */
     const char *pattern; /* its second part */
+    const char *file;    /* as it was named */
     unsigned line;
     int resource, verdict; /* -1: any */
     bool frames_only;      /* `leak` */
@@ -33,15 +34,15 @@ struct suppression {
 };
 
 struct suppressions {
-    struct suppression *items; /* in the order of the file */
+    struct suppression *items; /* in the order of the files */
     size_t count, room;
-    char *content;
+    char **contents; /* of each file */
+    size_t file_count;
 };
 
-/* Takes `content` (with a NUL behind it), which was read from `name`. -EINVAL for what is no suppression,
- * with the line. */
-int suppressions_parse(const char *name, const char *content, struct suppressions *ret_suppressions,
-                       struct error *error);
+/* Adds those in `content` (with a NUL behind it), which was read from `name`, whose text must last as long. `suppressions` was
+ * zeroed at first. -EINVAL for what is no suppression, with the line: then what was added before it stays. */
+int suppressions_add(const char *name, const char *content, struct suppressions *suppressions, struct error *error);
 void suppressions_clear(struct suppressions *suppressions);
 
 /* The first one that suppresses `finding` at `now_ns`; NULL: none. */

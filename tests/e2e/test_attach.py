@@ -656,6 +656,9 @@ def test_traced_from_its_start(tool, stray):
     try:
         until(lambda: list(process.trace.glob("*.stray")))
         refused(attach(stray, process.pid), 125, "already traced")
+        # no folder of a trace that is none
+        refused(stray.call("attach", process.pid, cwd=process.trace), 125, "already traced")
+        assert not list(process.trace.glob("stray.*"))
     finally:
         process.kill()
         process.wait()

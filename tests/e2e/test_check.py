@@ -117,6 +117,18 @@ def test_suppressions(check, leaky, tmp_path):
     check(leaky, "--suppressions", path, status=0)
 
 
+def test_files_of_suppressions_add_up(check, stray, leaky, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("connection:^connects$\n")
+    other.write_text("\nleak:no such function\n")
+    out = check(leaky, "--suppressions", one, "--suppressions", other, status=0)
+    assert f"suppression not used ({other}, line 2): leak:no such function" in out
+    rows = json.loads(check(leaky, "--suppressions", one, "--suppressions", other, "--format", "json", status=0))["suppressions"]
+    assert [(row["file"], row["state"]) for row in rows] == [(str(one), "used"), (str(other), "unused")]
+    with open(one, "rb") as file:
+        assert stray.call("check", leaky.trace, "--suppressions", "-", stdin=file).returncode == 0
+
+
 def test_generated_suppressions_suppress(check, leaky, stray, tmp_path):
     path = tmp_path / "suppressions"
     done = stray.call("check", leaky.trace, "--gen-suppressions", "-o", path)

@@ -59,6 +59,8 @@ def test_churn(databases):
     churn = report.finding("churns", "connection", "churn")
     assert 0 < churn["evidence"]["share_of_time_connecting"] <= 1
     report.nothing_about("churns", "churn")
+    (site,) = [row for row in report.json["sites"] if row["resource"] == "connection" and row["site"]["function"] == "churns"]
+    assert site["verdict"] == "churn"
 
 
 def test_singleton_is_no_leak(databases):

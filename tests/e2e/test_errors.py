@@ -11,7 +11,7 @@ import pytest
 
 from conftest import PYTHON, bare
 
-VERBS = ["run", "report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
+VERBS = ["run", "attach", "detach", "report", "check", "sites", "conns", "sql", "top", "export", "diff", "pack", "info", "verify", "dump", "hooks"]
 READERS = ["report", "check", "sites", "conns", "export", "diff", "pack", "info", "verify", "dump", "top"]
 
 
@@ -164,6 +164,32 @@ def test_one_damaged_among_sound(stray, sound, tmp_path):
     assert content["trace"]["complete"] is False and len(content["processes"]) == 2
 
 
+@pytest.mark.parametrize("verb", READERS)
+def test_what_is_no_trace_in_a_folder_does_not_hide_the_others(stray, sound, tmp_path, verb):
+    copy(tmp_path, sound[1], "a.1.stray")
+    copy(tmp_path, b"garbage", "b.2.stray")
+    done = stray.call("pack", tmp_path, "-o", "/dev/null") if verb == "pack" else read(stray, verb, tmp_path)
+    if verb == "verify":
+        assert done.returncode == 2 and "a.1.stray: sound" in done.stdout
+        return
+    line = f"stray: {tmp_path}/b.2.stray: not a trace: shorter than a trace's header: left out\n"
+    assert (done.returncode, done.stderr) == (3 if verb == "check" else 0, line * (2 if verb == "diff" else 1))
+    assert done.stdout or verb == "pack"
+
+
+def test_a_trace_that_is_left_out_is_told(stray, sound, tmp_path):
+    copy(tmp_path, sound[1], "a.1.stray")
+    for name in ("b.2.stray", "c.3.stray"):
+        copy(tmp_path, b"garbage" * 1000, name)
+    done = stray.call("report", tmp_path, "--format", "json")
+    content = json.loads(done.stdout)
+    assert content["trace"]["complete"] is False and len(content["processes"]) == 1
+    assert content["trace"]["notes"] == [f"left out: {tmp_path}/b.2.stray: not a trace"]
+    assert done.stderr == f"stray: {tmp_path}/b.2.stray: not a trace: left out, and 1 more\n"
+    (tmp_path / "a.1.stray").unlink()
+    refused(stray.call("report", tmp_path), 2, "b.2.stray: not a trace")
+
+
 def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
     content = sound[1]
     flipped = bytearray(content)
@@ -314,6 +340,7 @@ def test_help(stray, verb):
         assert (done.returncode, done.stderr) == (0, "")
         assert f"stray {verb}" in done.stdout
     assert by_option.stdout == by_verb.stdout
+    assert max(map(len, by_option.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -334,9 +361,49 @@ def test_what_is_wrong_with_an_option_is_told(stray, arguments, words):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
 
 
+@pytest.mark.parametrize("arguments, words", [
+    ("run --for 3 true", "stray: --for: is an option of stray attach: what is run is traced to its end"),
+    ("run --fo true", "stray: --fo: may be one of several options (see stray run --help)"),
+    ("report --limit memory=2X", "stray: --limit memory=2X: must be a number above 0, of bytes also like 2G"),
+    ("report --color bright", "stray: bright: No such file or directory"), ("report --color=bright", "stray: --color=bright: must be always, never or auto")])
+def test_what_is_wrong_with_a_value_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
+@pytest.mark.parametrize("when, coloured", [("always", True), ("never", False), ("auto", False), ("", True)])
+def test_the_value_of_color_may_be_a_word(stray, sound, when, coloured):
+    done = stray.call("report", "--color", *when.split(), sound[0])
+    assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", coloured)
+
+
+def test_only_adds_up(stray, tmp_path):
+    out = tmp_path / "out"
+    assert stray.call("run", "-o", out, "--only", "file", "--only", "socket,heap", "--", "true").returncode == 0
+    assert "STRAY_ONLY=file,socket,heap" in stray.call("info", out).stdout
+
+
+def test_the_last_of_follow_and_no_follow_counts(stray, tmp_path):
+    command = ["sh", "-c", "/bin/true; /bin/true"]
+    for name, options, count in (("one", ["--follow", "--no-follow"], 1), ("all", ["--no-follow", "--follow"], 3)):
+        assert stray.call("run", "-o", tmp_path / name, *options, "--", *command).returncode == 0
+        assert len(list((tmp_path / name).glob("*.stray"))) == count
+
+
+def test_the_folder_may_be_named_by_the_environment(stray, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    env = {**os.environ, "STRAY_OUTPUT": str(out)}
+    assert stray.call("run", "--", "true", env=env, cwd=tmp_path).returncode == 0
+    assert len(list(out.glob("true.*.stray"))) == 1
+    refused(stray.call("run", "--", "true", env=env, cwd=tmp_path), 125, "already holds traces")
+    # what is traced itself has the variable from its own tracing
+    assert stray.call("run", "-o", other, "--", stray.path, "run", "--", "true", env=env, cwd=tmp_path).returncode == 0
+    assert len(list(tmp_path.glob("stray.true.*/true.*.stray"))) == 1
+
+
 def test_help_names_every_verb(stray):
     done = stray.call("help")
-    assert done.returncode == 0
+    assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= 80
     for verb in VERBS:
         assert f"stray {verb}" in done.stdout or f" {verb} " in done.stdout, verb
 

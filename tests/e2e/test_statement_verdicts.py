@@ -148,13 +148,16 @@ for times, text in sorted(zip((2, 3, 4), texts), reverse=sys.argv[1] == "back"):
     assert len(rows) == len({row["fingerprint"] for row in rows})
 
 
-def test_sql_filters(stray, several):
+def test_sql_filters(stray, several, postgres):
     assert [row["rows"] for row in listed(stray, several.trace, "--site", "other")] == [80]
     assert len(listed(stray, several.trace, "--sort", "calls", "--limit", 1)) == 1
     assert all(row["calls"] >= 20 for row in listed(stray, several.trace, "--min", 20))
-    for refused in (["--peer", "x"], ["--resource", "heap"], ["--sort", "nothing"]):
-        done = stray.call("sql", several.trace, *refused)
-        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+    rows = listed(stray, several.trace)
+    assert all(row["peers"] == [postgres.peer] for row in rows) and "BEGIN" in {row["statement"] for row in rows}
+    assert listed(stray, several.trace, "--peer", postgres.peer, "--resource", "pgconn") == rows
+    assert listed(stray, several.trace, "--peer", "elsewhere") == listed(stray, several.trace, "--resource", "heap") == []
+    done = stray.call("sql", several.trace, "--sort", "nothing")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_sql_in_text_is_one_line_each(stray, several):

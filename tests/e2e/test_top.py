@@ -117,6 +117,14 @@ def test_what_is_written_once(stray, holder, by):
     assert "WHERE RSS WENT" in done.stdout and max(map(len, done.stdout.splitlines())) <= 110
 
 
+def test_places_are_chosen_as_by_sites(stray, holder):
+    for options, shown in [(["--site", "opens", "--resource", "connection"], True), (["--peer", "127.*", "--sort", "opened"], True),
+                           (["--min", "20"], True), (["--site", "closes"], False), (["--min", "21"], False), (["--since", "1h"], False)]:
+        done = stray.call("top", holder.trace, *options)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert bool(re.search(r"^ +20 +20 +0  connection +opens\(\)", done.stdout, re.M)) == shown, (options, done.stdout)
+
+
 def test_what_cannot_be_shown_is_told_in_one_line(stray, tmp_path):
     for argument, reason in [(os.getpid(), "is not traced"), (2 ** 40, "no such process"), (tmp_path / "none", "No such file"),
                              ("--wrong", "unknown option")]:

@@ -160,9 +160,9 @@ Test(check, suppressions_take_consequences_along)
 {
     connections(60, false, LEAKY);
     finish();
-    struct suppressions list;
+    struct suppressions list = {0};
     cr_assert_eq(
-        suppressions_parse("file", "connection:^f10$\nleak:nothing\nleak:f # until 2020-01-01", &list, NULL),
+        suppressions_add("file", "connection:^f10$\nleak:nothing\nleak:f # until 2020-01-01", &list, NULL),
         0);
     struct check_rules rules = defaults();
     rules.suppressions = &list;
@@ -187,8 +187,8 @@ Test(check, suppressions_do_not_reach_another_function)
     finish();
     const struct report_finding *hint = feed_finding(report, VERDICT_LEAKED, STRAY_PYOBJECT, STEADY);
     cr_assert(hint && hint->cause != REPORT_NONE);
-    struct suppressions list;
-    cr_assert_eq(suppressions_parse("file", "leaked:^f10$", &list, NULL), 0);
+    struct suppressions list = {0};
+    cr_assert_eq(suppressions_add("file", "leaked:^f10$", &list, NULL), 0);
     struct check_rules rules = {.verdicts = {[VERDICT_LEAKED] = true}, .suppressions = &list};
     expect(&rules, CHECK_FAILED);
     cr_expect_eq(check.suppressed, 1);

@@ -52,9 +52,9 @@ static struct report_finding finding(void)
 
 static struct suppressions parse(const char *content)
 {
-    struct suppressions list;
+    struct suppressions list = {0};
     struct error error = {.text = ""};
-    cr_assert_eq(suppressions_parse("file", content, &list, &error), 0, "%s", error.text);
+    cr_assert_eq(suppressions_add("file", content, &list, &error), 0, "%s", error.text);
     return list;
 }
 
@@ -110,10 +110,11 @@ Test(suppress, what_is_none_is_told_with_its_line)
         {":x", "file:1: :x: must begin with"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct suppressions list;
+        struct suppressions list = {0};
         struct error error = {.text = ""};
-        cr_assert_lt(suppressions_parse("file", cases[i].content, &list, &error), 0, "%s", cases[i].content);
+        cr_assert_lt(suppressions_add("file", cases[i].content, &list, &error), 0, "%s", cases[i].content);
         cr_expect(strstr(error.text, cases[i].error), "%s: %s", cases[i].content, error.text);
+        suppressions_clear(&list);
     }
 }
 
@@ -134,4 +135,17 @@ Test(suppress, a_finding_is_suppressed_by_what_is_made_for_it)
     cr_expect_str_eq(line, "connection:^leaked-connection-1234$");
     cr_expect(suppresses(line, 0));
     free(line);
+}
+
+Test(suppress, files_add_up)
+{
+    struct suppressions list = parse("leak:one");
+    struct error error = {.text = ""};
+    cr_assert_eq(suppressions_add("second", "\nleak:two", &list, &error), 0);
+    cr_assert_eq(list.count, 2);
+    cr_expect_str_eq(list.items[0].text, "leak:one");
+    cr_expect_str_eq(list.items[0].file, "file");
+    cr_expect_str_eq(list.items[1].file, "second");
+    cr_expect_eq(list.items[1].line, 2);
+    suppressions_clear(&list);
 }
