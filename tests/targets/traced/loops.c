@@ -118,7 +118,7 @@ static SITE void reads_a_file(void)
 static SITE void sends_a_file(void)
 {
     int to = open("/dev/null", O_WRONLY | O_NONBLOCK), from = open("/dev/urandom", O_RDONLY);
-    MUST(to >= 0 && from >= 0 && sendfile(to, from, NULL, 64 * LONG) == 64 * LONG);
+    MUST(to >= 0 && from >= 0 && sendfile64(to, from, NULL, 64 * LONG) == 64 * LONG);
     close(from);
     close(to);
 }
@@ -132,7 +132,7 @@ static void *loop(void *data)
     reads_slowly();
     reads_a_file();
     sends_a_file();
-    for (const char *const *call = (const char *const[]){"recv", "readv", "sendfile", NULL}; *call; call++)
+    for (const char *const *call = (const char *const[]){"recv", "readv", "sendfile64", NULL}; *call; call++)
         printf("blocked %d %s\n", thread_number(), *call);
     return data;
 }
