@@ -14,7 +14,6 @@
 #include "stack/beneath.h"
 #include "stack/modules.h"
 #include "stack/python.h"
-#include "stack/tables.h"
 
 /* How often anything was loaded, and unloaded, ever. */
 struct loads {
@@ -154,7 +153,6 @@ int stray_hook_dlclose(void *object)
     dl_iterate_phdr(count_loads, &loads);
     if (__atomic_exchange_n(&seen, loads.subs, __ATOMIC_RELAXED) != loads.subs) {
         modules_unloaded();
-        tables_drop();
         real_libpq_forget();
         given_forget();
         deepbind_forget();

@@ -57,11 +57,21 @@ void waiting_note(uint16_t hook, int on)
     row->since = 0;
 }
 
-/* What is done on a descriptor that does not block takes long only where the thread is not let run. */
-static bool never_blocks(int fd)
+/* Files and disks are waited for whether or not O_NONBLOCK is set. Of the rest, eventfd and its like have no type. */
+static bool heeds_nonblock(int fd)
 {
-    int flags = fd < 0 ? -1 : sys_fcntl(fd, F_GETFL, 0);
-    return flags >= 0 && (flags & O_NONBLOCK);
+    struct stat status;
+    return sys_fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+/* What is done on a descriptor that does not block takes long only where the thread is not let run. But sendfile() reads a file
+ * besides. */
+static bool never_blocks(uint16_t hook, int fd)
+{
+    if (fd < 0 || hook == STRAY_HOOK_sendfile || hook == STRAY_HOOK_sendfile64)
+        return false;
+    int flags = sys_fcntl(fd, F_GETFL, 0);
+    return flags >= 0 && (flags & O_NONBLOCK) && heeds_nonblock(fd);
 }
 
 /* A call that took long enough to be told. */
@@ -70,7 +80,7 @@ static void took(uint8_t action, uint16_t hook, int fd, uint64_t begin, const vo
     if (LIKELY(begin == 0) || !gate_open(GATE_TRACED))
         return;
     uint64_t now = clock_before();
-    if (now - begin < KEPT_MIN(clock_ticks_per_second) || never_blocks(fd))
+    if (now - begin < KEPT_MIN(clock_ticks_per_second) || never_blocks(hook, fd))
         return;
     int kept = errno;
     emit_at(now, action, STRAY_RESOURCE_NONE, hook, (uint64_t)(int64_t)fd, now - begin, capture_stack(caller));

@@ -13,7 +13,6 @@
 #include "stack/native.h"
 #include "stack/python.h"
 #include "stack/rules.h"
-#include "stack/tables.h"
 #include "real.h"
 #include "settings.h"
 #include "sys.h"
@@ -98,7 +97,6 @@ void capture_clear(void)
     for (unsigned i = 0; i < SCRATCHES; i++)
         if (scratches[i])
             sys_madvise(scratches[i], sizeof(struct scratch), MADV_DONTNEED);
-    tables_drop();
     modules_forget();
     python_forget_definitions();
 }

@@ -15,7 +15,7 @@
 #define PATHS_MAX   (1u << 18) /* bytes */
 
 struct module {
-    uint64_t start, end, file_offset, inode, device;
+    uint64_t start, end, file_offset, inode;
     uint64_t base;      /* where the file's first byte is mapped; 0: nowhere */
     uint64_t bias;
     uint64_t path_hash; /* 0: anonymous (generated code) */
@@ -38,7 +38,7 @@ union modules_state modules_state;
 
 /* One line of the maps file. */
 struct mapping {
-    uint64_t start, end, offset, inode, device;
+    uint64_t start, end, offset, inode;
     bool executable;
     char path[PATH_MAX];
 };
@@ -65,15 +65,6 @@ static void skip_word(const char **at)
         (*at)++;
 }
 
-/* "major:minor", as stat() tells it. */
-static uint64_t parse_device(const char **at)
-{
-    uint64_t major = parse_hex(at);
-    *at += **at == ':';
-    uint64_t minor = parse_hex(at);
-    return (minor & 0xff) | major << 8 | (minor & ~(uint64_t)0xff) << 12;
-}
-
 /* "start-end perms offset dev inode   path" */
 static void parse_mapping(const char *line, struct mapping *mapping)
 {
@@ -86,7 +77,6 @@ static void parse_mapping(const char *line, struct mapping *mapping)
     skip_word(&at);
     mapping->offset = parse_hex(&at);
     skip_word(&at);
-    mapping->device = parse_device(&at);
     skip_word(&at);
     mapping->inode = string_number(at);
     skip_word(&at);
@@ -214,7 +204,7 @@ static void add(const struct mapping *mapping, uint64_t hash, uint64_t base)
 {
     static struct module found;
     found = (struct module){.start = mapping->start, .end = mapping->end, .file_offset = mapping->offset,
-                            .inode = mapping->inode, .device = mapping->device, .base = base, .path_hash = hash};
+                            .inode = mapping->inode, .base = base, .path_hash = hash};
     if (hash != 0)
         read_headers(&found);
     struct module *module = find_gone(&found);
@@ -405,14 +395,6 @@ bool modules_find(uint64_t address, struct dl_phdr_info *ret_object)
     const struct module *module = module_of(address);
     if (module)
         *ret_object = describe(module);
-    return module != NULL;
-}
-
-bool modules_file(uint64_t address, struct modules_file *ret_file)
-{
-    const struct module *module = module_of(address);
-    if (module)
-        *ret_file = (struct modules_file){module->path, module->inode, module->device};
     return module != NULL;
 }
 

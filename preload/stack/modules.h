@@ -21,12 +21,6 @@ bool modules_refresh(void);
 bool modules_know(uint64_t address);
 /* The object whose known mapping holds `address`, with its program headers (none: it is not an object). */
 bool modules_find(uint64_t address, struct dl_phdr_info *ret_object);
-/* The file that a known mapping is of. */
-struct modules_file {
-    const char *path; /* lasts; NULL: not known any more */
-    uint64_t inode, device;
-};
-bool modules_file(uint64_t address, struct modules_file *ret_file);
 /* Says that something was unloaded: the next capture of a new stack looks again. */
 void modules_unloaded(void);
 

@@ -6,7 +6,6 @@
 
 #include "stack/cfi.h"
 #include "stack/modules.h"
-#include "stack/tables.h"
 #include "sys.h"
 #include "stray/format.h"
 
@@ -219,29 +218,12 @@ static uint64_t rule_of(const struct dl_phdr_info *object, uint64_t address)
     return pack_none(answer == CFI_END ? RULE_END : RULE_OTHER);
 }
 
-static bool is_told(uint64_t rule)
-{
-    return rule != 0 && (!(rule & RULE_NONE) || rule_added(rule) == RULE_END);
-}
-
-/* What a mapping of our own does not tell (pointers that are not relative, for instance), that of the program may. */
-static uint64_t read_rule(const struct dl_phdr_info *object, uint64_t address)
-{
-    struct tables_view view;
-    uint64_t rule = 0;
-    if (tables_take(object, address - 1, &view)) {
-        rule = rule_of(&view.object, address + view.moved);
-        tables_give();
-    }
-    return is_told(rule) ? rule : rule_of(object, address);
-}
-
 static uint64_t interpret(uint64_t address)
 {
     struct dl_phdr_info object;
     if (modules_stale() || !modules_find(address - 1, &object))
         return 0;
-    return is_there(table_of(&object), address - 1) ? read_rule(&object, address) : pack_none(RULE_OTHER);
+    return is_there(table_of(&object), address - 1) ? rule_of(&object, address) : pack_none(RULE_OTHER);
 }
 
 uint64_t rules_learn(uint32_t generation, uint64_t address)

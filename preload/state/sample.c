@@ -3,7 +3,6 @@
 
 #include "record/emit.h"
 #include "record/index.h"
-#include "stack/tables.h"
 #include "state/children.h"
 #include "state/descriptors.h"
 #include "state/incarnation.h"
@@ -83,7 +82,6 @@ static void take(uint64_t now)
     uint64_t due = __atomic_load_n(&emit_due, __ATOMIC_RELAXED);
     if (now >= due && incarnation_is_self() && __atomic_compare_exchange_n(&emit_due, &due, now + interval_ticks(), false, __ATOMIC_RELAXED,
                                                   __ATOMIC_RELAXED)) {
-        tables_drop();
         if (parts_due())
             sample_more();
         sample_force();

@@ -60,6 +60,13 @@ def test_what_a_program_can_notice(stray, target):
     assert traced.report().sum("after_closing_all", "heap") == {"opened": 25, "closed": 0, "open": 25, "bytes_open": 275}
 
 
+def test_record_locks_on_what_is_loaded_stay(stray, target):
+    """A process loses its locks on a file when it closes any descriptor of it, so the tracer must not open one."""
+    traced = same(stray, [target("target_locks")])
+    assert re.findall(r": (\d) (\d)", traced.stdout) == [("1", "1")] * 5
+    assert traced.report().sum("again_in_the_library", "heap")["opened"] == 1
+
+
 def test_same_pid(stray):
     result = stray.run(["sh", "-c", "echo $$"]).ok()
     assert int(result.stdout) == result.pid

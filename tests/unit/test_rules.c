@@ -2,18 +2,13 @@
 /* The table of rules: it grows, forgets, and is written by several threads at once. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "record/defs.h"
 #include "stack/cfi.h"
 #include "stack/modules.h"
 #include "stack/rules.h"
-#include "stack/tables.h"
 
 #define THREADS 4
 #define ROUNDS  200000 /* more addresses than the biggest table has places */
@@ -132,78 +127,6 @@ Test(rules, what_may_have_gone_is_not_read, .init = prepare)
     cr_expect_eq(find(text + 300), 0);
     cr_assert(modules_refresh());
     cr_expect(is_right(text + 300, find(text + 300)));
-}
-
-/* Pages of the library's unwind tables that this process has mapped where the library lies. */
-static unsigned pages_in_place(void)
-{
-    unsigned present = 0;
-    int fd = open("/proc/self/pagemap", O_RDONLY);
-    for (unsigned i = 0; i < library.dlpi_phnum; i++) {
-        uint64_t start = library.dlpi_addr + library.dlpi_phdr[i].p_vaddr, end = start + library.dlpi_phdr[i].p_memsz, entry;
-        for (uint64_t page = start / 4096; library.dlpi_phdr[i].p_type == PT_GNU_EH_FRAME && page <= (end - 1) / 4096; page++)
-            present += pread(fd, &entry, sizeof(entry), (off_t)(page * 8)) == sizeof(entry) && entry >> 63;
-    }
-    close(fd);
-    return present;
-}
-
-static void take_out_of_place(void)
-{
-    for (unsigned i = 0; i < library.dlpi_phnum; i++) {
-        const ElfW(Phdr) *table = &library.dlpi_phdr[i];
-        uint64_t start = (library.dlpi_addr + table->p_vaddr) & ~UINT64_C(4095), end = library.dlpi_addr + table->p_vaddr + table->p_memsz;
-        if (table->p_type == PT_GNU_EH_FRAME)
-            cr_assert_eq(madvise((void *)start, end - start, MADV_DONTNEED), 0);
-    }
-}
-
-static unsigned mappings_of_library(void)
-{
-    char line[4352];
-    unsigned found = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    while (fgets(line, sizeof(line), maps))
-        found += strstr(line, "/libc.so") != NULL;
-    fclose(maps);
-    return found;
-}
-
-/* The program's part of its libraries does not grow by what is read of its libraries. */
-Test(rules, tables_are_not_read_in_place, .init = prepare)
-{
-    unsigned mappings = mappings_of_library();
-    take_out_of_place();
-    cr_assert_eq(pages_in_place(), 0);
-    for (uint64_t i = 1; i <= 5; i++) /* described by a rule: the rest is asked for in place, too */
-        cr_assert_eq(find((uint64_t)(uintptr_t)qsort + i) & RULE_NONE, 0);
-    cr_expect_eq(pages_in_place(), 0);
-    cr_expect_eq(mappings_of_library(), mappings + 1);
-    tables_drop();
-    cr_expect_eq(mappings_of_library(), mappings);
-    cr_expect(is_right(text + 7, find(text + 7)));
-    cr_expect(is_right(text + 2000, find(text + 2000)));
-}
-
-/* What is read may lead to any file of that name: only the same one counts. */
-Test(rules, a_file_that_was_replaced_is_not_read, .init = prepare)
-{
-    char path[] = "/tmp/stray-rules-XXXXXX", command[4300];
-    int fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    close(fd);
-    snprintf(command, sizeof(command), "cp %s %s", "/lib/x86_64-linux-gnu/libm.so.6", path);
-    cr_assert_eq(system(command), 0);
-    void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL), *symbol = dlsym(copy, "cbrt");
-    cr_assert(symbol);
-    cr_assert_eq(unlink(path), 0);
-    int empty = open(path, O_CREAT | O_WRONLY, 0600);
-    cr_assert(modules_refresh());
-    cr_expect(dl_iterate_phdr(note_library, symbol));
-    for (uint64_t i = 1; i <= 200; i++)
-        cr_assert(is_right(text + 7 * i, find(text + 7 * i)), "+%#lx", 7 * i);
-    close(empty);
-    unlink(path);
 }
 
 static void *learn(void *seed)

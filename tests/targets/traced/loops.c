@@ -7,18 +7,24 @@
  */
 #include "expect.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #define WAITS 5
+#define PARTS 1024 /* of LONG bytes each that one call reads */
+#define LONG  (1 << 20)
 
 extern int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 extern int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *signals, size_t room);
@@ -94,6 +100,29 @@ static SITE void reads_at_once(void)
     MUST(write(pair[1], &byte, 1) == 1 && read(pair[0], &byte, 1) == 1);
 }
 
+/* A file is waited for, O_NONBLOCK or not: this one for as long as a gigabyte takes. */
+static SITE void reads_a_file(void)
+{
+    char *room = malloc(LONG);
+    struct iovec parts[PARTS];
+    int file = memfd_create("long", 0);
+    MUST(room && file >= 0 && ftruncate(file, (off_t)PARTS * LONG) == 0 && fcntl(file, F_SETFL, O_NONBLOCK) == 0);
+    for (size_t i = 0; i < PARTS; i++)
+        parts[i] = (struct iovec){room, LONG};
+    MUST(readv(file, parts, PARTS) == (ssize_t)PARTS * LONG);
+    close(file);
+    free(room);
+}
+
+/* Where it is sent does not block; where it comes from takes its time. */
+static SITE void sends_a_file(void)
+{
+    int to = open("/dev/null", O_WRONLY | O_NONBLOCK), from = open("/dev/urandom", O_RDONLY);
+    MUST(to >= 0 && from >= 0 && sendfile64(to, from, NULL, 64 * LONG) == 64 * LONG);
+    close(from);
+    close(to);
+}
+
 static void *loop(void *data)
 {
     free(malloc(1));
@@ -101,7 +130,10 @@ static void *loop(void *data)
         by_epoll_wait();
     reads_at_once();
     reads_slowly();
-    printf("blocked %d recv\n", thread_number());
+    reads_a_file();
+    sends_a_file();
+    for (const char *const *call = (const char *const[]){"recv", "readv", "sendfile64", NULL}; *call; call++)
+        printf("blocked %d %s\n", thread_number(), *call);
     return data;
 }
 
