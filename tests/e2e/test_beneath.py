@@ -11,7 +11,7 @@ KEYS = ("opened", "closed", "open", "bytes_open")
 # Kerberos looks for its settings once a second: how often it allocates depends on the time.
 ENVIRONMENT = {"PGGSSENCMODE": "disable", "STRAY_PYTHON_MEMORY": "off", "PYTHONHASHSEED": "0"}
 C_SITES = ("by_connectdb", "by_kept_connectdb", "by_connectStart", "by_connectPoll", "by_exec", "by_escape", "by_noticed_malloc",
-           "by_noticed_strdup", "by_noticed_escape", "on_notice", "after_jump")
+           "by_noticed_strdup", "by_noticed_escape", "on_notice", "after_jump", "by_later_connectdb")
 PYTHON_SITES = ("connect", "keep_connection", "on_notice", "on_digest")
 OPENSSL = ("CRYPTO_", "EVP_", "OPENSSL_", "libcrypto")
 TARGETS = {
