@@ -6,12 +6,14 @@
 #include <link.h>
 
 #include "lock.h"
+#include "stack/module_symbols.h"
 #include "sys.h"
 #include "text.h"
 
 #define OBJECTS_MAX 1024u /* with more of them nothing is beneath */
 #define NAMES       (4 * OBJECTS_MAX) /* a power of two */
 #define FINDERS_MAX 16u
+#define RANGES_MAX  64u
 
 /* What is known of an object. */
 enum marks {
@@ -29,16 +31,17 @@ struct object {
 };
 
 struct objects {
+    unsigned long long adds;
     uint32_t count;
     bool full;
     struct object all[OBJECTS_MAX]; /* in the order of loading */
     uint16_t by_name[NAMES]; /* 1 + index; 0: free */
 };
 
-static const struct beneath nothing;
-const struct beneath *beneath_now = &nothing;
-static struct beneath tables[2]; /* by turns: whoever is reading one finds it whole */
-static unsigned long long seen;  /* loads, ever */
+uint64_t beneath_now;
+static uint32_t range_count; /* these change only while nothing is known */
+static struct module_range ranges[RANGES_MAX];
+static unsigned long long seen; /* loads, ever, when they were last changed */
 static uint64_t finders[FINDERS_MAX]; /* the beginnings of objects */
 static uint32_t finder_count;
 LOCK(lock);
@@ -165,42 +168,63 @@ static void mark(struct objects *objects)
         ;
 }
 
-static void add_code(struct beneath *beneath, const struct dl_phdr_info *info)
+static void add_code(const struct dl_phdr_info *info)
 {
-    for (int i = 0; i < info->dlpi_phnum && beneath->count < BENEATH_RANGES; i++) {
+    for (int i = 0; i < info->dlpi_phnum && range_count < RANGES_MAX; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         uint64_t start = info->dlpi_addr + part->p_vaddr;
         if (part->p_type == PT_LOAD && part->p_flags & PF_X)
-            beneath->ranges[beneath->count++] = (struct module_range){start, start + part->p_memsz};
+            ranges[range_count++] = (struct module_range){start, start + part->p_memsz};
     }
 }
 
 /* Nothing where it is not known who uses libpq. */
-static void publish(const struct objects *objects)
+static void list_code(const struct objects *objects)
 {
-    struct beneath *beneath = &tables[beneath_now == &tables[0]];
     bool used = false, known = !objects->full && finder_count < FINDERS_MAX;
-    beneath->count = 0;
-    for (uint32_t i = 0; i < objects->count; i++) {
+    range_count = 0;
+    for (uint32_t i = 0; i < objects->count; i++)
         used = used || objects->all[i].marks & USES_LIBPQ;
+    for (uint32_t i = 0; used && known && i < objects->count; i++)
         if ((objects->all[i].marks & (IS_BENEATH | USES_LIBPQ | IS_AROUND)) == IS_BENEATH)
-            add_code(beneath, &objects->all[i].info);
-    }
-    __atomic_store_n(&beneath_now, used && known ? beneath : &nothing, __ATOMIC_RELEASE);
+            add_code(&objects->all[i].info);
+}
+
+/* From one number to another; false if somebody else was faster: to forget, for learning is done under the lock. */
+static bool change(uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&beneath_now, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static uint64_t unknown_after(uint64_t number)
+{
+    return (number | 1) + 1;
+}
+
+/* What was looked at when `looked` was the number, unless something was unloaded since. */
+static void publish(const struct objects *objects, uint64_t looked)
+{
+    uint64_t unknown = unknown_after(looked);
+    if (!change(looked, unknown))
+        return;
+    list_code(objects);
+    seen = objects->adds;
+    change(unknown, unknown + 1);
 }
 
 /* Under the dynamic linker's lock, which may be taken again: no object goes meanwhile. */
 static int look(struct dl_phdr_info *info, size_t size, void *data)
 {
-    if (seen == info->dlpi_adds)
+    uint64_t number = __atomic_load_n(&beneath_now, __ATOMIC_ACQUIRE);
+    if (beneath_is_known() && seen == info->dlpi_adds)
         return 1;
-    seen = info->dlpi_adds;
     struct objects *objects = sys_memory(sizeof(*objects));
     if (!objects)
         return 1;
+    objects->adds = info->dlpi_adds;
     dl_iterate_phdr(add_object, objects);
     mark(objects);
-    publish(objects);
+    publish(objects, number);
     sys_munmap(objects, sizeof(*objects));
     return 1;
 }
@@ -213,12 +237,13 @@ void beneath_learn(void)
     lock_release(&lock);
 }
 
+/* Whoever changes the ranges has changed the number before. */
 bool beneath_find(uint64_t address, struct beneath_code *ret_code)
 {
-    const struct beneath *beneath = __atomic_load_n(&beneath_now, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < beneath->count; i++) {
-        const struct module_range *range = &beneath->ranges[i];
-        *ret_code = (struct beneath_code){range->start, range->end - range->start, beneath};
+    uint64_t number = __atomic_load_n(&beneath_now, __ATOMIC_ACQUIRE);
+    for (uint32_t i = 0; number & 1 && i < range_count; i++) {
+        *ret_code = (struct beneath_code){ranges[i].start, ranges[i].end - ranges[i].start, number};
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (beneath_is_in(ret_code, address))
             return true;
     }
@@ -241,7 +266,7 @@ void beneath_used_by(const void *address)
     uint64_t object = dladdr(address, &info) ? (uint64_t)(uintptr_t)info.dli_fbase : 0;
     if (!is_finder(object) && finder_count < FINDERS_MAX) {
         finders[finder_count++] = object;
-        seen = 0;
+        beneath_forget();
         dl_iterate_phdr(look, NULL);
     }
     lock_release(&lock);
@@ -249,6 +274,7 @@ void beneath_used_by(const void *address)
 
 void beneath_forget(void)
 {
-    __atomic_store_n(&beneath_now, &nothing, __ATOMIC_RELEASE);
-    seen = 0;
+    uint64_t number = __atomic_load_n(&beneath_now, __ATOMIC_RELAXED);
+    while (!change(number, unknown_after(number)))
+        number = __atomic_load_n(&beneath_now, __ATOMIC_RELAXED);
 }

@@ -13,22 +13,20 @@
 #include <stdint.h>
 
 #include "arch.h"
-#include "stack/module_symbols.h"
 
-#define BENEATH_RANGES 64u
-
-struct beneath {
-    uint32_t count;
-    struct module_range ranges[BENEATH_RANGES];
-};
-
-extern const struct beneath *beneath_now ARCH_NEAR; /* atomic; never NULL */
+/* What is known of it, by its number: odd, and used but once; even while nothing is known. Atomic. */
+extern uint64_t beneath_now ARCH_NEAR;
 
 /* Such code around an address. */
 struct beneath_code {
     uint64_t start, size;
-    const struct beneath *of; /* the one that it is part of: else it may have gone */
+    uint64_t of; /* what it was known by, by its number: else it may have gone */
 };
+
+static inline bool beneath_is_known(void)
+{
+    return __atomic_load_n(&beneath_now, __ATOMIC_RELAXED) & 1;
+}
 
 static inline bool beneath_is_in(const struct beneath_code *code, uint64_t address)
 {
