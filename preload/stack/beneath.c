@@ -7,6 +7,7 @@
 
 #include "lock.h"
 #include "stack/module_symbols.h"
+#include "stack/python.h"
 #include "sys.h"
 #include "text.h"
 
@@ -20,7 +21,8 @@ enum marks {
     IS_LIBPQ = 1,
     IS_BENEATH = 2, /* a libpq, or needed by one, or by what is needed */
     USES_LIBPQ = 4, /* needs one, or needs what needs one */
-    IS_AROUND = 8,  /* needed by those otherwise than by libpq */
+    IS_OUTSIDE = 8, /* not beneath */
+    IS_AROUND = 16, /* needed by who may be called back, otherwise than by libpq */
 };
 
 struct object {
@@ -158,13 +160,28 @@ static bool mark_needing(struct objects *objects, uint32_t from, uint32_t to, ui
     return any;
 }
 
+static void mark_outside(struct objects *objects)
+{
+    for (uint32_t i = 0; i < objects->count; i++)
+        if (!(objects->all[i].marks & IS_BENEATH))
+            objects->all[i].marks |= IS_OUTSIDE;
+}
+
+/* Whoever uses libpq may have loaded any of the other objects, and call it from what libpq calls back. But those that a Python
+ * interpreter has loaded are called by Python code, which is known by its frames. */
+static uint32_t may_be_called_back(void)
+{
+    return python_active() ? USES_LIBPQ : USES_LIBPQ | IS_OUTSIDE;
+}
+
 static void mark(struct objects *objects)
 {
     while (mark_needed(objects, IS_BENEATH, IS_BENEATH, 0))
         ;
     while (mark_needing(objects, IS_LIBPQ | USES_LIBPQ, USES_LIBPQ, IS_BENEATH))
         ;
-    while (mark_needed(objects, USES_LIBPQ | IS_AROUND, IS_AROUND, IS_LIBPQ))
+    mark_outside(objects);
+    while (mark_needed(objects, may_be_called_back() | IS_AROUND, IS_AROUND, IS_LIBPQ))
         ;
 }
 

@@ -72,3 +72,9 @@ def test_who_links_openssl_himself_has_its_stacks(stray, both):
     """It might be he who calls it, from a callback."""
     stacks = stacks_of(stray, both("digests")[0], "by_connectdb")
     assert any(stack[-1].startswith(OPENSSL) for stack in stacks)
+
+
+def test_who_loads_a_library_with_openssl_has_its_stacks(stray, postgres):
+    traced = BUILD / "tests" / "targets" / "traced"
+    result = stray.run([traced / "target_beneath", traced / "target_digests_plugin.so"], env={**postgres.env, **ENVIRONMENT}).ok().check()
+    assert any(stack[-1].startswith(OPENSSL) for stack in stacks_of(stray, result, "digest_new"))
