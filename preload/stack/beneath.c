@@ -46,6 +46,7 @@ static struct module_range ranges[RANGES_MAX];
 static unsigned long long seen; /* loads, ever, when they were last changed */
 static uint64_t finders[FINDERS_MAX]; /* the beginnings of objects */
 static uint32_t finder_count;
+static bool finders_lost; /* not all have found room: then nothing is beneath */
 LOCK(lock);
 
 static uint16_t *place_of(struct objects *objects, const char *name)
@@ -198,7 +199,7 @@ static void add_code(const struct dl_phdr_info *info)
 /* Nothing where it is not known who uses libpq. */
 static void list_code(const struct objects *objects)
 {
-    bool used = false, known = !objects->full && finder_count < FINDERS_MAX;
+    bool used = false, known = !objects->full && !finders_lost;
     range_count = 0;
     for (uint32_t i = 0; i < objects->count; i++)
         used = used || objects->all[i].marks & USES_LIBPQ;
@@ -278,13 +279,17 @@ static bool is_finder(uint64_t object)
 void beneath_used_by(const void *address)
 {
     Dl_info info;
-    if (!lock_try(&lock))
-        return;
     uint64_t object = dladdr(address, &info) ? (uint64_t)(uintptr_t)info.dli_fbase : 0;
-    if (!is_finder(object) && finder_count < FINDERS_MAX) {
-        finders[finder_count++] = object;
+    if (!lock_take(&lock)) {
+        finders_lost = true;
         beneath_forget();
-        dl_iterate_phdr(look, NULL);
+        return;
+    }
+    if (!is_finder(object)) {
+        beneath_forget();
+        finders_lost = finders_lost || finder_count == FINDERS_MAX;
+        if (finder_count < FINDERS_MAX)
+            finders[finder_count++] = object;
     }
     lock_release(&lock);
 }
