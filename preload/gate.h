@@ -97,6 +97,15 @@ static inline uint32_t gate_pairs_around(uintptr_t frame)
     return around < known ? around : depth;
 }
 
+/* Whether the hook whose frame is `frame` was called inside of the call of libpq that is under way. If it lies further out, that call
+ * was left, by a way that nobody saw. */
+static inline bool gate_inside_libpq(uintptr_t frame)
+{
+    if (thread_self.libpq_depth != 0 && frame >= thread_self.libpq_frame)
+        thread_self.libpq_depth = 0;
+    return thread_self.libpq_depth != 0;
+}
+
 /* The thread is about to continue at a frame whose stack pointer is `target`: a jump. What it leaves behind is no longer
  * under way. A signal handler may jump inside itself, too: then `target` lies further in, and nothing is left. */
 static inline void gate_jump(uintptr_t target)

@@ -267,9 +267,20 @@ void *real_libpq_function(unsigned id, const char *name, const void *caller)
     return call_inside(&call);
 }
 
+/* As long as somebody else is at it, or it fails, at each call. */
+static void learn_beneath(void)
+{
+    if (__builtin_expect(beneath_is_known(), 1))
+        return;
+    uint32_t flags = gate_enter();
+    beneath_learn();
+    gate_leave(flags);
+}
+
 struct libpq_call real_libpq(unsigned id, const char *name, const void *caller)
 {
     struct libpq_call given;
+    learn_beneath();
     if (take_given(&given))
         return given;
     uint64_t key = key_of(id, caller);

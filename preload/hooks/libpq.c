@@ -30,13 +30,12 @@ static uint64_t next_number(void)
 /* Whether a call is one that the program made, of a libpq: lo_open() and the like may be another library's. */
 static bool is_outermost(const struct libpq_call *call, const void *frame)
 {
-    uintptr_t here = (uintptr_t)frame;
-    if (thread_self.libpq_depth == 0 || here >= thread_self.libpq_frame) /* or one was left by a way that nobody sees */
+    if (!gate_inside_libpq((uintptr_t)frame)) {
         thread_self.libpq_call = next_number();
-    else if (!call->inner) /* made by what libpq has called back */
+        thread_self.libpq_frame = (uintptr_t)frame;
+    } else if (!call->inner) { /* made by what libpq has called back */
         thread_self.libpq_call = 0;
-    if (thread_self.libpq_depth == 0)
-        thread_self.libpq_frame = here;
+    }
     return thread_self.libpq_depth++ == 0 && !call->inner && call->libpq->PQstatus && gate_open(GATE_TRACED);
 }
 
@@ -61,9 +60,10 @@ struct libpq_span libpq_enter(uint16_t hook, const struct libpq_call *call, cons
     return span;
 }
 
+/* The call may have been given up meanwhile: by one further out on another stack, of a handler or a coroutine. */
 void libpq_leave(void)
 {
-    if (--thread_self.libpq_depth == 0)
+    if (thread_self.libpq_depth > 0 && --thread_self.libpq_depth == 0)
         thread_self.familiar = thread_self.stacks;
 }
 
@@ -73,7 +73,7 @@ void libpq_leave(void)
 /* Called by the unwinder for each hook that it takes away. It asks for nothing, so that any unwinder will do. */
 int libpq_personality(int version, int actions, uint64_t class, void *exception, void *context)
 {
-    if (actions & CLEANUP_PHASE && thread_self.libpq_depth > 0)
+    if (actions & CLEANUP_PHASE)
         libpq_leave();
     return CONTINUE_UNWIND;
 }

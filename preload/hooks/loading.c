@@ -37,6 +37,7 @@ static void settle(void)
     if (__atomic_exchange_n(&seen, loads.adds, __ATOMIC_RELAXED) != loads.adds) {
         if (!python_active())
             python_detect();
+        beneath_forget();
         deepbind_patch();
         pairs_bind();
         if (journal_bound())

@@ -230,7 +230,7 @@ void record_close(uint16_t hook, uint8_t resource, uint64_t handle, const void *
 
 /* Most calls of libpq's functions are its own. They leave no frame of ours. */
 #define INNER_CALL(name, type, params, args, none)                                                                     \
-    if (thread_self.libpq_depth != 0) {                                                                                \
+    if (gate_inside_libpq((uintptr_t)FRAME())) {                                                                       \
         void *inner = real_libpq_function(STRAY_HOOK_##name, #name, CALLER());                                         \
         return inner ? ((type(*) params)inner)args : none;                                                             \
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The code beneath the program's calls of libpq: that of every libpq and of the libraries that it brings (OpenSSL, Kerberos, LDAP),
- * without those that whoever uses libpq could as well have called himself, from a function that libpq calls back: what he, or anything he depends on, needs
- * otherwise than by libpq. What such code allocates inside of a call of libpq belongs to that call.
+ * without those that somebody could as well have called from a function that libpq calls back: what any other object needs, or anything
+ * it depends on, otherwise than by libpq. Where a Python interpreter is active it is what the users of libpq need: the other objects are
+ * called by Python code, whose frames are looked at. What such code allocates inside of a call of libpq belongs to that call. A callback
+ * that has found functions of a library by their names, which no object of the program needs, is not noticed.
  *
  * Which objects need which is read from their dynamic sections. Looking is thread and signal safe, learning is not signal safe.
  */
@@ -13,22 +15,20 @@
 #include <stdint.h>
 
 #include "arch.h"
-#include "stack/module_symbols.h"
 
-#define BENEATH_RANGES 64u
-
-struct beneath {
-    uint32_t count;
-    struct module_range ranges[BENEATH_RANGES];
-};
-
-extern const struct beneath *beneath_now ARCH_NEAR; /* atomic; never NULL */
+/* What is known of it, by its number: odd, and used but once; even while nothing is known. Atomic. */
+extern uint64_t beneath_now ARCH_NEAR;
 
 /* Such code around an address. */
 struct beneath_code {
     uint64_t start, size;
-    const struct beneath *of; /* the one that it is part of: else it may have gone */
+    uint64_t of; /* what it was known by, by its number: else it may have gone */
 };
+
+static inline bool beneath_is_known(void)
+{
+    return __atomic_load_n(&beneath_now, __ATOMIC_RELAXED) & 1;
+}
 
 static inline bool beneath_is_in(const struct beneath_code *code, uint64_t address)
 {
@@ -42,7 +42,7 @@ bool beneath_find(uint64_t address, struct beneath_code *ret_code);
 void beneath_learn(void);
 /* The code at `address` has found functions of libpq by their names, and so uses it, whatever its object needs. */
 void beneath_used_by(const void *address);
-/* Something was unloaded: until the next look there is no such code. */
+/* Something was loaded or unloaded: until the next look there is no such code. */
 void beneath_forget(void);
 
 #endif

@@ -159,12 +159,12 @@ static size_t unwind_slowly(struct capture *capture, size_t limit)
 }
 
 #define FRUITLESS_MAX 64u
+static uint32_t fruitless; /* looks at the modules after which code was still of none that is known */
 
 /* By rules. Code of no known module has most often been loaded since the modules were looked at: to look again takes less than
  * libunwind does. Where that has not helped too often, it is left to whoever finds the stack to be new. */
 static size_t unwind_by_rules(struct capture *capture, const void *caller, size_t limit, enum unwind_end *ret_end)
 {
-    static uint32_t fruitless;
     struct unwinder *unwinder = &capture->scratch->familiar.unwinder;
     size_t count = unwind_frames(unwinder, &capture->start, (uint64_t)(uintptr_t)caller, limit, &capture->frames, ret_end);
     if (__builtin_expect(*ret_end != UNWIND_UNKNOWN, 1) || __atomic_load_n(&fruitless, __ATOMIC_RELAXED) >= FRUITLESS_MAX ||
@@ -518,11 +518,27 @@ uint32_t capture_block_amid(const void *frame)
     return node;
 }
 
+/* Whether the trace tells what lies at `function`, in the epoch that the last stack was taken in. The modules may have been looked at
+ * before libpq was loaded. */
+static bool is_defined(uint64_t function)
+{
+    uint32_t generation = modules_generation();
+    if (!modules_know(function) && __atomic_load_n(&fruitless, __ATOMIC_RELAXED) < FRUITLESS_MAX && modules_refresh()) {
+        native_flush();
+        if (!modules_know(function))
+            __atomic_fetch_add(&fruitless, 1, __ATOMIC_RELAXED);
+    }
+    return !modules_stale() && modules_know(function) && generation == modules_generation();
+}
+
+/* 0: there is none yet. */
 static uint32_t stack_beneath(struct familiar_beneath *beneath, uint64_t function, uint32_t outer)
 {
     struct familiar_libpq_call *call = &beneath->calls[outer * 0x9e3779b97f4a7c15u >> 60];
     if (call->node != 0 && call->outer == outer && call->function == function)
         return call->node;
+    if (!is_defined(function))
+        return 0;
     uint32_t node = nodes_intern(outer, STRAY_NODE_NATIVE, 0, function + 1);
     __atomic_store_n(&call->node, 0, __ATOMIC_RELEASE); /* a handler may jump out of here */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -101,7 +101,7 @@ static inline uint32_t familiar_beneath_libpq(const struct familiar *familiar, c
     const struct familiar_beneath *beneath = &familiar->beneath;
     const struct unwind_window *window = &familiar->unwinder.window;
     uint64_t at = (uint64_t)(uintptr_t)frame;
-    bool inside = beneath->call == thread_self.libpq_call && at < thread_self.libpq_frame && beneath->window == window->number &&
+    bool inside = beneath->call != 0 && beneath->call == thread_self.libpq_call && at < thread_self.libpq_frame && beneath->window == window->number &&
                   unwind_holds(window, at) && beneath_is_in(&beneath->code, ((const uint64_t *)frame)[1]);
     return inside ? beneath->node : 0;
 }

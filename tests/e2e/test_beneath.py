@@ -11,7 +11,7 @@ KEYS = ("opened", "closed", "open", "bytes_open")
 # Kerberos looks for its settings once a second: how often it allocates depends on the time.
 ENVIRONMENT = {"PGGSSENCMODE": "disable", "STRAY_PYTHON_MEMORY": "off", "PYTHONHASHSEED": "0"}
 C_SITES = ("by_connectdb", "by_kept_connectdb", "by_connectStart", "by_connectPoll", "by_exec", "by_escape", "by_noticed_malloc",
-           "by_noticed_strdup", "by_noticed_escape", "on_notice", "after_jump")
+           "by_noticed_strdup", "by_noticed_escape", "on_notice", "after_jump", "by_later_connectdb")
 PYTHON_SITES = ("connect", "keep_connection", "on_notice", "on_digest")
 OPENSSL = ("CRYPTO_", "EVP_", "OPENSSL_", "libcrypto")
 TARGETS = {
@@ -72,3 +72,9 @@ def test_who_links_openssl_himself_has_its_stacks(stray, both):
     """It might be he who calls it, from a callback."""
     stacks = stacks_of(stray, both("digests")[0], "by_connectdb")
     assert any(stack[-1].startswith(OPENSSL) for stack in stacks)
+
+
+def test_who_loads_a_library_with_openssl_has_its_stacks(stray, postgres):
+    traced = BUILD / "tests" / "targets" / "traced"
+    result = stray.run([traced / "target_beneath", traced / "target_digests_plugin.so"], env={**postgres.env, **ENVIRONMENT}).ok().check()
+    assert any(stack[-1].startswith(OPENSSL) for stack in stacks_of(stray, result, "digest_new"))
