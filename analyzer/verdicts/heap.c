@@ -87,6 +87,14 @@ static bool pool_filled(const struct heap_figures *figures)
     return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
 }
 
+/* Nearly all of them have ended by themselves: in a run so brief they did so together, as the members of a pool that is told to
+ * stop. However unevenly the scheduler let them be made, they are not without end. */
+static bool pool_stopped(const struct heap_figures *figures)
+{
+    return figures->task && span_of(figures) < BRIEF_S &&
+           (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive;
+}
+
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
  * there the survivors must be spread over the time as well. */
 static bool spread_in_time(const struct heap_figures *figures)
@@ -281,7 +289,7 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = order_high(figures, cohorts);
     double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
-    if (at_work(figures))
+    if (at_work(figures) || pool_stopped(figures))
         return VERDICT_STEADY;
     if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE ||
         replaces(figures, judgement))

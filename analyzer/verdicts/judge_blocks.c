@@ -97,6 +97,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .warm = site->warm,
         .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .task = site->resource == STRAY_THREAD || site->resource == STRAY_CHILD,
+        .ended = site->ended,
         .in_use = site->in_use,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
