@@ -311,7 +311,7 @@ int judge_blocks(struct court *court, uint32_t which)
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);
         bool grows = judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP;
-        if (grows && is_arena(court, site)) {
+        if (grows && (is_arena(court, site) || is_looked_up(court, site))) {
             judgement.verdict = VERDICT_STEADY;
             grows = false;
         }
