@@ -403,3 +403,8 @@ bool life_open_at_tc(const struct life *life)
         return false;
     return life->end == LIFE_OPEN || life->end == LIFE_EXEC || life->ended_late;
 }
+
+uint32_t life_waits(const struct lives *lives, const struct life *life)
+{
+    return life->close_wait_first <= lives->tc ? life->close_wait : 0;
+}

@@ -321,6 +321,9 @@ int lives_read_on(struct lives *lives, struct trace *trace, struct names *names,
 
 /* Open when the end began: what verdicts are about. */
 bool life_open_at_tc(const struct life *life);
+/* How many samples in a row, up to the last one, saw it wait for a close() though its peer had hung up; 0 if they began after the end of the
+ * run had begun: what this side takes leave of, a quick peer closes first. */
+uint32_t life_waits(const struct lives *lives, const struct life *life);
 /* Where the cohorts of a site begin on the process's axis: at its first birth, and where the axis is a load,
  * no earlier than the warm-up ends. */
 double lives_growth_from(const struct lives *lives, const struct site *site);

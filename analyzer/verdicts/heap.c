@@ -130,9 +130,9 @@ static bool grew(const struct levels *levels)
     return levels->low[levels->count - 1] >= GROWN * fmax(1, levels->low[0]);
 }
 
-/* The latest steps of a container, as windows. */
+/* The steps of a container, as windows. */
 struct steps {
-    unsigned count, latest, gap, gap_before;
+    unsigned count, first, latest, gap, gap_before;
 };
 
 static void step_taken(struct steps *steps, unsigned window)
@@ -140,15 +140,18 @@ static void step_taken(struct steps *steps, unsigned window)
     steps->gap_before = steps->gap;
     steps->gap = window - steps->latest;
     steps->latest = window;
-    steps->count++;
+    if (steps->count++ == 0)
+        steps->first = window;
 }
 
-/* Each step of a vector that doubles takes twice as long as the one before: the next is due as much later again. */
+/* Each step of a vector that doubles takes twice as long as the one before: the next is due as much later again. On a busy machine
+ * windows are of uneven length: no step is due sooner than they came on average. There are two at least. */
 static bool step_overdue(const struct steps *steps, unsigned last)
 {
     double due = steps->gap;
     if (steps->gap_before > 0 && steps->gap > steps->gap_before)
         due *= (double)steps->gap / steps->gap_before;
+    due = fmax(due, (double)(steps->latest - steps->first) / (steps->count - 1));
     return last - steps->latest > STEP_OVERDUE * due + 1;
 }
 

@@ -46,7 +46,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .work_by = is_load(lives) ? 0 : fmin(lives_work_by(lives, life->mark), court->work),
         .connect_s = span(court, life->connect),
         .close_wait_s = span(court, life->close_wait_last - life->close_wait_first),
-        .close_wait = life->close_wait,
+        .close_wait = life_waits(lives, life),
         .next_s = next_birth(court, life),
         .quiet_s = span(court, life->quiet),
         .error_s = life->sampled ? SAMPLE_ERROR_S : 0,
@@ -97,7 +97,7 @@ static uint64_t close_wait_of(const struct court *court, const struct fold *fold
     uint64_t count = 0;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct life *life = &court->lives->lives[fold->lives[i]];
-        count += life_open_at_tc(life) && life->close_wait > 0;
+        count += life_open_at_tc(life) && life_waits(court->lives, life) > 0;
     }
     return count;
 }

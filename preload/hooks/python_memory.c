@@ -64,7 +64,7 @@ INLINE void made(const struct layer *layer, unsigned part, void *block, size_t s
     if (UNLIKELY(size - 1 >= layer->limit || !block))
         return;
     python_samples_mark(block);
-    if (UNLIKELY((python_samples_line.left -= (int64_t)size) < 0))
+    if (UNLIKELY(is_exact()) || UNLIKELY((python_samples_line.left -= (int64_t)size) < 0))
         record_made((uint16_t)(layer->hook + part), block, size, frame);
 }
 

@@ -40,6 +40,8 @@ struct scratch {
     void *addresses[NATIVE_MAX];
     uint64_t cfa[NATIVE_MAX];
     struct native_frame native[NATIVE_MAX];
+    struct python_trail trail; /* of the Python frames that were read last, */
+    struct python_stack trailed; /* and what they were */
     struct python_frame python[PYTHON_MAX];
     struct merge_run runs[PYTHON_MAX];
     struct merged_frame merged[NATIVE_MAX + PYTHON_MAX];
@@ -304,12 +306,14 @@ static uint32_t intern_native(const struct capture *capture)
     return node;
 }
 
-/* From the outermost frame inwards, each below its caller. */
+/* From the outermost frame inwards, each below its caller. Python's are read again, for they may have been known by their trail. */
 static uint32_t intern_merged(const struct capture *capture)
 {
     struct scratch *scratch = capture->scratch;
+    bool truncated;
+    size_t python = capture->python.count > 0 ? python_capture(scratch->python, PYTHON_MAX, &truncated) : 0;
     fill_native(capture);
-    struct merge_input input = {scratch->native, capture->native_count, scratch->python, capture->python.count, scratch->runs,
+    struct merge_input input = {scratch->native, capture->native_count, scratch->python, python, scratch->runs,
                                 python_evaluator(), (uint64_t)(uintptr_t)__builtin_frame_address(0)};
     size_t count = merge_frames(&input, scratch->merged, NATIVE_MAX + PYTHON_MAX);
     uint32_t node = intern_root(capture);
@@ -318,18 +322,26 @@ static uint32_t intern_merged(const struct capture *capture)
     return node;
 }
 
-static struct python_stack take_python(struct python_frame *frames)
+static struct python_stack read_python(struct scratch *scratch)
 {
+    const struct python_frame *frames = scratch->python;
     struct python_stack python = {0};
-    python.count = python_capture(frames, PYTHON_MAX, &python.truncated);
+    python.count = python_capture_trail(&scratch->trail, scratch->python, PYTHON_MAX, &python.truncated);
     for (size_t i = 0; i < python.count; i++)
         python.key += index_mix(frames[i].key << 1 | frames[i].entry, (i + 1) * 0x8ebc6af09c88c6e3u);
+    scratch->trailed = python;
+    python_trail_keep(&scratch->trail);
     return python;
+}
+
+static struct python_stack take_python(struct scratch *scratch)
+{
+    return __builtin_expect(python_trail_holds(&scratch->trail), 1) ? scratch->trailed : read_python(scratch);
 }
 
 static inline struct python_stack find_python(struct scratch *scratch)
 {
-    return __builtin_expect(python_active(), 0) ? take_python(scratch->python) : (struct python_stack){0};
+    return __builtin_expect(python_active(), 0) ? take_python(scratch) : (struct python_stack){0};
 }
 
 /* The Python frames of a call that has not returned: they are walked once. */
@@ -469,7 +481,6 @@ static uint32_t take_caller_inside(struct scratch *scratch, const void *frame, c
     uint32_t node = mine ? recall_find_inside(&scratch->familiar.recall, &start, call) : 0;
     if (__builtin_expect(node != 0, 1))
         return node;
-    python = find_python(scratch); /* with the frames themselves */
     return take_and_keep(scratch, &start, &python);
 }
 

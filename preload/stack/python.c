@@ -135,6 +135,7 @@ struct walk {
     uint64_t frame;
     uint64_t cframe;
     bool broken;
+    struct python_trail *trail; /* NULL: none is left */
 };
 
 #define INLINE static inline __attribute__((always_inline))
@@ -191,8 +192,19 @@ INLINE void read_pointed(struct walk *walk, struct python_frame *frame, bool car
     frame->key = instruction ^ python_codes_mark(code);
 }
 
+/* One step too many makes a trail that cannot be kept. */
+INLINE void leave_step(const struct walk *walk)
+{
+    struct python_trail *trail = walk->trail;
+    if (trail->count++ < PYTHON_STEPS)
+        trail->steps[trail->count - 1] =
+            (struct python_step){walk->frame, python_word(walk->frame + walk->layout.frame_instruction)};
+}
+
 INLINE void walk_outwards(struct walk *walk, bool careful)
 {
+    if (walk->trail)
+        leave_step(walk);
     walk->frame = walk_word(walk, walk->frame + walk->layout.frame_previous, careful);
 }
 
@@ -302,7 +314,7 @@ static uint64_t finalizer(void)
     return python_word(runtime.state + runtime.layout.runtime_finalizing);
 }
 
-size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated)
+INLINE size_t capture(struct python_trail *trail, struct python_frame *frames, size_t capacity, bool *ret_truncated)
 {
     *ret_truncated = false;
     enum python_state now = python_state();
@@ -315,9 +327,34 @@ size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_tr
     if (now == PYTHON_STATE_FOUND && !prove(thread))
         return 0;
     struct walk walk = walk_begin(&runtime.layout, thread, false);
+    walk.trail = trail;
+    if (trail)
+        trail->thread = thread;
     size_t count = walk_frames(&walk, frames, capacity, false);
     *ret_truncated = walk.frame != 0;
     return count;
+}
+
+size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated)
+{
+    return capture(NULL, frames, capacity, ret_truncated);
+}
+
+size_t python_capture_trail(struct python_trail *trail, struct python_frame *frames, size_t capacity, bool *ret_truncated)
+{
+    __atomic_store_n(&trail->known, false, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    trail->count = 0;
+    trail->codes = __atomic_load_n(&python_codes_changes, __ATOMIC_ACQUIRE);
+    size_t count = capture(trail, frames, capacity, ret_truncated);
+    if (*ret_truncated || runtime.layout.chain == PYTHON_CHAIN_OBJECTS)
+        trail->count = 0;
+    return count;
+}
+
+void python_trail_keep(struct python_trail *trail)
+{
+    __atomic_store_n(&trail->known, trail->count > 0 && trail->count <= PYTHON_STEPS, __ATOMIC_RELEASE);
 }
 
 static inline uint64_t innermost_frame(uint64_t thread)
@@ -336,6 +373,37 @@ struct python_point python_here(void)
         return none;
     uint64_t frame = innermost_frame(thread);
     return frame ? (struct python_point){thread, frame, python_word(frame + runtime.layout.frame_instruction)} : none;
+}
+
+INLINE uint64_t word_at(uint64_t frame, uint64_t offset)
+{
+    return __atomic_load_n((const uint64_t *)(uintptr_t)(frame + offset), __ATOMIC_RELAXED);
+}
+
+/* A frame is read where the trail says, once it is known to be there: so the reads need not wait for each other. */
+static bool steps_hold(const struct python_trail *trail, uint64_t frame)
+{
+    const uint64_t instruction = runtime.layout.frame_instruction, previous = runtime.layout.frame_previous;
+    const struct python_step *step = trail->steps, *end = step + trail->count;
+    uint64_t differences = 0;
+    for (; step < end; step++) {
+        uint64_t at = step->frame;
+        if (frame != at)
+            return false;
+        __asm__("" : "+r"(at)); /* or the compiler would take the one for the other */
+        differences |= word_at(at, instruction) ^ step->instruction;
+        frame = word_at(at, previous);
+    }
+    return frame == 0 && differences == 0;
+}
+
+bool python_trail_holds(const struct python_trail *trail)
+{
+    if (!trail->known || python_state() != PYTHON_STATE_PROVEN || finalizer() != 0 ||
+        trail->codes != __atomic_load_n(&python_codes_changes, __ATOMIC_ACQUIRE))
+        return false;
+    uint64_t thread = (uint64_t)runtime.this_thread();
+    return thread != 0 && thread == trail->thread && steps_hold(trail, innermost_frame(thread));
 }
 
 bool python_is_at(const struct python_point *point)

@@ -91,6 +91,29 @@ const char *python_note(void);
  * thread is finalizing the interpreter. *ret_truncated: there were more. */
 size_t python_capture(struct python_frame *frames, size_t capacity, bool *ret_truncated);
 
+/* What the frames of a thread are known by again, without reading what they execute: by where they are, who called each, and at
+ * which instruction each stands. From 3.11; before, a frame object says less of what it executes. Belongs to one thread at a time. */
+#define PYTHON_STEPS 160u /* of a chain: frames, and from 3.12 what lies between runs */
+
+struct python_step {
+    uint64_t frame, instruction;
+};
+struct python_trail {
+    bool known;
+    uint32_t count;
+    uint64_t thread; /* its state */
+    uint64_t codes;  /* changes of the marks of code objects until then */
+    struct python_step steps[PYTHON_STEPS];
+};
+
+/* As python_capture(); `trail` is not known until python_trail_keep(), before which what follows from the frames is to be kept: a
+ * signal handler may jump out in between. */
+size_t python_capture_trail(struct python_trail *trail, struct python_frame *frames, size_t capacity, bool *ret_truncated);
+void python_trail_keep(struct python_trail *trail);
+/* Whether the frames of this thread, to the last, are those that `trail` was left by. Their hosts may be others, and runs may end
+ * elsewhere; then its native stack is another one, too. */
+bool python_trail_holds(const struct python_trail *trail);
+
 /* Where this thread is in its innermost Python frame. While that is the same, and what the frame has called has not returned, so
  * are all frames. */
 struct python_point {

@@ -44,6 +44,7 @@ static struct tables living = {.slot_size = sizeof(struct living)};
 static struct tables contents = {.slot_size = sizeof(struct content)};
 
 uint64_t python_codes_marks[PYTHON_CODES_MARKS];
+uint64_t python_codes_changes;
 
 typedef void (*dealloc_function)(void *object);
 static dealloc_function real_dealloc;
@@ -185,8 +186,10 @@ static bool living_kill(uint64_t code)
 static void watched_dealloc(void *object)
 {
     uint64_t code = (uint64_t)object;
-    if (living_kill(code))
+    if (living_kill(code)) {
         __atomic_fetch_add(python_codes_mark_slot(code), GOLDEN_RATIO, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&python_codes_changes, 1, __ATOMIC_RELAXED);
+    }
     real_dealloc(object);
 }
 

@@ -48,6 +48,9 @@ static inline uint64_t *python_codes_mark_slot(uint64_t code)
     return &python_codes_marks[code >> 5 & (PYTHON_CODES_MARKS - 1)];
 }
 
+/* How many times any of them has changed. */
+extern uint64_t python_codes_changes;
+
 static inline uint64_t python_codes_mark(uint64_t code)
 {
     return __atomic_load_n(python_codes_mark_slot(code), __ATOMIC_RELAXED);

@@ -49,7 +49,7 @@ static inline bool python_samples_marked(const void *block)
 
 /* ---- samples ---- */
 
-extern __thread struct samples_line python_samples_line ARCH_NEAR; /* where all are recorded nothing is ever left */
+extern __thread struct samples_line python_samples_line ARCH_NEAR; /* of samples: where all are recorded it is not asked */
 
 /* `size` bytes (1 to 512) have just been subtracted from what is left of the line, and less than 0 is left. Returns how many objects
  * one that is hit stands for, in sixteenths; 0: it is not hit. */

@@ -339,6 +339,34 @@ Test(heap_verdicts, a_few_tasks_and_no_more_of_them_are_a_pool)
     expect(VERDICT_LEAKED);
 }
 
+/* ---- containers ---- */
+
+/* One block, which doubles in windows of that number, of twelve. */
+static enum verdict doubled_in(const unsigned *windows, unsigned count)
+{
+    double bytes = 512;
+    begin();
+    figures.opened = figures.alive = 1;
+    for (unsigned i = 0, step = 0; i < 12; i++) {
+        if (step < count && windows[step] == i) {
+            bytes *= 2;
+            step++;
+        }
+        low[i] = 1;
+        low_bytes[i] = bytes;
+    }
+    figures.levels.count = 12;
+    figures.alive_bytes = figures.resized = (uint64_t)bytes;
+    return heap_judge(&figures).verdict;
+}
+
+Test(heap_verdicts, a_container_whose_windows_are_uneven_grows)
+{
+    cr_expect_eq(doubled_in((const unsigned[]){1, 2, 3, 4, 7}, 5), VERDICT_CREEP);
+    cr_expect_eq(doubled_in((const unsigned[]){1, 2, 4, 5, 6, 7}, 6), VERDICT_CREEP, "as seen on a busy machine");
+    cr_expect_neq(doubled_in((const unsigned[]){1, 2, 3, 4, 5}, 5), VERDICT_CREEP, "it has stopped");
+}
+
 /* ---- the floor ---- */
 
 Test(heap_verdicts, little_is_not_worth_a_word)

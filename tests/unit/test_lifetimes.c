@@ -554,6 +554,20 @@ Test(lifetimes, an_impossible_descriptor_is_damage)
     cr_expect_eq(feed.lives->strange, 6);
 }
 
+/* A server that is told goodbye hangs up at once, and is seen to have done so where this side is slower to close. */
+Test(lifetimes, who_hangs_up_after_the_end_has_begun_was_not_left_waiting)
+{
+    for (unsigned i = 0; i < 2; i++)
+        feed_connect(&feed, 3 + i, 5, 1);
+    feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3, 8ull << 56, 0);
+    feed_wait(&feed, 100 * MS);
+    feed_event(&feed, STRAY_END_BEGINS, 0, 0, STRAY_ENDING_EXIT, 0);
+    for (unsigned i = 0; i < 2; i++)
+        feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, 3 + i, 8ull << 56, 0);
+    cr_expect_eq(life_waits(feed.lives, &feed.lives->lives[0]), 2);
+    cr_expect_eq(life_waits(feed.lives, &feed.lives->lives[1]), 0);
+}
+
 Test(lifetimes, samples_tell_use_and_state)
 {
     feed_connect(&feed, 3, 5, 1);

@@ -93,8 +93,8 @@ def objects():
 
 
 def exactly_after_samples():
-    """So soon that the interpreter has made no pending call in between."""
-    OPTIONS[:] = ["STRAY_PYTHON_MEMORY=sampled"]
+    """So soon that the interpreter has made no pending call in between, and long before the next sample would have been taken."""
+    OPTIONS[:] = ["STRAY_PYTHON_MEMORY=sampled", "STRAY_SAMPLE=64M"]
     begin()
     run_for_calls()
     OPTIONS[:] = ["STRAY_PYTHON_MEMORY=exact"]
