@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * When each thread was last seen to do anything: a pool's members work on, one that is forgotten waits for ever. A zeroed struct knows
- * no thread. Memory grows with threads. Not thread safe.
+ * When each thread was last seen to do anything but allocate: a pool's members work on, one that is forgotten waits for ever. A zeroed
+ * struct knows no thread. Memory grows with threads. Not thread safe.
  */
 #ifndef STRAY_LIVES_ACTIVITY_H
 #define STRAY_LIVES_ACTIVITY_H

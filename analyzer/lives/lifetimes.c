@@ -242,9 +242,16 @@ static int feed_other(struct lives *lives, const struct stray_event *event, uint
     return block_event(lives, event, lane, thread, since);
 }
 
+/* What says that its thread was at work just then. Memory does not: how much is written of it, and when, is for the detail of the
+ * trace to say. */
+static bool is_activity(const struct stray_event *event)
+{
+    return event->resource != STRAY_HEAP && event->resource != STRAY_PYOBJECT && event->action != STRAY_WORK;
+}
+
 int lives_feed(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
-    if (!lives->ended && activity_seen(&lives->activity, thread, event->time) < 0)
+    if (!lives->ended && is_activity(event) && activity_seen(&lives->activity, thread, event->time) < 0)
         return -ENOMEM;
     return is_plain(event) ? feed_plain(lives, event) : feed_other(lives, event, lane, thread, since);
 }

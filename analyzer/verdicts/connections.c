@@ -167,10 +167,20 @@ static bool left_behind(const struct usage_figures *figures, const struct habits
            idle_of(figures, usage) >= IDLE_SHARE * age;
 }
 
+/* Used many times, for most of its life, and silent for hardly longer than it was before it was used again. */
+static bool keeps_its_pace(const struct usage_figures *figures, const struct usage *usage)
+{
+    return usage->used_known && usage->uses >= POOL_USES &&
+           2 * (usage->last_use - usage->birth) >= figures->tc - usage->birth &&
+           idle_of(figures, usage) <= KNOWN_IDLE * usage->quiet_s + JITTER_S;
+}
+
 static bool goes_with_them(const struct usage_figures *figures, const struct habits *habits, size_t index)
 {
     const struct usage *usage = &figures->usage[index];
-    return usage->orphan || usage->deserted || idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S;
+    if (usage->orphan || usage->deserted)
+        return true;
+    return idle_of(figures, usage) > KNOWN_IDLE * habits->usual_quiet + JITTER_S && !keeps_its_pace(figures, usage);
 }
 
 static size_t mark_if(const struct usage_figures *figures, const struct habits *habits, bool *marks,

@@ -36,6 +36,10 @@ int judge_lives(struct court *court, uint32_t which);
 int judge_blocks(struct court *court, uint32_t which);
 /* Whether two frames are at one line of one function; false where either is unknown. */
 bool same_line(const struct frame *a, const struct frame *b);
+/* Whether the site makes names that CPython drops as soon as it has looked an attribute up. Its cache of types holds on to some of
+ * them, in slots that their addresses choose: samples, which lie apart from other objects, are seldom replaced there, so that they
+ * live on although what they stand for does not (looked_up.c). */
+bool is_looked_up(const struct court *court, const struct site *site);
 /* The finding on leaked connections, sockets or files that hold this memory; LIVES_NONE: none (holding.c). */
 uint32_t handle_holding(const struct court *court, const struct finding *finding);
 /* Whether handles hold it that do not leak: those of a pool. */

@@ -38,6 +38,8 @@
 #define GROWN             1.5
 #define NEAR_PEAK         0.9
 #define IDLE_THREADS      0.2 /* of those of a place may be, or else they are left behind */
+#define LOAD_GROWN        1.25 /* times the work of the earlier half of the time */
+#define LOAD_SHARE        1.5 /* times as many threads for each piece of work */
 #define REPLACED          0.25 /* of what is open */
 #define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
@@ -85,6 +87,14 @@ static unsigned silent_windows(const struct heap_figures *figures)
 static bool pool_filled(const struct heap_figures *figures)
 {
     return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
+}
+
+/* Nearly all of them have ended by themselves: in a run so brief they did so together, as the members of a pool that is told to
+ * stop. However unevenly the scheduler let them be made, they are not without end. */
+static bool pool_stopped(const struct heap_figures *figures)
+{
+    return figures->task && span_of(figures) < BRIEF_S &&
+           (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive;
 }
 
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
@@ -246,7 +256,43 @@ static bool goes_on(const struct heap_figures *figures, struct heap_judgement *j
     return true;
 }
 
-/* Threads that are added while the load grows, and all do something. The youngest may not have begun. */
+/* Share of the work, from `first` on, that was done by a time. */
+static double work_by(const struct heap_figures *figures, double time)
+{
+    unsigned done = 0;
+    while (done < COHORT_WINDOWS && figures->window_end[done] <= time)
+        done++;
+    return (double)done / COHORT_WINDOWS;
+}
+
+/* How many were open on average from one time to another. */
+static double mean_open(const struct levels *levels, double from, double to)
+{
+    double sum = 0, begin = from;
+    for (unsigned i = 0; i < levels->count && begin < to; i++) {
+        double end = fmin(levels->time[i], to);
+        if (end <= begin)
+            continue;
+        sum += levels->low[i] * (end - begin);
+        begin = end;
+    }
+    return sum / (to - from);
+}
+
+/* More was done in the later half of the time than in the earlier, and there were hardly more threads for each piece of it. Of threads
+ * that are left behind by a load, there are ever more for each piece, even where the load grows. */
+static bool goes_with_load(const struct heap_figures *figures)
+{
+    double middle = figures->first + span_of(figures) / 2;
+    double early = work_by(figures, middle), late = 1 - early, whole = figures->window_work * COHORT_WINDOWS;
+    bool by_chance = figures->work_is_load && (late - early) * whole < RISING * sqrt(whole);
+    if (!figures->task || late < LOAD_GROWN * early || by_chance || figures->levels.count == 0)
+        return false;
+    double before = mean_open(&figures->levels, figures->first, middle), after = mean_open(&figures->levels, middle, figures->tc);
+    return after * early <= LOAD_SHARE * before * late;
+}
+
+/* All do something. The youngest may not have begun. */
 static bool at_work(const struct heap_figures *figures)
 {
     double idle = (double)(figures->alive - figures->in_use);
@@ -284,7 +330,8 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     const struct cohorts *cohorts = &judgement->cohorts;
     double high = order_high(figures, cohorts);
     double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
-    if (at_work(figures))
+    bool with_load = goes_with_load(figures);
+    if (pool_stopped(figures) || (with_load && figures->work_is_load && at_work(figures)))
         return VERDICT_STEADY;
     if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE ||
         replaces(figures, judgement))
@@ -294,7 +341,8 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     if (high < FLAT || (high < linear && flattens(&figures->levels)))
         return VERDICT_PLATEAU;
     judgement->young = high >= linear && began_late(figures, cohorts);
-    bool slower = high < linear && !figures->task; /* of a few dozen tasks nobody can tell */
+    /* Of a few dozen tasks nobody can tell; but allocations that go with them may be theirs, or a load that they were made for. */
+    bool slower = figures->task ? with_load && !figures->work_is_load : high < linear;
     return slower || judgement->young ? VERDICT_CREEP : VERDICT_LEAKED;
 }
 

@@ -35,6 +35,7 @@ struct heap_figures {
     unsigned few;                  /* fewer acquires than this are too few to judge */
     double first, tc;              /* where by_work begins, and Tc: seconds since the process began */
     bool task;                     /* threads and children, not memory */
+    uint64_t ended;                /* tasks, of those alive: have ended, and nobody has asked for their result */
     uint64_t in_use;               /* threads, of those alive: at work to the end */
     bool work_is_load;             /* the axis is requests or statements; else allocations: a weak one */
     double lead;                   /* windows of by_work's width between the first birth and `from` */

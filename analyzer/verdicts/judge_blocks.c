@@ -97,6 +97,7 @@ static struct heap_judgement judge_site(const struct court *court, const struct 
         .warm = site->warm,
         .few = is_memory(site->resource) ? FEW_BLOCKS : FEW_OTHERS,
         .task = site->resource == STRAY_THREAD || site->resource == STRAY_CHILD,
+        .ended = site->ended,
         .in_use = site->in_use,
         .first = fmax(seconds(court, site->first), time_at(court, from)),
         .tc = court->tc,
@@ -310,7 +311,7 @@ int judge_blocks(struct court *court, uint32_t which)
         const struct site *site = &court->lives->sites[fold->sites[i]];
         struct heap_judgement judgement = judge_site(court, site);
         bool grows = judgement.verdict == VERDICT_LEAKED || judgement.verdict == VERDICT_CREEP;
-        if (grows && is_arena(court, site)) {
+        if (grows && (is_arena(court, site) || is_looked_up(court, site))) {
             judgement.verdict = VERDICT_STEADY;
             grows = false;
         }

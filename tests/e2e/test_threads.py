@@ -28,6 +28,14 @@ def test_never_ending(stray, target):
     assert "never ended" in finding["message"]
 
 
+@pytest.mark.parametrize("options", [(), ("--full",)], ids=["default", "full"])
+def test_never_ending_and_not_silent(stray, target, options):
+    """What they allocate may be a load that they were made for: a warning at least, however much of it is written."""
+    report = stray.run([target("target_threads"), "wakes_on"], options=options).ok().check().report()
+    found = report.find(resource="thread")
+    assert [(each["verdict"], each["count"]) for each in found] in ([("creep", 100)], [("leaked", 100)])
+
+
 @pytest.mark.parametrize("mode", ["pool", "stopped_pool"])
 def test_pools_are_no_leaks(stray, target, mode):
     report = stray.run([target("target_threads"), mode]).ok().check().report()

@@ -253,6 +253,26 @@ Test(connections, a_burst_of_many_threads)
     expect_leaked(20, 10);
 }
 
+/* Threads with one of their own each, which they use every 50 ms, of the same helper as requests that close theirs, but for one in eight. */
+Test(connections, members_at_work_do_not_go_with_the_leaks_of_a_helper)
+{
+    for (int i = 0; i < 30; i++) {
+        struct usage *usage = add(0.001 * i, 19.95 + 0.0015 * i, 0);
+        usage->uses = 400;
+        usage->quiet_s = 0.052;
+        usage->thread = 2 + (uint32_t)i;
+        usage->by_ender = false;
+    }
+    for (int i = 1; i <= 180; i++) {
+        double birth = 0.1 + 0.11 * i;
+        struct usage *usage = add(birth, birth + 0.006, i % 8 ? birth + 0.007 : 0);
+        usage->uses = 3;
+        usage->quiet_s = 0.002;
+    }
+    expect_leaked(20, 22);
+    cr_expect_not(memchr(marks, true, 30 * sizeof(*marks)), "a member is counted");
+}
+
 Test(connections, leaks_of_a_helper_that_serves_a_singleton_as_well)
 {
     add(0.5, 9.9, 0)->uses = 500;

@@ -302,6 +302,19 @@ Test(heap_verdicts, of_tasks_in_a_brief_run_the_work_tells)
     expect(VERDICT_LEAKED);
 }
 
+Test(heap_verdicts, tasks_that_end_together_in_a_brief_run_are_a_pool)
+{
+    brief();
+    figures.task = true;
+    figures.ended = 640;
+    expect(VERDICT_STEADY);
+    begin();
+    brief();
+    figures.task = true;
+    figures.ended = 320;
+    expect(VERDICT_LEAKED);
+}
+
 Test(heap_verdicts, a_few_tasks_and_no_more_of_them_are_a_pool)
 {
     figures.work_is_load = false;

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import concurrent.futures
+import ctypes
 import functools
 import importlib
 import logging
@@ -204,6 +205,20 @@ def temporary(folder):
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             with open(f"{scratch}/part", "w") as file:
                 file.write("part")
+
+
+class Attributes:
+    abcdefgh = 1
+
+
+def looks_up(folder):
+    """As C code does: the names are texts that live for the look-up, or as long as the cache of types holds on to them."""
+    by_name = ctypes.pythonapi.PyObject_GetAttrString
+    by_name.argtypes, by_name.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.py_object
+    for _ in range(300):
+        for _ in range(100):
+            by_name(Attributes, b"abcdefgh")
+        time.sleep(0.005)
 
 
 def commands(folder):

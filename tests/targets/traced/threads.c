@@ -48,6 +48,14 @@ static void *serves(void *argument)
         usleep(1000);
     return work(argument);
 }
+static void *wakes(void *argument)
+{
+    for (;;) {
+        free(malloc(100));
+        usleep(5000);
+    }
+    return argument;
+}
 static void *detaches_itself(void *argument)
 {
     MUST(pthread_detach(pthread_self()) == 0);
@@ -81,6 +89,7 @@ MAKER(made_small, &small, keeps_on_a_small_stack)
 MAKER(made_and_left, NULL, work)
 MAKER(made_to_run, NULL, waits)
 MAKER(made_to_serve, NULL, serves)
+MAKER(made_to_wake, NULL, wakes)
 
 static SITE thrd_t made_c11(void)
 {
@@ -233,6 +242,16 @@ static void grows(void)
     expect("made_to_run", "thread", 200, 0, -1);
 }
 
+/* ... that wakes up time and again. */
+static void wakes_on(void)
+{
+    for (int i = 0; i < 100; i++) {
+        made_to_wake();
+        usleep(10000);
+    }
+    expect("made_to_wake", "thread", 100, 0, -1);
+}
+
 /* A fork in a thread: the child has one thread, and the rows of the others are the parent's. */
 static void *forks(void *argument)
 {
@@ -273,7 +292,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } modes[] = {{"joins", joins},   {"detaches", detaches}, {"leaves", leaves}, {"pool", pool}, {"stopped_pool", stopped_pool},
-                 {"grows", grows}, {"forking", forking}};
+                 {"grows", grows}, {"wakes_on", wakes_on}, {"forking", forking}};
     MUST(argc == 2);
     MUST(pthread_attr_init(&detached) == 0 && pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0);
     MUST(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 16384) == 0);
