@@ -148,7 +148,7 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
         const struct finding *finding = &judged->findings[i];
         result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
         if (result == 0)
-            report_last_use(report, lives, &folds->items[finding->fold], stacks, &copy);
+            report_last_use(report, lives, judged, &folds->items[finding->fold], stacks, &copy);
         if (result == 0)
             result = report_add_finding(report, &copy, &pid, 1, &place[i]);
     }

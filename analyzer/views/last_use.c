@@ -9,6 +9,7 @@
 
 struct looking {
     const struct lives *lives;
+    const bool *leaked; /* lives */
     const struct fold *fold;
     const struct report_stacks *stacks;
     enum verdict verdict;
@@ -16,7 +17,13 @@ struct looking {
 
 static bool is_by_finalizer(const struct life *life)
 {
-    return life->end == LIFE_CLOSED && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+    return !life->born_late && !life_open_at_tc(life) && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+}
+
+/* Whether the finding counts it. */
+static bool is_counted(const struct looking *looking, uint32_t index)
+{
+    return looking->verdict == VERDICT_LEAKED ? looking->leaked[index] : is_by_finalizer(&looking->lives->lives[index]);
 }
 
 static const struct life *pgconn_of(const struct lives *lives, const struct life *life)
@@ -31,8 +38,7 @@ static const struct frame *last_frame(const struct looking *looking, uint32_t in
 {
     const struct lives *lives = looking->lives;
     const struct life *life = &lives->lives[index], *owner = pgconn_of(lives, life);
-    bool counts = looking->verdict == VERDICT_LEAKED ? life_open_at_tc(life) : is_by_finalizer(life);
-    const struct statement_conn *conn = counts && owner ? statements_conn(&lives->statements, owner->handle, owner->birth) : NULL;
+    const struct statement_conn *conn = owner && is_counted(looking, index) ? statements_conn(&lives->statements, owner->handle, owner->birth) : NULL;
     if (!conn || conn->last_use == STATEMENTS_NONE)
         return NULL;
     const struct stack *stack = looking->stacks->stack(looking->stacks->data, lives->statements.uses[conn->last_use].stack);
@@ -64,10 +70,10 @@ static const struct frame *candidate(const struct looking *looking)
     return most;
 }
 
-void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
-                     struct report_finding *finding)
+void report_last_use(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
+                     const struct report_stacks *stacks, struct report_finding *finding)
 {
-    const struct looking looking = {lives, fold, stacks, finding->verdict};
+    const struct looking looking = {lives, judged->leaked, fold, stacks, finding->verdict};
     bool connections = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN;
     if (!connections || (finding->verdict != VERDICT_LEAKED && finding->verdict != VERDICT_FINALIZER_CLOSED))
         return;
@@ -83,5 +89,5 @@ void report_last_use(struct report *report, const struct lives *lives, const str
     if (2 * count <= finding->count || report_same_function(finding->site, &user))
         return;
     finding->last_user = user;
-    finding->last_users = count < finding->count ? count : finding->count;
+    finding->last_users = count;
 }

@@ -44,8 +44,8 @@ int report_add_finding(struct report *report, const struct report_finding *findi
 /* One process found that the finding at `index` follows from that at `cause` (consequences.c). */
 int report_claim_cause(struct report *report, size_t index, size_t cause);
 /* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
-void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
-                     struct report_finding *finding);
+void report_last_use(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
+                     const struct report_stacks *stacks, struct report_finding *finding);
 /* The sentence of a finding (message.c). */
 const char *report_message(struct report *report, const struct report_finding *finding);
 /* The text of the statement of a definition; NULL: not kept. */

@@ -691,6 +691,12 @@ Test(report, text_has_the_answer_first)
     report_free(report);
 }
 
+static void use_at(uint64_t conn, uint32_t user)
+{
+    feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, user);
+    feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, user);
+}
+
 /* A helper opens them, for whoever asks: not each of those gives them back. */
 Test(report, who_used_leaked_connections_last_is_told)
 {
@@ -699,8 +705,7 @@ Test(report, who_used_leaked_connections_last_is_told)
         uint32_t user = i % 4 ? HOARD : TWIN;
         feed_wait(&feed, 20 * MS);
         feed_pg_connect(&feed, conn, 100 + i, LEAKY);
-        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, user);
-        feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, user);
+        use_at(conn, user);
         if (user == TWIN)
             feed_pg_close(&feed, conn, 100 + i, BY_CLOSE);
     }
@@ -715,6 +720,33 @@ Test(report, who_used_leaked_connections_last_is_told)
     char *text = rendered(report, false, &plain);
     cr_expect_not_null(strstr(text, "    last used at app.py:60 f60() (45 of 45)\n"), "%s", text);
     free(text);
+    report_free(report);
+}
+
+/* The same helper opens some that are in use all the while, more than it leaks: those do not say who leaks. */
+Test(report, who_used_others_last_is_not_told)
+{
+    const uint64_t in_use = 24, leaked = 12;
+    for (uint64_t i = 0; i < in_use; i++)
+        feed_pg_connect(&feed, 0x1000 + 16 * i, 50 + i, LEAKY);
+    for (uint64_t round = 0; round < 10 * leaked; round++) {
+        uint64_t conn = 0x10000 + 16 * round;
+        bool leaks = round % 10 == 0;
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, conn, 100 + round, LEAKY);
+        use_at(conn, leaks ? HOARD : TWIN);
+        if (!leaks)
+            feed_pg_close(&feed, conn, 100 + round, BY_CLOSE);
+        for (uint64_t i = 0; i < in_use; i++)
+            use_at(0x1000 + 16 * i, TWIN);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
+    cr_assert_not_null(conn);
+    cr_expect_eq(conn->count, leaked, "%s", conn->message);
+    cr_expect_eq(conn->last_users, leaked);
+    cr_expect_eq(conn->last_user.line, HOARD, "line %u, %u", conn->last_user.line, (unsigned)conn->last_users);
     report_free(report);
 }
 
