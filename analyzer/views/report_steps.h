@@ -43,9 +43,9 @@ int report_add_finding(struct report *report, const struct report_finding *findi
                        size_t pid_count, size_t *ret_index);
 /* One process found that the finding at `index` follows from that at `cause` (consequences.c). */
 int report_claim_cause(struct report *report, size_t index, size_t cause);
-/* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
-void report_last_use(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
-                     const struct report_stacks *stacks, struct report_finding *finding);
+/* Adds to a finding of the report where those of `fold` that it counts were last used (last_use.c). */
+int report_add_last_uses(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
+                         const struct report_stacks *stacks, struct report_finding *finding);
 /* The sentence of a finding (message.c). */
 const char *report_message(struct report *report, const struct report_finding *finding);
 /* The text of the statement of a definition; NULL: not kept. */
@@ -83,6 +83,8 @@ void report_settle_ends(struct report *report);
 /* Gives each finding the weightiest cause that was claimed for it and does not itself follow from it: the same one, whatever order
  * the processes came in. Comes before any finding is moved (consequences.c). */
 int report_settle_causes(struct report *report);
+/* Tells of each finding where most of its connections were last used (last_use.c). */
+void report_settle_last_uses(struct report *report);
 /* What of all processes together runs out (outlook.c). */
 int report_end_outlook(struct report *report);
 

@@ -750,6 +750,49 @@ Test(report, who_used_others_last_is_not_told)
     report_free(report);
 }
 
+/* Adds a process that leaked so many connections, which were last used at `user`. */
+static void add_leaking(struct report *report, uint32_t pid, uint64_t count, uint32_t user)
+{
+    struct report_process process = {.pid = pid, .exe = "/usr/bin/python3", .end = "exit", .complete = true};
+    feed_close_all(&feed);
+    feed_open(&feed);
+    for (uint64_t i = 0; i < count; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, 0x10000 + 16 * i, 100 + i, LEAKY);
+        use_at(0x10000 + 16 * i, user);
+    }
+    feed_exit(&feed);
+    feed_finish(&feed);
+    cr_assert_eq(report_add(report, &process, feed.lives, &feed_stacks, false), 0);
+}
+
+/* Most of all of them, in whatever order the processes come. */
+Test(report, who_used_those_of_several_processes_last_is_told)
+{
+    static const struct {
+        uint64_t count[3];
+        uint32_t user[3], told;
+        uint64_t told_count;
+    } cases[] = {
+        {{10, 12, 12}, {TWIN, HOARD, HOARD}, HOARD, 24}, {{12, 12, 10}, {HOARD, HOARD, TWIN}, HOARD, 24},
+        {{12, 10, 12}, {HOARD, TWIN, HOARD}, HOARD, 24}, {{20, 20, 20}, {TWIN, HOARD, WORK}, 0, 0},
+        {{20, 15, 15}, {TWIN, HOARD, LEAKY}, 0, 0},      {{10, 10, 30}, {TWIN, HOARD, LEAKY}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct report *report;
+        cr_assert_eq(report_begin("trace", &report), 0);
+        for (uint32_t k = 0; k < 3; k++)
+            add_leaking(report, 100 + k, cases[i].count[k], cases[i].user[k]);
+        cr_assert_eq(report_end(report), 0);
+        const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
+        cr_assert_not_null(conn);
+        cr_expect_eq(conn->count, cases[i].count[0] + cases[i].count[1] + cases[i].count[2]);
+        cr_expect_eq(conn->last_users, cases[i].told_count, "case %u: %u", (unsigned)i, (unsigned)conn->last_users);
+        cr_expect(conn->last_users == 0 || conn->last_user.line == cases[i].told, "case %u: line %u", (unsigned)i, conn->last_user.line);
+        report_free(report);
+    }
+}
+
 /* The loop's line runs whatever a task does that was made elsewhere. */
 Test(report, what_an_event_loop_ran_is_told)
 {
