@@ -24,6 +24,8 @@ double report_seconds(const struct lives *lives, uint64_t time);
 struct report_frame report_copy_frame(struct report *report, const struct frame *frame);
 /* The frame to blame of a stack; NULL: there is none. `data` is a struct report_stacks. */
 const struct frame *report_blame_in(void *data, uint32_t node);
+/* The peer of a PGconn: that of its connection, else what libpq said of itself; NULL: not known. */
+const char *report_conn_peer(const struct lives *lives, const struct life *life);
 /* The peer of what was acquired there; NULL: none. */
 const char *report_peer_of(const struct lives *lives, const struct fold *fold);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless

@@ -793,6 +793,26 @@ Test(report, who_used_those_of_several_processes_last_is_told)
     }
 }
 
+/* Where sockets are not traced, libpq says which server it is connected to. */
+Test(report, statements_name_the_server_without_its_connection)
+{
+    struct report_process process = {.pid = 100, .exe = "/usr/bin/python3", .end = "exit"};
+    struct report *report;
+    feed_hook(&feed, STRAY_HOOK_PQconnectdb, STRAY_OPEN, STRAY_PGCONN, 0x1000, 0, POOL);
+    feed_event(&feed, STRAY_ENDPOINT, STRAY_PGCONN, 0x1000, 8, 0);
+    use_at(0x1000, WORK);
+    feed_exit(&feed);
+    feed_finish(&feed);
+    cr_assert_eq(report_begin("trace", &report), 0);
+    report->with_statements = true;
+    cr_assert_eq(report_add(report, &process, feed.lives, &feed_stacks, false), 0);
+    cr_assert_eq(report_end(report), 0);
+    cr_assert_eq(report->statement_count, 1);
+    cr_assert_eq(report->statements[0].peer_count, 1);
+    cr_expect_str_eq(report->statements[0].peers[0], "peer-8");
+    report_free(report);
+}
+
 /* The loop's line runs whatever a task does that was made elsewhere. */
 Test(report, what_an_event_loop_ran_is_told)
 {
