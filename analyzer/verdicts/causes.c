@@ -19,7 +19,7 @@ static bool counts_life(const struct court *court, const struct finding *finding
 {
     const struct life *life = &court->lives->lives[index];
     if (finding->verdict == VERDICT_LEAKED)
-        return court->leaked[index];
+        return court->judged.leaked[index];
     if (finding->verdict == VERDICT_OPEN_AT_EXIT)
         return life_open_at_tc(life);
     return !life->born_late;

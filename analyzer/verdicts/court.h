@@ -14,7 +14,6 @@ struct court {
     void *data;
     struct judged judged;
     size_t room;
-    bool *leaked;   /* lives that a finding counts as leaked */
     uint32_t *next; /* of each life: the one that its thread acquired next, or LIVES_NONE */
     double tc, work;
     double bucket_age[AGE_BUCKETS + 1];

@@ -148,10 +148,10 @@ int judge(const struct lives *lives, const struct folds *folds, stack_named *sta
     court.work = (double)lives->at_tc.at[lives->axis];
     for (unsigned i = 0; i <= AGE_BUCKETS; i++)
         court.bucket_age[i] = age_of_bucket(i);
-    court.leaked = calloc(lives->life_count + 1, sizeof(*court.leaked));
+    court.judged.leaked = calloc(lives->life_count + 1, sizeof(*court.judged.leaked));
     court.judged.verdicts = calloc(folds->count + 1, sizeof(*court.judged.verdicts));
     court.next = calloc(lives->life_count + 1, sizeof(*court.next));
-    int result = court.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
+    int result = court.judged.leaked && court.judged.verdicts && court.next ? find_next(&court) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
         result = judge_fold(&court, i);
     if (result == 0)
@@ -160,7 +160,6 @@ int judge(const struct lives *lives, const struct folds *folds, stack_named *sta
         result = find_causes(&court);
     if (result == 0)
         result = drop_small(&court);
-    free(court.leaked);
     free(court.next);
     if (result < 0)
         judged_clear(&court.judged);
@@ -173,5 +172,6 @@ void judged_clear(struct judged *judged)
 {
     free(judged->findings);
     free(judged->verdicts);
+    free(judged->leaked);
     *judged = (struct judged){0};
 }

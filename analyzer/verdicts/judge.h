@@ -48,6 +48,7 @@ struct judged {
     struct finding *findings; /* in the order of folds */
     size_t count;
     enum verdict *verdicts; /* one a fold: the word for lists of sites */
+    bool *leaked;           /* one a life: a finding counts it as leaked */
 };
 
 /* The stack of a node; never NULL. */

@@ -186,7 +186,7 @@ static int judge_usages(struct court *court, uint32_t which, const struct usage_
         return result;
     court->judged.verdicts[which] = judgement.verdict;
     for (size_t i = 0; i < figures->count; i++)
-        court->leaked[indexes[i]] = marks[i];
+        court->judged.leaked[indexes[i]] = marks[i];
     bool leaked = judgement.verdict == VERDICT_LEAKED;
     bool waits = !leaked && usage_judge_close_wait(figures, &waiting);
     bool said_by_waiting = waits && waiting.count >= judgement.count;

@@ -286,7 +286,9 @@ int report_live_build(struct report_live *live, const char *given, const struct 
     int result = report_begin(given, &report);
     if (result < 0)
         return result;
-    result = trace_open(trace_path(live->trace), &trace, &error);
+    result = note_left_out(report, options->left_out);
+    if (result == 0)
+        result = trace_open(trace_path(live->trace), &trace, &error);
     if (result == 0) {
         result = read_on(live, trace, options, report);
         trace_close(trace);

@@ -57,8 +57,7 @@ static const char *peer_text(const struct lives *lives, uint32_t peer)
     return peer == LIVES_NONE ? NULL : lives->peers[peer].text;
 }
 
-/* A PGconn's peer is that of its connection, else what libpq said of itself. */
-static const char *peer_of_one(const struct lives *lives, const struct life *life)
+const char *report_conn_peer(const struct lives *lives, const struct life *life)
 {
     if (life->partner != LIVES_NONE && lives->lives[life->partner].peer != LIVES_NONE)
         return lives->peers[lives->lives[life->partner].peer].text;
@@ -71,7 +70,7 @@ static const char *conn_peer(const struct lives *lives, const struct fold *fold)
     const char *peer = NULL;
     for (size_t i = 0; i < fold->life_count; i++) {
         const struct life *life = &lives->lives[fold->lives[i]];
-        const char *own = peer_of_one(lives, life);
+        const char *own = report_conn_peer(lives, life);
         bool open = life_open_at_tc(life);
         if (own && (!peer || open))
             peer = own;

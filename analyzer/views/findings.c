@@ -95,10 +95,6 @@ static void finding_merge(struct report_finding *into, const struct report_findi
     into->severity = from->severity < into->severity ? from->severity : into->severity;
     into->confidence = from->confidence < into->confidence ? from->confidence : into->confidence;
     into->example = into->example ? into->example : from->example;
-    if (into->last_users == 0)
-        into->last_user = from->last_user;
-    if (report_frame_order(&into->last_user, &from->last_user) == 0)
-        into->last_users += from->last_users;
     into->rated |= from->rated;
     into->rate_per_hour.estimate += from->rate_per_hour.estimate;
     into->rate_per_hour.low += from->rate_per_hour.low;
@@ -148,9 +144,9 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
         const struct finding *finding = &judged->findings[i];
         result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
         if (result == 0)
-            report_last_use(report, lives, &folds->items[finding->fold], stacks, &copy);
-        if (result == 0)
             result = report_add_finding(report, &copy, &pid, 1, &place[i]);
+        if (result == 0)
+            result = report_add_last_uses(report, lives, judged, &folds->items[finding->fold], stacks, &report->findings[place[i]]);
     }
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         if (judged->findings[i].cause != LIVES_NONE)

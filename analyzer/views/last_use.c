@@ -3,20 +3,27 @@
  * Where connections that a finding counts were last used. What opens them is often no more than a helper, or a pool's thread that
  * has none of the user's frames; who took one and never gave it back is known by the statement it was last used for.
  */
-#include "names/function.h"
+#include <errno.h>
+
 #include "views/likeness.h"
 #include "views/report_steps.h"
 
 struct looking {
     const struct lives *lives;
-    const struct fold *fold;
+    const bool *leaked; /* lives */
     const struct report_stacks *stacks;
     enum verdict verdict;
 };
 
 static bool is_by_finalizer(const struct life *life)
 {
-    return life->end == LIFE_CLOSED && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+    return !life->born_late && !life_open_at_tc(life) && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+}
+
+/* Whether the finding counts it. */
+static bool is_counted(const struct looking *looking, uint32_t index)
+{
+    return looking->verdict == VERDICT_LEAKED ? looking->leaked[index] : is_by_finalizer(&looking->lives->lives[index]);
 }
 
 static const struct life *pgconn_of(const struct lives *lives, const struct life *life)
@@ -31,8 +38,7 @@ static const struct frame *last_frame(const struct looking *looking, uint32_t in
 {
     const struct lives *lives = looking->lives;
     const struct life *life = &lives->lives[index], *owner = pgconn_of(lives, life);
-    bool counts = looking->verdict == VERDICT_LEAKED ? life_open_at_tc(life) : is_by_finalizer(life);
-    const struct statement_conn *conn = counts && owner ? statements_conn(&lives->statements, owner->handle, owner->birth) : NULL;
+    const struct statement_conn *conn = owner && is_counted(looking, index) ? statements_conn(&lives->statements, owner->handle, owner->birth) : NULL;
     if (!conn || conn->last_use == STATEMENTS_NONE)
         return NULL;
     const struct stack *stack = looking->stacks->stack(looking->stacks->data, lives->statements.uses[conn->last_use].stack);
@@ -40,48 +46,60 @@ static const struct frame *last_frame(const struct looking *looking, uint32_t in
     return frame && frame->user ? frame : NULL;
 }
 
-static bool same_line(const struct frame *a, const struct frame *b)
+struct wanted {
+    const struct report_finding *finding;
+    const struct report_frame *frame;
+};
+
+static enum likeness user_likeness(const struct report *report, size_t index, const void *data)
 {
-    return a->line == b->line && frames_same_function(a, b);
+    const struct wanted *wanted = data;
+    const struct report_user *user = &wanted->finding->users[index];
+    return likeness(report, &user->frame, user->run, wanted->frame);
 }
 
-/* The only one that may have most of them (Boyer and Moore). */
-static const struct frame *candidate(const struct looking *looking)
+static int add_user(struct report *report, struct report_finding *finding, const struct frame *from)
 {
-    const struct frame *most = NULL;
-    size_t lead = 0;
-    for (size_t i = 0; i < looking->fold->life_count; i++) {
-        const struct frame *frame = last_frame(looking, looking->fold->lives[i]);
-        if (!frame)
-            continue;
-        if (lead == 0)
-            most = frame;
-        if (same_line(most, frame))
-            lead++;
-        else
-            lead--;
+    struct report_frame frame = report_copy_frame(report, from);
+    const struct wanted wanted = {finding, &frame};
+    size_t index = most_alike(report, finding->user_count, user_likeness, &wanted);
+    if (index != REPORT_NONE) {
+        finding->users[index].count++;
+        return 0;
     }
-    return most;
+    struct report_user *user = report_append(&finding->users, &finding->user_count, sizeof(*user));
+    if (!user)
+        return -ENOMEM;
+    *user = (struct report_user){frame, 1, report->run};
+    return 0;
 }
 
-void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
-                     struct report_finding *finding)
+int report_add_last_uses(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
+                         const struct report_stacks *stacks, struct report_finding *finding)
 {
-    const struct looking looking = {lives, fold, stacks, finding->verdict};
+    const struct looking looking = {lives, judged->leaked, stacks, finding->verdict};
     bool connections = fold->resource == STRAY_CONNECTION || fold->resource == STRAY_PGCONN;
     if (!connections || (finding->verdict != VERDICT_LEAKED && finding->verdict != VERDICT_FINALIZER_CLOSED))
-        return;
-    const struct frame *most = candidate(&looking);
-    if (!most)
-        return;
-    uint64_t count = 0;
-    for (size_t i = 0; i < fold->life_count; i++) {
+        return 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < fold->life_count; i++) {
         const struct frame *frame = last_frame(&looking, fold->lives[i]);
-        count += frame && same_line(most, frame);
+        if (frame)
+            result = add_user(report, finding, frame);
     }
-    struct report_frame user = report_copy_frame(report, most);
-    if (2 * count <= finding->count || report_same_function(finding->site, &user))
-        return;
-    finding->last_user = user;
-    finding->last_users = count < finding->count ? count : finding->count;
+    return result;
+}
+
+void report_settle_last_uses(struct report *report)
+{
+    for (size_t i = 0; i < report->finding_count; i++) {
+        struct report_finding *finding = &report->findings[i];
+        for (size_t k = 0; k < finding->user_count; k++) {
+            const struct report_user *user = &finding->users[k];
+            if (2 * user->count <= finding->count || report_same_function(finding->site, &user->frame))
+                continue;
+            finding->last_user = user->frame;
+            finding->last_users = user->count;
+        }
+    }
 }

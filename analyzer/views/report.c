@@ -102,6 +102,8 @@ void report_free(struct report *report)
     texts_free(&report->texts);
     free(report->run_names);
     free(report->processes);
+    for (size_t i = 0; i < report->finding_count; i++)
+        free(report->findings[i].users);
     free(report->findings);
     free(report->claims);
     free(report->sites);

@@ -75,6 +75,13 @@ struct report_claim {
     size_t finding, cause;
 };
 
+/* Where connections were last used, of one finding. */
+struct report_user {
+    struct report_frame frame;
+    uint64_t count;
+    uint32_t run; /* where it was met first */
+};
+
 struct report_finding {
     char id[64];
     enum verdict verdict;
@@ -92,6 +99,8 @@ struct report_finding {
     const char *statement; /* without literals; NULL: none, or not kept */
     const char *call;      /* function that kept an event loop; NULL: it is not about that */
     const char *example; /* path of one of the temporary files it is about; NULL: none */
+    struct report_user *users; /* where its connections were last used */
+    size_t user_count;
     struct report_frame last_user; /* where most of its connections were last used; counts if last_users > 0 */
     uint64_t last_users;           /* ... so many of them; 0: nowhere, not known, or where they were opened */
     bool rated;

@@ -172,6 +172,7 @@ static double total_duration(const struct report *report)
 int report_end(struct report *report)
 {
     report_settle_ends(report);
+    report_settle_last_uses(report);
     int result = report_settle_causes(report);
     if (result == 0)
         result = kinship_judge(report);

@@ -24,6 +24,8 @@ double report_seconds(const struct lives *lives, uint64_t time);
 struct report_frame report_copy_frame(struct report *report, const struct frame *frame);
 /* The frame to blame of a stack; NULL: there is none. `data` is a struct report_stacks. */
 const struct frame *report_blame_in(void *data, uint32_t node);
+/* The peer of a PGconn: that of its connection, else what libpq said of itself; NULL: not known. */
+const char *report_conn_peer(const struct lives *lives, const struct life *life);
 /* The peer of what was acquired there; NULL: none. */
 const char *report_peer_of(const struct lives *lives, const struct fold *fold);
 /* What a finding of `fold` begins with: its place, its peer, no figures. Its stack lasts until report_add() returns, unless
@@ -43,9 +45,9 @@ int report_add_finding(struct report *report, const struct report_finding *findi
                        size_t pid_count, size_t *ret_index);
 /* One process found that the finding at `index` follows from that at `cause` (consequences.c). */
 int report_claim_cause(struct report *report, size_t index, size_t cause);
-/* Tells of a finding of `fold` where most of its connections were last used (last_use.c). */
-void report_last_use(struct report *report, const struct lives *lives, const struct fold *fold, const struct report_stacks *stacks,
-                     struct report_finding *finding);
+/* Adds to a finding of the report where those of `fold` that it counts were last used (last_use.c). */
+int report_add_last_uses(struct report *report, const struct lives *lives, const struct judged *judged, const struct fold *fold,
+                         const struct report_stacks *stacks, struct report_finding *finding);
 /* The sentence of a finding (message.c). */
 const char *report_message(struct report *report, const struct report_finding *finding);
 /* The text of the statement of a definition; NULL: not kept. */
@@ -83,6 +85,8 @@ void report_settle_ends(struct report *report);
 /* Gives each finding the weightiest cause that was claimed for it and does not itself follow from it: the same one, whatever order
  * the processes came in. Comes before any finding is moved (consequences.c). */
 int report_settle_causes(struct report *report);
+/* Tells of each finding where most of its connections were last used (last_use.c). */
+void report_settle_last_uses(struct report *report);
 /* What of all processes together runs out (outlook.c). */
 int report_end_outlook(struct report *report);
 

@@ -100,12 +100,6 @@ void report_statement_clear(struct report_statement *row)
     row->peers = NULL;
 }
 
-static const char *peer_of(const struct lives *lives, const struct life *life)
-{
-    uint32_t peer = life->peer == LIVES_NONE && life->partner != LIVES_NONE ? lives->lives[life->partner].peer : life->peer;
-    return peer == LIVES_NONE ? NULL : lives->peers[peer].text;
-}
-
 /* The peer of each connection that statements were sent on; to be freed. NULL without memory. */
 static const char **find_peers(const struct lives *lives)
 {
@@ -116,7 +110,7 @@ static const char **find_peers(const struct lives *lives)
         const struct statement_conn *conn =
             life->resource == STRAY_PGCONN ? statements_conn(statements, life->handle, life->birth) : NULL;
         if (conn)
-            peers[conn - statements->conns] = peer_of(lives, life);
+            peers[conn - statements->conns] = report_conn_peer(lives, life);
     }
     return peers;
 }

@@ -67,14 +67,16 @@ static void begin(void)
 
 static const struct report_options how = {.all = true};
 
-static int tell(struct report_live *live, const char *to)
+static const struct report_options without_one = {.all = true, .left_out = "b.stray: not a trace"};
+
+static int tell_with(const struct report_options *options, struct report_live *live, const char *to)
 {
     char path[512];
     char *list[] = {path, NULL};
     struct report *report;
     struct error error;
     snprintf(path, sizeof(path), "%s", sample_path("a.stray"));
-    int result = live ? report_live_build(live, "a", &how, &report) : report_build(list, 1, "a", &how, &report, &error);
+    int result = live ? report_live_build(live, "a", options, &report) : report_build(list, 1, "a", options, &report, &error);
     if (result < 0)
         return -result;
     FILE *out = fopen(to, "w");
@@ -82,18 +84,23 @@ static int tell(struct report_live *live, const char *to)
 }
 
 /* As a process of its own tells it; NULL, and errno. */
-static char *told(struct report_live *live)
+static char *told_with(const struct report_options *options, struct report_live *live)
 {
     int status;
     char to[512];
     snprintf(to, sizeof(to), "%s", sample_path("told"));
     pid_t child = fork();
     if (child == 0)
-        _exit(tell(live, to));
+        _exit(tell_with(options, live, to));
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status));
     errno = WEXITSTATUS(status);
     return errno == 0 ? sample_read(to, NULL) : NULL;
+}
+
+static char *told(struct report_live *live)
+{
+    return told_with(&how, live);
 }
 
 static struct report_live *followed(double seconds)
@@ -120,6 +127,20 @@ Test(follow, what_came_since_is_enough)
         }
         report_live_close(live);
     }
+    writer_free(writer);
+}
+
+Test(follow, what_is_left_out_is_told)
+{
+    begin();
+    struct report_live *live = followed(1);
+    char *all = told_with(&without_one, NULL), *rest = told_with(&without_one, live);
+    cr_assert(all && rest);
+    cr_expect_not_null(strstr(all, "left out: b.stray: not a trace"));
+    cr_expect_str_eq(rest, all);
+    free(all);
+    free(rest);
+    report_live_close(live);
     writer_free(writer);
 }
 
