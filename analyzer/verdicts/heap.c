@@ -33,6 +33,7 @@
 #define SPREAD            0.5 /* of the groups of time that hold a survivor */
 #define SPREAD_BRIEFLY    0.25
 #define BRIEF_S           1.0 /* shares of a shorter time say more of the scheduler than of the program */
+#define INSTANT_S         0.1 /* within less, tasks may as well be the first of a pool */
 #define SILENT_S          0.1 /* ... and no less than this: the scheduler may take some, too */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
@@ -41,7 +42,6 @@
 #define LOAD_GROWN        1.25 /* times the work of the earlier half of the time */
 #define LOAD_SHARE        1.5 /* times as many threads for each piece of work */
 #define REPLACED          0.25 /* of what is open */
-#define BRIEF_S           1.0
 #define MIN_LIFE_SHARE    0.1 /* a site must have been at it for this share of the run */
 #define CONTAINER_GROWN   3
 #define CONTAINER_STEPS   3
@@ -90,11 +90,11 @@ static bool pool_filled(const struct heap_figures *figures)
 }
 
 /* Nearly all of them have ended by themselves: in a run so brief they did so together, as the members of a pool that is told to
- * stop. However unevenly the scheduler let them be made, they are not without end. */
-static bool pool_stopped(const struct heap_figures *figures)
+ * stop. However unevenly the scheduler let them be made, they are not without end. Nor need they be where all of it took an instant. */
+static bool may_be_pool(const struct heap_figures *figures)
 {
     return figures->task && span_of(figures) < BRIEF_S &&
-           (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive;
+           (span_of(figures) < INSTANT_S || (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive);
 }
 
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
@@ -331,7 +331,7 @@ static enum verdict grows(const struct heap_figures *figures, struct heap_judgem
     double high = order_high(figures, cohorts);
     double linear = figures->work_is_load ? LINEAR : LINEAR - WEAK_AXIS;
     bool with_load = goes_with_load(figures);
-    if (pool_stopped(figures) || (with_load && figures->work_is_load && at_work(figures)))
+    if (may_be_pool(figures) || (with_load && figures->work_is_load && at_work(figures)))
         return VERDICT_STEADY;
     if (cohorts_ceased(figures->by_work, SILENT_WORK) || !spread_in_time(figures) || presence(figures) < MIN_LIFE_SHARE ||
         replaces(figures, judgement))

@@ -313,6 +313,8 @@ Test(heap_verdicts, tasks_that_end_together_in_a_brief_run_are_a_pool)
     figures.task = true;
     figures.ended = 320;
     expect(VERDICT_LEAKED);
+    figures.first = figures.tc - 0.05;
+    expect(VERDICT_STEADY);
 }
 
 Test(heap_verdicts, a_few_tasks_and_no_more_of_them_are_a_pool)
