@@ -108,6 +108,7 @@ struct looking {
     uint64_t files; /* and stood in these */
     bool again;     /* it is to be read again and again */
     struct follower *follower; /* of the only trace, if that is a long one; NULL: all is read each time */
+    uint64_t followed_inputs;  /* ... which inputs it was begun with */
     double behind;  /* how many seconds of the trace it leaves out; it goes up when what is older has changed */
     unsigned wait;  /* readings before another one is tried */
     double took, followed; /* seconds that the last reading of all took; ... the last look of the follower */
@@ -199,6 +200,15 @@ static int write_all(struct looking *looking, const struct inputs *inputs, uint6
 
 /* ---- reading what is new ---- */
 
+/* Which traces there are, and which were left out. */
+static uint64_t hash_inputs(const struct inputs *inputs)
+{
+    uint64_t hash = hash_text(HASH_BEGIN, inputs->left_out);
+    for (size_t i = 0; i < inputs->count; i++)
+        hash = hash_text(hash, inputs->paths[i]);
+    return hash_bytes(hash, &inputs->left_out_count, sizeof(inputs->left_out_count));
+}
+
 /* Only what takes long to read is worth another process. */
 static void begin_to_follow(struct looking *looking, const struct inputs *inputs)
 {
@@ -209,6 +219,7 @@ static void begin_to_follow(struct looking *looking, const struct inputs *inputs
     }
     if (looking->again && !looking->over && inputs->count == 1 && looking->took > LONG_S)
         looking->follower = follower_start(inputs->paths[0], looking->behind, inputs->given, &how, write_report, looking);
+    looking->followed_inputs = hash_inputs(inputs);
 }
 
 static void end_to_follow(struct looking *looking)
@@ -220,8 +231,9 @@ static void end_to_follow(struct looking *looking)
 /* Whether it could be told from what came since. */
 static bool write_new(struct looking *looking, const struct inputs *inputs, uint64_t files, FILE *out)
 {
-    if (looking->followed > looking->took / 2)
-        end_to_follow(looking); /* by now much has come since: the next one begins later */
+    bool others = looking->follower && hash_inputs(inputs) != looking->followed_inputs; /* a child was traced since, for instance */
+    if (others || looking->followed > looking->took / 2)
+        end_to_follow(looking); /* ... or by now much has come since: the next one begins later */
     looking->followed = 0;
     const struct follower *before = looking->follower;
     if (!looking->follower)
