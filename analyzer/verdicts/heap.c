@@ -33,7 +33,7 @@
 #define SPREAD            0.5 /* of the groups of time that hold a survivor */
 #define SPREAD_BRIEFLY    0.25
 #define BRIEF_S           1.0 /* shares of a shorter time say more of the scheduler than of the program */
-#define INSTANT_S         0.1 /* within less, tasks may as well be the first of a pool */
+#define INSTANT_S         0.02 /* within less, tasks may as well be the first of a pool */
 #define SILENT_S          0.1 /* ... and no less than this: the scheduler may take some, too */
 #define ONE_SIDED_95      1.645
 #define GROWN             1.5
@@ -48,6 +48,7 @@
 #define CONTAINER_STEP    1.02
 #define CONTAINER_COUNT   1.25
 #define STEP_OVERDUE      2.5
+#define STEP_OVERDUE_S    4.0 /* the same by the clock, of which a busy machine gives now more and now less */
 #define FLOOR_BYTES       1048576.0
 #define FLOOR_SHARE       0.01
 #define FLOOR_COUNT       1000
@@ -89,12 +90,14 @@ static bool pool_filled(const struct heap_figures *figures)
     return figures->alive < SURE_SURVIVORS && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 2);
 }
 
-/* Nearly all of them have ended by themselves: in a run so brief they did so together, as the members of a pool that is told to
- * stop. However unevenly the scheduler let them be made, they are not without end. Nor need they be where all of it took an instant. */
+/* Nearly all of them have ended by themselves, a while after the last one was made: in a run so brief they did so together, as the members
+ * of a pool that is told to stop. However unevenly the scheduler let them be made, they are not without end. Nor need they be where all
+ * of it took an instant. */
 static bool may_be_pool(const struct heap_figures *figures)
 {
-    return figures->task && span_of(figures) < BRIEF_S &&
-           (span_of(figures) < INSTANT_S || (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive);
+    bool over = (double)(figures->alive - figures->ended) <= IDLE_THREADS * (double)figures->alive;
+    bool stopped = span_of(figures) < BRIEF_S && over && cohorts_ceased(figures->by_time, COHORT_WINDOWS / 8);
+    return figures->task && (stopped || span_of(figures) < INSTANT_S);
 }
 
 /* On the axis of allocations a cache that has filled up leaves no trace when nothing more is allocated, so
@@ -155,6 +158,19 @@ static bool step_overdue(const struct steps *steps, unsigned last)
     return last - steps->latest > STEP_OVERDUE * due + 1;
 }
 
+/* The same by the clock. In a brief run windows of the work may be anything but even: half of them in the last tenth of it. */
+static bool step_overdue_in_time(const struct steps *steps, const double *time, unsigned last)
+{
+    double due = (time[steps->latest] - time[steps->first]) / (steps->count - 1);
+    return time[last] - time[steps->latest] > STEP_OVERDUE_S * due;
+}
+
+/* Not all of them came in the first two fifths, by the work or by the clock. */
+static bool steps_go_on(const struct steps *steps, const double *time, unsigned last)
+{
+    return 5 * steps->latest >= 2 * last || 5 * (time[steps->latest] - time[0]) >= 2 * (time[last] - time[0]);
+}
+
 /* Ever more bytes in no more blocks: they never shrink, and have grown in several steps, of late as well. */
 static bool container_grows(const struct levels *levels)
 {
@@ -169,7 +185,9 @@ static bool container_grows(const struct levels *levels)
             step_taken(&steps, i);
         }
     }
-    return steps.count >= CONTAINER_STEPS && 5 * steps.latest >= 2 * last && !step_overdue(&steps, last) &&
+    if (steps.count < CONTAINER_STEPS || (step_overdue(&steps, last) && step_overdue_in_time(&steps, levels->time, last)))
+        return false;
+    return steps_go_on(&steps, levels->time, last) &&
            levels->low_bytes[last] >= CONTAINER_GROWN * levels->low_bytes[0] &&
            levels->low[last] <= CONTAINER_COUNT * levels->low[last / 3] + 1;
 }

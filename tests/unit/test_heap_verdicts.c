@@ -313,7 +313,7 @@ Test(heap_verdicts, tasks_that_end_together_in_a_brief_run_are_a_pool)
     figures.task = true;
     figures.ended = 320;
     expect(VERDICT_LEAKED);
-    figures.first = figures.tc - 0.05;
+    figures.first = figures.tc - 0.01;
     expect(VERDICT_STEADY);
 }
 
