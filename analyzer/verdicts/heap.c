@@ -304,7 +304,7 @@ static bool goes_with_load(const struct heap_figures *figures)
     double middle = figures->first + span_of(figures) / 2;
     double early = work_by(figures, middle), late = 1 - early, whole = figures->window_work * COHORT_WINDOWS;
     bool by_chance = figures->work_is_load && (late - early) * whole < RISING * sqrt(whole);
-    if (!figures->task || late < LOAD_GROWN * early || by_chance || figures->levels.count == 0)
+    if (!figures->task || span_of(figures) < BRIEF_S || late < LOAD_GROWN * early || by_chance || figures->levels.count == 0)
         return false;
     double before = mean_open(&figures->levels, figures->first, middle), after = mean_open(&figures->levels, middle, figures->tc);
     return after * early <= LOAD_SHARE * before * late;
