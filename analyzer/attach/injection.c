@@ -23,6 +23,7 @@
 #include "attach/scratch.h"
 #include "attach/seccomp.h"
 #include "attach/threads.h"
+#include "monotonic.h"
 
 #define TRIES_MIN    200u /* a millisecond apart, */
 #define TRIES_NS     UINT64_C(10000000000) /* and then for so long */
@@ -38,13 +39,6 @@
 #define LATE_MS      1000
 #define NICE_HURRY   (-20)
 #define GIVEN_MAX    8
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static void pause_for(long nanoseconds)
 {
@@ -188,10 +182,10 @@ struct made {
 static int make_thread(const struct injection *injection, pid_t avoided, struct made *ret_made, struct error *error)
 {
     unsigned tries = 0;
-    uint64_t until = now() + TRIES_NS;
+    uint64_t until = monotonic_ns() + TRIES_NS;
     struct attempt attempt = {.avoided = avoided};
     int result = -EAGAIN;
-    while (result == -EAGAIN && (tries < TRIES_MIN || now() < until)) {
+    while (result == -EAGAIN && (tries < TRIES_MIN || monotonic_ns() < until)) {
         struct survey survey;
         unsigned again = tries + TRIES_SURVEY;
         result = survey_read(&survey, injection->pid, injection->memory, error);
@@ -290,7 +284,7 @@ static int ended(const struct injection *injection, struct error *error)
 /* Waits until the thread is ready, or it is known that it will not be. */
 static int await_ready(struct injection *injection, struct desk *ret_desk, struct error *error)
 {
-    uint64_t until = now() + START_NS;
+    uint64_t until = monotonic_ns() + START_NS;
     do {
         int result = memory_read(injection->memory, injection->desk, ret_desk, sizeof(*ret_desk));
         if (has_ended(injection))
@@ -303,7 +297,7 @@ static int await_ready(struct injection *injection, struct desk *ret_desk, struc
             return error_set(error, -ret_desk->created, "%d: making a thread in it: %s",
                              (int)injection->pid, error_reason(-ret_desk->created));
         pause_for(GLANCE_NS);
-    } while (now() < until);
+    } while (monotonic_ns() < until);
     return error_set(error, -ETIMEDOUT, "%d: the thread made in it does not run", (int)injection->pid);
 }
 
@@ -355,12 +349,12 @@ static int set_turn(const struct injection *injection, int32_t turn)
 
 static int await_turn(const struct injection *injection, uint64_t milliseconds, struct error *error)
 {
-    uint64_t until = now() + milliseconds * UINT64_C(1000000);
+    uint64_t until = monotonic_ns() + milliseconds * UINT64_C(1000000);
     int32_t turn = DESK_TURN_SERVER;
     while (turn == DESK_TURN_SERVER) {
         if (has_ended(injection) || memory_read(injection->memory, injection->desk + DESK_TURN, &turn, sizeof(turn)) < 0)
             return ended(injection, error);
-        if (now() > until)
+        if (monotonic_ns() > until)
             return silent(injection, error);
         pause_for(TURN_NS);
     }
@@ -529,9 +523,9 @@ int injection_begin(pid_t pid, struct injection *ret_injection, struct error *er
 static void await_leave(const struct injection *injection)
 {
     char path[64];
-    uint64_t until = now() + LEAVE_NS;
+    uint64_t until = monotonic_ns() + LEAVE_NS;
     snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)injection->pid, (int)injection->thread);
-    while (now() < until && access(path, F_OK) == 0)
+    while (monotonic_ns() < until && access(path, F_OK) == 0)
         pause_for(GLANCE_NS);
 }
 

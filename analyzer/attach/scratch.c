@@ -9,11 +9,11 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "attach/desk.h"
 #include "attach/memory.h"
 #include "hash.h"
+#include "monotonic.h"
 
 /* One page of code, the desk and the room behind it, a stack, a thread control block. */
 #define CODE_SIZE  4096u
@@ -60,9 +60,8 @@ static uint64_t any_number(void)
     uint64_t number;
     if (getrandom(&number, sizeof(number), GRND_NONBLOCK) == sizeof(number))
         return number;
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return hash_bytes(HASH_BEGIN, &time, sizeof(time));
+    number = monotonic_ns();
+    return hash_bytes(HASH_BEGIN, &number, sizeof(number));
 }
 
 static struct desk make_desk(const struct ground *ground, const struct scratch *scratch)

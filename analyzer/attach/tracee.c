@@ -12,6 +12,7 @@
 
 #include "attach/desk.h"
 #include "attach/memory.h"
+#include "monotonic.h"
 
 #define CALL_STOP    (SIGTRAP | 0x80) /* by PTRACE_O_TRACESYSGOOD */
 #define MASK_SIZE    8u
@@ -19,13 +20,6 @@
 #define FUNCTION_NS  UINT64_C(10000000000)
 #define GLANCE_NS    30000
 #define VECTORS_SIZE 16384 /* of the widest registers there are */
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static int request(int what, pid_t tid, uintptr_t address, uintptr_t data)
 {
@@ -45,7 +39,7 @@ static int wait_change(pid_t tid, uint64_t until, int *ret_status)
             return WIFSTOPPED(*ret_status) ? 0 : -ESRCH;
         if (got < 0 && errno != EINTR)
             return errno == ECHILD ? -ESRCH : -errno;
-        uint64_t time = now();
+        uint64_t time = monotonic_ns();
         if (time >= until)
             return -ETIMEDOUT;
         uint64_t left = until - time < 100000000 ? until - time : 100000000;
@@ -78,8 +72,8 @@ static int wait_for(pid_t tid, bool event, int how, uint64_t until)
 static int take_over(struct tracee *tracee)
 {
     const uint64_t all = ~UINT64_C(0);
-    int result = wait_for(tracee->tid, true, PTRACE_CONT, now() + STOP_NS);
-    tracee->stopped_ns = now();
+    int result = wait_for(tracee->tid, true, PTRACE_CONT, monotonic_ns() + STOP_NS);
+    tracee->stopped_ns = monotonic_ns();
     if (result == 0)
         result = arch_get(tracee->tid, &tracee->registers);
     if (result == 0)
@@ -142,7 +136,7 @@ static int next_call(struct tracee *tracee, uint64_t until)
 static int through_call(struct tracee *tracee, const struct user_regs_struct *registers, int64_t *ret_result)
 {
     struct user_regs_struct after;
-    uint64_t until = now() + FUNCTION_NS;
+    uint64_t until = monotonic_ns() + FUNCTION_NS;
     tracee->in_call = true;
     int result = arch_set(tracee->tid, registers);
     if (result == 0)
@@ -182,11 +176,11 @@ static int keep_running(pid_t tid)
 
 static int await_result(struct tracee *tracee, int memory, uint64_t desk, int32_t *ret_result)
 {
-    uint64_t until = now() + FUNCTION_NS;
+    uint64_t until = monotonic_ns() + FUNCTION_NS;
     int result;
     while ((result = memory_read(memory, desk + DESK_CREATED, ret_result, sizeof(*ret_result))) == 0 &&
            *ret_result == DESK_PENDING && (result = keep_running(tracee->tid)) == 0) {
-        if (now() >= until)
+        if (monotonic_ns() >= until)
             return -ETIMEDOUT;
         nanosleep(&(struct timespec){.tv_nsec = GLANCE_NS}, NULL);
     }
@@ -261,6 +255,6 @@ int tracee_release(struct tracee *tracee, uint64_t *ret_stall_ns)
         result = request(PTRACE_SETSIGMASK, tracee->tid, MASK_SIZE, (uintptr_t)&tracee->mask);
     if (result == 0)
         result = request(PTRACE_DETACH, tracee->tid, 0, 0);
-    *ret_stall_ns = now() - tracee->stopped_ns;
+    *ret_stall_ns = monotonic_ns() - tracee->stopped_ns;
     return result;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach/delivery.h"
@@ -23,6 +22,7 @@
 #include "commands/target.h"
 #include "commands/trace_files.h"
 #include "commands/tracing_options.h"
+#include "monotonic.h"
 
 #define GLANCE_MS 200
 #define CHILDREN_TOLD 8
@@ -162,22 +162,15 @@ static int end(struct session *session)
     return STATUS_DONE;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 enum why { BY_TIME, BY_SIGNAL, BY_ITSELF, BY_ANOTHER };
 
 /* Until there is a reason to end. */
 static enum why wait_for_end(const struct session *session, double seconds)
 {
     struct pollfd events[2] = {{.fd = session->process, .events = POLLIN}, {.fd = session->signals, .events = POLLIN}};
-    double until = seconds > 0 ? now() + seconds : HUGE_VAL;
+    double until = seconds > 0 ? monotonic_s() + seconds : HUGE_VAL;
     for (;;) {
-        double left = (until - now()) * 1e3;
+        double left = (until - monotonic_s()) * 1e3;
         if (left <= 0)
             return BY_TIME;
         poll(events, 2, left < GLANCE_MS ? (int)left + 1 : GLANCE_MS);

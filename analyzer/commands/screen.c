@@ -9,8 +9,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "monotonic.h"
 
 #define ENTER "\033[?1049h\033[?25l" /* the other screen, no cursor */
 #define LEAVE "\033[?25h\033[?1049l"
@@ -164,17 +165,10 @@ static enum screen_event read_key(void)
     return got > 0 && (key == 'q' || key == 'Q') ? SCREEN_QUIT : SCREEN_REDRAW;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 enum screen_event screen_wait(double seconds)
 {
     struct pollfd keys = {.fd = screen.has_keys ? STDIN_FILENO : -1, .events = POLLIN};
-    for (double until = now() + seconds, left = seconds; left > 0; left = until - now()) {
+    for (double until = monotonic_s() + seconds, left = seconds; left > 0; left = until - monotonic_s()) {
         if (screen.gone)
             return SCREEN_QUIT;
         if (screen.stale)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands/bar.h"
@@ -17,6 +16,7 @@
 #include "commands/screen.h"
 #include "commands/traced.h"
 #include "hash.h"
+#include "monotonic.h"
 #include "views/sites.h"
 #include "views/text.h"
 
@@ -149,13 +149,6 @@ static bool has_ended(const struct report *report)
     return true;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static int write_report(void *data, struct report *report, FILE *out)
 {
     const struct looking *looking = data;
@@ -182,7 +175,7 @@ static int write_all(struct looking *looking, const struct inputs *inputs, uint6
     struct report_options how = how_to(looking, inputs);
     struct error error = {.text = ""};
     struct report *report;
-    double begun = now();
+    double begun = monotonic_s();
     if (report_build(inputs->paths, inputs->count, inputs->given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     int status = option_resources_found(looking->options->filter.resources);
@@ -194,7 +187,7 @@ static int write_all(struct looking *looking, const struct inputs *inputs, uint6
     looking->over = result > 0;
     looking->files = files;
     report_free(report);
-    looking->took = now() - begun;
+    looking->took = monotonic_s() - begun;
     return result == -ENOMEM ? fail("%s", error_reason(-ENOMEM)) : STATUS_DONE;
 }
 
@@ -240,13 +233,13 @@ static bool write_new(struct looking *looking, const struct inputs *inputs, uint
         begin_to_follow(looking, inputs);
     if (!looking->follower)
         return false;
-    double begun = now();
+    double begun = monotonic_s();
     bool first = looking->follower != before;
     char *text = follower_look(looking->follower, &looking->over);
     if (first)
-        looking->took = now() - begun;
+        looking->took = monotonic_s() - begun;
     else
-        looking->followed = now() - begun;
+        looking->followed = monotonic_s() - begun;
     if (text) {
         looking->files = files;
         fputs(text, out);
@@ -296,9 +289,9 @@ static char *look(struct looking *looking)
 static int watch(struct looking *looking)
 {
     enum screen_event event = SCREEN_NOTHING;
-    double begun = now();
+    double begun = monotonic_s();
     char *text = look(looking);
-    double took = now() - begun;
+    double took = monotonic_s() - begun;
     if (!text)
         return STATUS_UNREADABLE;
     screen_begin();
@@ -307,9 +300,9 @@ static int watch(struct looking *looking)
         event = screen_wait(took > PAUSE_S ? took : PAUSE_S);
         if (event != SCREEN_NOTHING)
             continue;
-        begun = now();
+        begun = monotonic_s();
         char *next = look(looking);
-        took = now() - begun;
+        took = monotonic_s() - begun;
         if (next) { /* else what was seen last stays: a trace may be moved away for a moment */
             free(text);
             text = next;

@@ -301,10 +301,12 @@ static double mean_open(const struct levels *levels, double from, double to)
  * that are left behind by a load, there are ever more for each piece, even where the load grows. */
 static bool goes_with_load(const struct heap_figures *figures)
 {
+    if (!figures->task || span_of(figures) < BRIEF_S || figures->levels.count == 0)
+        return false;
     double middle = figures->first + span_of(figures) / 2;
     double early = work_by(figures, middle), late = 1 - early, whole = figures->window_work * COHORT_WINDOWS;
     bool by_chance = figures->work_is_load && (late - early) * whole < RISING * sqrt(whole);
-    if (!figures->task || span_of(figures) < BRIEF_S || late < LOAD_GROWN * early || by_chance || figures->levels.count == 0)
+    if (late < LOAD_GROWN * early || by_chance)
         return false;
     double before = mean_open(&figures->levels, figures->first, middle), after = mean_open(&figures->levels, middle, figures->tc);
     return after * early <= LOAD_SHARE * before * late;
