@@ -272,10 +272,13 @@ def test_traces_belong_to_the_owner_of_the_folder(tool):
 
 def test_children_that_run_already_are_named(tool):
     """They do the work, most often, and are not traced."""
-    with started("sh", "-c", "sleep 1000 & sleep 1000 & true & sleep 1; wait") as process:
-        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        until(lambda: len(children.read_text().split()) == 2)
-        names = children.read_text().split()
+    def running_by(pid):
+        names = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return {name: pathlib.Path(f"/proc/{name}/cmdline").read_text().rstrip("\0") for name in names}
+
+    with started("sh", "-c", "true & sleep 0.2; sleep 1000 & sleep 1000 & wait") as process:
+        until(lambda: list(running_by(process.pid).values()) == ["sleep\0001000"] * 2)
+        names = running_by(process.pid)
         done = attach(tool, process.pid, "--for", "0.01")
         assert done.returncode == 0 and f"are not traced; stray attach each of them that matters: {', '.join(names)}\n" in done.stderr
         for name in names:
