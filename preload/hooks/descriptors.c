@@ -93,6 +93,7 @@ static void disconnected(int fd)
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     uint64_t begin = clock_before(), kept_since = waiting_often() ? begin : 0;
+    waiting_inside_libpq();
     int result = REAL(connect)(fd, address, length);
     int error = errno;
     /* A pending connect that ended well answers a second call with 0. */
