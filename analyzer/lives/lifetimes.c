@@ -208,6 +208,8 @@ static inline int feed_plain(struct lives *lives, const struct stray_event *even
 static int feed_other(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     advance(lives, event, is_request(event), sends_statement(event));
+    if (is_request(event))
+        statements_requested(&lives->statements);
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
         return -ENOMEM;
     if (lives->leaving_count > 0 && is_new_work(lives, event) && threads_left(lives) < 0)
