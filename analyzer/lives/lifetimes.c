@@ -344,7 +344,7 @@ static void settle_closers(struct lives *lives)
             life->closer = (uint8_t)lives->source.closer(lives->source.data, life->closing_stack);
         if (life->closer == CLOSER_EXIT)
             ended_by_exit(lives, life);
-        bool finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR;
+        bool finalizer = is_finalizer(life->closer);
         if (life->peer != LIVES_NONE && life->resource == STRAY_CONNECTION) {
             lives->peers[life->peer].closed_by_finalizer += finalizer && !life->ended_late;
             lives->peers[life->peer].close_wait += life->end == LIFE_OPEN && life->close_wait > 0;

@@ -185,7 +185,7 @@ def test_c_healthy(stray, target, mode):
 
 
 @pytest.mark.parametrize("mode", ["lru", "tables", "batch", "job", "ttl", "rotating", "tenant_logs", "temporary", "commands", "executors",
-                                  "dispatcher", "late_imports", "sorted_lists", "weak_cache", "looks_up"])
+                                  "dispatcher", "workers", "late_imports", "sorted_lists", "weak_cache", "looks_up"])
 def test_python_healthy(stray, tmp_path, mode):
     check_healthy(stray.run([PYTHON, HEALTHY, mode, tmp_path]).ok().report())
 
