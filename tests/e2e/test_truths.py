@@ -116,6 +116,8 @@ def handles(stray, tmp_path):
     ("pools", "child", "leaked", 24),
     ("loops", "file", "leaked", 60),
     ("databases", "file", "leaked", 100),
+    ("shards", "file", "leaked", 30),
+    ("upstreams", "connection", "leaked", 30),
 ])
 def test_handles_leak(handles, mode, resource, verdict, count):
     handles(mode, resource, verdict, count)
