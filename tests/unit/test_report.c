@@ -84,6 +84,22 @@ Test(report, dropped_connections_are_left_to_finalizers)
     report_free(report);
 }
 
+/* The ends of a pipe go when the process at the other end does; of what makes one, a pool of workers, nobody can close it. */
+Test(report, pipes_are_not_left_to_finalizers)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_hook(&feed, STRAY_HOOK_pipe2, STRAY_OPEN, STRAY_FILE, 5, 0, DROPPED);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 5, 0, BY_DESTRUCTOR);
+        feed_event(&feed, STRAY_OPEN, STRAY_FILE, 6, 0, LEAKY);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 6, 0, BY_DESTRUCTOR);
+    }
+    struct report *report = feed_report(&feed, false);
+    cr_expect_eq(report->finding_count, 1);
+    cr_expect_not_null(feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_FILE, LEAKY));
+    report_free(report);
+}
+
 /* Of those that stay open no connection was seen; of one that was closed it was. */
 Test(report, a_known_peer_is_not_forgotten)
 {
