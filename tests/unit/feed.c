@@ -60,7 +60,7 @@ static const struct stack *stack_of(void *data, uint32_t node)
     static struct stack stacks[NODES];
     static char names[NODES][12];
     cr_assert(node < NODES);
-    snprintf(names[node], sizeof(names[node]), "f%u", node);
+    snprintf(names[node], sizeof(names[node]), "f%u", node > FEED_ELSEWHERE && node < BY_CLOSE ? node - FEED_ELSEWHERE : node);
     frames[node] = (struct frame){
         .function = names[node], .file = "app.py", .line = node, .language = LANGUAGE_PYTHON, .user = true};
     stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};

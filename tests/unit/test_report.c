@@ -42,6 +42,28 @@ Test(report, a_leak_is_told_once_with_its_consequence)
     report_free(report);
 }
 
+/* A driver keeps the last result of each connection: which of two that leak it is, the function tells. */
+Test(report, results_go_with_the_connection_of_their_function)
+{
+    for (uint64_t i = 0; i < 120; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, 0x10000 + 16 * i, 100 + i, LEAKY);
+        feed_pg_use(&feed, 0x10000 + 16 * i);
+        if (i % 2 == 0)
+            continue;
+        feed_pg_connect(&feed, 0x20000 + 16 * i, 500 + i, TWIN);
+        feed_event(&feed, STRAY_OPEN, STRAY_PGRESULT, 0x30000 + 16 * i, 0, FEED_ELSEWHERE + TWIN);
+        feed_pg_use(&feed, 0x20000 + 16 * i);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *result = feed_finding(report, VERDICT_LEAKED, STRAY_PGRESULT, FEED_ELSEWHERE + TWIN);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, TWIN);
+    cr_assert(result && connection);
+    cr_expect_eq(result->cause, (size_t)(connection - report->findings));
+    report_free(report);
+}
+
 Test(report, dropped_connections_are_left_to_finalizers)
 {
     for (uint64_t i = 0; i < 30; i++) {
@@ -59,6 +81,22 @@ Test(report, dropped_connections_are_left_to_finalizers)
     cr_assert_not_null(conn);
     cr_expect_eq(conn->cause, (size_t)(finding - report->findings));
     cr_expect_eq(report->finding_count, 2);
+    report_free(report);
+}
+
+/* The ends of a pipe go when the process at the other end does; of what makes one, a pool of workers, nobody can close it. */
+Test(report, pipes_are_not_left_to_finalizers)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_hook(&feed, STRAY_HOOK_pipe2, STRAY_OPEN, STRAY_FILE, 5, 0, DROPPED);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 5, 0, BY_DESTRUCTOR);
+        feed_event(&feed, STRAY_OPEN, STRAY_FILE, 6, 0, LEAKY);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 6, 0, BY_DESTRUCTOR);
+    }
+    struct report *report = feed_report(&feed, false);
+    cr_expect_eq(report->finding_count, 1);
+    cr_expect_not_null(feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_FILE, LEAKY));
     report_free(report);
 }
 
