@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The environment of a program about to be executed: ours added where the caller's leaves it out, so that the trace
- * follows. Works in the caller's own memory, for a vfork child must not touch anything else.
+ * follows. Works in the caller's own memory, for a vfork child must not touch anything else; async-signal-safe, as exec is.
  */
 #ifndef STRAY_PRELOAD_HOOKS_ENVIRONMENT_H
 #define STRAY_PRELOAD_HOOKS_ENVIRONMENT_H

@@ -26,6 +26,7 @@ bool encode_nodes(uint32_t first, uint32_t count, const struct stray_node *nodes
 /* The same for at most ENCODE_TABLE_MAX bytes of the definitions, from byte `first` on. */
 #define ENCODE_TABLE_MAX (32u << 10)
 bool encode_definitions(uint64_t first, const void *bytes, size_t size, struct frame *ret_frame);
+/* Gives the frame's workspace back; its bytes are void then. */
 void encode_release(struct frame *frame);
 /* Frees, in a forked child, the workspaces that the parent's other threads held. */
 void encode_forget(void);

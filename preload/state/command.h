@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who this process is: its command, without secrets, and the folder its trace goes to.
+ * Who this process is: its command, without secrets, and the folder its trace goes to. For the one thread that begins the process's
+ * trace (incarnation.h): lines are put together in static memory.
  */
 #ifndef STRAY_PRELOAD_COMMAND_H
 #define STRAY_PRELOAD_COMMAND_H

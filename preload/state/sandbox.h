@@ -2,7 +2,7 @@
 /*
  * Filters of system calls that the program sets up for itself. One that harms whoever makes a call that the tracer needs
  * (syscalls.def) ends the recording, before it is in force: everything is written out, and no system call is made any more,
- * here, in forked children, and in what they execute. Called before the real call; errno may change.
+ * here, in forked children, and in what they execute. Called before the real call; errno may change. Any thread.
  */
 #ifndef STRAY_PRELOAD_SANDBOX_H
 #define STRAY_PRELOAD_SANDBOX_H
