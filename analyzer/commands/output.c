@@ -17,10 +17,18 @@ static FILE *open_output(const char *path)
     return out;
 }
 
+/* A stream that failed only says that it did. Its reason is the last that there was. */
+static int write_by(output_writer *writer, void *data, FILE *out)
+{
+    errno = 0;
+    int result = writer(data, out);
+    return result == -EIO && errno ? -errno : result;
+}
+
 int output_write(const char *path, output_writer *writer, void *data)
 {
     if (!path || strcmp(path, "-") == 0) {
-        int result = writer(data, stdout);
+        int result = write_by(writer, data, stdout);
         if (result < 0 && result != -EIO)
             return fail("standard output: %s", error_reason(result));
         return output_finish();
@@ -28,9 +36,9 @@ int output_write(const char *path, output_writer *writer, void *data)
     FILE *out = open_output(path);
     if (!out)
         return fail("%s: %s", path, error_reason(-errno));
-    int result = writer(data, out);
+    int result = write_by(writer, data, out);
     errno = 0;
     if (fclose(out) != 0 || result < 0)
-        return fail("%s: %s", path, error_reason(errno ? -errno : result < 0 ? result : -EIO));
+        return fail("%s: %s", path, error_reason(result < 0 ? result : errno ? -errno : -EIO));
     return STATUS_DONE;
 }

@@ -68,6 +68,10 @@ def test_folder_without_traces(stray, tmp_path, verb):
     refused(read(stray, verb, tmp_path), 2)
 
 
+def test_an_empty_argument(stray):
+    refused(stray.call("report", ""), 2, "empty")
+
+
 def test_no_trace_here(stray, tmp_path):
     refused(stray.call("report", cwd=tmp_path), 2)
 
@@ -463,6 +467,20 @@ def test_full_output(stray, sound, arguments):
         done = stray.call(*arguments, sound[0], stdout=full)
     assert done.returncode == 2
     assert done.stderr.startswith("stray: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["report", "--format", "html"], ["export", "--to", "jsonl"], ["pack"], ["export", "--to", "sqlite"]],
+                         ids=" ".join)
+def test_a_file_that_may_not_be_so_large(stray, sound, tmp_path, arguments):
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", stray.path]
+    refused(bare([*limited, *arguments, sound[0], "-o", tmp_path / "out"]), 2, f"{tmp_path}/out: ")
+    assert "File too large" in bare([*limited, "report", "--format", "html", sound[0], "-o", tmp_path / "out"]).stderr
+
+
+@pytest.mark.parametrize("folder", ["", "-"])
+def test_a_folder_needs_a_name(stray, tmp_path, folder):
+    refused(stray.call("run", "-o", folder, "--", "true", cwd=tmp_path), 125, "stray: -o: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_file(stray, sound, tmp_path):
