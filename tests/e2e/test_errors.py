@@ -443,6 +443,18 @@ def test_the_last_of_follow_and_no_follow_counts(stray, tmp_path):
         assert len(list((tmp_path / name).glob("*.stray"))) == count
 
 
+@pytest.mark.parametrize("outer", [["run", "--no-follow"], []])
+def test_what_is_asked_for_by_a_program_that_is_traced_alone(stray, tmp_path, outer):
+    inner = [stray.path, "run", "-o", tmp_path / "inner", "--", "sh", "-c", "/bin/true; /bin/true"]
+    if outer:
+        assert stray.call(*outer, "-o", tmp_path / "outer", "--", *inner).returncode == 0
+    else:
+        done = bare(["sh", "-c", '"$@"; exit 0', "sh", *inner], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path / "outer"), "STRAY_NO_FOLLOW": "1"})
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outer").glob("*.stray"))) == len(list((tmp_path / "inner").glob("sh.*.stray"))) == 1
+    assert len(list((tmp_path / "inner").iterdir())) == 1
+
+
 def test_the_folder_may_be_named_by_the_environment(stray, tmp_path):
     out, other = tmp_path / "out", tmp_path / "other"
     env = {**os.environ, "STRAY_OUTPUT": str(out)}
