@@ -21,19 +21,17 @@ function consequences(report, finding) {
 
 /* ---- the answer ---- */
 
+/* Of all findings, also of those that the page leaves out. */
 function tally(report) {
-  const own = report.findings.filter((finding) => !finding.caused_by);
-  const errors = own.filter((finding) => finding.severity === "error"), warnings = own.filter((finding) => finding.severity === "warning");
-  const leaks = errors.filter((finding) => finding.verdict === "leaked"), others = errors.length - leaks.length;
+  const {leaks, errors, warnings, notes, symptoms} = report.page.tally;
   const parts = [];
-  if (leaks.length)
-    parts.push(plural(leaks.length, "leak"));
-  if (others)
-    parts.push(plural(others, leaks.length ? "other error" : "error"));
-  if (warnings.length)
-    parts.push(plural(warnings.length, "warning"));
-  return {parts, severity: errors.length ? "error" : warnings.length ? "warning" : "none", notes: own.filter((finding) => finding.severity === "note").length,
-          symptoms: report.findings.length - own.length};
+  if (leaks)
+    parts.push(plural(leaks, "leak"));
+  if (errors)
+    parts.push(plural(errors, leaks ? "other error" : "error"));
+  if (warnings)
+    parts.push(plural(warnings, "warning"));
+  return {parts, severity: leaks || errors ? "error" : warnings ? "warning" : "none", notes, symptoms};
 }
 
 /* The one sentence to read at three in the morning. */
@@ -114,7 +112,8 @@ function card(report, finding) {
 
 function cards(report) {
   const shown = report.findings.filter((finding) => !finding.caused_by && (finding.severity === "error" || finding.severity === "warning"));
-  const most = 12, more = shown.length - most;
+  const {leaks, errors, warnings} = report.page.tally;
+  const most = 12, more = leaks + errors + warnings - most;
   return h("div", {class: "cards"}, shown.slice(0, most).map((finding) => card(report, finding)),
            more > 0 ? h("p", {class: "quiet"}, h("a", {href: "#/findings"}, plural(more, "more finding"))) : null);
 }
