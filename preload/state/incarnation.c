@@ -316,7 +316,7 @@ static void stay_shut(void)
 /* Everything that belonged to the parent's trace. */
 static void forget_parent(void)
 {
-    file_forget();
+    file_forget_parents();
     spool_forget();
     index_forget();
     nodes_forget();
@@ -341,6 +341,7 @@ static void begin_child(void)
     if (!process.traced) {
         process.pid = sys_getpid();
         process.unfit |= process.left;
+        file_forget_parents();
         index_forget();
         lane_owners_forked((uint32_t)process.pid);
         stay_shut();
@@ -592,7 +593,6 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
     if (process.left && !leftovers_await(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
-        file_forget();
         leftovers_give_back();
         process.left = false;
     }
@@ -634,8 +634,6 @@ int incarnation_leave(void (*take_hooks_back)(void))
         spool_remove();
     lane_keep_owners();
     process.left = true;
-    if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return !written;
     file_forget();
     if (!leftovers_busy()) {
         leftovers_give_back();
