@@ -387,13 +387,23 @@ static void begin_program(char **environment)
     open_gate();
 }
 
+/* A sanitizer's runtime takes what libc does for the program's doing: it must not see what the tracer does. */
+static void stand_aside(void)
+{
+    uint32_t flags = gate_enter();
+    real_init();
+    gate_leave(flags);
+    process.pid = sys_getpid();
+    stay_shut();
+}
+
 /* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has
  * its environment, the dynamic linker is still at work: what it allocates is not recorded. */
 static uint32_t begin(void)
 {
     if (process.pid == 0) {
         if (environ && !real_came_late())
-            begin_program(environ);
+            foreign_sanitizer() ? stand_aside() : begin_program(environ);
     } else if (!(__atomic_load_n(gate_word, __ATOMIC_ACQUIRE) & GATE_KNOWN)) {
         begin_child();
     }
@@ -586,7 +596,7 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         gate_open(GATE_TRACED); /* in a forked child, its trace begins, if it is to have one */
     if (process.traced)
         return -EALREADY;
-    if (sys_quiet)
+    if (sys_quiet || foreign_sanitizer())
         return -EPERM;
     if (process.unfit)
         return -EBUSY;
