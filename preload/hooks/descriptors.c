@@ -109,6 +109,7 @@ static void disconnected(int fd)
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     uint64_t begin = clock_before(), kept_since = waiting_often() ? begin : 0;
+    waiting_inside_libpq();
     int result = REAL(connect)(fd, address, length);
     int error = errno;
     sa_family_t family;
