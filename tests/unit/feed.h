@@ -58,6 +58,8 @@ struct report *feed_report(struct feed *feed, bool all);
 /* The same with the report as part of a ledger that saw everything; to be freed. feed_keep_ledger() comes first. */
 void feed_keep_ledger(struct feed *feed);
 struct ledger *feed_ledger(struct feed *feed);
+/* Adds the finished process to a report that is not ended yet, as one of the workers that a parent forked. */
+void feed_add_worker(struct feed *feed, struct report *report, uint32_t pid);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */
 const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
                                           unsigned resource, uint32_t stack);
