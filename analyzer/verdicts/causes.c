@@ -258,6 +258,8 @@ int find_causes(struct court *court)
             finding->cause = handle_holding(court, finding);
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
+        if (finding->cause == LIVES_NONE)
+            finding->cause = connections_served(court, finding);
         finding->held = finding->cause == LIVES_NONE && is_held_in_use(court, finding);
     }
     find_objects(court);

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "views/json.h"
+
 #define NODES 10000
 
 static const char *endpoint(void *data, uint64_t id)
@@ -237,4 +239,15 @@ const struct site *feed_site(const struct feed *feed, unsigned resource, uint32_
     static const struct site none;
     cr_expect(false, "no site");
     return &none;
+}
+
+char *feed_rendered(const struct report *report, bool json, const struct text_options *options)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    cr_assert_eq(json ? report_write_json(report, true, out) : report_write_text(report, options, out), 0);
+    fclose(out);
+    return text;
 }

@@ -10,6 +10,7 @@
 #include "lives/lifetimes.h"
 #include "views/ledger.h"
 #include "views/report.h"
+#include "views/text.h"
 
 enum { FEED_ELSEWHERE = 8000 };
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
@@ -59,6 +60,8 @@ struct report *feed_report(struct feed *feed, bool all);
 /* The same with the report as part of a ledger that saw everything; to be freed. feed_keep_ledger() comes first. */
 void feed_keep_ledger(struct feed *feed);
 struct ledger *feed_ledger(struct feed *feed);
+/* The report as JSON, or as text with these options; to be freed. */
+char *feed_rendered(const struct report *report, bool json, const struct text_options *options);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */
 const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
                                           unsigned resource, uint32_t stack);

@@ -188,7 +188,8 @@ function findingsTable(report, page) {
   const shown = h("span", {class: "quiet", role: "status"});
   function matches(finding) {
     const wanted = text.value.trim().toLowerCase();
-    const texts = [finding.message, finding.site.function, finding.site.file, finding.site.module, finding.peer, finding.statement, finding.resource, finding.id];
+    const user = finding.last_used ? finding.last_used.site : {};
+    const texts = [finding.message, user.function, user.file, finding.site.function, finding.site.file, finding.site.module, finding.peer, finding.statement, finding.resource, finding.id];
     return (!verdict.value || finding.verdict === verdict.value) && (follow.checked || !finding.caused_by) &&
            (!wanted || texts.some((each) => each && each.toLowerCase().includes(wanted)));
   }
@@ -347,6 +348,7 @@ function findingView(report, page, id) {
     h("p", {class: "crumb"}, h("a", {href: "#/"}, "Overview"), " \u203a finding"),
     h("h1", {}, finding.message),
     h("p", {class: "lead"}, badge(finding.severity), " ", h("b", {}, finding.verdict), " ", finding.resource, finding.peer ? " to " + finding.peer : "", " \u00b7 ", place(finding.site)),
+    finding.last_used ? h("p", {class: "last"}, "Last used at ", place(finding.last_used.site), " (" + count(finding.last_used.count) + " of " + count(finding.count) + ")") : null,
     cause ? h("p", {class: "note"}, "Follows from ", h("a", {href: findingLink(cause)}, cause.message), ": fix that first.") : null,
     h("dl", {class: "facts"}, fact("count", (finding.estimated ? "~" : "") + count(finding.count)), finding.bytes ? fact("memory", bytes(finding.bytes)) : null,
       rate(finding) ? fact("rate", rate(finding)) : null, byteRate(finding) ? fact("growth", byteRate(finding)) : null,
