@@ -58,4 +58,9 @@ if [ "$traced" = yes ]; then
     build/stray report "$trace"
     [ -z "$keep" ] || say "the trace is in $keep"
 fi
-say "sent and expected: $(cat "$folder/expected.json")"
+"$PYTHON" - "$folder/expected.json" << 'END'
+import json, sys
+functions = json.load(open(sys.argv[1]))["functions"]
+print("demo.sh: what the service was made to leak:", ", ".join(f"{each['leaked']} connections by {name}" for name, each in functions.items() if each["leaked"]))
+END
+if [ "$traced" = yes ] && [ -z "$keep" ]; then say "with --keep DIR the trace stays, for build/stray report DIR -v and the rest"; fi

@@ -25,6 +25,7 @@ apt_install() (
     if [ "$(id -u)" != 0 ]; then
         command -v sudo > /dev/null || { printf 'packages are missing: run as root, or install sudo\n' >&2; exit 1; }
         root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
+        sudo -n true 2> /dev/null || { printf 'packages are missing, and sudo wants a password: run `sudo -v` first, or this as root\n' >&2; exit 1; }
     fi
     policy=/usr/sbin/policy-rc.d
     log=$(mktemp)
@@ -34,7 +35,7 @@ apt_install() (
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" > /dev/null
         "${root[@]}" chmod 755 "$policy"
     fi
-    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y --no-install-recommends install "$@"; } > "$log" 2>&1; then
+    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"; } > "$log" 2>&1; then
         tail -n 40 "$log" >&2
         exit 1
     fi
