@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
 #include <string.h>
 
 #include "commands/bar.h"
@@ -20,5 +21,7 @@ int main(int argc, char **argv)
     if (!verb)
         return fail("%s: %s (see stray help)", argv[1], argv[1][0] == '-' ? "unknown option" : "no such verb");
     bar_show();
+    if (verb->run != command_run) /* which would hand it on */
+        signal(SIGXFSZ, SIG_IGN); /* a file that may not be so large is told like a full disk */
     return verb->run(argc - 1, argv + 1);
 }

@@ -156,3 +156,29 @@ redis_stop() {
     printf 'Redis (pid %s) did not stop after %s waits: killed\n' "$pid" "$wait" >&2
     kill -9 "$pid"
 }
+
+# servers_start FOLDER: both, with their addresses in the variables that clients read, exported: PGHOST and so on, REDIS_URL.
+servers_start() {
+    postgres_start "$1" || return 1
+    redis_start "$1" || return 1
+    set -a
+    . "$1/pg.env"
+    . "$1/redis.env"
+    REDIS_URL="redis://:$REDIS_PASSWORD@$REDIS_HOST:$REDIS_PORT/0"
+    set +a
+}
+
+# servers_stop FOLDER: whatever of them runs; removes the folder.
+servers_stop() {
+    postgres_stop "$1" || true
+    redis_stop "$1" || true
+    rm -rf "$1"
+}
+
+# at_end COMMAND: runs it once, however the script ends.
+at_end() {
+    # shellcheck disable=SC2064
+    trap "trap - EXIT INT TERM; $1" EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}

@@ -109,6 +109,8 @@ static int add_stdin(struct inputs *inputs)
 
 static int add_argument(struct inputs *inputs, const char *argument)
 {
+    if (!*argument)
+        return fail("an argument is empty: no trace is called so");
     return strcmp(argument, "-") == 0 ? add_stdin(inputs) : add_path(inputs, argument);
 }
 

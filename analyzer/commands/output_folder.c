@@ -63,6 +63,8 @@ const char *output_folder_chosen(const char *given)
 int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path)
 {
     char *folder;
+    if (given && (!*given || strcmp(given, "-") == 0))
+        return refuse("-o", "traces need a folder that has a name");
     if (given ? (folder = strdup(given)) == NULL : asprintf(&folder, "stray.%s.%d", base_name(command), (int)pid) < 0)
         return refuse(command, error_reason(-ENOMEM));
     int result = make_folder(folder);

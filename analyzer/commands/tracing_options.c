@@ -15,6 +15,7 @@
 #define INTERVAL_MAX 86400e3
 #define DEPTH_MAX 200 /* the shim keeps no more */
 #define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
+#define TAKEN '-' /* begins what the shim has put in place of a value that leaves out children */
 
 static int set(const char *name, const char *value)
 {
@@ -35,9 +36,8 @@ static int set_instead(const char *name, const char *value, const char *other)
     return set(name, value);
 }
 
-static int set_follow(struct tracing_options *options, bool follow)
+static int set_follow(bool follow)
 {
-    options->alone = !follow;
     return set_instead("STRAY_FOLLOW", follow ? "1" : "0", "STRAY_NO_FOLLOW");
 }
 
@@ -144,9 +144,9 @@ static int set_tracing(struct tracing_options *options, int code)
     case TRACING_OPTION_INTERVAL:
         return set_interval("--interval ", optarg);
     case TRACING_OPTION_FOLLOW:
-        return set_follow(options, true);
+        return set_follow(true);
     case TRACING_OPTION_NO_FOLLOW:
-        return set_follow(options, false);
+        return set_follow(false);
     case TRACING_OPTION_SPOOL:
         return set_spool(optarg);
     case TRACING_OPTION_SQL:
@@ -201,7 +201,7 @@ static int check_switch(const char *what, const char *text)
 /* Where a program that is traced alone begins this one, the shim has left a mark there. */
 static int check_follow(const char *what, const char *text)
 {
-    return *text == '-' ? STATUS_DONE : check_switch(what, text);
+    return *text == TAKEN ? STATUS_DONE : check_switch(what, text);
 }
 
 static int check_spool(const char *what, const char *text)
@@ -268,6 +268,25 @@ static int check_sample(void)
     return STATUS_DONE;
 }
 
+/* Whether children are left out: by an option, by its twin, or because this program is one of those. */
+static bool is_alone(void)
+{
+    const char *follow = getenv("STRAY_FOLLOW"), *no = getenv("STRAY_NO_FOLLOW");
+    bool on;
+    return (follow && (*follow == TAKEN || (switch_parse(follow, &on) && !on))) ||
+           (no && (*no == TAKEN || (switch_parse(no, &on) && on)));
+}
+
+/* Programs that the root executes in other processes find that they are not the root. One that is asked for by name is one, whatever
+ * traces the program that asks. */
+static int set_root(pid_t root)
+{
+    if (!is_alone())
+        return unsetenv("STRAY_ROOT") == 0 ? STATUS_DONE : fail("STRAY_ROOT: %s", error_reason(-errno));
+    int status = set_follow(false);
+    return status == STATUS_DONE ? set_number("STRAY_ROOT", (uint64_t)root) : status;
+}
+
 int tracing_options_finish(const struct tracing_options *options, pid_t root)
 {
     int status = check_environment();
@@ -277,6 +296,5 @@ int tracing_options_finish(const struct tracing_options *options, pid_t root)
         status = check_only(options);
     if (status == STATUS_DONE)
         status = check_sample();
-    /* Programs that the root executes in other processes find that they are not the root. */
-    return status == STATUS_DONE && options->alone ? set_number("STRAY_ROOT", (uint64_t)root) : status;
+    return status == STATUS_DONE ? set_root(root) : status;
 }

@@ -11,7 +11,6 @@
 struct tracing_options {
     const char *output; /* -o; NULL: none was given */
     bool force;
-    bool alone; /* --no-follow */
     bool only;  /* --only was given */
 };
 

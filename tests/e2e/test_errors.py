@@ -68,6 +68,10 @@ def test_folder_without_traces(stray, tmp_path, verb):
     refused(read(stray, verb, tmp_path), 2)
 
 
+def test_an_empty_argument(stray):
+    refused(stray.call("report", ""), 2, "empty")
+
+
 def test_no_trace_here(stray, tmp_path):
     refused(stray.call("report", cwd=tmp_path), 2)
 
@@ -245,8 +249,9 @@ def compiled(tmp_path, *command):
 
 
 @pytest.mark.parametrize("command, reason", [(["gcc", "-static"], "static"), (["gcc", "-m32"], "32-bit"), (["musl-gcc"], "musl"),
-                                             (["gcc", "-static-pie"], "static")],
-                         ids=["static", "32-bit", "musl", "static-pie"])
+                                             (["gcc", "-static-pie"], "static"), (["clang", "-fsanitize=address"], "AddressSanitizer"),
+                                             (["gcc", "-fsanitize=thread"], "ThreadSanitizer")],
+                         ids=["static", "32-bit", "musl", "static-pie", "asan", "tsan"])
 def test_run_untraceable(stray, tmp_path, command, reason):
     program = compiled(tmp_path, *command)
     refused(stray.call("run", "-o", tmp_path / "t", "--", program), 125, "hello", reason)
@@ -439,6 +444,18 @@ def test_the_last_of_follow_and_no_follow_counts(stray, tmp_path):
         assert len(list((tmp_path / name).glob("*.stray"))) == count
 
 
+@pytest.mark.parametrize("outer", [["run", "--no-follow"], []])
+def test_what_is_asked_for_by_a_program_that_is_traced_alone(stray, tmp_path, outer):
+    inner = [stray.path, "run", "-o", tmp_path / "inner", "--", "sh", "-c", "/bin/true; /bin/true"]
+    if outer:
+        assert stray.call(*outer, "-o", tmp_path / "outer", "--", *inner).returncode == 0
+    else:
+        done = bare(["sh", "-c", '"$@"; exit 0', "sh", *inner], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(tmp_path / "outer"), "STRAY_NO_FOLLOW": "1"})
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outer").glob("*.stray"))) == len(list((tmp_path / "inner").glob("sh.*.stray"))) == 1
+    assert len(list((tmp_path / "inner").iterdir())) == 1
+
+
 def test_the_folder_may_be_named_by_the_environment(stray, tmp_path):
     out, other = tmp_path / "out", tmp_path / "other"
     env = {**os.environ, "STRAY_OUTPUT": str(out)}
@@ -463,6 +480,20 @@ def test_full_output(stray, sound, arguments):
         done = stray.call(*arguments, sound[0], stdout=full)
     assert done.returncode == 2
     assert done.stderr.startswith("stray: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["report", "--format", "html"], ["export", "--to", "jsonl"], ["pack"], ["export", "--to", "sqlite"]],
+                         ids=" ".join)
+def test_a_file_that_may_not_be_so_large(stray, sound, tmp_path, arguments):
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", stray.path]
+    refused(bare([*limited, *arguments, sound[0], "-o", tmp_path / "out"]), 2, f"{tmp_path}/out: ")
+    assert "File too large" in bare([*limited, "report", "--format", "html", sound[0], "-o", tmp_path / "out"]).stderr
+
+
+@pytest.mark.parametrize("folder", ["", "-"])
+def test_a_folder_needs_a_name(stray, tmp_path, folder):
+    refused(stray.call("run", "-o", folder, "--", "true", cwd=tmp_path), 125, "stray: -o: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_file(stray, sound, tmp_path):
