@@ -313,8 +313,8 @@ static inline uint64_t young_acquired(uint64_t handle)
 
 /* ---- times of what libpq acquires, and the libraries that it brings ---- */
 
-/* They come by the thousand in a millisecond, and to read the counter is half of what one costs. So some have the time of the one
- * before, which is earlier than theirs, but never as early as a release that another may have told since: see below. The clock is the counter. */
+/* They come by the thousand in a millisecond, and to read the counter for each is a tenth of what they cost. So some have the time of the one
+ * before, which is early, but later than any release of the same handle that left an event. The clock is the counter. */
 static inline uint64_t young_read_beneath(struct young *young, uint32_t stack)
 {
     young->beneath.time = arch_ticks_before();
@@ -322,11 +322,13 @@ static inline uint64_t young_read_beneath(struct young *young, uint32_t stack)
     young->beneath.stack = stack;
     return young->beneath.time;
 }
+/* A handler may wait meanwhile: that is forgotten then, but what is left never falls below 0. */
 static inline uint64_t young_time_beneath(struct young *young, uint32_t stack)
 {
-    if (__builtin_expect(young->beneath.left == 0 || young->beneath.stack != stack, 0))
+    uint32_t left = __atomic_load_n(&young->beneath.left, __ATOMIC_RELAXED);
+    if (__builtin_expect(left == 0 || young->beneath.stack != stack, 0))
         return young_read_beneath(young, stack);
-    young->beneath.left--;
+    __atomic_store_n(&young->beneath.left, left - 1, __ATOMIC_RELAXED);
     return young->beneath.time;
 }
 
@@ -351,7 +353,7 @@ static inline void young_time_passes(void)
 {
     struct young *young = thread_self.young;
     if (young && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_TRACED)
-        young->beneath.left = 0;
+        __atomic_store_n(&young->beneath.left, 0, __ATOMIC_RELAXED);
 }
 /* Whether the acquire of `handle` stands in the lane of this thread, which has one, so that a resize at `time` may change it there
  * and leave no event. A big block that has been resized for so long that its growth may be what the report is about may not. */
