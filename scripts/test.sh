@@ -103,7 +103,7 @@ part_clang() { CC=clang-14 CXX=clang++-14 unit clang build-clang; }
 # One target from its corpus on, for a bounded time; what it finds on the way stays out of the tree, in the folder FOUND.
 fuzz_one() { # NAME SEEDS FOUND
     mkdir -p "$3/$1" "$2/$1"
-    logged "fuzz-$1" "build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=2048 -timeout=20 \
+    logged "fuzz-$1" "build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=2048 -timeout=20 \
         -artifact_prefix="$logs/$1-" "$3/$1" "tests/fuzz/corpus/$1" "$2/$1"
 }
 
@@ -119,7 +119,7 @@ part_fuzz() {
     found=$(make_folder)
     seeds=$(make_folder)
     logged fuzz build-fuzz/tests/fuzz/seeds "$seeds" || broken fuzz "no seeds"
-    for pair in "reader events" "columns wire"; do
+    for pair in "reader events" "columns wire" "pack texts"; do
         running=()
         for name in $pair; do
             fuzz_one "$name" "$seeds" "$found" &

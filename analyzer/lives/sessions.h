@@ -32,8 +32,8 @@ struct session_run {
 };
 
 struct session_pending {
-    uint32_t use; /* STATEMENTS_NONE: it is not counted (PQprepare ...) */
     uint64_t sent;
+    uint32_t use;  /* STATEMENTS_NONE: it is not counted (PQprepare ...) */
     uint32_t name; /* the one it makes; STATEMENTS_NONE: none */
 };
 
@@ -82,8 +82,8 @@ struct held {
 
 struct session {
     struct session_telling telling;
-    struct session_pending pending[SESSION_PENDING];
-    uint32_t pending_first, pending_count;
+    struct session_pending *pending; /* a ring, which grows to SESSION_PENDING: most connections send nothing ahead */
+    uint32_t pending_first, pending_count, pending_room;
     uint32_t open_stack; /* of the call that connected */
     uint64_t last_end;   /* of a call; 0: none */
     uint32_t last_thread; /* that made it */

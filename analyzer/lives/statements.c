@@ -51,7 +51,10 @@ static int session_take(struct statements *statements, uint32_t *ret_session)
 
 static void session_give_back(struct statements *statements, struct statement_conn *conn)
 {
-    statements->sessions[conn->session].next_free = statements->free_session;
+    struct session *session = &statements->sessions[conn->session];
+    free(session->pending);
+    session->pending = NULL;
+    session->next_free = statements->free_session;
     statements->free_session = conn->session + 1;
     conn->session = STATEMENTS_NONE;
 }
@@ -118,11 +121,30 @@ static bool waits(uint16_t hook)
     }
 }
 
-static void push_pending(struct session *session, uint32_t use, uint64_t sent, uint32_t name)
+static int pending_grow(struct session *session)
 {
-    if (session->pending_count < SESSION_PENDING)
-        session->pending[(session->pending_first + session->pending_count++) % SESSION_PENDING] =
-            (struct session_pending){use, sent, name};
+    uint32_t room = session->pending_room ? 2 * session->pending_room : 1;
+    struct session_pending *grown = malloc(room * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < session->pending_count; i++)
+        grown[i] = session->pending[(session->pending_first + i) % session->pending_room];
+    free(session->pending);
+    session->pending = grown;
+    session->pending_first = 0;
+    session->pending_room = room;
+    return 0;
+}
+
+static int push_pending(struct session *session, uint32_t use, uint64_t sent, uint32_t name)
+{
+    if (session->pending_count == SESSION_PENDING)
+        return 0;
+    if (session->pending_count == session->pending_room && pending_grow(session) < 0)
+        return -ENOMEM;
+    session->pending[(session->pending_first + session->pending_count++) % session->pending_room] =
+        (struct session_pending){.sent = sent, .use = use, .name = name};
+    return 0;
 }
 
 /* What is known of a text even where it is hidden. */
@@ -189,7 +211,7 @@ static int tell_end(struct statements *statements, uint32_t conn)
     if (result == 0 && executes(telling.hook) && !prepares(telling.hook, flags))
         result = use_called(statements, conn, &telling, &row);
     if (result == 0)
-        push_pending(session_of(statements, conn), row, telling.time, name);
+        result = push_pending(session_of(statements, conn), row, telling.time, name);
     return result;
 }
 
@@ -247,7 +269,7 @@ static bool pop_pending(struct session *session, struct session_pending *ret_pen
     if (session->pending_count == 0)
         return false;
     *ret_pending = session->pending[session->pending_first];
-    session->pending_first = (session->pending_first + 1) % SESSION_PENDING;
+    session->pending_first = (session->pending_first + 1) % session->pending_room;
     session->pending_count--;
     return true;
 }
@@ -283,7 +305,7 @@ static int answered(struct statements *statements, uint32_t conn, const struct s
 {
     int result = tell_end(statements, conn);
     struct session *session = session_of(statements, conn);
-    struct session_pending head = {STATEMENTS_NONE, event->time, STATEMENTS_NONE};
+    struct session_pending head = {.sent = event->time, .use = STATEMENTS_NONE, .name = STATEMENTS_NONE};
     bool pending = session->pending_count > 0, over = event->value >> STRAY_RESULT_STATUS == STRAY_RESULT_NONE;
     if (pending)
         head = session->pending[session->pending_first];
@@ -428,6 +450,8 @@ void statements_close(struct statements *statements)
     free(statements->names);
     free(statements->endings);
     free(statements->conns);
+    for (size_t i = 0; i < statements->session_count; i++)
+        free(statements->sessions[i].pending);
     free(statements->sessions);
     map_clear(&statements->birth_map);
     map_clear(&statements->place_map);

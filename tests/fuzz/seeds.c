@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* seeds FOLDER: fills FOLDER/reader, FOLDER/events and FOLDER/columns with inputs to begin with. */
+/* seeds FOLDER: fills FOLDER/reader, FOLDER/pack and so on with inputs to begin with. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "record/columns.h"
 #include "sample.h"
+#include "views/packing.h"
 
 static char base[512];
 
@@ -125,6 +126,41 @@ static void save_grouped(void)
     }
 }
 
+static void save_pack(const char *name, struct trace_writer *writer)
+{
+    struct error error = {.text = ""};
+    struct packing *packing;
+    char *bytes, path[512];
+    size_t size;
+    snprintf(path, sizeof(path), "%s", sample_path("a.stray"));
+    writer_save(writer, path);
+    writer_save_spool(writer, path);
+    writer_free(writer);
+    FILE *out = open_memstream(&bytes, &size);
+    if (!out || packing_make((char *[]){path}, 1, &packing, &error) < 0 || packing_write(packing, out) < 0 || fclose(out) != 0)
+        abort();
+    packing_free(packing);
+    save("pack", name, bytes, size);
+    free(bytes);
+}
+
+/* As fuzz_texts.c tells them apart. */
+static void save_text(const char *name, char kind, const char *text)
+{
+    char seed[1024];
+    snprintf(seed, sizeof(seed), "%c%s", kind, text);
+    save("texts", name, seed, strlen(seed));
+}
+
+static void save_texts(void)
+{
+    enum { SUPPRESSIONS = '0', PAIRS, SYMBOLS };
+    save_text("suppressions", SUPPRESSIONS, "# until 2026-12-31\nleak:^a*b$  # known\nconnection:*  # until 2027-01-01\npair/db:^x$\n");
+    save_text("pairs", PAIRS, "db:db_open=*a1,db_open_v2=ret!0:db_close=a0@ret0\n;stmt:prepare=*a2+sa1:finalize=a0");
+    save_text("symbols", SYMBOLS,
+              "stray-symbols/1\nM\t0011aabb\t/usr/lib/a.so\nA\t1f0\t1e0\t\\N\nS\t12\tmain\t/src/a.c\nS\t0\ta\\tb\t\\N\n");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -141,5 +177,8 @@ int main(int argc, char **argv)
     save_trace("raw", raw_sample(), false);
     save_events();
     save_grouped();
+    save_pack("unfinished", sample_unfinished());
+    save_pack("grouped", sample_grouped());
+    save_texts();
     return 0;
 }
