@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "sys.h"
+#include "text.h"
 
 enum sql_texts { SQL_NORMALISED, SQL_TEXT, SQL_OFF };
 enum python_memory { PYTHON_MEMORY_OFF, PYTHON_MEMORY_SAMPLED, PYTHON_MEMORY_EXACT };
@@ -50,6 +51,8 @@ void settings_silence(char *const *environment);
 
 /* The variables in force ("NAME=value"), to hand on over exec; NULL past the last. */
 const char *settings_variable(unsigned index);
+/* Whether the value of that variable was none, and a sentence that says so. */
+bool settings_mistake(unsigned index, struct text *note);
 /* "STRAY_ROOT=PID" where children are left out and nobody but this process has said so, to hand on over exec; NULL: nothing is. */
 const char *settings_root(void);
 /* The preload list that brought us here ("/path/libstray.so"), first entry that is ours. */

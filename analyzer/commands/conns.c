@@ -17,8 +17,9 @@ static const char usage[] =
     "\n"
     FILTER_USAGE
     "\n"
-    "--resource pgconn,socket,file lists these instead; of files and plain sockets\n"
-    "those that are open, and the last 32 that ended at each place. Columns:\n"
+    "--resource pgconn,socket,file lists these instead, or a user-defined resource;\n"
+    "of files and plain sockets those that are open, and the last 32 that ended at\n"
+    "each place. Columns:\n"
     "opened_s, duration_s, idle_s, busy_share, uses, statements, transactions (txs:\n"
     "those of more than one call), in_transaction_s, transaction, last_statement,\n"
     "peer, kind, state, closed, resource, pid, thread, site.\n"
@@ -55,7 +56,7 @@ static int list(const struct listing_options *options)
     size_t *rows = NULL, count = 0;
     if (ledger_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &ledger, &error) < 0)
         return fail("%s", error.text);
-    int status = option_resources_found(options->filter.resources);
+    int status = listing_check(options);
     int result = status == STATUS_DONE ? conns_select(ledger, &options->filter, &rows, &count) : 0;
     struct listing listing = {ledger, rows, count, options->json};
     if (status == STATUS_DONE)
@@ -67,5 +68,6 @@ static int list(const struct listing_options *options)
 
 int command_conns(int argc, char **argv)
 {
-    return listing_run(argc, argv, usage, conns_columns, list);
+    static const struct listing_verb verb = {"conns", usage, conns_columns, CONNS_RESOURCES, list};
+    return listing_run(argc, argv, &verb);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "commands/output.h"
+#include "read/words.h"
 
 enum { OPTION_FORMAT = 256 };
 
@@ -107,11 +108,6 @@ static int set_number(struct listing_filter *filter, int code)
     return STATUS_DONE;
 }
 
-struct parsing {
-    struct listing_options options;
-    const char *const *columns;
-};
-
 int filtering_set(struct listing_filter *filter, const char *const *columns, int code)
 {
     switch (code) {
@@ -144,10 +140,9 @@ bool filtering_has(int code)
 
 static int set_option(void *data, int code)
 {
-    struct parsing *parsing = data;
-    struct listing_options *options = &parsing->options;
+    struct listing_options *options = data;
     if (filtering_has(code))
-        return filtering_set(&options->filter, parsing->columns, code);
+        return filtering_set(&options->filter, options->verb->columns, code);
     switch (code) {
     case OPTION_FORMAT:
         return option_json(optarg, &options->json);
@@ -156,20 +151,19 @@ static int set_option(void *data, int code)
     }
 }
 
-static bool listing_begin(int argc, char **argv, const char *usage, const char *const *columns,
-                   struct listing_options *ret_options, int *ret_status)
+static bool listing_begin(int argc, char **argv, const struct listing_verb *verb, struct listing_options *ret_options, int *ret_status)
 {
-    struct parsing parsing = {.columns = columns};
-    int status = options_parse(argc, argv, ":o:", long_options, set_option, &parsing);
+    struct listing_options options = {.verb = verb};
+    int status = options_parse(argc, argv, ":o:", long_options, set_option, &options);
     if (status == STATUS_DONE)
-        status = inputs_find(argv + optind, (size_t)(argc - optind), &parsing.options.inputs);
-    if (status == STATUS_DONE && (status = inputs_spare(&parsing.options.inputs, parsing.options.common.output)) != STATUS_DONE)
-        inputs_free(&parsing.options.inputs);
+        status = inputs_find(argv + optind, (size_t)(argc - optind), &options.inputs);
+    if (status == STATUS_DONE && (status = inputs_spare(&options.inputs, options.common.output)) != STATUS_DONE)
+        inputs_free(&options.inputs);
     if (status == STATUS_DONE) {
-        inputs_tell(&parsing.options.inputs);
-        *ret_options = parsing.options;
+        inputs_tell(&options.inputs);
+        *ret_options = options;
     }
-    *ret_status = status == STATUS_HELP ? usage_print(usage) : status;
+    *ret_status = status == STATUS_HELP ? usage_print(verb->usage) : status;
     return status == STATUS_DONE;
 }
 
@@ -178,15 +172,24 @@ static void listing_end(struct listing_options *options)
     inputs_free(&options->inputs);
 }
 
-int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
-                int (*list)(const struct listing_options *options))
+int listing_run(int argc, char **argv, const struct listing_verb *verb)
 {
     struct listing_options options;
     int status;
-    if (!listing_begin(argc, argv, usage, columns, &options, &status))
+    if (!listing_begin(argc, argv, verb, &options, &status))
         return status;
-    status = list(&options);
+    status = verb->list(&options);
     listing_end(&options);
+    return status;
+}
+
+int listing_check(const struct listing_options *options)
+{
+    uint64_t wanted = options->filter.resources;
+    int status = option_resources_found(wanted);
+    for (unsigned i = 0; status == STATUS_DONE && i < 64; i++)
+        if (wanted >> i & ~options->verb->resources >> i & 1)
+            status = fail("--resource %s: stray %s does not list it (see stray sites)", resource_label(i), options->verb->name);
     return status;
 }
 
@@ -210,7 +213,7 @@ int listing_of_report(const struct listing_options *options, const struct report
     if (report_build(options->inputs.paths, options->inputs.count, options->inputs.given, &how, &report, &error) < 0)
         return fail("%s", error.text);
     struct writing writing = {report, options->json ? list->write_json : list->write_text};
-    int status = option_resources_found(options->filter.resources);
+    int status = listing_check(options);
     if (status == STATUS_DONE)
         status = list->select(report, &options->filter) < 0 ? fail("out of memory")
                                                             : output_write(options->common.output, write_listing, &writing);

@@ -60,17 +60,29 @@ int filtering_set(struct listing_filter *filter, const char *const *columns, int
     "  -o, --output FILE      write there instead of to standard output (made with\n"                        \
     "                         mode 0600)\n"
 
+struct listing_options;
+
+struct listing_verb {
+    const char *name, *usage;
+    const char *const *columns; /* NULL-ended names for --sort */
+    uint64_t resources;         /* a bit for each that it has lines of */
+    int (*list)(const struct listing_options *options);
+};
+
 struct listing_options {
     struct listing_filter filter;
     struct common_options common;
     bool json;
     struct inputs inputs; /* to be freed */
+    const struct listing_verb *verb;
 };
 
-/* A whole verb: parses, finds the traces, and lets `list` do the rest. `columns`: NULL-ended names for --sort. Returns the exit
- * status. */
-int listing_run(int argc, char **argv, const char *usage, const char *const *columns,
-                int (*list)(const struct listing_options *options));
+/* All of it: parses, finds the traces, and lets `list` do the rest. Returns the exit status. */
+int listing_run(int argc, char **argv, const struct listing_verb *verb);
+
+/* When the traces have been read: whether they know what --resource names, and the verb has lines of it; an empty list would be taken
+ * for none of them in the trace. STATUS_DONE, or what is wrong was said. */
+int listing_check(const struct listing_options *options);
 
 /* What is listed of a report. */
 struct report_list {

@@ -45,18 +45,35 @@ bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number)
     return errno == 0;
 }
 
+/* Digits, and a point and more digits or not. *ret_part: what stands behind the point, below 1. */
+static bool decimal_parse(const char *text, const char **ret_end, uint64_t *ret_whole, double *ret_part)
+{
+    uint64_t digits;
+    *ret_part = 0;
+    if (!digits_parse(text, ret_end, ret_whole))
+        return false;
+    if (**ret_end != '.')
+        return true;
+    const char *from = *ret_end + 1;
+    if (!digits_parse(from, ret_end, &digits))
+        return false;
+    *ret_part = (double)digits / pow(10, (double)(*ret_end - from));
+    return true;
+}
+
 bool size_parse(const char *text, uint64_t *ret_size)
 {
-    static const char units[] = "KMG";
+    static const char units[] = "KMGkmg";
     const char *end;
     uint64_t size;
-    if (!digits_parse(text, &end, &size))
+    double part;
+    if (!decimal_parse(text, &end, &size, &part))
         return false;
     const char *unit = *end ? strchr(units, *end) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    unsigned shift = unit ? 10 * (unsigned)((unit - units) % 3 + 1) : 0;
     if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift)
         return false;
-    *ret_size = size << shift;
+    *ret_size = (size << shift) + (uint64_t)(part * (double)(UINT64_C(1) << shift));
     return true;
 }
 
@@ -94,24 +111,24 @@ int option_size(const char *option, const char *text, uint64_t *ret_size)
     return size_parse(text, ret_size) ? STATUS_DONE : fail("%s %s: must be a size like 10M", option, text);
 }
 
-int option_seconds(const char *option, const char *text, double *ret_seconds)
+bool seconds_parse(const char *text, double *ret_seconds)
 {
     static const char units[] = "smhd";
     static const double seconds[] = {1, 60, 3600, 86400};
-    uint64_t whole, part = 0;
+    uint64_t whole;
     const char *end;
-    double scale = 1;
-    bool valid = digits_parse(text, &end, &whole);
-    if (valid && *end == '.') {
-        const char *from = end + 1;
-        valid = digits_parse(from, &end, &part);
-        scale = valid ? pow(10, (double)(end - from)) : 1;
-    }
+    double part;
+    bool valid = decimal_parse(text, &end, &whole, &part);
     const char *unit = valid && *end ? strchr(units, *end) : NULL;
     if (!valid || (*end && (!unit || end[1])))
-        return fail("%s %s: must be a time like 90, 1.5s, 10m or 2h", option, text);
-    *ret_seconds = ((double)whole + (double)part / scale) * (unit ? seconds[unit - units] : 1);
-    return STATUS_DONE;
+        return false;
+    *ret_seconds = ((double)whole + part) * (unit ? seconds[unit - units] : 1);
+    return true;
+}
+
+int option_seconds(const char *option, const char *text, double *ret_seconds)
+{
+    return seconds_parse(text, ret_seconds) ? STATUS_DONE : fail("%s %s: must be a time like 90, 1.5s, 10m or 2h", option, text);
 }
 
 int option_resources(const char *list, uint64_t *ret_resources)

@@ -46,8 +46,10 @@ int common_option(struct common_options *options, int code);
 
 /* Digits and nothing else: strtoull would take signs and blanks. False also for an overflow. *ret_end: what follows. */
 bool digits_parse(const char *text, const char **ret_end, uint64_t *ret_number);
-/* Bytes, with K, M or G, and nothing behind. */
+/* Bytes, or a number with K, M or G, and nothing behind. */
 bool size_parse(const char *text, uint64_t *ret_size);
+/* Seconds, or a number with s, m, h or d. */
+bool seconds_parse(const char *text, double *ret_seconds);
 /* STRAY_RESOURCE_NONE: no resource of stray's own is called so. */
 unsigned resource_parse(const char *word, size_t length);
 
@@ -57,7 +59,7 @@ char *option_value(char *text);
 /* `option` is what the text was given to, for the message. */
 int option_count(const char *option, const char *text, uint64_t *ret_count);
 int option_size(const char *option, const char *text, uint64_t *ret_size);
-/* Seconds, or a number with s, m, h or d. */
+/* ... as seconds_parse() does. */
 int option_seconds(const char *option, const char *text, double *ret_seconds);
 
 /* "heap,connection": a bit for each, added to those that are there. What may be the name of a user-defined pair is one of that; when the traces have been read,

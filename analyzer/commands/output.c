@@ -7,30 +7,26 @@
 #include <unistd.h>
 
 #include "commands/common.h"
+#include "outfile.h"
 
-static FILE *open_output(const char *path)
+/* What was printed before comes first. */
+static int open_standard_output(void)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!out && fd >= 0)
-        close(fd);
-    return out;
+    return fflush(stdout) == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 int output_write(const char *path, output_writer *writer, void *data)
 {
-    if (!path || strcmp(path, "-") == 0) {
-        int result = writer(data, stdout);
-        if (result < 0 && result != -EIO)
-            return fail("standard output: %s", error_reason(result));
-        return output_finish();
-    }
-    FILE *out = open_output(path);
-    if (!out)
-        return fail("%s: %s", path, error_reason(-errno));
-    int result = writer(data, out);
-    errno = 0;
-    if (fclose(out) != 0 || result < 0)
-        return fail("%s: %s", path, error_reason(errno ? -errno : result < 0 ? result : -EIO));
+    bool standard = !path || strcmp(path, "-") == 0;
+    const char *name = standard ? "standard output" : path;
+    struct outfile file;
+    int fd = standard ? open_standard_output() : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int result = outfile_open(&file, fd);
+    if (result < 0)
+        return fail("%s: %s", name, error_reason(result));
+    int written = writer(data, file.stream);
+    result = outfile_close(&file);
+    if (result < 0 || written < 0)
+        return fail("%s: %s", name, error_reason(result < 0 ? result : written));
     return STATUS_DONE;
 }

@@ -19,6 +19,7 @@
 
 static char *text; /* all pairs; NULL: no option named any */
 static struct stray_pairs pairs;
+static const char *given = "--pair"; /* what names them, for messages */
 
 static int append(const char *more, size_t length)
 {
@@ -98,7 +99,7 @@ static int add_installed(const char *name)
     snprintf(installed, sizeof(installed), "../" STRAY_DATADIR "/stray/pairs/%.100s.pairs", name);
     char *path = beside_find((const char *const[]){built, installed}, 2);
     if (!path)
-        return fail("--pair %s: neither a pair (OPEN=WHERE:CLOSE=aN) nor the name of a file of pairs that comes with stray", name);
+        return fail("%s %s: neither a pair (OPEN=WHERE:CLOSE=aN) nor the name of a file of pairs that comes with stray", given, name);
     int status = pair_options_add_file(path);
     free(path);
     return status;
@@ -112,7 +113,7 @@ int pair_options_add(const char *argument)
         return pair_options_add_file(argument + 1);
     if (is_short_name(argument))
         return add_installed(argument);
-    int status = check("--pair", argument);
+    int status = check(given, argument);
     return status == STATUS_DONE ? append(argument, strlen(argument)) : status;
 }
 
@@ -120,6 +121,7 @@ int pair_options_add(const char *argument)
 static int add_from_variable(const char *value)
 {
     int status = STATUS_DONE;
+    given = VARIABLE;
     for (const char *at = value; status == STATUS_DONE && *at; at += *at == ';') {
         size_t length = strcspn(at, ";");
         char *one = strndup(at, length);
@@ -146,7 +148,7 @@ static int check_functions(void)
                           : is_hooked(name)       ? "stray traces it already (see stray hooks)"
                                                   : NULL;
         if (why) {
-            fail("--pair: %.*s: %s", (int)name.length, name.at, why);
+            fail("%s: %.*s: %s", given, (int)name.length, name.at, why);
             return STATUS_REFUSED;
         }
     }
@@ -160,10 +162,10 @@ int pair_options_finish(void)
     if (status != STATUS_DONE || !text)
         return status;
     if (strlen(text) > TEXT_MAX)
-        return fail("--pair: more than %d characters of pairs", TEXT_MAX);
+        return fail("%s: more than %d characters of pairs", given, TEXT_MAX);
     const char *wrong = stray_pairs_parse(&pairs, text, &at);
     if (wrong)
-        return fail("--pair: at \"%.*s\": %s", SHOWN, at, wrong);
+        return fail("%s: at \"%.*s\": %s", given, SHOWN, at, wrong);
     status = check_functions();
     if (status == STATUS_DONE && setenv(VARIABLE, text, 1) < 0)
         status = fail("%s: %s", VARIABLE, error_reason(-errno));

@@ -35,5 +35,6 @@ static int list(const struct listing_options *options)
 
 int command_sites(int argc, char **argv)
 {
-    return listing_run(argc, argv, usage, sites_columns, list);
+    static const struct listing_verb verb = {"sites", usage, sites_columns, UINT64_MAX, list};
+    return listing_run(argc, argv, &verb);
 }

@@ -33,5 +33,6 @@ static int list(const struct listing_options *options)
 
 int command_sql(int argc, char **argv)
 {
-    return listing_run(argc, argv, usage, queries_columns, list);
+    static const struct listing_verb verb = {"sql", usage, queries_columns, UINT64_C(1) << STRAY_PGCONN, list};
+    return listing_run(argc, argv, &verb);
 }

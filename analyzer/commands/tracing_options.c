@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "commands/common.h"
 #include "commands/options.h"
@@ -27,86 +28,66 @@ static int set_number(const char *name, uint64_t number)
     return set(name, text);
 }
 
+/* Its twin of the other sense, which may have been there before, is not to speak against it. */
+static int set_instead(const char *name, const char *value, const char *other)
+{
+    unsetenv(other);
+    return set(name, value);
+}
+
 static int set_follow(struct tracing_options *options, bool follow)
 {
     options->alone = !follow;
-    return set("STRAY_FOLLOW", follow ? "1" : "0");
+    return set_instead("STRAY_FOLLOW", follow ? "1" : "0", "STRAY_NO_FOLLOW");
 }
 
-static int set_depth(const char *text)
+/* ---- values: `what` is the option or the variable that has `text`, for the message ---- */
+
+static int set_depth(const char *what, const char *text)
 {
     const char *end;
     uint64_t depth;
     if (!digits_parse(text, &end, &depth) || *end || depth < 1 || depth > DEPTH_MAX)
-        return fail("--depth %s: must be a number from 1 to %d", text, DEPTH_MAX);
+        return fail("%s%s: must be a number from 1 to %d", what, text, DEPTH_MAX);
     return set_number("STRAY_DEPTH", depth);
 }
 
-static int set_size(const char *text)
+static int set_size(const char *what, const char *text)
 {
     uint64_t size;
     if (!size_parse(text, &size) || size == 0)
-        return fail("--max-size %s: must be a size like 500M", text);
+        return fail("%s%s: must be a size like 500M", what, text);
     return set_number("STRAY_MAX_SIZE", size);
 }
 
-static int set_sample(const char *text)
+static int set_sample(const char *what, const char *text)
 {
     uint64_t size;
     if (!size_parse(text, &size) || size == 0 || size > SAMPLE_MAX)
-        return fail("--sample %s: must be a size like 512K, from 1 to 1G", text);
+        return fail("%s%s: must be a size like 512K, from 1 to 1G", what, text);
     return set_number("STRAY_SAMPLE", size);
 }
 
-static int set_interval(const char *text)
+static int set_interval(const char *what, const char *text)
 {
     double seconds;
-    int status = option_seconds("--interval", text, &seconds);
-    if (status != STATUS_DONE)
-        return status;
-    if (seconds < INTERVAL_MIN || seconds > INTERVAL_MAX)
-        return fail("--interval %s: must be a time from 10 ms to 1000 days, like 1s or 5m", text);
+    if (!seconds_parse(text, &seconds) || seconds < INTERVAL_MIN || seconds > INTERVAL_MAX)
+        return fail("%s%s: must be a time from 10 ms to 1000 days, like 1s or 5m", what, text);
     return set("STRAY_INTERVAL", text);
 }
 
-/* What several options name adds up; what the variable held before does not. */
-static int add_only(struct tracing_options *options, const char *list)
-{
-    const char *before = options->only ? getenv("STRAY_ONLY") : NULL;
-    char *all;
-    if (asprintf(&all, "%s%s%s", before ? before : "", before ? "," : "", list) < 0)
-        return fail("--only: %s", error_reason(-ENOMEM));
-    int status = set("STRAY_ONLY", all);
-    free(all);
-    options->only = true;
-    return status;
-}
-
-/* With the names of pairs, which options behind it may define. */
-static int check_only(void)
-{
-    const char *list = getenv("STRAY_ONLY");
-    for (const char *word = list; word;) {
-        size_t length = strcspn(word, ",");
-        if (resource_parse(word, length) == STRAY_RESOURCE_NONE && !pair_options_define(word, length))
-            return fail("--only %s: no resource \"%.*s\"", list, (int)length, word);
-        word = word[length] ? word + length + 1 : NULL;
-    }
-    return STATUS_DONE;
-}
-
-static int set_sql(const char *mode)
+static int set_sql(const char *what, const char *mode)
 {
     if (strcmp(mode, "off") == 0 || strcmp(mode, "normalised") == 0 || strcmp(mode, "text") == 0)
         return set("STRAY_SQL", mode);
-    return fail("--sql %s: must be normalised, text or off", mode);
+    return fail("%s%s: must be normalised, text or off", what, mode);
 }
 
-static int set_python_memory(const char *mode)
+static int set_python_memory(const char *what, const char *mode)
 {
     if (strcmp(mode, "off") == 0 || strcmp(mode, "sampled") == 0 || strcmp(mode, "exact") == 0)
         return set("STRAY_PYTHON_MEMORY", mode);
-    return fail("--python-memory %s: must be off, sampled or exact", mode);
+    return fail("%s%s: must be off, sampled or exact", what, mode);
 }
 
 static int set_spool(const char *folder)
@@ -119,21 +100,49 @@ static int set_spool(const char *folder)
     return status;
 }
 
+/* What several options name adds up; what the variable held before does not. */
+static int add_only(struct tracing_options *options, const char *list)
+{
+    const char *before = options->only ? getenv("STRAY_ONLY") : NULL;
+    char *all;
+    if (!*list)
+        return fail("--only: no resource is named");
+    if (asprintf(&all, "%s%s%s", before ? before : "", before ? "," : "", list) < 0)
+        return fail("--only: %s", error_reason(-ENOMEM));
+    int status = set("STRAY_ONLY", all);
+    free(all);
+    options->only = true;
+    return status;
+}
+
+/* With the names of pairs, which options behind it may define. */
+static int check_only(const struct tracing_options *options)
+{
+    const char *list = getenv("STRAY_ONLY");
+    for (const char *word = list && *list ? list : NULL; word;) {
+        size_t length = strcspn(word, ",");
+        if (resource_parse(word, length) == STRAY_RESOURCE_NONE && !pair_options_define(word, length))
+            return fail("%s%s: no resource \"%.*s\"", options->only ? "--only " : "STRAY_ONLY=", list, (int)length, word);
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return STATUS_DONE;
+}
+
 static int set_tracing(struct tracing_options *options, int code)
 {
     switch (code) {
     case TRACING_OPTION_FULL:
         return set("STRAY_FULL", "1");
     case TRACING_OPTION_DEPTH:
-        return set_depth(optarg);
+        return set_depth("--depth ", optarg);
     case TRACING_OPTION_NO_HEAP:
-        return set("STRAY_HEAP", "0");
+        return set_instead("STRAY_HEAP", "0", "STRAY_NO_HEAP");
     case TRACING_OPTION_ONLY:
         return add_only(options, optarg);
     case TRACING_OPTION_MAX_SIZE:
-        return set_size(optarg);
+        return set_size("--max-size ", optarg);
     case TRACING_OPTION_INTERVAL:
-        return set_interval(optarg);
+        return set_interval("--interval ", optarg);
     case TRACING_OPTION_FOLLOW:
         return set_follow(options, true);
     case TRACING_OPTION_NO_FOLLOW:
@@ -141,11 +150,11 @@ static int set_tracing(struct tracing_options *options, int code)
     case TRACING_OPTION_SPOOL:
         return set_spool(optarg);
     case TRACING_OPTION_SQL:
-        return set_sql(optarg);
+        return set_sql("--sql ", optarg);
     case TRACING_OPTION_SAMPLE:
-        return set_sample(optarg);
+        return set_sample("--sample ", optarg);
     case TRACING_OPTION_PYTHON:
-        return set_python_memory(optarg);
+        return set_python_memory("--python-memory ", optarg);
     case TRACING_OPTION_PAIR:
         return pair_options_add(optarg);
     default:
@@ -169,6 +178,69 @@ int tracing_options_set(struct tracing_options *options, int code)
     }
 }
 
+/* ---- what the environment held before ---- */
+
+/* Whether a word says yes or no, as the shim understands it. */
+static bool switch_parse(const char *word, bool *ret_on)
+{
+    static const char *const words[] = {"0", "off", "no", "false", "n", "1", "on", "yes", "true", "y"};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (strcasecmp(word, words[i]) == 0) {
+            *ret_on = i >= 5;
+            return true;
+        }
+    return false;
+}
+
+static int check_switch(const char *what, const char *text)
+{
+    bool on;
+    return switch_parse(text, &on) ? STATUS_DONE : fail("%s%s: must be 1 or 0", what, text);
+}
+
+/* Where a program that is traced alone begins this one, the shim has left a mark there. */
+static int check_follow(const char *what, const char *text)
+{
+    return *text == '-' ? STATUS_DONE : check_switch(what, text);
+}
+
+static int check_spool(const char *what, const char *text)
+{
+    (void)what;
+    return set_spool(text);
+}
+
+#define TWIN(name, check, off) {name, name "=", check, off}
+static const struct {
+    const char *name, *what;
+    int (*check)(const char *what, const char *text);
+    bool off; /* "0" is none */
+} twins[] = {
+    TWIN("STRAY_DEPTH", set_depth, false),      TWIN("STRAY_MAX_SIZE", set_size, true),
+    TWIN("STRAY_SAMPLE", set_sample, true),     TWIN("STRAY_PYTHON_MEMORY", set_python_memory, false),
+    TWIN("STRAY_SQL", set_sql, false),          TWIN("STRAY_INTERVAL", set_interval, false),
+    TWIN("STRAY_SPOOL", check_spool, false),    TWIN("STRAY_FULL", check_switch, false),
+    TWIN("STRAY_HEAP", check_switch, false),    TWIN("STRAY_NO_HEAP", check_switch, false),
+    TWIN("STRAY_FOLLOW", check_follow, false),  TWIN("STRAY_NO_FOLLOW", check_follow, false),
+};
+#undef TWIN
+
+/* What options have set is looked at once more. Empty is as if it were not there. */
+static int check_environment(void)
+{
+    int status = STATUS_DONE;
+    for (size_t i = 0; status == STATUS_DONE && i < sizeof(twins) / sizeof(*twins); i++) {
+        const char *text = getenv(twins[i].name);
+        if (text && *text && !(twins[i].off && strcmp(text, "0") == 0))
+            status = twins[i].check(twins[i].what, text);
+        else if (text)
+            unsetenv(twins[i].name);
+    }
+    return status;
+}
+
+/* ---- all together ---- */
+
 static bool lists_heap(const char *list)
 {
     for (const char *word = list; word;) {
@@ -184,22 +256,25 @@ static bool lists_heap(const char *list)
 static int check_sample(void)
 {
     const char *heap = getenv("STRAY_HEAP"), *only = getenv("STRAY_ONLY"), *full = getenv("STRAY_FULL");
+    bool on;
     if (!getenv("STRAY_SAMPLE"))
         return STATUS_DONE;
-    if (heap && *heap == '0')
+    if (heap && switch_parse(heap, &on) && !on)
         return fail("--sample: with --no-heap there is nothing to sample");
-    if (only && !lists_heap(only))
+    if (only && *only && !lists_heap(only))
         return fail("--sample: --only %s leaves out the heap, and there is nothing else to sample", only);
-    if (full && *full && *full != '0')
+    if (full && switch_parse(full, &on) && on)
         return fail("--sample: with --full every block is recorded");
     return STATUS_DONE;
 }
 
 int tracing_options_finish(const struct tracing_options *options, pid_t root)
 {
-    int status = pair_options_finish();
+    int status = check_environment();
     if (status == STATUS_DONE)
-        status = check_only();
+        status = pair_options_finish();
+    if (status == STATUS_DONE)
+        status = check_only(options);
     if (status == STATUS_DONE)
         status = check_sample();
     /* Programs that the root executes in other processes find that they are not the root. */

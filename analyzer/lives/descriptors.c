@@ -271,6 +271,8 @@ static int fd_open(struct lives *lives, const struct stray_event *event, uint32_
 {
     struct life *life;
     int result = fd_add(lives, event, thread, &life);
+    if (result == 0)
+        life->pipe = event->hook == STRAY_HOOK_pipe || event->hook == STRAY_HOOK_pipe2;
     if (result == 0 && event->resource == STRAY_CONNECTION) {
         life->server = true;
         result = peer_find(lives, event->value, true, &life->peer);

@@ -208,6 +208,8 @@ static inline int feed_plain(struct lives *lives, const struct stray_event *even
 static int feed_other(struct lives *lives, const struct stray_event *event, uint32_t lane, uint32_t thread, uint64_t since)
 {
     advance(lives, event, is_request(event), sends_statement(event));
+    if (is_request(event))
+        statements_requested(&lives->statements);
     if (closes_at_exit(lives, event) && end_begins(lives, event->time, thread, true) < 0)
         return -ENOMEM;
     if (lives->leaving_count > 0 && is_new_work(lives, event) && threads_left(lives) < 0)
@@ -342,7 +344,7 @@ static void settle_closers(struct lives *lives)
             life->closer = (uint8_t)lives->source.closer(lives->source.data, life->closing_stack);
         if (life->closer == CLOSER_EXIT)
             ended_by_exit(lives, life);
-        bool finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR;
+        bool finalizer = is_finalizer(life->closer);
         if (life->peer != LIVES_NONE && life->resource == STRAY_CONNECTION) {
             lives->peers[life->peer].closed_by_finalizer += finalizer && !life->ended_late;
             lives->peers[life->peer].close_wait += life->end == LIFE_OPEN && life->close_wait > 0;

@@ -105,6 +105,7 @@ struct life {
     bool failed;      /* PGconn whose attempt to connect failed */
     bool used_known;  /* last_use was observed, not merely presumed */
     bool sampled;     /* ... by a sample, which is no exact clock */
+    bool pipe;        /* one end of a pipe */
     bool copy;        /* a dup: what samples say of the socket is said of its original */
     bool inherited;   /* stands for a descriptor open from the start: not counted */
     bool before;      /* ... because the process was attached to later */

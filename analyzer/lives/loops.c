@@ -28,6 +28,12 @@ static struct session_seen *seen_new(struct session_run *run)
     return least;
 }
 
+/* Between the calls came about as many requests: each of these makes one call or two, over a connection that they share. */
+static bool is_one_a_request(const struct session_seen *seen)
+{
+    return 2 * (seen->requests_last - seen->requests + 1) >= seen->calls && seen->requests_last > seen->requests;
+}
+
 /* Many rows at a time, or sent ahead without waiting for the answer before: each for itself would do no better. */
 static bool is_for_many(const struct statement_use *use, const struct session_seen *seen)
 {
@@ -38,7 +44,8 @@ static bool is_for_many(const struct statement_use *use, const struct session_se
 static void add_loop(struct statement_use *use, const struct session_seen *seen, bool in_transaction)
 {
     uint32_t span = seen->last - seen->first + 1, others = span - seen->calls;
-    if (seen->calls < LOOP_MIN || is_for_many(use, seen) || others > OTHERS_SHARE * span)
+    if (seen->calls < LOOP_MIN || is_for_many(use, seen) || others > OTHERS_SHARE * span ||
+        (!in_transaction && is_one_a_request(seen)))
         return;
     struct statement_loops *loops = &use->loops;
     loops->runs++;
@@ -81,12 +88,13 @@ void session_called(struct statements *statements, struct session *session, uint
     struct session_seen *seen = seen_of(run, use);
     if (!seen) {
         seen = seen_new(run);
-        *seen = (struct session_seen){.use = use, .first = run->position, .begin = begin};
+        *seen = (struct session_seen){.use = use, .first = run->position, .begin = begin, .requests = statements->requests};
     }
     seen->calls++;
     seen->rows += rows;
     seen->ahead += begin < seen->end;
     seen->last = run->position++;
+    seen->requests_last = statements->requests;
     seen->end = end;
     seen->ticks += ticks;
 }

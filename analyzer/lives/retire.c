@@ -72,7 +72,7 @@ static void count_gone(struct lives *lives, uint32_t index, enum closer closer)
     }
     if (life->birth > gone->last)
         gone->last = life->birth;
-    gone->finalized += closer == CLOSER_DESTRUCTOR || closer == CLOSER_COLLECTOR;
+    gone->finalized += is_finalizer(closer) && !life->pipe;
     gone->overlapped |= life->overlaps || overlaps_later(lives, index);
     life->gone = true;
     lives->gone_count++;

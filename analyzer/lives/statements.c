@@ -378,6 +378,11 @@ void statements_open(const struct statements_source *source, struct statements *
     *ret_statements = (struct statements){.source = *source, .last_result_use = STATEMENTS_NONE};
 }
 
+void statements_requested(struct statements *statements)
+{
+    statements->requests++;
+}
+
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread)
 {
     if (statements->begin == 0)

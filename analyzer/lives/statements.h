@@ -170,6 +170,7 @@ struct statements {
     size_t name_count, name_room, ending_count, ending_room, prepared_room;
     uint32_t free_name; /* the first one that is to be used again, and one; 0: none */
     uint64_t begin;     /* time of the first event */
+    uint64_t requests;  /* accepted so far */
     struct session *sessions; /* of open connections */
     uint32_t free_session;    /* the first one that is to be used again, and one; 0: none */
     size_t use_room, idle_room, blocked_room, conn_room, session_room, session_count;
@@ -178,6 +179,8 @@ struct statements {
 /* `source` is copied; what its data points to must outlive the statements. */
 void statements_open(const struct statements_source *source, struct statements *ret_statements);
 void statements_close(struct statements *statements);
+/* A request was accepted: what is sent for one is no loop with what is sent for another. */
+void statements_requested(struct statements *statements);
 /* The next event in time order that is about a PGconn, a PGresult or a thread. -ENOMEM only. */
 int statements_feed(struct statements *statements, const struct stray_event *event, uint32_t thread);
 /* At the end: `tc` is the time up to which silences count. */

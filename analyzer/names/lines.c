@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "names/demangle.h"
+#include "names/dies.h"
+#include "names/scopes.h"
 #include "read/array.h"
 
-/* Damaged files can nest without end, sound ones stay far below. */
-#define MAX_DEPTH  128
 #define MAX_RANGES 65536
 /* Ranges are nearly disjoint: one that holds the address is among the few that start before it. */
 #define LOOK_BACK 32
@@ -38,6 +38,7 @@ struct unit {
 struct lines {
     Dwarf *dwarf;
     struct arena *arena;
+    struct scopes scopes;
     struct unit *units;
     size_t unit_count, unit_capacity;
     struct ranges ranges; /* index: in units */
@@ -151,47 +152,36 @@ void lines_close(struct lines *lines)
     }
     free(lines->units);
     free(lines->ranges.items);
+    scopes_free(&lines->scopes);
     free(lines);
 }
 
+/* Declarations, and what is inlined everywhere, have no code and are most of a unit. */
 static bool add_body(struct unit *unit, Dwarf_Die *die)
 {
-    if (!grow((void **)&unit->bodies, &unit->body_capacity, unit->body_count, sizeof(*unit->bodies)))
-        return false;
-    unit->bodies[unit->body_count] = *die;
-    return add_die_ranges(&unit->ranges, die, unit->body_count++);
-}
-
-/* Tags below which a function with code of its own can stand. */
-static bool holds_functions(int tag)
-{
-    switch (tag) {
-    case DW_TAG_subprogram:
-    case DW_TAG_lexical_block:
-    case DW_TAG_namespace:
-    case DW_TAG_module:
-    case DW_TAG_class_type:
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type:
-    case DW_TAG_enumeration_type:
-        return true;
-    default:
+    size_t before = unit->ranges.count;
+    if (!add_die_ranges(&unit->ranges, die, unit->body_count) ||
+        !grow((void **)&unit->bodies, &unit->body_capacity, unit->body_count, sizeof(*unit->bodies))) {
+        unit->ranges.count = before;
         return false;
     }
+    if (unit->ranges.count > before)
+        unit->bodies[unit->body_count++] = *die;
+    return true;
 }
 
 static bool index_functions(struct unit *unit, Dwarf_Die *parent, unsigned depth)
 {
     Dwarf_Die die;
-    if (depth > MAX_DEPTH || dwarf_child(parent, &die) != 0)
+    if (depth > DIES_MAX_DEPTH || dwarf_child(parent, &die) != 0)
         return true;
     do {
         int tag = dwarf_tag(&die);
         if (tag == DW_TAG_subprogram && !add_body(unit, &die))
             return false;
-        if (holds_functions(tag) && !index_functions(unit, &die, depth + 1))
+        if (die_holds_functions(tag) && !index_functions(unit, &die, depth + 1))
             return false;
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (die_next(&die, &die));
     return true;
 }
 
@@ -211,7 +201,7 @@ static size_t find_inlined(Dwarf_Die *parent, Dwarf_Addr address, Dwarf_Die *cal
                            unsigned depth)
 {
     Dwarf_Die die;
-    if (capacity == 0 || depth > MAX_DEPTH || dwarf_child(parent, &die) != 0)
+    if (capacity == 0 || depth > DIES_MAX_DEPTH || dwarf_child(parent, &die) != 0)
         return 0;
     do {
         int tag = dwarf_tag(&die);
@@ -227,7 +217,7 @@ static size_t find_inlined(Dwarf_Die *parent, Dwarf_Addr address, Dwarf_Die *cal
         size_t below = find_inlined(&die, address, calls + call, capacity - call, depth + 1);
         if (call || below)
             return call + below;
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (die_next(&die, &die));
     return 0;
 }
 
@@ -244,7 +234,7 @@ static const char *linkage_name(Dwarf_Die *die)
 static Dwarf_Die declaration(Dwarf_Die *die)
 {
     Dwarf_Die result = *die;
-    for (unsigned i = 0; i < MAX_DEPTH; i++) {
+    for (unsigned i = 0; i < DIES_MAX_DEPTH; i++) {
         Dwarf_Attribute attribute;
         Dwarf_Die next;
         if (!dwarf_attr(&result, DW_AT_abstract_origin, &attribute) &&
@@ -254,44 +244,6 @@ static Dwarf_Die declaration(Dwarf_Die *die)
             break;
         result = next;
     }
-    return result;
-}
-
-static bool is_qualifier(Dwarf_Die *scope)
-{
-    int tag = dwarf_tag(scope);
-    return tag == DW_TAG_namespace || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
-           tag == DW_TAG_union_type || tag == DW_TAG_subprogram;
-}
-
-static const char *scope_name(Dwarf_Die *scope)
-{
-    const char *name = dwarf_diename(scope);
-    if (name)
-        return name;
-    return dwarf_tag(scope) == DW_TAG_namespace ? "(anonymous namespace)" : "{lambda}";
-}
-
-/* Puts the names of the scopes around a function before its own. */
-static const char *qualify(struct arena *arena, Dwarf_Die *die, const char *name)
-{
-    Dwarf_Die inner = declaration(die), *scopes = NULL;
-    int count = dwarf_getscopes_die(&inner, &scopes);
-    const char *result = name;
-    for (int i = 1; i < count && result; i++) {
-        if (!is_qualifier(&scopes[i]))
-            continue;
-        const char *scope = scope_name(&scopes[i]);
-        size_t length = strlen(scope);
-        char *longer = arena_alloc(arena, length + strlen(result) + 3);
-        if (longer) {
-            memcpy(longer, scope, length);
-            memcpy(longer + length, "::", 2);
-            strcpy(longer + length + 2, result);
-        }
-        result = longer;
-    }
-    free(scopes);
     return result;
 }
 
@@ -315,9 +267,10 @@ static const char *function_name(struct lines *lines, struct unit *unit, Dwarf_D
     if (mangled)
         return demangle(lines->arena, mangled);
     const char *name = dwarf_diename(die);
-    if (name && language_has_scopes(dwarf_srclang(&unit->functions)))
-        return qualify(lines->arena, die, name);
-    return name;
+    if (!name || !language_has_scopes(dwarf_srclang(&unit->functions)))
+        return name;
+    Dwarf_Die inner = declaration(die);
+    return scopes_qualify(&lines->scopes, lines->arena, &inner, name);
 }
 
 /* Removes "/." and "/.." steps, in place; compilers write the paths they were given. */
@@ -408,8 +361,8 @@ size_t lines_find(struct lines *lines, Dwarf_Addr address, struct symbol *symbol
         return 0;
     }
 
-    Dwarf_Die calls[MAX_DEPTH];
-    size_t limit = capacity - 1 < MAX_DEPTH ? capacity - 1 : MAX_DEPTH;
+    Dwarf_Die calls[DIES_MAX_DEPTH];
+    size_t limit = capacity - 1 < DIES_MAX_DEPTH ? capacity - 1 : DIES_MAX_DEPTH;
     size_t inlined = find_inlined(body, address, calls, limit, 0);
     for (size_t i = 0; i <= inlined; i++) {
         Dwarf_Die *function = i < inlined ? &calls[inlined - 1 - i] : body;

@@ -64,6 +64,13 @@ enum closer {
     CLOSER_COLLECTOR,  /* the garbage collector */
     CLOSER_EXIT,       /* the interpreter's or the process's exit handlers */
 };
+
+/* Nobody closed it: the last reference to it went. */
+static inline bool is_finalizer(enum closer closer)
+{
+    return closer == CLOSER_DESTRUCTOR || closer == CLOSER_COLLECTOR;
+}
+
 enum closer names_closer(struct names *names, uint32_t node);
 
 #endif

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "read/members.h"
+
 #define PLAIN_MAX (UINT64_C(1) << 30) /* of a compressed member; a spool has 196 MiB */
 #define PIECE     65536
 
@@ -151,23 +153,32 @@ static int open_compressed(const struct source *pack, const struct pack_member *
 
 /* ---- members by path ---- */
 
+/* The first of both, where there is the member itself as well. */
+static int find_member(const struct source *pack, const char *name, struct pack_member *ret_member, bool *ret_compressed)
+{
+    char with_suffix[128];
+    struct pack_member compressed;
+    snprintf(with_suffix, sizeof(with_suffix), "%.100s%s", name, PACK_COMPRESSED);
+    int plain = members_find(pack, name, ret_member), other = members_find(pack, with_suffix, &compressed);
+    *ret_compressed = other == 0 && (plain < 0 || compressed.offset < ret_member->offset);
+    if (*ret_compressed)
+        *ret_member = compressed;
+    return *ret_compressed ? 0 : plain;
+}
+
 /* Takes the file over where the member is a part of it. */
 static int open_member(struct source *pack, const char *name, struct source *ret_source)
 {
-    char compressed[128];
     struct pack_member member;
-    uint64_t offset = 0;
-    snprintf(compressed, sizeof(compressed), "%.100s%s", name, PACK_COMPRESSED);
-    while (pack_next(pack, &offset, &member) > 0) {
-        if (strcmp(member.name, compressed) == 0)
-            return open_compressed(pack, &member, ret_source);
-        if (strcmp(member.name, name) != 0)
-            continue;
-        *ret_source = (struct source){.fd = pack->fd, .size = member.size, .base = member.offset};
-        pack->fd = -1;
-        return 0;
-    }
-    return -ENOENT;
+    bool compressed;
+    int result = find_member(pack, name, &member, &compressed);
+    if (result < 0)
+        return result;
+    if (compressed)
+        return open_compressed(pack, &member, ret_source);
+    *ret_source = (struct source){.fd = pack->fd, .size = member.size, .base = member.offset};
+    pack->fd = -1;
+    return 0;
 }
 
 int pack_open(const char *path, struct source *ret_source)

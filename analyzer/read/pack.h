@@ -44,7 +44,7 @@ bool pack_is(const struct source *source);
 int pack_next(const struct source *source, uint64_t *offset, struct pack_member *ret_member);
 
 /* Opens "FILE/NAME"; a member that is compressed is found by its name without PACK_COMPRESSED. -ENOTDIR if
- * there is no packed FILE, -ENOENT if it has no such member, -EBADMSG if that is not what zstd wrote. */
+ * there is no packed FILE, -ENOENT if it has no such member, -EBADMSG if that is not what zstd wrote. Not thread safe. */
 int pack_open(const char *path, struct source *ret_source);
 
 #endif

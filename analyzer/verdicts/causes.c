@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names/function.h"
 #include "verdicts/court.h"
 
 static uint32_t finding_of(const struct court *court, uint32_t fold, enum verdict verdict)
@@ -48,18 +49,23 @@ static uint32_t connection_behind(const struct court *court, const struct findin
 }
 
 /* Drivers keep the last result of each connection: no more results than leaked PGconns are those of them, wherever they are
- * acquired. The last one's PGconn may not count as leaked. */
+ * acquired; of the function's own, where it leaks some. The last one's PGconn may not count as leaked. */
 static uint32_t connections_keeping(const struct court *court, const struct finding *finding)
 {
+    uint32_t keeper = LIVES_NONE;
+    bool own = false;
     if (court->folds->items[finding->fold].resource != STRAY_PGRESULT)
         return LIVES_NONE;
-    for (uint32_t i = 0; i < court->judged.count; i++) {
+    for (uint32_t i = 0; i < court->judged.count && !own; i++) {
         const struct finding *other = &court->judged.findings[i];
-        if (court->folds->items[other->fold].resource == STRAY_PGCONN && other->verdict == VERDICT_LEAKED &&
-            finding->count <= other->count + 1)
-            return other->cause == LIVES_NONE ? i : other->cause;
+        if (court->folds->items[other->fold].resource != STRAY_PGCONN || other->verdict != VERDICT_LEAKED ||
+            finding->count > other->count + 1)
+            continue;
+        own = frames_same_function(blame(court, finding->stack), blame(court, other->stack));
+        if (own || keeper == LIVES_NONE)
+            keeper = i;
     }
-    return LIVES_NONE;
+    return keeper == LIVES_NONE || court->judged.findings[keeper].cause == LIVES_NONE ? keeper : court->judged.findings[keeper].cause;
 }
 
 /* Most of it may have been acquired by another line than the one that keeps it now. */
@@ -252,6 +258,8 @@ int find_causes(struct court *court)
             finding->cause = handle_holding(court, finding);
         if (finding->cause == LIVES_NONE)
             finding->cause = connections_keeping(court, finding);
+        if (finding->cause == LIVES_NONE)
+            finding->cause = connections_served(court, finding);
         finding->held = finding->cause == LIVES_NONE && is_held_in_use(court, finding);
     }
     find_objects(court);

@@ -43,6 +43,8 @@ bool is_looked_up(const struct court *court, const struct site *site);
 uint32_t handle_holding(const struct court *court, const struct finding *finding);
 /* Whether handles hold it that do not leak: those of a pool. */
 bool is_held_in_use(const struct court *court, const struct finding *finding);
+/* The finding on leaked connections to a server of this very process, for which its threads are there; LIVES_NONE: none (serving.c). */
+uint32_t connections_served(const struct court *court, const struct finding *finding);
 /* Tells which findings follow from others (causes.c). -ENOMEM. */
 int find_causes(struct court *court);
 

@@ -40,16 +40,51 @@ static bool is_inside(const struct stack *stack, const char *module)
     return false;
 }
 
-/* Whether the line that is blamed acquired it by way of a library that it used for the handle as well; where what hands that out
- * is called directly (`direct`), which library it is stands on no stack. */
-static bool by_same_library(const struct court *court, uint32_t memory, uint32_t handle, bool direct)
+/* Whether the line that is blamed acquired memory by way of a library that was used for the handle as well. */
+typedef bool by_way(const struct court *court, uint32_t memory, uint32_t handle);
+
+static bool by_same_library(const struct court *court, uint32_t memory, uint32_t handle)
 {
     const struct stack *here = court->stack(court->data, memory), *there = court->stack(court->data, handle);
     for (size_t i = 0; i < here->blame; i++) {
-        if (!is_runtime(&here->frames[i]) && ((direct && there->blame == 0) || is_inside(there, here->frames[i].module)))
+        if (!is_runtime(&here->frames[i]) && is_inside(there, here->frames[i].module))
             return true;
     }
     return false;
+}
+
+/* Where what hands the handle out is called directly, which library it is stands on no stack. */
+static bool by_some_library(const struct court *court, uint32_t memory, uint32_t handle)
+{
+    const struct stack *here = court->stack(court->data, memory), *there = court->stack(court->data, handle);
+    bool direct = there->blame == 0, found = false;
+    for (size_t i = 0; direct && i < here->blame; i++)
+        found |= !is_runtime(&here->frames[i]);
+    return found || by_same_library(court, memory, handle);
+}
+
+/* The interpreter's own modules serve everybody as it does itself, and so does what is written in Python: whatever is used for a handle
+ * is used for much else. */
+static bool by_native_library(const struct court *court, uint32_t memory, uint32_t handle)
+{
+    const struct stack *here = court->stack(court->data, memory), *there = court->stack(court->data, handle);
+    for (size_t i = 0; i < here->blame; i++) {
+        const struct frame *frame = &here->frames[i];
+        if (frame->language == LANGUAGE_NATIVE && !is_runtime(frame) && !strstr(frame->module, "/lib-dynload/") && is_inside(there, frame->module))
+            return true;
+    }
+    return false;
+}
+
+static bool is_mostly(by_way *so, const struct court *court, const struct fold *memory, uint32_t handle)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < memory->site_count; i++) {
+        const struct site *site = &court->lives->sites[memory->sites[i]];
+        if (so(court, site->stack, handle))
+            bytes += site->alive_bytes;
+    }
+    return bytes > 0 && 2 * bytes >= memory->alive_bytes;
 }
 
 static bool is_holder(unsigned resource)
@@ -66,15 +101,32 @@ static bool is_held(const struct court *court, const struct finding *finding, ui
     bool direct = resource == STRAY_PGCONN || resource >= STRAY_USER_FIRST;
     const struct fold *fold = &court->folds->items[finding->fold];
     const struct frame *line = blame(court, finding->stack), *opener = blame(court, handle);
-    uint64_t bytes = 0;
     if (same_line(line, opener) || !frames_same_function(line, opener))
         return same_line(line, opener);
-    for (size_t i = 0; i < fold->site_count; i++) {
-        const struct site *site = &court->lives->sites[fold->sites[i]];
-        if (by_same_library(court, site->stack, handle, direct))
-            bytes += site->alive_bytes;
+    return is_mostly(direct ? by_some_library : by_same_library, court, fold, handle);
+}
+
+/* Whether the library has handles there that do not leak: what it acquires elsewhere may be theirs. */
+static bool has_others(const struct court *court, uint32_t memory)
+{
+    for (uint32_t i = 0; i < court->folds->count; i++) {
+        const struct fold *fold = &court->folds->items[i];
+        if (is_holder(fold->resource) && fold->alive > 0 && court->judged.verdicts[i] != VERDICT_LEAKED &&
+            by_native_library(court, memory, fold->stack))
+            return true;
     }
-    return bytes > 0 && 2 * bytes >= fold->alive_bytes;
+    return false;
+}
+
+/* The handles are opened in one function and used in another, where their library acquires what they need for that: all handles that it
+ * has leak, and there is as much as one block for each. */
+static bool is_held_elsewhere(const struct court *court, const struct finding *finding, const struct finding *handles)
+{
+    const struct fold *fold = &court->folds->items[finding->fold];
+    if (fold->resource != STRAY_HEAP || finding->count < handles->count || finding->first_s > handles->last_s ||
+        handles->first_s > finding->last_s || has_others(court, finding->stack))
+        return false;
+    return is_mostly(by_native_library, court, fold, handles->stack);
 }
 
 uint32_t handle_holding(const struct court *court, const struct finding *finding)
@@ -83,7 +135,7 @@ uint32_t handle_holding(const struct court *court, const struct finding *finding
         const struct finding *other = &court->judged.findings[i];
         unsigned resource = court->folds->items[other->fold].resource;
         if (is_holder(resource) && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
-            is_held(court, finding, other->stack, resource))
+            (is_held(court, finding, other->stack, resource) || is_held_elsewhere(court, finding, other)))
             return i;
     }
     return LIVES_NONE;

@@ -57,7 +57,7 @@ static struct usage usage_of(const struct court *court, const struct life *life)
         .by_ender = lives->tc_thread != 0 && life->thread == lives->tc_thread,
         .deserted = is_deserted(court, life),
         .orphan = life->closer == CLOSER_EXIT,
-        .finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR,
+        .finalizer = is_finalizer(life->closer) && !life->pipe,
         .server = life->server,
         .failed = failed(lives, life),
         .copy = life->copy,
@@ -151,7 +151,7 @@ static bool is_closed_by_hand(const struct lives *lives, unsigned resource)
             return true;
     for (size_t i = 0; i < lives->life_count; i++) {
         const struct life *life = &lives->lives[i];
-        bool left = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR || life->closer == CLOSER_EXIT;
+        bool left = is_finalizer(life->closer) || life->closer == CLOSER_EXIT;
         if (life->resource == resource && life->end == LIFE_CLOSED && !left)
             return true;
     }

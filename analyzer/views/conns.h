@@ -6,6 +6,11 @@
 #include "views/ledger.h"
 #include "views/listing.h"
 
+/* A bit for each resource whose lives are kept one by one. */
+#define CONNS_RESOURCES                                                                                                \
+    (UINT64_C(1) << STRAY_CONNECTION | UINT64_C(1) << STRAY_SOCKET | UINT64_C(1) << STRAY_FILE |                       \
+     UINT64_C(1) << STRAY_PGCONN | ~UINT64_C(0) << STRAY_USER_FIRST)
+
 /* Names of columns, as in --sort; NULL-ended. */
 extern const char *const conns_columns[];
 

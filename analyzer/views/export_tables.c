@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "json_memory.h"
+#include "outfile.h"
 #include "views/tables.h"
 
 /* ---- JSON Lines ---- */
@@ -143,46 +144,43 @@ static void clickhouse_schema(FILE *out)
 /* ---- the folder ---- */
 
 /* In a folder that is open, so that its path is looked up once. */
-static FILE *open_in(int folder, const char *name)
+static int open_in(int fd, const char *folder, const char *name, struct outfile *file, struct error *error)
 {
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!out && fd >= 0)
-        close(fd);
-    return out;
+    int result = outfile_open(file, openat(fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return result < 0 ? error_set(error, result, "%s/%s: %s", folder, name, error_reason(result)) : 0;
 }
 
-static int close_file(FILE *out, const char *folder, const char *name, int result, struct error *error)
+/* What went wrong with the file says more than that something did. */
+static int close_file(struct outfile *file, const char *folder, const char *name, int result, struct error *error)
 {
-    errno = 0;
-    bool failed = ferror(out);
-    failed |= fclose(out) != 0;
-    if (result == 0 && failed)
-        result = errno ? -errno : -EIO;
+    int closed = outfile_close(file);
+    result = closed < 0 ? closed : result;
     return result < 0 ? error_set(error, result, "%s/%s: %s", folder, name, error_reason(result)) : 0;
 }
 
 static int write_schema(int fd, const char *folder, const char *name, void (*schema)(FILE *out),
                         struct error *error)
 {
-    FILE *out = open_in(fd, name);
-    if (!out)
-        return error_set(error, -errno, "%s/%s: %s", folder, name, error_reason(-errno));
-    schema(out);
-    return close_file(out, folder, name, 0, error);
+    struct outfile file;
+    int result = open_in(fd, folder, name, &file, error);
+    if (result < 0)
+        return result;
+    schema(file.stream);
+    return close_file(&file, folder, name, 0, error);
 }
 
 static int write_table(const struct ledger *ledger, const struct export_options *options,
                        const struct table *table, int fd, const char *folder, struct error *error)
 {
     char name[64];
+    struct outfile file;
     snprintf(name, sizeof(name), "%s.tsv", table->name);
-    FILE *out = open_in(fd, name);
-    if (!out)
-        return error_set(error, -errno, "%s/%s: %s", folder, name, error_reason(-errno));
-    struct lines lines = {table, table_width(table), out};
-    int result = table_give(table, ledger, options, &(struct table_sink){&lines, copy_row});
-    return close_file(out, folder, name, result, error);
+    int result = open_in(fd, folder, name, &file, error);
+    if (result < 0)
+        return result;
+    struct lines lines = {table, table_width(table), file.stream};
+    result = table_give(table, ledger, options, &(struct table_sink){&lines, copy_row});
+    return close_file(&file, folder, name, result, error);
 }
 
 int export_tsv(const struct ledger *ledger, const struct export_options *options, const char *folder,

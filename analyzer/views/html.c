@@ -190,6 +190,7 @@ int html_write_report(struct ledger *ledger, bool sites, FILE *out)
     json_t *whole = report_json_whole(report, sites), *page = json_object(), *left_out = json_object();
     bound_report(whole, left_out);
     result = move_stacks(report, json_object_get(whole, "findings"));
+    json_object_set_new(page, "tally", html_tally(report));
     json_object_set_new(page, "quiet", html_quiet(report));
     json_object_set_new(page, "series", html_series(ledger));
     json_object_set_new(page, "moments", html_moments(ledger));

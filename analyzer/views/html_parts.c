@@ -64,6 +64,22 @@ void html_tree(json_t *page, const struct tree *tree)
     json_object_set_new(page, "node_frames", of);
 }
 
+json_t *html_tally(const struct report *report)
+{
+    size_t leaks = 0, errors = 0, warnings = 0, notes = 0, symptoms = 0;
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct report_finding *finding = &report->findings[i];
+        bool own = finding->cause == REPORT_NONE, error = finding->severity == SEVERITY_ERROR;
+        symptoms += !own;
+        leaks += own && error && finding->verdict == VERDICT_LEAKED;
+        errors += own && error && finding->verdict != VERDICT_LEAKED;
+        warnings += own && finding->severity == SEVERITY_WARNING;
+        notes += own && finding->severity == SEVERITY_NOTE;
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "leaks", json_whole(leaks), "errors", json_whole(errors), "warnings",
+                     json_whole(warnings), "notes", json_whole(notes), "symptoms", json_whole(symptoms));
+}
+
 json_t *html_quiet(const struct report *report)
 {
     json_t *object = json_object();

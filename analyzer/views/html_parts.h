@@ -17,6 +17,8 @@ void html_shorten(json_t *value);
 json_t *html_node(uint32_t node);
 /* "frames", and the nodes as "parents" and "node_frames". */
 void html_tree(json_t *page, const struct tree *tree);
+/* How many findings there are of each weight, listed on the page or not; "symptoms" follow from others. */
+json_t *html_tally(const struct report *report);
 /* Places by quiet verdict. */
 json_t *html_quiet(const struct report *report);
 /* How things stood over time, process by process. */

@@ -17,7 +17,7 @@ struct looking {
 
 static bool is_by_finalizer(const struct life *life)
 {
-    return !life->born_late && !life_open_at_tc(life) && (life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR);
+    return !life->born_late && !life_open_at_tc(life) && is_finalizer(life->closer);
 }
 
 /* Whether the finding counts it. */

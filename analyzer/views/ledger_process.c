@@ -127,7 +127,7 @@ static enum ledger_closed closed_how(const struct life *life)
     }
     if (life->closer == CLOSER_EXIT || life->ended_late)
         return LEDGER_EXIT;
-    bool finalizer = life->closer == CLOSER_DESTRUCTOR || life->closer == CLOSER_COLLECTOR;
+    bool finalizer = is_finalizer(life->closer);
     return finalizer ? LEDGER_FINALIZER : LEDGER_CLOSED;
 }
 

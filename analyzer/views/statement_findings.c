@@ -54,15 +54,28 @@ static int place(const struct maker *maker, uint32_t stack, unsigned resource, u
     return report_place_at(maker->report, maker->lives, stack, resource, first, last, maker->stacks, ret_finding);
 }
 
-/* Connections that leak at the function of `finding`; REPORT_NONE: there are none. */
+static bool is_in_function_of(const struct report_frame *frame, const struct report_finding *finding)
+{
+    return same_text(frame->function, finding->site->function) && same_text(frame->file, finding->site->file);
+}
+
+/* What leaks was opened in the function of `finding`, or last used there. */
+static bool leaks_in_function_of(const struct report_finding *leak, const struct report_finding *finding)
+{
+    bool found = leak->site && is_in_function_of(leak->site, finding);
+    for (size_t i = 0; i < leak->user_count; i++)
+        found |= is_in_function_of(&leak->users[i].frame, finding);
+    return found;
+}
+
+/* Connections that leak from the function of `finding`; REPORT_NONE: there are none. */
 static size_t leak_at(const struct report *report, const struct report_finding *finding)
 {
     size_t found = REPORT_NONE;
     for (size_t i = 0; finding->site && i < report->finding_count; i++) {
         const struct report_finding *leak = &report->findings[i];
         bool of_connections = leak->resource == STRAY_CONNECTION || (leak->resource == STRAY_PGCONN && found == REPORT_NONE);
-        if (leak->verdict == VERDICT_LEAKED && of_connections && leak->site &&
-            same_text(leak->site->function, finding->site->function) && same_text(leak->site->file, finding->site->file))
+        if (leak->verdict == VERDICT_LEAKED && of_connections && leaks_in_function_of(leak, finding))
             found = i;
     }
     return found;
@@ -70,11 +83,13 @@ static size_t leak_at(const struct report *report, const struct report_finding *
 
 static int add(const struct maker *maker, struct report_finding *finding, const struct statement_judgement *judgement)
 {
-    size_t index;
+    size_t index, cause = finding->cause;
     finding->verdict = judgement->verdict;
     finding->severity = judgement->severity;
     finding->confidence = judgement->confidence;
-    return report_add_finding(maker->report, finding, &maker->pid, 1, &index);
+    finding->cause = REPORT_NONE;
+    int result = report_add_finding(maker->report, finding, &maker->pid, 1, &index);
+    return result == 0 && cause != REPORT_NONE ? report_claim_cause(maker->report, index, cause) : result;
 }
 
 /* A finding about `use` with what all of them say. */

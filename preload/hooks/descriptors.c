@@ -68,6 +68,11 @@ static void connecting(int fd, uint32_t endpoint, uint64_t now, const void *fram
     emit_at(now, STRAY_CONNECTING, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), endpoint, capture_caller(frame));
 }
 
+static bool is_under_way(int error)
+{
+    return error == EINPROGRESS || error == EINTR || error == EISCONN || error == EALREADY;
+}
+
 static void record_connect(int fd, const struct sockaddr *address, socklen_t length, int result, int error, uint64_t begin,
                            const void *frame)
 {
@@ -76,10 +81,21 @@ static void record_connect(int fd, const struct sockaddr *address, socklen_t len
         connected(fd, descriptors_endpoint(address, length), begin, now, frame);
     else if (error == EINPROGRESS || error == EINTR)
         connecting(fd, descriptors_endpoint(address, length), now, frame);
-    else if (error == EISCONN || error == EALREADY)
+    else if (is_under_way(error))
         descriptors_settle(fd);
     else if (descriptors_tracked(fd))
         emit_at(now, STRAY_REFUSED, STRAY_SOCKET, STRAY_HOOK_connect, handle_of_descriptor(fd), (uint64_t)error, 0);
+}
+
+/* Of a call that was refused the kernel may not have read the address either, and there may be nothing. */
+static bool know_family(const struct sockaddr *address, socklen_t length, int result, int error, sa_family_t *ret_family)
+{
+    if (!address || length < sizeof(address->sa_family))
+        return false;
+    if (result != 0 && !is_under_way(error))
+        return sys_peek(ret_family, &address->sa_family, sizeof(*ret_family)) == (ssize_t)sizeof(*ret_family);
+    *ret_family = address->sa_family;
+    return true;
 }
 
 /* AF_UNSPEC takes an association back. The descriptor stays what it was, until it is connected anew. */
@@ -93,11 +109,13 @@ static void disconnected(int fd)
 int stray_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     uint64_t begin = clock_before(), kept_since = waiting_often() ? begin : 0;
+    waiting_inside_libpq();
     int result = REAL(connect)(fd, address, length);
     int error = errno;
+    sa_family_t family;
     /* A pending connect that ended well answers a second call with 0. */
-    if (address && length >= sizeof(address->sa_family) && may_record()) {
-        if (address->sa_family != AF_UNSPEC)
+    if (may_record() && know_family(address, length, result, error, &family)) {
+        if (family != AF_UNSPEC)
             record_connect(fd, address, length, result, error, begin, FRAME());
         else if (result == 0)
             disconnected(fd);

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/environment.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "state/incarnation.h"
 #include "settings.h"
+#include "sys.h"
 
 #define ADDED_MAX 40
 #define PRELOAD   "LD_PRELOAD="
+
+/* Else the kernel will refuse it, and that is the program's to hear. */
+static bool is_there(char *const *environment)
+{
+    const char *first;
+    return !environment || sys_peek(&first, environment, sizeof(first)) != -EFAULT;
+}
 
 static unsigned count_entries(char *const *environment)
 {
@@ -20,7 +29,7 @@ static unsigned count_entries(char *const *environment)
 
 unsigned environment_room(char *const *environment)
 {
-    return count_entries(environment) + ADDED_MAX;
+    return (is_there(environment) ? count_entries(environment) : 0) + ADDED_MAX;
 }
 
 /* Whether `entry` sets the variable that `variable` ("NAME=...") sets. */
@@ -63,7 +72,7 @@ static bool needs_preload(const char *list)
 
 size_t environment_text_room(char *const *environment)
 {
-    const char *list = find(environment, PRELOAD);
+    const char *list = is_there(environment) ? find(environment, PRELOAD) : NULL;
     size_t preload = string_length(settings_library()) + (list ? string_length(list) : 0) + sizeof(PRELOAD ":");
     return incarnation_description_room() + (needs_preload(list) ? preload : 0);
 }
@@ -118,6 +127,8 @@ static char *const *name_root(char **patched, char *const *environment)
 char *const *environment_patch(struct text *store, char **patched, char *const *environment)
 {
     unsigned used = 0;
+    if (!is_there(environment))
+        return environment;
     const char *list = find(environment, PRELOAD);
     if (sys_quiet)
         return silence(patched, environment);

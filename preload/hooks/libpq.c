@@ -32,6 +32,7 @@ static bool is_outermost(const struct libpq_call *call, const void *frame)
 {
     if (!gate_inside_libpq((uintptr_t)frame)) {
         thread_self.libpq_call = next_number();
+        young_time_passes();
         thread_self.libpq_frame = (uintptr_t)frame;
     } else if (!call->inner) { /* made by what libpq has called back */
         thread_self.libpq_call = 0;

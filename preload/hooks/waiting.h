@@ -8,6 +8,7 @@
 
 #include "hooks/wrap.h"
 #include "record/spool.h"
+#include "record/young.h"
 
 #define WAITING_OFTEN 3u
 #define WAITING_OTHER (-1) /* what is waited on is no epoll descriptor */
@@ -28,6 +29,13 @@ void waiting_note(uint16_t hook, int on);
 /* After a call on `fd` (-1: none) that began at `begin`, that of waiting_begin(). Leaves errno alone. */
 void waiting_kept(uint16_t hook, int fd, uint64_t begin, const void *caller);
 
+/* Before a call that may take long. */
+static inline void waiting_inside_libpq(void)
+{
+    if (thread_self.libpq_depth != 0)
+        young_time_passes();
+}
+
 /* Whether this thread has waited often, and is not inside libpq, whose calls are timed as such. A lane may have had another
  * owner. In a forked child it is its parent's, and not mapped, until the child's trace begins, if it ever does. */
 static inline bool waiting_often(void)
@@ -42,6 +50,7 @@ static inline bool waiting_often(void)
 /* Before a call that may keep an event loop; 0: this thread is none. */
 static inline uint64_t waiting_begin(void)
 {
+    waiting_inside_libpq();
     return waiting_often() ? clock_before() : 0;
 }
 
@@ -49,6 +58,7 @@ static inline uint64_t waiting_begin(void)
  * library does that has a time limit. */
 static inline uint64_t waiting_begin_elsewhere(int on)
 {
+    waiting_inside_libpq();
     if (!waiting_often())
         return 0;
     const struct waiting *row = &waiting_threads[thread_self.lane->number];
@@ -62,6 +72,7 @@ extern uint32_t awaiting_matters; /* a PGconn has been opened: no other program 
 /* Before a call that waits for another thread; 0: how long does not matter. */
 static inline uint64_t awaiting_begin(void)
 {
+    waiting_inside_libpq();
     if (LIKELY(!__atomic_load_n(&awaiting_matters, __ATOMIC_RELAXED)) || thread_self.libpq_depth != 0 || thread_self.flags != 0 ||
         !(__atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_TRACED))
         return 0;

@@ -80,17 +80,12 @@ static inline bool nothing_to_note(void)
     return LIKELY(!python_finalizing());
 }
 
-/* The stack of a block that is acquired inside a call of libpq that Python has made. 0: not known. */
+/* The stack of a block that somebody acquires inside a call of libpq that Python has made. 0: not known. */
 static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *frame)
 {
     struct recall_call call = familiar_call(frame);
     uint64_t python;
-    if (call.number == 0)
-        return 0;
-    uint32_t stack = familiar_beneath_libpq(familiar, frame);
-    if (LIKELY(stack != 0 && python_is_at(&familiar->beneath.point)))
-        return stack;
-    if (!familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
+    if (call.number == 0 || !familiar_is_mine(familiar) || !familiar_python_inside(familiar, &call, &python))
         return 0;
     struct recall_start start = familiar_start(familiar, frame, python);
     return recall_find_inside(&familiar->recall, &start, &call);
@@ -103,7 +98,13 @@ static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64
     if (UNLIKELY(!young))
         return false;
     struct familiar *familiar = thread_self.stacks; /* not before, as in quick_begin() */
-    uint32_t stack = thread_self.libpq_depth > 0 && familiar ? find_inside_libpq(familiar, frame) : 0;
+    bool inside = thread_self.libpq_depth > 0 && familiar;
+    uint32_t stack = inside ? familiar_beneath_libpq(familiar, frame) : 0;
+    if (LIKELY(stack != 0 && python_is_at(&familiar->beneath.point))) {
+        quick_acquire_beneath(young, handle, size, stack, hook);
+        return true;
+    }
+    stack = inside ? find_inside_libpq(familiar, frame) : 0;
     if (stack == 0)
         stack = capture_block_amid(frame);
     quick_acquire(young, handle, size, stack, hook);
@@ -133,7 +134,7 @@ static NOINLINE bool record_block_of_libpq(uint16_t hook, uint64_t handle, uint6
     uint32_t stack = familiar_beneath_libpq(familiar, frame);
     if (UNLIKELY(stack == 0))
         return record_block_amid_libpq(hook, handle, size, frame);
-    quick_acquire(thread_self.young, handle, size, stack, hook);
+    quick_acquire_beneath(thread_self.young, handle, size, stack, hook);
     return true;
 }
 

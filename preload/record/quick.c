@@ -35,7 +35,7 @@ static inline void quick_tell(struct young *young, uint64_t handle, uint16_t hoo
 /* `acquired` has been taken out of the index; NULL: it was not there. */
 static void release(struct young *young, struct stray_event *acquired, uint64_t handle, uint16_t hook)
 {
-    uint64_t time = acquired ? clock_before() : 0;
+    uint64_t time = acquired ? young_ended(young, acquired->stack) : 0; /* that of the caller, if it was to have another's: its age */
     if (acquired && (young_add(young, acquired, time) || young_begin_sum(young, acquired, time)))
         quick_leave(young, time);
     else

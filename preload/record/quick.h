@@ -58,18 +58,29 @@ QUICK void quick_leave(const struct young *young, uint64_t time)
 /* An acquire for which there is no slot. */
 void quick_acquire_late(struct young *young, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook);
 
-QUICK void quick_acquire(struct young *young, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook)
+QUICK void quick_acquire_as(struct young *young, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook, bool beneath)
 {
     struct stray_event *slot = young_slot(young);
     if (__builtin_expect(!slot, 0)) {
         quick_acquire_late(young, handle, size, stack, hook);
         return;
     }
-    uint64_t time = young_acquired_at(arch_ticks_before(), handle);
+    uint64_t time = beneath ? young_acquired_beneath(young, handle, stack) : young_acquired_at(arch_ticks_before(), handle);
     struct stray_event event = {time, handle, size, stack, hook, STRAY_OPEN, STRAY_HEAP};
     young_store(slot, &event);
     young_remember(young, handle, slot);
     quick_leave(young, time);
+}
+
+QUICK void quick_acquire(struct young *young, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook)
+{
+    quick_acquire_as(young, handle, size, stack, hook, false);
+}
+
+/* The same with the stack of the call of libpq that is under way. */
+QUICK void quick_acquire_beneath(struct young *young, uint64_t handle, uint64_t size, uint32_t stack, uint16_t hook)
+{
+    quick_acquire_as(young, handle, size, stack, hook, true);
 }
 
 /* A release of what is not in its sets. */
@@ -86,8 +97,8 @@ QUICK void quick_release(struct young *young, uint64_t handle, uint16_t hook)
         quick_release_unknown(young, handle, hook);
         return;
     }
-    uint64_t time = arch_ticks_before();
     struct stray_event *acquired = young_at(young, *place);
+    uint64_t time = young_ended(young, acquired->stack);
     if (__builtin_expect(!young_stands(acquired, handle, STRAY_HEAP) || !young_add(young, acquired, time), 0)) {
         quick_release_slowly(young, handle, hook);
         return;

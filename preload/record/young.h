@@ -26,6 +26,7 @@
 #define YOUNG_OUTDATED 16384u
 
 #define YOUNG_CHAINS   256u
+#define YOUNG_AT_ONCE  16u /* events beneath one call that may have one reading of the counter */
 
 /* A block that moved, and whose acquire was given the time of the move. */
 struct young_chain {
@@ -46,6 +47,11 @@ struct young {
     uint32_t free_count;        /* ... slots that elided pairs have left free */
     uint32_t left;              /* acquires that have gone from the other buffer since it was active */
     uint32_t crowded;           /* bit of a buffer: some of its acquires have found no room in their sets */
+    struct {
+        uint64_t time;  /* when the counter was read last for the stack below */
+        uint32_t left;  /* events that may have that time; 0: it is over */
+        uint32_t stack; /* that of a call of libpq */
+    } beneath;
     uint16_t free_slots[STRAY_LANE_EVENTS];
     uint16_t slot_of_sum[YOUNG_SUMS];
     struct young_chain chains[YOUNG_CHAINS];    /* by the slot of the acquire; the latest of those with one place */
@@ -303,6 +309,49 @@ static inline uint64_t young_acquired_at(uint64_t time, uint64_t handle)
 static inline uint64_t young_acquired(uint64_t handle)
 {
     return young_acquired_at(clock_before(), handle);
+}
+
+/* ---- times of what libpq acquires, and the libraries that it brings ---- */
+
+/* They come by the thousand in a millisecond, and to read the counter is half of what one costs. So some have the time of the one
+ * before, which is earlier than theirs, but never as early as a release that another may have told since: see below. The clock is the counter. */
+static inline uint64_t young_read_beneath(struct young *young, uint32_t stack)
+{
+    young->beneath.time = arch_ticks_before();
+    young->beneath.left = YOUNG_AT_ONCE - 1;
+    young->beneath.stack = stack;
+    return young->beneath.time;
+}
+static inline uint64_t young_time_beneath(struct young *young, uint32_t stack)
+{
+    if (__builtin_expect(young->beneath.left == 0 || young->beneath.stack != stack, 0))
+        return young_read_beneath(young, stack);
+    young->beneath.left--;
+    return young->beneath.time;
+}
+
+/* Of a block that was just acquired with `stack`, that of a call of libpq that is under way. Whatever ended the life of `handle` before,
+ * and left an event, ended it earlier. */
+static inline uint64_t young_acquired_beneath(struct young *young, uint64_t handle, uint32_t stack)
+{
+    uint64_t time = young_time_beneath(young, stack), released = __atomic_load_n(young_outdated_at(handle), __ATOMIC_RELAXED);
+    return __builtin_expect(time > released, 1) ? time : young_acquired_at(young_read_beneath(young, stack), handle);
+}
+
+/* Of the end of a pair that leaves no event, whose acquire has `stack`: no order rests on it, and its age is told by the octave. */
+static inline uint64_t young_ended(struct young *young, uint32_t stack)
+{
+    bool beneath = thread_self.libpq_depth != 0 && young->beneath.stack == stack;
+    return __builtin_expect(beneath, 0) ? young_time_beneath(young, stack) : arch_ticks_before();
+}
+
+/* Time is about to pass: the thread waits, or begins a call of libpq. In a forked child the index is its parent's until the child's
+ * trace begins. */
+static inline void young_time_passes(void)
+{
+    struct young *young = thread_self.young;
+    if (young && __atomic_load_n(gate_word, __ATOMIC_RELAXED) & GATE_TRACED)
+        young->beneath.left = 0;
 }
 /* Whether the acquire of `handle` stands in the lane of this thread, which has one, so that a resize at `time` may change it there
  * and leave no event. A big block that has been resized for so long that its growth may be what the report is about may not. */

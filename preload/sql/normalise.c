@@ -4,17 +4,8 @@
 #include <string.h>
 
 #include "record/index.h"
+#include "sql/tokens.h"
 #include "text.h"
-
-enum class {
-    OTHER, BLANK, WORD /* letters, "_", and what is no ASCII */, DIGIT, QUOTE, IDENTIFIER /* in double quotes */, DOLLAR
-};
-
-static const uint8_t classes[256] = {
-    ['\t'] = BLANK, ['\n'] = BLANK, ['\v'] = BLANK, ['\f'] = BLANK, ['\r'] = BLANK, [' '] = BLANK,
-    ['0' ... '9'] = DIGIT, ['A' ... 'Z'] = WORD, ['a' ... 'z'] = WORD, ['_'] = WORD, [128 ... 255] = WORD,
-    ['\''] = QUOTE, ['"'] = IDENTIFIER, ['$'] = DOLLAR,
-};
 
 struct lexer {
     const char *text;
@@ -32,16 +23,6 @@ struct lexer {
     bool open;  /* ... one after which a sign is no operator */
     enum sql_prepared prepared; /* the statement is about a prepared one, whose name has not come yet */
 };
-
-static enum class class_at(const struct lexer *lexer, const char *at)
-{
-    return at < lexer->end ? (enum class)classes[(uint8_t)*at] : OTHER;
-}
-
-static bool is_at(const struct lexer *lexer, const char *at, char byte)
-{
-    return at < lexer->end && *at == byte;
-}
 
 /* ---- what is kept ---- */
 
@@ -106,240 +87,6 @@ static void keep_literal(struct lexer *lexer)
     keep(lexer, "$?", 2);
 }
 
-/* ---- where tokens end: at most `lexer->end` ---- */
-
-static const char *skip_line(const struct lexer *lexer, const char *at)
-{
-    while (at < lexer->end && *at != '\n')
-        at++;
-    return at;
-}
-
-/* Comments nest. */
-static const char *skip_comment(const struct lexer *lexer, const char *at)
-{
-    unsigned depth = 0;
-    do {
-        if (is_at(lexer, at, '/') && is_at(lexer, at + 1, '*')) {
-            depth++;
-            at += 2;
-        } else if (is_at(lexer, at, '*') && is_at(lexer, at + 1, '/')) {
-            depth--;
-            at += 2;
-        } else {
-            at++;
-        }
-    } while (depth > 0 && at < lexer->end);
-    return at < lexer->end ? at : lexer->end;
-}
-
-static const char *skip_blanks(const struct lexer *lexer, const char *at)
-{
-    for (;;) {
-        if (class_at(lexer, at) == BLANK)
-            at++;
-        else if (is_at(lexer, at, '-') && is_at(lexer, at + 1, '-'))
-            at = skip_line(lexer, at);
-        else if (is_at(lexer, at, '/') && is_at(lexer, at + 1, '*'))
-            at = skip_comment(lexer, at);
-        else
-            return at;
-    }
-}
-
-static inline const char *skip_blank(const struct lexer *lexer, const char *at)
-{
-    enum class class = class_at(lexer, at);
-    return class == BLANK || (class == OTHER && at < lexer->end && (*at == '-' || *at == '/')) ? skip_blanks(lexer, at) : at;
-}
-
-/* Past the quote that closes a string, whose first byte is at `at`; the end where it is not certain. In a plain string a
- * backslash before a quote means one thing or the other, as the server is set. */
-static const char *skip_quoted(const struct lexer *lexer, const char *at, bool escapes)
-{
-    bool escaped = false;
-    for (; at < lexer->end; at++) {
-        if (escaped) {
-            if (*at == '\'' && !escapes)
-                return lexer->end;
-            escaped = false;
-        } else if (*at == '\\') {
-            escaped = true;
-        } else if (*at == '\'') {
-            if (!is_at(lexer, at + 1, '\''))
-                return at + 1;
-            at++;
-        }
-    }
-    return lexer->end;
-}
-
-/* A string goes on in the next line, if nothing but white space stands between. */
-static const char *skip_string(const struct lexer *lexer, const char *quote, bool escapes)
-{
-    const char *at = skip_quoted(lexer, quote + 1, escapes);
-    for (;;) {
-        const char *next = skip_blank(lexer, at);
-        bool newline = false;
-        for (const char *byte = at; byte < next; byte++)
-            newline |= *byte == '\n' || *byte == '\r';
-        if (!newline || !is_at(lexer, next, '\''))
-            return at;
-        at = skip_quoted(lexer, next + 1, escapes);
-    }
-}
-
-static const char *skip_word(const struct lexer *lexer, const char *at)
-{
-    const unsigned in_words = 1u << WORD | 1u << DIGIT | 1u << DOLLAR;
-    while (at < lexer->end && in_words >> classes[(uint8_t)*at] & 1)
-        at++;
-    return at;
-}
-
-static const char *skip_digits(const struct lexer *lexer, const char *at)
-{
-    while (class_at(lexer, at) == DIGIT)
-        at++;
-    return at;
-}
-
-/* "1.5e-3", 0x1F, 1_000, and junk that hangs on it. */
-static const char *skip_number(const struct lexer *lexer, const char *at)
-{
-    while (at < lexer->end) {
-        bool exponent = (*at | 0x20) == 'e' && (is_at(lexer, at + 1, '-') || is_at(lexer, at + 1, '+'));
-        enum class class = class_at(lexer, at);
-        if (exponent)
-            at++;
-        else if (class != DIGIT && class != WORD && *at != '.')
-            break;
-        at++;
-    }
-    return at < lexer->end ? at : lexer->end;
-}
-
-/* Of "$tag$ ... $tag$", whose "$" is at `at`; NULL: it is no such string. */
-static const char *skip_dollar_quoted(const struct lexer *lexer, const char *at)
-{
-    const char *tag = at++;
-    while (class_at(lexer, at) == WORD || (at > tag + 1 && class_at(lexer, at) == DIGIT))
-        at++;
-    if (!is_at(lexer, at, '$'))
-        return NULL;
-    size_t size = (size_t)(++at - tag);
-    for (; at + size <= lexer->end; at++)
-        if (*at == '$' && __builtin_memcmp(at, tag, size) == 0)
-            return at + size;
-    return lexer->end;
-}
-
-static inline __attribute__((always_inline)) bool is_word(const char *at, const char *end, const char *word)
-{
-    if ((size_t)(end - at) != __builtin_strlen(word)) /* known when this is compiled */
-        return false;
-    for (; at < end; at++, word++)
-        if ((*at | 0x20) != *word)
-            return false;
-    return true;
-}
-
-/* E'', B'', X'', N'', U&''. */
-static const char *skip_prefixed(const struct lexer *lexer, const char *at)
-{
-    char prefix = (char)(*at | 0x20);
-    if (is_at(lexer, at + 1, '\'') && (prefix == 'e' || prefix == 'b' || prefix == 'x' || prefix == 'n'))
-        return skip_string(lexer, at + 1, prefix == 'e');
-    if (prefix == 'u' && is_at(lexer, at + 1, '&') && is_at(lexer, at + 2, '\''))
-        return skip_string(lexer, at + 2, false);
-    return NULL;
-}
-
-/* Past the literal or parameter at `at`; NULL: there is none. */
-static const char *skip_value(const struct lexer *lexer, const char *at)
-{
-    switch (class_at(lexer, at)) {
-    case QUOTE:
-        return skip_string(lexer, at, false);
-    case DIGIT:
-        return skip_number(lexer, at);
-    case WORD:
-        return skip_prefixed(lexer, at);
-    case DOLLAR:
-        return class_at(lexer, at + 1) == DIGIT ? skip_digits(lexer, at + 1) : skip_dollar_quoted(lexer, at);
-    case OTHER:
-        return is_at(lexer, at, '.') && class_at(lexer, at + 1) == DIGIT ? skip_number(lexer, at) : NULL;
-    case BLANK:
-    case IDENTIFIER:
-        break;
-    }
-    return NULL;
-}
-
-/* ---- lists ---- */
-
-static const char *skip_constant(const struct lexer *lexer, const char *at)
-{
-    const char *end = skip_word(lexer, at);
-    return is_word(at, end, "null") || is_word(at, end, "true") || is_word(at, end, "false") || is_word(at, end, "default")
-               ? end : NULL;
-}
-
-/* "::type", "::type[]", "::numeric(10, 2)" are not told apart from what they follow. */
-static const char *skip_casts(const struct lexer *lexer, const char *at)
-{
-    while (is_at(lexer, at, ':') && is_at(lexer, at + 1, ':')) {
-        at = skip_word(lexer, at + 2);
-        while (is_at(lexer, at, '[') && is_at(lexer, at + 1, ']'))
-            at += 2;
-    }
-    return at;
-}
-
-static const char *skip_member(const struct lexer *lexer, const char *at)
-{
-    at = skip_blank(lexer, at);
-    if (at == lexer->end)
-        return at;
-    if (is_at(lexer, at, '-') || is_at(lexer, at, '+'))
-        at++;
-    const char *end = skip_value(lexer, at);
-    if (!end)
-        end = skip_constant(lexer, at);
-    return end ? skip_blank(lexer, skip_casts(lexer, end)) : NULL;
-}
-
-/* Past the list of values whose bracket is at `at`; NULL: it holds something else, or nothing. */
-static const char *skip_list(const struct lexer *lexer, const char *at, uint32_t *members)
-{
-    char close = *at == '[' ? ']' : ')';
-    *members = 0;
-    do {
-        at = skip_member(lexer, at + 1);
-        ++*members;
-    } while (at && is_at(lexer, at, ','));
-    if (at == lexer->end)
-        return at; /* cut, or not to be read: it was values as far as it could be seen */
-    return at && *at == close ? at + 1 : NULL;
-}
-
-/* "(1, 2), (3, 4)": rows. */
-static const char *skip_rows(const struct lexer *lexer, const char *at, uint32_t *rows)
-{
-    uint32_t members;
-    *rows = 1;
-    for (;;) {
-        const char *next = skip_blank(lexer, at);
-        if (!is_at(lexer, next, ','))
-            return at;
-        next = skip_blank(lexer, next + 1);
-        if (!is_at(lexer, next, '(') || !(next = skip_list(lexer, next, &members)))
-            return at;
-        ++*rows;
-        at = next;
-    }
-}
-
 /* ---- tokens ---- */
 
 static void note_key(struct lexer *lexer, const char *end)
@@ -348,7 +95,7 @@ static void note_key(struct lexer *lexer, const char *end)
     if (!lexer->where || !lexer->equal || statement->key_count == SQL_KEYS)
         return;
     struct sql_key key = {lexer->at, (uint32_t)(end - lexer->at)};
-    if (*lexer->at == '$' && class_at(lexer, lexer->at + 1) == DIGIT) {
+    if (*lexer->at == '$' && class_at(lexer->end, lexer->at + 1) == DIGIT) {
         key = (struct sql_key){NULL, 0};
         for (const char *digit = lexer->at + 1; digit < end && key.size < 1u << 20; digit++)
             key.size = key.size * 10 + (uint32_t)(*digit - '0');
@@ -361,7 +108,7 @@ static void take_value(struct lexer *lexer, const char *end)
     const char *at = lexer->at;
     note_key(lexer, end);
     lexer->at = end;
-    if (*at == '$' && classes[(uint8_t)at[1]] == DIGIT)
+    if (*at == '$' && sql_classes[(uint8_t)at[1]] == DIGIT)
         keep(lexer, at, (size_t)(end - at));
     else
         keep_literal(lexer);
@@ -373,11 +120,11 @@ static const char *skip_lists(const struct lexer *lexer, const char *at, uint32_
     uint32_t members, rows = 1;
     if (*at != '(' && *at != '[')
         return NULL;
-    const char *end = skip_list(lexer, at, &members);
+    const char *end = skip_list(lexer->end, at, &members);
     if (!end)
         return NULL;
     if (!lexer->named)
-        end = skip_rows(lexer, end, &rows);
+        end = skip_rows(lexer->end, end, &rows);
     *most = members > rows ? members : rows;
     return *most > 1 ? end : NULL;
 }
@@ -395,8 +142,8 @@ static void take_list(struct lexer *lexer, const char *end, uint32_t members)
 static void skip_assigned(struct lexer *lexer)
 {
     while (lexer->at < lexer->end && *lexer->at != ';') {
-        const char *end = skip_value(lexer, lexer->at);
-        const char *blank = skip_blank(lexer, lexer->at);
+        const char *end = skip_value(lexer->end, lexer->at);
+        const char *blank = skip_blank(lexer->end, lexer->at);
         lexer->at = end ? end : blank > lexer->at ? blank : lexer->at + 1;
     }
     lexer->sets = false;
@@ -461,10 +208,10 @@ static bool take_name(struct lexer *lexer, const char *end)
 
 static void begin_statement(struct lexer *lexer, const char *at, const char *end)
 {
-    const char *next = skip_blank(lexer, end);
+    const char *next = skip_blank(lexer->end, end);
     lexer->settles = is_word(at, end, "set") || is_word(at, end, "alter");
     lexer->prepared = prepared_by(at, end);
-    if (is_word(at, end, "discard") && is_word(next, skip_word(lexer, next), "all")) {
+    if (is_word(at, end, "discard") && is_word(next, skip_word(lexer->end, next), "all")) {
         lexer->prepared = SQL_DEALLOCATES;
         tell_prepared(lexer, 0);
     }
@@ -473,7 +220,7 @@ static void begin_statement(struct lexer *lexer, const char *at, const char *end
 
 static void take_word(struct lexer *lexer)
 {
-    const char *at = lexer->at, *end = skip_word(lexer, at);
+    const char *at = lexer->at, *end = skip_word(lexer->end, at);
     if (lexer->prepared && take_name(lexer, end))
         return;
     lexer->at = end;
@@ -493,7 +240,7 @@ static void take_word(struct lexer *lexer)
 static void take_identifier(struct lexer *lexer)
 {
     const char *at = lexer->at, *end = at + 1;
-    while (end < lexer->end && (*end != '"' || is_at(lexer, end + 1, '"')))
+    while (end < lexer->end && (*end != '"' || is_at(lexer->end, end + 1, '"')))
         end += *end == '"' ? 2 : 1;
     if (lexer->prepared && end < lexer->end && take_name(lexer, end + 1))
         return;
@@ -520,9 +267,9 @@ static void take_other(struct lexer *lexer)
 /* "-5" where no operator can stand is one literal: a statement is the same whatever the signs of its values. */
 static const char *skip_signed(const struct lexer *lexer, const char *at)
 {
-    bool sign = is_at(lexer, at, '-') || is_at(lexer, at, '+');
-    bool number = class_at(lexer, at + 1) == DIGIT || (is_at(lexer, at + 1, '.') && class_at(lexer, at + 2) == DIGIT);
-    return lexer->open && sign && number ? skip_number(lexer, at + 1) : NULL;
+    bool sign = is_at(lexer->end, at, '-') || is_at(lexer->end, at, '+');
+    bool number = class_at(lexer->end, at + 1) == DIGIT || (is_at(lexer->end, at + 1, '.') && class_at(lexer->end, at + 2) == DIGIT);
+    return lexer->open && sign && number ? skip_number(lexer->end, at + 1) : NULL;
 }
 
 /* After these an operand must come. Of other operators a sign that follows may be a part. */
@@ -544,18 +291,18 @@ static bool is_operator(const struct lexer *lexer, const char *at)
 
 static void take_token(struct lexer *lexer)
 {
-    const char *at = lexer->at, *end = skip_blank(lexer, at);
+    const char *at = lexer->at, *end = skip_blank(lexer->end, at);
     uint32_t members;
     if (end > at) {
         lexer->blank = true;
         lexer->at = end;
         return;
     }
-    if ((end = skip_value(lexer, at)) || (end = skip_signed(lexer, at)))
+    if ((end = skip_value(lexer->end, at)) || (end = skip_signed(lexer, at)))
         take_value(lexer, end);
     else if ((end = skip_lists(lexer, at, &members)))
         take_list(lexer, end, members);
-    else if (classes[(uint8_t)*at] == WORD)
+    else if (sql_classes[(uint8_t)*at] == WORD)
         take_word(lexer);
     else if (*at == '"')
         take_identifier(lexer);
@@ -563,7 +310,7 @@ static void take_token(struct lexer *lexer)
         take_other(lexer);
     lexer->equal = *at == '=' && !is_operator(lexer, at - 1);
     lexer->open = lexer->at == at + 1 && opens(*at);
-    lexer->named = classes[(uint8_t)*at] == WORD && !is_word(at, lexer->at, "values");
+    lexer->named = sql_classes[(uint8_t)*at] == WORD && !is_word(at, lexer->at, "values");
 }
 
 void sql_normalise(const char *text, struct sql_statement *statement, char *kept)

@@ -172,8 +172,13 @@ static bool make_gate(void)
 
 static void define_options(void)
 {
-    for (unsigned i = 0; settings_variable(i); i++)
+    for (unsigned i = 0; settings_variable(i); i++) {
+        char buffer[256];
+        struct text note = TEXT(buffer);
         defs_string(STRAY_DEF_OPTION, settings_variable(i));
+        if (settings_mistake(i, &note))
+            defs_string(STRAY_DEF_NOTE, buffer);
+    }
     heap_samples_define();
 }
 

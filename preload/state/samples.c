@@ -34,16 +34,25 @@ static int64_t draw(double mean)
     return (int64_t)(minus_ln(random_word()) * mean);
 }
 
+/* The next point is `distance` away. What lies beyond a stretch without one is drawn again when it is reached, which is the same by
+ * law, and by the mean of that time: nobody tells the threads of a process that the next trace has another one. */
+static void set_next(struct samples_line *line, int64_t distance)
+{
+    line->bare = distance >= SAMPLES_STRETCH;
+    line->left = line->bare ? SAMPLES_STRETCH : distance;
+}
+
 bool samples_hit(struct samples_line *line, uint64_t size, double mean)
 {
     if (!line->begun) {
-        line->begun = true;
-        line->left = draw(mean) - (int64_t)size;
-        if (line->left >= 0)
-            return false;
+        line->begun = line->bare = true;
+        line->left = -(int64_t)size;
     }
-    line->left = draw(mean);
-    return true;
+    int64_t beyond = -line->left; /* bytes of the block behind the point, or behind the stretch that had none */
+    int64_t distance = line->bare ? draw(mean) : -1;
+    bool hit = distance < beyond;
+    set_next(line, hit ? draw(mean) : distance - beyond);
+    return hit;
 }
 
 void samples_line_forget(struct samples_line *line)

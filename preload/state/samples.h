@@ -21,12 +21,13 @@
 #define SAMPLES_LEVELS 5u         /* tables, each four times the one before: where one has no room the next one is used, too */
 #define SAMPLES_SETS   512u       /* of the first table */
 #define SAMPLES_ROOM   (SAMPLES_SETS * ((1u << 2 * SAMPLES_LEVELS) - 1) / 3) /* sets of all of them */
+#define SAMPLES_STRETCH (1 << 14) /* bytes after which a thread looks at the mean again */
 #define SAMPLES_COUNTS (1u << 17) /* one for each 16 bytes of 2 MiB, and of the next 2 MiB, and so on */
 
 /* Where a thread is on its line. Zeroed: not on it yet. */
 struct samples_line {
     int64_t left; /* bytes to the next point; whoever has subtracted a size and finds less than 0 asks samples_hit() */
-    bool begun;
+    bool begun, bare; /* bare: at the end of these bytes there is no point, and it is drawn again */
     uint8_t level; /* of who asks, where the mean changes: of the next point */
 };
 

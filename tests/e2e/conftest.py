@@ -32,6 +32,9 @@ TIMEOUT = 120
 SOAK = int(os.environ.get("STRAY_SOAK") or 1)  # so many times as long, for what depends on luck: scripts/soak.sh
 STALLS = os.environ.get("STRAY_STALLS")  # a file to write to how long threads were held: scripts/soak.sh attach
 
+# What tests share besides this file asserts as they do.
+pytest.register_assert_rewrite("attaching")
+
 # The system's programs.
 os.environ["PATH"] = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ["PATH"]
 os.environ["LC_ALL"] = "C.UTF-8"

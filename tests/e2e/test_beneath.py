@@ -78,3 +78,13 @@ def test_who_loads_a_library_with_openssl_has_its_stacks(stray, postgres):
     traced = BUILD / "tests" / "targets" / "traced"
     result = stray.run([traced / "target_beneath", traced / "target_digests_plugin.so"], env={**postgres.env, **ENVIRONMENT}).ok().check()
     assert any(stack[-1].startswith(OPENSSL) for stack in stacks_of(stray, result, "digest_new"))
+
+
+def test_threads_that_take_over_addresses_are_counted_exactly(stray, postgres):
+    """Beneath a call of libpq the counter is not read for each block: an address that another thread gave up a moment before has to
+    keep its owners in order all the same."""
+    few, each = (stray.run([BUILD / "tests" / "targets" / "traced" / "target_beneath_threads"], options=options,
+                           env={**postgres.env, **ENVIRONMENT, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}).ok().check()
+                 for options in ((), ("--full",)))
+    assert heap_of(few, ("by_connectdb", "by_exec")) == heap_of(each, ("by_connectdb", "by_exec"))
+    assert [result.report().process()["resources"]["heap"]["unknown_closed"] for result in (few, each)] == [0, 0]

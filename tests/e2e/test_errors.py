@@ -287,6 +287,55 @@ def test_run_interval(stray, tmp_path, interval, valid):
         refused(done, 2, "--interval")
 
 
+WRONG_SETTINGS = {
+    "STRAY_DEPTH": ["x", "0", "-1", "201", "99999999999999999999", "6 4", "1.5"], "STRAY_SAMPLE": ["lots", "-1", "2G", "512KB", "nan"],
+    "STRAY_MAX_SIZE": ["500MB", "-5", "99999999999G"], "STRAY_INTERVAL": ["soon", "0", "1x", "-1", "0.001"], "STRAY_SQL": ["all"],
+    "STRAY_PYTHON_MEMORY": ["on"], "STRAY_ONLY": ["heep", "file,,heap"], "STRAY_FULL": ["maybe"], "STRAY_HEAP": ["2"], "STRAY_NO_HEAP": ["?"],
+    "STRAY_FOLLOW": ["children"], "STRAY_NO_FOLLOW": ["none"]}
+RIGHT_SETTINGS = {
+    "STRAY_DEPTH": ["1", "200", ""], "STRAY_SAMPLE": ["0", "", "1", "1.5K", "512k", "1G"], "STRAY_MAX_SIZE": ["0", "", "10M"],
+    "STRAY_INTERVAL": ["", "0.5", "1.5m", "1d"], "STRAY_SQL": ["", "text"], "STRAY_PYTHON_MEMORY": ["", "exact"], "STRAY_ONLY": ["", "file,heap"],
+    "STRAY_FULL": ["", "0", "1", "yes", "FALSE"], "STRAY_HEAP": ["", "on", "False"], "STRAY_NO_HEAP": ["", "1", "n"], "STRAY_FOLLOW": ["", "y"],
+    "STRAY_NO_FOLLOW": ["", "no"]}
+
+
+def notes_of(stray, trace):
+    (info,) = json.loads(stray.call("info", trace, "--format", "json").stdout)["traces"]
+    return info["notes"]
+
+
+def preloaded(stray, folder, **settings):
+    done = bare(["/bin/true"], env={"LD_PRELOAD": str(stray.shim), "STRAY_OUTPUT": str(folder), **settings})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return notes_of(stray, folder)
+
+
+@pytest.mark.parametrize("name", WRONG_SETTINGS)
+def test_a_setting_that_is_wrong_is_told(stray, tmp_path, name):
+    """By `run` before it begins; under the preload list alone in the trace, for the program must run."""
+    for number, value in enumerate(WRONG_SETTINGS[name]):
+        refused(stray.call("run", "-o", tmp_path / "no", "--", "true", env={**os.environ, name: value}), 2, name, value)
+        assert preloaded(stray, tmp_path / str(number), **{name: value}) == [f"{name} is not understood: {value}"]
+    assert f"{name} is not understood" in stray.call("report", tmp_path / "0").stdout
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("name", RIGHT_SETTINGS)
+def test_a_setting_that_is_right_is_taken(stray, tmp_path, name):
+    for number, value in enumerate(RIGHT_SETTINGS[name]):
+        done = stray.call("run", "-o", tmp_path / f"run{number}", "--", "true", env={**os.environ, name: value})
+        assert (done.returncode, done.stderr) == (0, ""), value
+        assert notes_of(stray, tmp_path / f"run{number}") == preloaded(stray, tmp_path / str(number), **{name: value}) == [], value
+
+
+def test_options_go_before_settings(stray, tmp_path):
+    env = {**os.environ, "STRAY_DEPTH": "x", "STRAY_HEAP": "1", "STRAY_NO_HEAP": "0", "STRAY_FOLLOW": "0", "STRAY_NO_FOLLOW": "1"}
+    done = stray.call("run", "-o", tmp_path / "t", "--depth", "3", "--no-heap", "--follow", "--", "sh", "-c", "/bin/true; /bin/true", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list((tmp_path / "t").glob("*.stray"))) == 3
+    assert all(each["resources"]["heap"]["opened"] == 0 for each in stray.report(tmp_path / "t").processes)
+
+
 @pytest.mark.parametrize("variable", ["STRAY_HEAP=0", "STRAY_HEAP=off", "STRAY_NO_HEAP=1"])
 def test_memory_is_left_out_by_preloading_alone(stray, tmp_path, variable):
     name, value = variable.split("=")

@@ -182,6 +182,29 @@ def test_a_findings_page(page, service):
     assert ages == sorted(ages) and all(low <= share <= high for _, share, low, high in item["curve"])
 
 
+def test_where_connections_were_last_used(stray, browser, postgres, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("""
+import os, time, psycopg2
+kept = []
+def connect():
+    return psycopg2.connect(os.environ["DATABASE_URL"])
+def forgets(number):
+    conn = connect()
+    conn.cursor().execute("select 1")
+    kept.append(conn) if number % 2 else conn.close()
+for number in range(60):
+    forgets(number)
+time.sleep(0.1)
+""")
+    trace = stray.run([PYTHON, program], env={"DATABASE_URL": postgres.url}).ok().trace
+    page = Page(stray, browser, tmp_path / "page.html", [trace])
+    finding = next(each for each in page.data["findings"] if each["site"]["function"] == "connect" and each["resource"] == "pgconn")
+    browser = page.open("#/finding/" + finding["id"])
+    assert browser.text(".last").startswith("Last used at ") and browser.text(".last").endswith(f"({finding['last_used']['count']} of {finding['count']})")
+    assert "forgets" in browser.text(".last") and f"program.py:{finding['last_used']['site']['line']}" in browser.text(".last")
+
+
 def test_heap_cohorts_add_up(growth):
     for finding in growth.data["findings"]:
         for item in (growth.data["page"]["places"][index] for index in finding["places"]):

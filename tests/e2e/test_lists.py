@@ -156,3 +156,10 @@ def test_wrong_usage(stray, trace, verb, arguments, word):
     done = stray.call(verb, trace.trace, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("stray: ") and done.stderr.count("\n") == 1 and word in done.stderr
+
+
+@pytest.mark.parametrize("verb, resource", [("conns", "heap"), ("conns", "file,mmap"), ("conns", "pgresult"), ("sql", "heap"), ("sql", "connection")])
+def test_what_a_verb_does_not_list_is_told(stray, trace, verb, resource):
+    done = stray.call(verb, trace.trace, "--resource", resource)
+    words = f"stray: --resource {resource.split(',')[-1]}: stray {verb} does not list it (see stray sites)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The shim itself, attached to services that run: what they leak while it is there, and what they had before."""
 import array
-import contextlib
 import os
 import pathlib
 import re
@@ -11,8 +10,8 @@ import subprocess
 
 import pytest
 
+from attaching import ATTACHED, attached, running, traits
 from conftest import PYTHON, SOAK, SOURCES
-from test_attach import ATTACHED, running, traits
 
 
 @pytest.fixture
@@ -90,21 +89,6 @@ def test_programs_go_on(stray, command):
             assert verified.returncode == 0, verified.stdout + verified.stderr
             assert stray.report(folder).process()["end"] == "detached"
         assert traits(pid) == before
-
-
-@contextlib.contextmanager
-def attached(stray, pid, *options):
-    """A command that is in the middle of it."""
-    folder = stray.new_folder()
-    command = subprocess.Popen([stray.path, "attach", str(pid), "-o", folder, *options], stderr=subprocess.PIPE, text=True)
-    try:
-        line = command.stderr.readline()
-        assert "tracing to" in line, line
-        command.trace = folder
-        yield command
-    finally:
-        command.kill()
-        command.communicate()
 
 
 def slots_of_hooks(pid):

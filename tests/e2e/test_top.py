@@ -133,6 +133,23 @@ def test_what_cannot_be_shown_is_told_in_one_line(stray, tmp_path):
     assert stray.call("top", cwd=tmp_path).returncode == 2
 
 
+def test_a_process_that_is_no_longer_traced(stray, tmp_path):
+    with subprocess.Popen(["sleep", "100"]) as process:
+        try:
+            stray.call("attach", process.pid, "-o", "elsewhere", "--for", "0.01", cwd=tmp_path)
+            done = stray.call("top", process.pid, cwd=tmp_path)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr == f"stray: {process.pid}: is no longer traced (say where its trace is instead)\n"
+            for folder in "stray.new", "stray.old":
+                stray.call("attach", process.pid, "-o", folder, "--for", "0.01", cwd=tmp_path)
+            os.utime(tmp_path / "stray.old" / f"sleep.{process.pid}.stray", (0, 0))
+            done = stray.call("top", process.pid, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, f"stray: {process.pid}: is no longer traced: this was its last trace here\n")
+            assert done.stdout == stray.call("top", tmp_path / "stray.new").stdout
+        finally:
+            process.kill()
+
+
 def test_it_follows_until_q(holder, terminal):
     shown = terminal(holder.pid)
     shown.wait_for(rb" 20 +20 +0  connection")

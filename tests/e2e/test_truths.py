@@ -117,6 +117,8 @@ def handles(stray, tmp_path):
     ("pools", "child", "leaked", 24),
     ("loops", "file", "leaked", 60),
     ("databases", "file", "leaked", 100),
+    ("shards", "file", "leaked", 30),
+    ("upstreams", "connection", "leaked", 30),
 ])
 def test_handles_leak(handles, mode, resource, verdict, count):
     handles(mode, resource, verdict, count)
@@ -186,7 +188,7 @@ def test_c_healthy(stray, target, mode):
 
 
 @pytest.mark.parametrize("mode", ["lru", "tables", "batch", "job", "ttl", "rotating", "tenant_logs", "temporary", "commands", "executors",
-                                  "dispatcher", "late_imports", "sorted_lists", "weak_cache", "looks_up"])
+                                  "dispatcher", "workers", "late_imports", "sorted_lists", "weak_cache", "looks_up"])
 def test_python_healthy(stray, tmp_path, mode):
     check_healthy(stray.run([PYTHON, HEALTHY, mode, tmp_path]).ok().report())
 

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "views/json.h"
+
 #define NODES 10000
 
 static const char *endpoint(void *data, uint64_t id)
@@ -58,7 +60,7 @@ static const struct stack *stack_of(void *data, uint32_t node)
     static struct stack stacks[NODES];
     static char names[NODES][12];
     cr_assert(node < NODES);
-    snprintf(names[node], sizeof(names[node]), "f%u", node);
+    snprintf(names[node], sizeof(names[node]), "f%u", node > FEED_ELSEWHERE && node < BY_CLOSE ? node - FEED_ELSEWHERE : node);
     frames[node] = (struct frame){
         .function = names[node], .file = "app.py", .line = node, .language = LANGUAGE_PYTHON, .user = true};
     stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};
@@ -237,4 +239,15 @@ const struct site *feed_site(const struct feed *feed, unsigned resource, uint32_
     static const struct site none;
     cr_expect(false, "no site");
     return &none;
+}
+
+char *feed_rendered(const struct report *report, bool json, const struct text_options *options)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    cr_assert_eq(json ? report_write_json(report, true, out) : report_write_text(report, options, out), 0);
+    fclose(out);
+    return text;
 }

@@ -2,7 +2,7 @@
 /*
  * Lives without a trace: events are made here and fed one by one. Times are nanoseconds from 0. Endpoint n is
  * "peer-n". Node n is a stack of one Python frame, function "f<n>" at app.py:<n>; the nodes below stand for
- * closing stacks of each kind.
+ * closing stacks of each kind; node FEED_ELSEWHERE + n for another line of f<n>.
  */
 #ifndef STRAY_TEST_FEED_H
 #define STRAY_TEST_FEED_H
@@ -10,7 +10,9 @@
 #include "lives/lifetimes.h"
 #include "views/ledger.h"
 #include "views/report.h"
+#include "views/text.h"
 
+enum { FEED_ELSEWHERE = 8000 };
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
 
 /* Definitions of statements' texts; any other has none. */
@@ -58,6 +60,8 @@ struct report *feed_report(struct feed *feed, bool all);
 /* The same with the report as part of a ledger that saw everything; to be freed. feed_keep_ledger() comes first. */
 void feed_keep_ledger(struct feed *feed);
 struct ledger *feed_ledger(struct feed *feed);
+/* The report as JSON, or as text with these options; to be freed. */
+char *feed_rendered(const struct report *report, bool json, const struct text_options *options);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */
 const struct report_finding *feed_finding(const struct report *report, enum verdict verdict,
                                           unsigned resource, uint32_t stack);

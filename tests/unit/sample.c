@@ -276,3 +276,29 @@ int sample_run(int (*command)(int argc, char **argv), const char *const *argumen
     unlink(errors);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+struct trace *sample_open(const struct trace_writer *writer, const char *name)
+{
+    struct trace *trace;
+    struct error error;
+    writer_save(writer, sample_path(name));
+    if (trace_open(sample_path(name), &trace, &error) < 0) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    return trace;
+}
+
+uint64_t sample_events(struct trace *trace)
+{
+    struct merge *merge;
+    struct stray_event event;
+    uint32_t lane, thread;
+    uint64_t count = 0;
+    if (merge_open(trace, &merge, NULL) < 0)
+        abort();
+    while (merge_next(merge, &event, &lane, &thread) == 1)
+        count++;
+    merge_close(merge);
+    return count;
+}

@@ -3,6 +3,7 @@
 #ifndef STRAY_TEST_SAMPLE_H
 #define STRAY_TEST_SAMPLE_H
 
+#include "read/trace.h"
 #include "trace_writer.h"
 
 /* A small trace of everything: two lanes, three threads, all kinds of definitions, Python and native nodes, a
@@ -19,6 +20,11 @@ struct trace_writer *sample_tiny(void);
 const char *sample_folder(void);
 /* `name` in it; valid until the next call but seven. */
 const char *sample_path(const char *name);
+
+/* Saves it as `name` in that folder and opens it; a failure to do so ends the test. To be closed. */
+struct trace *sample_open(const struct trace_writer *writer, const char *name);
+/* The events that can be read of it. */
+uint64_t sample_events(struct trace *trace);
 
 /* All that can be observed of the trace at `path`, as text to be freed; of one that cannot be opened: the
  * error. */

@@ -2,11 +2,14 @@
 /* Exports of lives that were made here; tests/e2e/test_exports.py reads real ones with the tools they are
  * for. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "feed.h"
+#include "outfile.h"
 #include "views/tables.h"
 
 enum { PLACE = 10, OTHER = 20 };
@@ -156,4 +159,15 @@ Test(exports, a_life_that_is_open_ends_with_the_process)
     cr_expect_float_eq(last, (double)feed.now / 1e3, 0.01);
     json_decref(object);
     free(text);
+}
+
+Test(export, why_a_file_could_not_be_written_is_remembered)
+{
+    static char block[100000];
+    struct outfile file;
+    cr_assert_eq(outfile_open(&file, open("/dev/full", O_WRONLY | O_CLOEXEC)), 0);
+    cr_expect_lt(fwrite(block, 1, sizeof(block), file.stream), sizeof(block));
+    errno = EIO; /* what was called since */
+    cr_expect_eq(outfile_close(&file), -ENOSPC);
+    cr_expect_eq(outfile_open(&file, open("/nosuch/file", O_WRONLY | O_CLOEXEC)), -ENOENT);
 }

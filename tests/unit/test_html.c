@@ -120,3 +120,23 @@ Test(html, a_page_has_the_report_and_more)
     json_decref(data);
     feed_close_all(&feed);
 }
+
+/* More findings than a page lists: it says how many there are all the same. */
+Test(html, findings_beyond_the_list_are_counted)
+{
+    struct feed feed;
+    feed_open(&feed);
+    feed_keep_ledger(&feed);
+    feed.places = true;
+    for (uint64_t i = 0; i < 10; i++) {
+        for (uint32_t place = 0; place < 410; place++)
+            feed_connect(&feed, 1000 + i * 1000 + place, 1, PLACE + place);
+        feed_wait(&feed, 600 * MS);
+    }
+    json_t *data = page_of(&feed), *page = json_object_get(data, "page");
+    cr_expect_eq(json_array_size(json_object_get(data, "findings")), 400);
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(page, "left_out"), "findings")), 10);
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(page, "tally"), "leaks")), 410);
+    json_decref(data);
+    feed_close_all(&feed);
+}

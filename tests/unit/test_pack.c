@@ -107,6 +107,63 @@ Test(pack, a_member_ends_with_the_file)
     }
 }
 
+static void expect_content(const char *path, const char *name, const char *expected)
+{
+    char inside[600], content[16] = "";
+    struct source source;
+    snprintf(inside, sizeof(inside), "%s/%s", path, name);
+    cr_assert_eq(source_open(inside, &source), 0, "%s", inside);
+    cr_assert_eq(source.size, strlen(expected), "%s", inside);
+    cr_expect_eq(source_read(&source, 0, content, (size_t)source.size), 0);
+    cr_expect_str_eq(content, expected);
+    source_close(&source);
+}
+
+static void put_member(FILE *out, const char *name, const char *content)
+{
+    char block[PACK_BLOCK] = {0};
+    struct pack_header header = {.magic = "ustar", .version = {'0', '0'}, .type = '0'};
+    snprintf(header.name, sizeof(header.name), "%s", name);
+    snprintf(header.size, sizeof(header.size), "%011o", (unsigned)strlen(content) & 0777);
+    snprintf(header.checksum, sizeof(header.checksum), "%06o", pack_checksum(&header) & 0777777);
+    strcpy(block, content);
+    fwrite(&header, sizeof(header), 1, out);
+    if (*content)
+        fwrite(block, sizeof(block), 1, out);
+}
+
+/* `count` members, in no order of names, and a second one of each name behind them. */
+static void save_members(const char *path, unsigned count, const char *word)
+{
+    char name[16], content[16];
+    FILE *out = fopen(path, "w");
+    put_member(out, PACK_MARK, "");
+    for (unsigned i = 0; i < 2 * count; i++) {
+        unsigned number = i * 37 % count;
+        snprintf(name, sizeof(name), "m%u", number);
+        snprintf(content, sizeof(content), "%s%u", i < count ? word : "second", number);
+        put_member(out, name, content);
+    }
+    fclose(out);
+}
+
+Test(pack, members_are_found_by_name)
+{
+    char name[16], content[16], inside[600];
+    const char *path = sample_path("many.pack");
+    save_members(path, 100, "first");
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        snprintf(content, sizeof(content), "first%u", i);
+        expect_content(path, name, content);
+    }
+    snprintf(inside, sizeof(inside), "%s/m100", path);
+    expect_open(inside, -ENOENT);
+    save_members(path, 101, "new"); /* another file since */
+    expect_content(path, "m7", "new7");
+    expect_content(path, "m100", "new100");
+}
+
 Test(pack, headers_that_are_none_end_it)
 {
     static const char *const sizes[] = {"xxxxxxxxxxx\0", "           \0",

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From events to what people and programs read. */
 #include <criterion/criterion.h>
-#include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "feed.h"
-#include "views/json.h"
-#include "views/text.h"
-
-enum { LEAKY = 10, TWIN = 20, POOL = 30, SERVER = 40, DROPPED = 50, HOARD = 60, WORK = 70 };
+#include "service.h"
 
 static struct feed feed;
 
@@ -26,30 +18,9 @@ static void end(void)
 
 TestSuite(report, .init = begin, .fini = end);
 
-/* A service with a pool of five, a function that leaks its connection, and one that closes it. */
-static void service(int requests)
-{
-    for (uint64_t i = 0; i < 5; i++)
-        feed_pg_connect(&feed, 0x1000 + 16 * i, 50 + i, POOL);
-    for (int i = 0; i < requests; i++) {
-        uint64_t leaked = 0x10000 + 16 * (uint64_t)i;
-        feed_wait(&feed, 20 * MS);
-        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 10, 7, SERVER);
-        feed_pg_use(&feed, 0x1000 + 16 * ((uint64_t)i % 5));
-        feed_pg_connect(&feed, leaked, 100 + (uint64_t)i, LEAKY);
-        feed_pg_use(&feed, leaked);
-        feed_pg_connect(&feed, 0x900000, 11, TWIN);
-        feed_pg_use(&feed, 0x900000);
-        feed_wait(&feed, 2 * MS);
-        feed_pg_close(&feed, 0x900000, 11, BY_CLOSE);
-        feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 10, 0, BY_CLOSE);
-    }
-    feed_wait(&feed, 20 * MS);
-}
-
 Test(report, a_leak_is_told_once_with_its_consequence)
 {
-    service(60);
+    service_run(&feed, 60);
     feed_exit(&feed);
     struct report *report = feed_report(&feed, false);
     const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
@@ -68,6 +39,28 @@ Test(report, a_leak_is_told_once_with_its_consequence)
                       ((finding->site->line == POOL || finding->verdict == VERDICT_CHURN) && finding->severity == SEVERITY_NOTE),
                   "%s", finding->message);
     }
+    report_free(report);
+}
+
+/* A driver keeps the last result of each connection: which of two that leak it is, the function tells. */
+Test(report, results_go_with_the_connection_of_their_function)
+{
+    for (uint64_t i = 0; i < 120; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_pg_connect(&feed, 0x10000 + 16 * i, 100 + i, LEAKY);
+        feed_pg_use(&feed, 0x10000 + 16 * i);
+        if (i % 2 == 0)
+            continue;
+        feed_pg_connect(&feed, 0x20000 + 16 * i, 500 + i, TWIN);
+        feed_event(&feed, STRAY_OPEN, STRAY_PGRESULT, 0x30000 + 16 * i, 0, FEED_ELSEWHERE + TWIN);
+        feed_pg_use(&feed, 0x20000 + 16 * i);
+    }
+    feed_exit(&feed);
+    struct report *report = feed_report(&feed, false);
+    const struct report_finding *result = feed_finding(report, VERDICT_LEAKED, STRAY_PGRESULT, FEED_ELSEWHERE + TWIN);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, TWIN);
+    cr_assert(result && connection);
+    cr_expect_eq(result->cause, (size_t)(connection - report->findings));
     report_free(report);
 }
 
@@ -91,6 +84,22 @@ Test(report, dropped_connections_are_left_to_finalizers)
     report_free(report);
 }
 
+/* The ends of a pipe go when the process at the other end does; of what makes one, a pool of workers, nobody can close it. */
+Test(report, pipes_are_not_left_to_finalizers)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        feed_wait(&feed, 20 * MS);
+        feed_hook(&feed, STRAY_HOOK_pipe2, STRAY_OPEN, STRAY_FILE, 5, 0, DROPPED);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 5, 0, BY_DESTRUCTOR);
+        feed_event(&feed, STRAY_OPEN, STRAY_FILE, 6, 0, LEAKY);
+        feed_event(&feed, STRAY_CLOSE, STRAY_FILE, 6, 0, BY_DESTRUCTOR);
+    }
+    struct report *report = feed_report(&feed, false);
+    cr_expect_eq(report->finding_count, 1);
+    cr_expect_not_null(feed_finding(report, VERDICT_FINALIZER_CLOSED, STRAY_FILE, LEAKY));
+    report_free(report);
+}
+
 /* Of those that stay open no connection was seen; of one that was closed it was. */
 Test(report, a_known_peer_is_not_forgotten)
 {
@@ -111,22 +120,9 @@ Test(report, a_known_peer_is_not_forgotten)
     report_free(report);
 }
 
-/* Every request allocates `kept` bytes that stay and some that do not. */
-static void allocate(int requests, uint64_t kept)
-{
-    for (int i = 0; i < requests; i++) {
-        feed_wait(&feed, MS);
-        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x100000 + 4096 * (uint64_t)i, kept, HOARD);
-        for (int k = 0; k < 10; k++) {
-            feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x80, 100, WORK);
-            feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x80, 0, 0);
-        }
-    }
-}
-
 Test(report, two_hundred_large_blocks)
 {
-    allocate(200, 100000);
+    service_hoard(&feed, 200, 100000);
     feed_exit(&feed);
     struct report *report = feed_report(&feed, false);
     const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, HOARD);
@@ -139,7 +135,7 @@ Test(report, two_hundred_large_blocks)
 
 Test(report, ten_thousand_small_ones)
 {
-    allocate(10000, 64);
+    service_hoard(&feed, 10000, 64);
     struct report *report = feed_report(&feed, false);
     const struct report_finding *finding = feed_finding(report, VERDICT_LEAKED, STRAY_HEAP, HOARD);
     cr_assert_not_null(finding);
@@ -181,7 +177,7 @@ Test(report, memory_of_a_leaked_file_is_its_consequence)
 
 Test(report, processes_are_merged_by_place)
 {
-    service(60);
+    service_run(&feed, 60);
     feed_exit(&feed);
     struct report *report = feed_report(&feed, true);
     size_t findings = report->finding_count, sites = report->site_count;
@@ -520,29 +516,6 @@ Test(report, functions_of_one_name_in_two_modules)
     report_free(report);
 }
 
-/* ---- rendered ---- */
-
-static char *rendered(const struct report *report, bool json, const struct text_options *options)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    cr_assert_not_null(out);
-    cr_assert_eq(json ? report_write_json(report, true, out) : report_write_text(report, options, out), 0);
-    fclose(out);
-    return text;
-}
-
-static void everything(void)
-{
-    service(60);
-    feed_event(&feed, STRAY_MEMORY, 0, 100 << 20, 1 << 20, 0);
-    allocate(200, 100000);
-    feed_event(&feed, STRAY_MEMORY, 0, 150 << 20, 2 << 20, 0);
-    feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x77, 1, 0);
-    feed_exit(&feed);
-}
-
 /* Where no hook is named, as in damaged traces. */
 Test(report, a_wait_of_no_name_is_a_call)
 {
@@ -559,262 +532,6 @@ Test(report, a_wait_of_no_name_is_a_call)
     report_free(report);
 }
 
-/* Where the number of open connections ends in the line of the peer that begins so. */
-static size_t column_of_open(const char *text, const char *peer)
-{
-    const char *at = strstr(text, peer), *begin = at, *open;
-    cr_assert_not_null(at);
-    while (begin[-1] != '\n')
-        begin--;
-    open = at + strcspn(at, " ");
-    open += strspn(open, " ");
-    size_t column = 0;
-    for (const char *p = begin; p < open + strcspn(open, " "); p++)
-        column += ((unsigned char)*p & 0xc0) != 0x80;
-    return column;
-}
-
-Test(report, columns_stand_below_each_other)
-{
-    const struct text_options options = {0};
-    static struct report_peer peers[] = {{.text = "plain:5432", .open = 3}, {.text = "d\033b:5432", .open = 2}, {.text = "m\xc3\xbcnchen:5432", .open = 1}};
-    everything();
-    struct report *report = feed_report(&feed, true);
-    struct report_peer *own = report->peers;
-    size_t count = report->peer_count;
-    report->peers = peers;
-    report->peer_count = 3;
-    char *text = rendered(report, false, &options);
-    size_t column = column_of_open(text, "plain:5432");
-    cr_expect_eq(column_of_open(text, "d\\x1bb:5432"), column);
-    cr_expect_eq(column_of_open(text, "m\xc3\xbcnchen:5432"), column);
-    free(text);
-    report->peers = own;
-    report->peer_count = count;
-    report_free(report);
-}
-
-/* The schema is checked by the library whose business it is. */
-Test(report, json_is_what_the_schema_says)
-{
-    everything();
-    struct report *report = feed_report(&feed, true);
-    char *json = rendered(report, true, NULL);
-    FILE *checker = popen("/usr/bin/python3 -c \"\n"
-                          "import json, sys, jsonschema\n"
-                          "schema = json.load(open('" SOURCE_ROOT "/docs/report.schema.json'))\n"
-                          "jsonschema.Draft202012Validator.check_schema(schema)\n"
-                          "jsonschema.Draft202012Validator(schema).validate(json.load(sys.stdin))\n"
-                          "\"",
-                          "w");
-    cr_assert_not_null(checker);
-    fputs(json, checker);
-    cr_expect_eq(pclose(checker), 0);
-    free(json);
-    report_free(report);
-}
-
-Test(report, json_holds_the_figures)
-{
-    everything();
-    struct report *report = feed_report(&feed, true);
-    char *text = rendered(report, true, NULL);
-    json_t *json = json_loads(text, 0, NULL);
-    json_int_t pid, opened, closed, count, live;
-    const char *verdict, *function, *start, *axis;
-    cr_assert_eq(json_unpack(json, "{s:[{s:I, s:s, s:{s:{s:I, s:I}}}], s:{s:s}}", "processes", "pid", &pid,
-                             "start", &start, "resources", "pgconn", "opened", &opened, "closed", &closed,
-                             "trace", "work_axis", &axis),
-                 0);
-    cr_expect_eq(pid, 100);
-    cr_expect_str_eq(start, "2023-11-14T22:13:20.123456Z");
-    cr_expect_str_eq(axis, "requests");
-    cr_expect_eq(opened, 125);
-    cr_expect_eq(closed, 60);
-    cr_assert_eq(json_unpack(json, "{s:[{s:s, s:I, s:{s:s}}], s:{s:{s:I}}}", "findings", "verdict", &verdict,
-                             "count", &count, "site", "function", &function, "memory", "parts", "live_heap",
-                             &live),
-                 0);
-    cr_expect_str_eq(verdict, "leaked");
-    cr_expect_str_eq(function, "f10");
-    cr_expect_eq(count, 60);
-    cr_expect_eq(live, 20000000);
-    json_decref(json);
-    free(text);
-    report_free(report);
-}
-
-/* Two blocks of a sampled heap that come and go: others like them may have been missed. */
-Test(report, intervals_of_samples)
-{
-    feed_close_all(&feed);
-    feed_open_sampled(&feed, 65536);
-    for (int i = 0; i < 2; i++) {
-        feed_event(&feed, STRAY_OPEN, STRAY_HEAP, 0x1000, 16, 7);
-        feed_event(&feed, STRAY_CLOSE, STRAY_HEAP, 0x1000, 0, 0);
-    }
-    feed_exit(&feed);
-    feed_finish(&feed);
-    struct report *report = feed_report(&feed, true);
-    char *text = rendered(report, true, NULL);
-    json_t *root = json_loads(text, 0, NULL), *site = json_array_get(json_object_get(root, "sites"), 0);
-    json_t *intervals = json_object_get(site, "intervals"), *open = json_object_get(intervals, "open");
-    double weight = 1 / (1 - exp(-16 / 65536.0));
-    cr_expect(json_is_true(json_object_get(site, "estimated")));
-    cr_expect_float_eq(json_number_value(json_object_get(json_object_get(intervals, "opened"), "estimate")), 2 * weight, 0.01);
-    cr_expect_float_eq(json_number_value(json_object_get(open, "estimate")), 0, 1e-9);
-    cr_expect_float_eq(json_number_value(json_object_get(open, "high")), 3.688879 * weight, 5);
-    cr_expect_float_eq(json_number_value(json_object_get(json_object_get(intervals, "bytes_open"), "high")), 3.688879 * 65536, 50);
-    json_decref(root);
-    free(text);
-    report_free(report);
-}
-
-static size_t columns(const char *line, size_t bytes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < bytes; i++)
-        count += ((unsigned char)line[i] & 0xc0) != 0x80;
-    return count;
-}
-
-Test(report, text_fits_the_page)
-{
-    static const struct text_options all = {.verbose = true, .sites = true};
-    everything();
-    struct report *report = feed_report(&feed, true);
-    char *text = rendered(report, false, &all);
-    for (const char *line = text; *line;) {
-        size_t bytes = strcspn(line, "\n");
-        cr_expect_leq(columns(line, bytes), TEXT_WIDTH);
-        line += bytes + (line[bytes] == '\n');
-    }
-    free(text);
-    report_free(report);
-}
-
-Test(report, text_has_the_answer_first)
-{
-    static const struct text_options plain = {0};
-    everything();
-    struct report *report = feed_report(&feed, false);
-    char *text = rendered(report, false, &plain);
-    const char *answer = strchr(text, '\n') + 1;
-    cr_expect_eq(strncmp(answer, "1 leak (1 symptom), 2 notes", 27), 0, "%s", text);
-    const char *first = strstr(text, "[1] LEAKED  connection  60  ->  peer-5");
-    cr_expect_not_null(first, "%s", text);
-    cr_expect_not_null(strstr(text, "f10()  app.py:10"));
-    cr_expect_not_null(strstr(text, "also holds 60 pgconn ["));
-    cr_expect_not_null(strstr(text, "caused by [1]: fix that first"));
-    cr_expect_gt(strstr(text, "f20()"), strstr(text, "CHURN  connection  60"), "of the twin there is a note, further down");
-    cr_expect_not_null(strstr(text, "NOT LEAKS"));
-    cr_expect_null(strstr(text, "\033"));
-    free(text);
-    report_free(report);
-}
-
-static void use_at(uint64_t conn, uint32_t user)
-{
-    feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, user);
-    feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, user);
-}
-
-/* A helper opens them, for whoever asks: not each of those gives them back. */
-Test(report, who_used_leaked_connections_last_is_told)
-{
-    for (uint64_t i = 0; i < 60; i++) {
-        uint64_t conn = 0x10000 + 16 * i;
-        uint32_t user = i % 4 ? HOARD : TWIN;
-        feed_wait(&feed, 20 * MS);
-        feed_pg_connect(&feed, conn, 100 + i, LEAKY);
-        use_at(conn, user);
-        if (user == TWIN)
-            feed_pg_close(&feed, conn, 100 + i, BY_CLOSE);
-    }
-    feed_exit(&feed);
-    struct report *report = feed_report(&feed, false);
-    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
-    cr_assert_not_null(connection);
-    cr_expect_eq(connection->count, 45);
-    cr_expect_eq(connection->last_users, 45);
-    cr_expect_eq(connection->last_user.line, HOARD);
-    static const struct text_options plain = {0};
-    char *text = rendered(report, false, &plain);
-    cr_expect_not_null(strstr(text, "    last used at app.py:60 f60() (45 of 45)\n"), "%s", text);
-    free(text);
-    report_free(report);
-}
-
-/* The same helper opens some that are in use all the while, more than it leaks: those do not say who leaks. */
-Test(report, who_used_others_last_is_not_told)
-{
-    const uint64_t in_use = 24, leaked = 12;
-    for (uint64_t i = 0; i < in_use; i++)
-        feed_pg_connect(&feed, 0x1000 + 16 * i, 50 + i, LEAKY);
-    for (uint64_t round = 0; round < 10 * leaked; round++) {
-        uint64_t conn = 0x10000 + 16 * round;
-        bool leaks = round % 10 == 0;
-        feed_wait(&feed, 20 * MS);
-        feed_pg_connect(&feed, conn, 100 + round, LEAKY);
-        use_at(conn, leaks ? HOARD : TWIN);
-        if (!leaks)
-            feed_pg_close(&feed, conn, 100 + round, BY_CLOSE);
-        for (uint64_t i = 0; i < in_use; i++)
-            use_at(0x1000 + 16 * i, TWIN);
-    }
-    feed_exit(&feed);
-    struct report *report = feed_report(&feed, false);
-    const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
-    cr_assert_not_null(conn);
-    cr_expect_eq(conn->count, leaked, "%s", conn->message);
-    cr_expect_eq(conn->last_users, leaked);
-    cr_expect_eq(conn->last_user.line, HOARD, "line %u, %u", conn->last_user.line, (unsigned)conn->last_users);
-    report_free(report);
-}
-
-/* Adds a process that leaked so many connections, which were last used at `user`. */
-static void add_leaking(struct report *report, uint32_t pid, uint64_t count, uint32_t user)
-{
-    struct report_process process = {.pid = pid, .exe = "/usr/bin/python3", .end = "exit", .complete = true};
-    feed_close_all(&feed);
-    feed_open(&feed);
-    for (uint64_t i = 0; i < count; i++) {
-        feed_wait(&feed, 20 * MS);
-        feed_pg_connect(&feed, 0x10000 + 16 * i, 100 + i, LEAKY);
-        use_at(0x10000 + 16 * i, user);
-    }
-    feed_exit(&feed);
-    feed_finish(&feed);
-    cr_assert_eq(report_add(report, &process, feed.lives, &feed_stacks, false), 0);
-}
-
-/* Most of all of them, in whatever order the processes come. */
-Test(report, who_used_those_of_several_processes_last_is_told)
-{
-    static const struct {
-        uint64_t count[3];
-        uint32_t user[3], told;
-        uint64_t told_count;
-    } cases[] = {
-        {{10, 12, 12}, {TWIN, HOARD, HOARD}, HOARD, 24}, {{12, 12, 10}, {HOARD, HOARD, TWIN}, HOARD, 24},
-        {{12, 10, 12}, {HOARD, TWIN, HOARD}, HOARD, 24}, {{20, 20, 20}, {TWIN, HOARD, WORK}, 0, 0},
-        {{20, 15, 15}, {TWIN, HOARD, LEAKY}, 0, 0},      {{10, 10, 30}, {TWIN, HOARD, LEAKY}, 0, 0},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct report *report;
-        cr_assert_eq(report_begin("trace", &report), 0);
-        for (uint32_t k = 0; k < 3; k++)
-            add_leaking(report, 100 + k, cases[i].count[k], cases[i].user[k]);
-        cr_assert_eq(report_end(report), 0);
-        const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
-        cr_assert_not_null(conn);
-        cr_expect_eq(conn->count, cases[i].count[0] + cases[i].count[1] + cases[i].count[2]);
-        cr_expect_eq(conn->last_users, cases[i].told_count, "case %u: %u", (unsigned)i, (unsigned)conn->last_users);
-        cr_expect(conn->last_users == 0 || conn->last_user.line == cases[i].told, "case %u: line %u", (unsigned)i, conn->last_user.line);
-        report_free(report);
-    }
-}
-
 /* Where sockets are not traced, libpq says which server it is connected to. */
 Test(report, statements_name_the_server_without_its_connection)
 {
@@ -822,7 +539,7 @@ Test(report, statements_name_the_server_without_its_connection)
     struct report *report;
     feed_hook(&feed, STRAY_HOOK_PQconnectdb, STRAY_OPEN, STRAY_PGCONN, 0x1000, 0, POOL);
     feed_event(&feed, STRAY_ENDPOINT, STRAY_PGCONN, 0x1000, 8, 0);
-    use_at(0x1000, WORK);
+    service_use(&feed, 0x1000, WORK);
     feed_exit(&feed);
     feed_finish(&feed);
     cr_assert_eq(report_begin("trace", &report), 0);
@@ -832,62 +549,5 @@ Test(report, statements_name_the_server_without_its_connection)
     cr_assert_eq(report->statement_count, 1);
     cr_assert_eq(report->statements[0].peer_count, 1);
     cr_expect_str_eq(report->statements[0].peers[0], "peer-8");
-    report_free(report);
-}
-
-/* The loop's line runs whatever a task does that was made elsewhere. */
-Test(report, what_an_event_loop_ran_is_told)
-{
-    static const struct text_options plain = {0};
-    struct report_frame frames[] = {
-        {.function = "create_connection", .file = "/usr/lib/python3.11/asyncio/base_events.py", .line = 1069, .python = true},
-        {.function = "_create_ssl_connection", .file = "/v/site-packages/asyncpg/connect_utils.py", .line = 684, .python = true},
-        {.module = "_asyncio.so", .offset = 0x7df1},
-        {.function = "Handle._run", .file = "/usr/lib/python3.11/asyncio/events.py", .line = 80, .python = true},
-        {.function = "BaseEventLoop._run_once", .file = "/usr/lib/python3.11/asyncio/base_events.py", .line = 1922, .python = true},
-        {.function = "<module>", .file = "/srv/app/main.py", .line = 30, .python = true, .user = true},
-    };
-    struct report_finding finding = {.verdict = VERDICT_LEAKED, .resource = STRAY_CONNECTION, .count = 12, .cause = REPORT_NONE};
-    struct report_process process = {.pid = 100, .exe = "/usr/bin/python3.11", .end = "exit"};
-    struct report report = {.processes = &process, .process_count = 1, .findings = &finding, .finding_count = 1, .complete = true};
-    for (size_t blame = 1; blame <= 5; blame += 4) {
-        finding.stack = (struct report_stack){.frames = frames, .count = 6, .blame = blame};
-        finding.site = &frames[blame];
-        char *text = rendered(&report, false, &plain);
-        bool told = strstr(text, "    by a task or a callback of the event loop: connect_utils.py:684 _create_ssl_connection()\n") != NULL;
-        cr_expect_eq(told, blame == 5, "%s", text);
-        free(text);
-    }
-}
-
-Test(report, the_same_events_give_the_same_bytes)
-{
-    static const struct text_options options = {.verbose = true, .sites = true};
-    char *texts[2][2];
-    for (int i = 0; i < 2; i++) {
-        if (i > 0) {
-            feed_close_all(&feed);
-            feed_open(&feed);
-        }
-        everything();
-        struct report *report = feed_report(&feed, true);
-        texts[i][0] = rendered(report, true, NULL);
-        texts[i][1] = rendered(report, false, &options);
-        report_free(report);
-    }
-    cr_expect_str_eq(texts[0][0], texts[1][0]);
-    cr_expect_str_eq(texts[0][1], texts[1][1]);
-    for (int i = 0; i < 4; i++)
-        free(texts[i / 2][i % 2]);
-}
-
-Test(report, nothing_to_say_is_said)
-{
-    static const struct text_options plain = {0};
-    feed_exit(&feed);
-    struct report *report = feed_report(&feed, false);
-    char *text = rendered(report, false, &plain);
-    cr_expect_not_null(strstr(text, "Too short to tell"));
-    free(text);
     report_free(report);
 }

@@ -95,7 +95,7 @@ Test(run, pairs)
 Test(run, pairs_of_the_environment)
 {
     setenv("STRAY_PAIR", "a_open=ret!0:a_close=a0;b", 1);
-    REFUSED(2, "--pair b: neither a pair", "--", "true");
+    REFUSED(2, "STRAY_PAIR b: neither a pair", "--", "true");
     unsetenv("STRAY_PAIR");
 }
 

@@ -59,6 +59,19 @@ Test(samples, the_first_block_of_a_line)
     expect_share(10000, hits, DRAWS);
 }
 
+/* A process may be traced again, and its threads are as the first trace left them. */
+Test(samples, a_line_follows_the_mean)
+{
+    for (int n = 0; n < 100; n++) {
+        struct samples_line line = {0};
+        uint64_t hits = 0;
+        samples_hit(&line, 1, 0x1p30);
+        for (int i = 0; i < 2 * SAMPLES_STRETCH; i++)
+            hits += --line.left < 0 && samples_hit(&line, 1, 1);
+        cr_expect_gt(hits, SAMPLES_STRETCH / 4, "%lu", hits);
+    }
+}
+
 Test(samples, lines_that_are_forgotten_begin_anew)
 {
     struct samples_line line = {0};

@@ -230,6 +230,29 @@ Test(statements, what_is_spread_over_seconds_is_no_loop)
     feed_close_all(&feed);
 }
 
+/* Calls of one connection, and a request for every `each` of them. */
+static uint32_t loop_of_requests(unsigned count, unsigned each, uint64_t transaction)
+{
+    begin();
+    for (unsigned i = 0; i < count; i++) {
+        if (i % each == 0)
+            feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 100 + i, 7, 3);
+        execute(FEED_READ, 0, transaction, MS, 7);
+    }
+    end();
+    uint32_t longest = use_at(FEED_READ, 7)->loops.longest;
+    feed_close_all(&feed);
+    return longest;
+}
+
+Test(statements, one_call_a_request_is_no_loop)
+{
+    cr_expect_eq(loop_of_requests(40, 1, IDLE), 0);
+    cr_expect_eq(loop_of_requests(40, 2, IDLE), 0, "two calls");
+    cr_expect_eq(loop_of_requests(40, 20, IDLE), 40, "twenty");
+    cr_expect_eq(loop_of_requests(40, 1, OPEN), 40, "a transaction is one piece of work");
+}
+
 static uint64_t overwrites(uint64_t read, uint64_t write, uint64_t written_key)
 {
     begin();

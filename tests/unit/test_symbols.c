@@ -142,6 +142,11 @@ Test(symbols, qualifies_inlined_constructors)
     expect_cpp("in_constructor", "shop::Basket::Basket");
 }
 
+Test(symbols, qualifies_what_is_local_to_a_function)
+{
+    expect_cpp("in_local_class", "in_local_class::Till::Till");
+}
+
 Test(symbols, names_anonymous_namespaces)
 {
     expect_cpp("in_anonymous", "shop::(anonymous namespace)::secret");

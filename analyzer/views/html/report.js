@@ -21,19 +21,17 @@ function consequences(report, finding) {
 
 /* ---- the answer ---- */
 
+/* Of all findings, also of those that the page leaves out. */
 function tally(report) {
-  const own = report.findings.filter((finding) => !finding.caused_by);
-  const errors = own.filter((finding) => finding.severity === "error"), warnings = own.filter((finding) => finding.severity === "warning");
-  const leaks = errors.filter((finding) => finding.verdict === "leaked"), others = errors.length - leaks.length;
+  const {leaks, errors, warnings, notes, symptoms} = report.page.tally;
   const parts = [];
-  if (leaks.length)
-    parts.push(plural(leaks.length, "leak"));
-  if (others)
-    parts.push(plural(others, leaks.length ? "other error" : "error"));
-  if (warnings.length)
-    parts.push(plural(warnings.length, "warning"));
-  return {parts, severity: errors.length ? "error" : warnings.length ? "warning" : "none", notes: own.filter((finding) => finding.severity === "note").length,
-          symptoms: report.findings.length - own.length};
+  if (leaks)
+    parts.push(plural(leaks, "leak"));
+  if (errors)
+    parts.push(plural(errors, leaks ? "other error" : "error"));
+  if (warnings)
+    parts.push(plural(warnings, "warning"));
+  return {parts, severity: leaks || errors ? "error" : warnings ? "warning" : "none", notes, symptoms};
 }
 
 /* The one sentence to read at three in the morning. */
@@ -114,7 +112,8 @@ function card(report, finding) {
 
 function cards(report) {
   const shown = report.findings.filter((finding) => !finding.caused_by && (finding.severity === "error" || finding.severity === "warning"));
-  const most = 12, more = shown.length - most;
+  const {leaks, errors, warnings} = report.page.tally;
+  const most = 12, more = leaks + errors + warnings - most;
   return h("div", {class: "cards"}, shown.slice(0, most).map((finding) => card(report, finding)),
            more > 0 ? h("p", {class: "quiet"}, h("a", {href: "#/findings"}, plural(more, "more finding"))) : null);
 }
@@ -189,7 +188,8 @@ function findingsTable(report, page) {
   const shown = h("span", {class: "quiet", role: "status"});
   function matches(finding) {
     const wanted = text.value.trim().toLowerCase();
-    const texts = [finding.message, finding.site.function, finding.site.file, finding.site.module, finding.peer, finding.statement, finding.resource, finding.id];
+    const user = finding.last_used ? finding.last_used.site : {};
+    const texts = [finding.message, user.function, user.file, finding.site.function, finding.site.file, finding.site.module, finding.peer, finding.statement, finding.resource, finding.id];
     return (!verdict.value || finding.verdict === verdict.value) && (follow.checked || !finding.caused_by) &&
            (!wanted || texts.some((each) => each && each.toLowerCase().includes(wanted)));
   }
@@ -348,6 +348,7 @@ function findingView(report, page, id) {
     h("p", {class: "crumb"}, h("a", {href: "#/"}, "Overview"), " \u203a finding"),
     h("h1", {}, finding.message),
     h("p", {class: "lead"}, badge(finding.severity), " ", h("b", {}, finding.verdict), " ", finding.resource, finding.peer ? " to " + finding.peer : "", " \u00b7 ", place(finding.site)),
+    finding.last_used ? h("p", {class: "last"}, "Last used at ", place(finding.last_used.site), " (" + count(finding.last_used.count) + " of " + count(finding.count) + ")") : null,
     cause ? h("p", {class: "note"}, "Follows from ", h("a", {href: findingLink(cause)}, cause.message), ": fix that first.") : null,
     h("dl", {class: "facts"}, fact("count", (finding.estimated ? "~" : "") + count(finding.count)), finding.bytes ? fact("memory", bytes(finding.bytes)) : null,
       rate(finding) ? fact("rate", rate(finding)) : null, byteRate(finding) ? fact("growth", byteRate(finding)) : null,

@@ -17,6 +17,7 @@ void call_hidden(struct spot *spot);
 void in_method(struct spot *spot);
 void in_template(struct spot *spot);
 void in_constructor(struct spot *spot);
+void in_local_class(struct spot *spot);
 void in_anonymous(struct spot *spot);
 #ifdef __cplusplus
 }

@@ -65,6 +65,21 @@ EXPORT void in_constructor(spot *place)
     NOT_A_TAIL_CALL();
 }
 
+/* A class that stands in a block of a function, which the name has to say. */
+EXPORT void in_local_class(spot *place)
+{
+    for (int i = 0; i < 1; i++) {
+        struct Till {
+            __attribute__((always_inline)) explicit Till(spot *at)
+            {
+                at->line[0] = __LINE__, at->address = here();
+            }
+        };
+        place->line[1] = __LINE__, Till{place};
+        NOT_A_TAIL_CALL();
+    }
+}
+
 EXPORT void in_anonymous(spot *place)
 {
     shop::secret(place);

@@ -8,10 +8,13 @@ import concurrent.futures
 import logging
 import multiprocessing
 import os
+import socket
+import socketserver
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 
 from truths_memory import end, parse
 
@@ -113,6 +116,41 @@ def databases(folder):
         handle(n)
         kept[n] = connection = sqlite3.connect(path)  # leaks: databases
         connection.execute("SELECT count(*) FROM visits").fetchone()
+
+
+def shard(path, n):
+    return sqlite3.connect(f"{path}?cache=private&shard={n}", uri=True, check_same_thread=False)  # leaks: shards
+
+
+def shards(folder):
+    """Opened in one function, and used in another, where the library acquires what it needs for that."""
+    path = f"file:{folder}/shard.sqlite"
+    with sqlite3.connect(path, uri=True) as connection:
+        connection.execute("CREATE TABLE visits (n INTEGER)")
+    connection.close()
+    for n in range(30):
+        handle(n)
+        kept[n] = connection = shard(path, n)
+        connection.execute("SELECT count(*) FROM visits").fetchone()
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+
+
+def upstreams(folder):
+    """A server of its own, whose threads wait for what the clients leave open."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for n in range(30):
+            handle(n)
+            kept[n] = client = socket.create_connection(server.server_address)  # leaks: upstreams
+            client.sendall(b"here\n")
+            client.recv(100)
+        end()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import functools
 import importlib
 import logging
 import logging.handlers
+import multiprocessing
 import os
 import signal
 import socket
@@ -231,6 +232,13 @@ def executors(folder):
     for n in range(100):
         with concurrent.futures.ThreadPoolExecutor(4) as executor:
             list(executor.map(parse, range(8)))
+
+
+def workers(folder):
+    """Pipes lead to each worker; who has a pool cannot close them, and the interpreter does."""
+    for _ in range(2):
+        with multiprocessing.Pool(2) as pool:
+            pool.map(render, range(20))
 
 
 def dispatcher(folder):

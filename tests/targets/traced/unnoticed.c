@@ -10,13 +10,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 
 #define SHOW(call)                                                                                            \
     do {                                                                                                      \
@@ -74,6 +79,38 @@ static void errors(void)
     SHOW(close(fd));
     SHOW(execl("/nosuch", "nosuch", (char *)NULL));
     SHOW(execl("/etc/hostname", "hostname", (char *)NULL));
+}
+
+/* Where the kernel answers EFAULT, or another error before it has looked, a tracer must not look either. */
+static void addresses_of_nothing(void)
+{
+    char *volatile nothing = (char *)8;
+    char *words[] = {NULL};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), standard_input = STDIN_FILENO;
+    pid_t child = 0;
+    SHOW(open(nothing, O_RDONLY));
+    SHOW(open(nothing, O_RDWR | O_CREAT | O_EXCL, 0600));
+    SHOW(unlink(nothing));
+    SHOW(rename(nothing, nothing));
+    SHOW(mkdir(nothing, 0700));
+    SHOW(connect(fd, (struct sockaddr *)nothing, 16));
+    SHOW(connect(standard_input, (struct sockaddr *)nothing, 16));
+    SHOW(connect(-1, (struct sockaddr *)nothing, 16));
+    SHOW(bind(fd, (struct sockaddr *)nothing, 16));
+    SHOW(accept(fd, (struct sockaddr *)nothing, (socklen_t *)nothing));
+    SHOW(recvmsg(fd, (struct msghdr *)nothing, 0));
+    SHOW(sendmsg(fd, (struct msghdr *)nothing, 0));
+    SHOW(readv(fd, (struct iovec *)nothing, 3));
+    SHOW(poll((struct pollfd *)nothing, 3, 0));
+    SHOW(pipe((int *)nothing));
+    SHOW(socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)nothing));
+    SHOW(waitpid(-1, (int *)nothing, WNOHANG));
+    SHOW(getsockopt(fd, SOL_SOCKET, SO_ERROR, nothing, (socklen_t *)nothing));
+    SHOW(execve(nothing, words, environ));
+    SHOW(execve("/bin/true", (char **)nothing, environ));
+    SHOW(execve("/bin/true", words, (char **)nothing));
+    SHOW(posix_spawn(&child, "/bin/true", NULL, NULL, words, (char **)nothing));
+    SHOW(close(fd));
 }
 
 static void own_figures(void)
@@ -176,6 +213,7 @@ int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     errors();
+    addresses_of_nothing();
     own_figures();
     descriptors();
     signals();

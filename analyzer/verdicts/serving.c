@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Threads of a server for connections that the same process opened and leaks: as long as these are open, they have somebody to wait for. */
+#include <string.h>
+
+#include "names/function.h"
+#include "verdicts/court.h"
+
+#define MORE_SHARE 0.2 /* of the leaked connections: so many threads more may serve others */
+
+static bool same_call(const struct frame *a, const struct frame *b)
+{
+    if (a->function || b->function)
+        return same_line(a, b);
+    return a->module && b->module && strcmp(a->module, b->module) == 0 && a->offset == b->offset;
+}
+
+/* Index in `inner` of the function that led to both, the innermost one; `inner->count`: there is none. */
+static size_t common_function(const struct stack *inner, const struct stack *other)
+{
+    size_t shared = 0;
+    while (shared < inner->count && shared < other->count) {
+        const struct frame *a = &inner->frames[inner->count - 1 - shared], *b = &other->frames[other->count - 1 - shared];
+        if (!same_call(a, b))
+            return inner->count - shared - (frames_same_function(a, b) ? 1 : 0);
+        shared++;
+    }
+    return inner->count - shared;
+}
+
+/* The function that accepts starts the threads as well, and none of the user's own between: so that there is one for each client. */
+static bool starts_for_accepted(const struct court *court, uint32_t starts, uint32_t accepts)
+{
+    const struct stack *thread = court->stack(court->data, starts), *server = court->stack(court->data, accepts);
+    size_t common = common_function(thread, server);
+    if (common >= thread->count)
+        return false;
+    for (size_t i = 0; i < common; i++)
+        if (thread->frames[i].user)
+            return false;
+    return true;
+}
+
+/* Whether connections to the peer of `clients` are accepted by what starts these threads. */
+static bool serves(const struct court *court, const struct finding *threads, const struct fold *clients)
+{
+    const struct peer *peers = court->lives->peers;
+    for (size_t i = 0; i < court->folds->count; i++) {
+        const struct fold *fold = &court->folds->items[i];
+        if (fold->resource == STRAY_CONNECTION && fold->peer != LIVES_NONE && peers[fold->peer].server &&
+            strcmp(peers[fold->peer].text, peers[clients->peer].text) == 0 && starts_for_accepted(court, threads->stack, fold->stack))
+            return true;
+    }
+    return false;
+}
+
+uint32_t connections_served(const struct court *court, const struct finding *finding)
+{
+    if (court->folds->items[finding->fold].resource != STRAY_THREAD || finding->verdict > VERDICT_CREEP)
+        return LIVES_NONE;
+    for (uint32_t i = 0; i < court->judged.count; i++) {
+        const struct finding *other = &court->judged.findings[i];
+        const struct fold *fold = &court->folds->items[other->fold];
+        if (fold->resource == STRAY_CONNECTION && other->verdict == VERDICT_LEAKED && fold->peer != LIVES_NONE &&
+            !court->lives->peers[fold->peer].server &&
+            (double)finding->count <= (1 + MORE_SHARE) * (double)other->count + 1 && serves(court, finding, fold))
+            return i;
+    }
+    return LIVES_NONE;
+}
