@@ -77,10 +77,18 @@ static inline void count_open(struct lives *lives, struct site *site, unsigned r
         peer_count(lives, site->peer, 1, 1);
 }
 
+/* A larger block that takes the place of the only other one is as good as a realloc: vectors of C++ grow so. */
+static inline void count_replaced(const struct lives *lives, struct site *site, uint64_t size)
+{
+    if (site->growth && site->open == 2 && site->bytes_open > 2 * size && !lives->ended)
+        site->growth->resized += site->bytes_open - 2 * size;
+}
+
 /* ... of one release, */
 static inline void count_close(struct lives *lives, struct site *site, unsigned resource, uint64_t size)
 {
     struct book *book = &lives->books[resource];
+    count_replaced(lives, site, size);
     growth_before(lives, site);
     site->closed++;
     site->open--;

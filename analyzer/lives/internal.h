@@ -19,11 +19,11 @@ struct moving {
  * pointer to it. -ENOMEM leaves it as it was. */
 int room_for(void *array, size_t *room, size_t wanted, size_t size);
 
-/* What counts as work on the axis of allocations. Samples of objects do not: of most of them sums alone tell, which tell no time.
+/* What counts as work on the axis of allocations: blocks, and mappings, of which a program may make its own. Samples of objects do not: of most of them sums alone tell, which tell no time.
  * Those of the heap are each a number of bytes that were asked for, which is as good a measure. */
 static inline bool is_allocation(const struct stray_event *event)
 {
-    return event->resource == STRAY_HEAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
+    return event->resource == STRAY_HEAP || event->resource == STRAY_MMAP || (event->resource == STRAY_PYOBJECT && event->value >> 32 == 0);
 }
 
 /* The site of (resource, stack, peer), made if new. */

@@ -24,7 +24,8 @@ static enum axis work_axis(const struct lives *lives)
         return AXIS_REQUESTS;
     if (lives->now.at[AXIS_STATEMENTS] >= ENOUGH_WORK)
         return AXIS_STATEMENTS;
-    return lives->now.at[AXIS_ALLOCATIONS] > 0 ? AXIS_ALLOCATIONS : AXIS_TIME;
+    /* where no heap is recorded, mappings alone are no measure */
+    return lives->now.at[AXIS_ALLOCATIONS] > lives->books[STRAY_MMAP].opened ? AXIS_ALLOCATIONS : AXIS_TIME;
 }
 
 double lives_work(const struct lives *lives, uint32_t mark)

@@ -120,7 +120,7 @@ static void creep_part(const struct report_finding *finding, char *text, size_t 
     struct words words;
     double grown = report_fact(finding, "grown_by_realloc_bytes");
     if (grown > 0)
-        snprintf(text, size, "not more of them, but ever bigger: %s added by realloc",
+        snprintf(text, size, "not more of them, but ever bigger: %s added as it grew",
                  words_bytes(&words, grown));
     else if (report_fact(finding, "too_early_to_tell") > 0)
         snprintf(text, size, "growing for too short a time to tell: record %s more",

@@ -50,6 +50,23 @@ def test_in_the_report(stray, nameless):
     assert re.search(r"^    libnameless\.so\+0x[0-9a-f]+  \S*libnameless\.so$", done.stdout, re.M), done.stdout
 
 
+FOLDERS = """
+#include <dirent.h>
+#include <unistd.h>
+int main(void) { for (int i = 0; i < 80; i++) { opendir("/etc"); usleep(1000); } return 0; }
+"""
+
+
+def test_what_one_call_holds_follows_from_it(stray, tmp_path):
+    """One call opens a descriptor and allocates the memory for it."""
+    (tmp_path / "folders.c").write_text(FOLDERS)
+    subprocess.run(["cc", "-s", "-o", tmp_path / "folders", tmp_path / "folders.c"], check=True)
+    report = stray.run([tmp_path / "folders"]).ok().report()
+    files, = report.find(resource="file", verdict="leaked")
+    memory, = report.find(resource="heap", verdict="leaked")
+    assert files["count"] == memory["count"] == 80 and memory["caused_by"] == files["id"]
+
+
 @pytest.mark.parametrize("command", [("sites",), ("conns", "--resource", "socket"), ("check",), ("export", "--to", "folded"),
                                      ("report", "--all", "-v")], ids=" ".join)
 def test_in_lists_and_exports(stray, nameless, command):

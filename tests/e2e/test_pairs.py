@@ -80,7 +80,7 @@ def test_environment_that_is_not_understood(stray, target, tmp_path):
 
 
 LISTS = ("openssl", "sqlite", "curl", "hiredis", "libxml2", "zlib", "mysql")
-LEAKS = {"contexts": "SSL_CTX", "tls": "SSL", "databases": "sqlite3", "prepared": "sqlite3_stmt", "curl": "curl_easy",
+LEAKS = {"contexts": "SSL_CTX", "tls": "SSL", "databases": "sqlite3", "prepared": "sqlite3_stmt", "curl": "curl_easy", "transfers": "curl_easy",
          "redis": "redisContext", "replies": "redisReply", "documents": "xmlDoc", "streams": "deflate", "mysql": "mysql"}
 
 

@@ -65,6 +65,7 @@ def check_healthy(report):
     ("list", "heap", "leaked", None),
     ("thread_caches", "heap", "leaked", None),
     ("watches", "file", "leaked", 40),
+    ("maps", "mmap", "leaked", 200),
     ("error_path", "heap", "leaked", 10000),
 ])
 def test_c_leaks(stray, target, mode, resource, verdict, count):
@@ -89,7 +90,7 @@ def test_memory_leaks(stray, mode, end):
 
 
 @pytest.mark.parametrize("options", [(), ("--full",)], ids=["summed", "full"])
-@pytest.mark.parametrize("mode, marked_as", [("vector", "vector"), ("vector_alone", "vector")])
+@pytest.mark.parametrize("mode, marked_as", [("vector", "vector"), ("vector_alone", "vector"), ("copied", "copied")])
 def test_c_vector_is_named(stray, target, mode, marked_as, options):
     report = stray.run([target("target_truths"), mode], options=options).ok().report()
     check_leak(report, C, marked_as, "heap", "creep", 1)
@@ -181,7 +182,7 @@ def test_http_clients(handles, web):
 
 # ---- those that do not ----
 
-@pytest.mark.parametrize("mode", ["arenas", "arena_kept", "lru", "tables", "batch", "vector_kept", "finite_table"])
+@pytest.mark.parametrize("mode", ["arenas", "arena_kept", "lru", "tables", "batch", "vector_kept", "copied_kept", "finite_table"])
 def test_c_healthy(stray, target, mode):
     check_healthy(stray.run([target("target_truths"), mode]).ok().report())
 

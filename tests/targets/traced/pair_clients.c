@@ -27,6 +27,8 @@ int sqlite3_finalize(void *statement);
 /* libcurl */
 void *curl_easy_init(void);
 void curl_easy_cleanup(void *curl);
+int curl_easy_setopt(void *curl, int option, ...);
+int curl_easy_perform(void *curl);
 int curl_global_init(long flags);
 /* hiredis */
 struct redis_context { int err; char text[128]; int fd; };
@@ -97,6 +99,15 @@ static int is_kept(int i)
         MUST(opened && opened->err == 0);                                                                             \
         opened;                                                                                                       \
     })
+#define CURLOPT_URL 10002
+/* The library makes handles of its own meanwhile, and gives them back without the functions that are named. */
+#define TRANSFER                                                                                                      \
+    ({                                                                                                                \
+        void *transfer = curl_easy_init();                                                                            \
+        MUST(transfer && curl_easy_setopt(transfer, CURLOPT_URL, "file:///dev/null") == 0);                           \
+        MUST(curl_easy_perform(transfer) == 0);                                                                       \
+        transfer;                                                                                                     \
+    })
 #define READ_DOCUMENT xmlReadMemory("<a><b/></a>", 11, "here.xml", NULL, 0)
 
 static struct redis_context *redis;
@@ -116,6 +127,7 @@ PAIR(tls, "SSL", SSL_new(context), SSL_free)
 PAIR(databases, "sqlite3", OPEN_DATABASE, sqlite3_close)
 PAIR(prepared, "sqlite3_stmt", PREPARE, sqlite3_finalize)
 PAIR(curl, "curl_easy", curl_easy_init(), curl_easy_cleanup)
+PAIR(transfers, "curl_easy", TRANSFER, curl_easy_cleanup)
 PAIR(redis, "redisContext", CONNECT_REDIS, redisFree)
 PAIR(replies, "redisReply", redisCommand(redis, "ECHO %s", "hello"), freeReplyObject)
 PAIR(documents, "xmlDoc", READ_DOCUMENT, xmlFreeDoc)
@@ -168,6 +180,12 @@ static void run_curl_from_start(void)
     run_curl();
 }
 
+static void run_transfers_alone(void)
+{
+    run_transfers();
+    expect("leaks_transfers", "curl_url", 0, 0, -1);
+}
+
 static void run_odd(void)
 {
     fails_to_open();
@@ -184,6 +202,7 @@ static const struct {
     {"contexts", run_contexts},  {"tls", run_tls_in_context},       {"databases", run_databases}, {"prepared", run_prepared_in_database},
     {"curl", run_curl_from_start}, {"redis", run_redis},            {"replies", run_replies_of_server},
     {"documents", run_documents}, {"streams", run_streams},         {"mysql", run_mysql},         {"odd", run_odd},
+    {"transfers", run_transfers_alone},
 };
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 
 #define OPERATIONS 200000
 
@@ -27,13 +28,19 @@ struct entry {
     char name[600];
 };
 
+/* The latest. */
+static void remember_of(int n, int most)
+{
+    static struct entry *slots[4000];
+    free(slots[n % most]);
+    slots[n % most] = malloc(sizeof(struct entry));
+    MUST(slots[n % most]);
+}
+
 /* The latest thousand. */
 static void remember(int n)
 {
-    static struct entry *slots[1000];
-    free(slots[n % 1000]);
-    slots[n % 1000] = malloc(sizeof(struct entry));
-    MUST(slots[n % 1000]);
+    remember_of(n, 1000);
 }
 
 static struct entry *entries;
@@ -82,6 +89,42 @@ static void vector_alone(void)
     for (int n = 0; n < OPERATIONS; n++) {
         serve(n);
         push(n);
+    }
+}
+
+/* The same, as vectors of C++ do it. What is remembered is more than the tracer can sum up. */
+static void copied(void)
+{
+    static long *items;
+    size_t count = 0, room = 0;
+    for (int n = 0; n < OPERATIONS; n++) {
+        serve(n);
+        remember_of(n, 4000);
+        if (count == room) {
+            size_t wider = room ? 2 * room : 64;
+            long *larger = malloc(wider * sizeof(*larger)); /* leaks: copied */
+            MUST(larger);
+            if (room)
+                memcpy(larger, items, room * sizeof(*larger));
+            free(items);
+            items = larger;
+            room = wider;
+        }
+        items[count++] = n;
+    }
+}
+
+/* Allocates nothing once it has begun. */
+static void maps(void)
+{
+    for (int n = 0; n < 2000; n++)
+        serve(n);
+    for (int n = 0; n < 400; n++) {
+        char *map = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* leaks: maps */
+        MUST(map != MAP_FAILED);
+        if (n % 2 == 0)
+            munmap(map, 16384);
+        usleep(1000);
     }
 }
 
@@ -235,6 +278,26 @@ static void batch(void)
     }
 }
 
+/* Batches of any size, each in a buffer that grows, and is given back. */
+static void copied_kept(void)
+{
+    char *items = NULL;
+    size_t room = 0;
+    for (int n = 0; n < OPERATIONS; n++) {
+        serve(n);
+        remember_of(n, 4000);
+        size_t wanted = (size_t)(n % (OPERATIONS / 20)) * 20;
+        if (wanted > room || wanted == 0) {
+            char *larger = malloc(2 * wanted + 64);
+            MUST(larger);
+            free(items);
+            items = larger;
+            room = 2 * wanted + 64;
+        }
+    }
+    free(items);
+}
+
 /* A vector as big as the biggest request, then used again and again. */
 static void vector_kept(void)
 {
@@ -323,6 +386,8 @@ static const struct {
     {"list", list},
     {"vector", vector},
     {"vector_alone", vector_alone},
+    {"copied", copied},
+    {"maps", maps},
     {"thread_caches", thread_caches},
     {"watches", watches},
     {"error_path", error_path},
@@ -332,6 +397,7 @@ static const struct {
     {"tables", tables},
     {"batch", batch},
     {"vector_kept", vector_kept},
+    {"copied_kept", copied_kept},
     {"finite_table", finite_table},
 };
 
