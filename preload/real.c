@@ -2,6 +2,7 @@
 #include "real.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 
 #include "gate.h"
@@ -41,12 +42,12 @@ static const struct slot {
 };
 #define SLOTS (sizeof(slots) / sizeof(*slots))
 
-/* dlsym() itself is hooked: it is found without it, in the object that has dlerror() as well, which ours has not. */
+/* dlsym() itself is hooked: it is found without it, in the object that has dlerror() as well, which ours has not. Nothing of libc is
+ * called: a sanitizer that asks for its real functions has put its own in place already, and these do not work yet. */
 static void find_dlsym(void)
 {
     struct module_symbol symbols[] = {{.name = "dlsym"}, {.name = "dlerror"}};
-    struct module_range range;
-    if (module_symbols_find(symbols, 2, &range))
+    if (module_symbols_loaded(symbols, 2))
         real.dlsym = (void *(*)(void *, const char *))symbols[0].address;
 }
 
@@ -106,7 +107,7 @@ bool real_came_late(void)
     static uint32_t known; /* 1: no, 2: yes */
     uint32_t answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
     if (answer == 0) {
-        const struct link_map *libc = object_of((const void *)dl_iterate_phdr), *object = object_of((const void *)real_libpq);
+        const struct link_map *libc = object_of((const void *)gnu_get_libc_version), *object = object_of((const void *)real_libpq);
         while (object && object != libc)
             object = object->l_prev;
         answer = object ? 2 : 1;

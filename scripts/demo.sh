@@ -24,29 +24,18 @@ done
 
 folder='' service=''
 clean_up() {
-    trap - EXIT INT TERM
     if [ -n "$service" ]; then kill -9 "$service" 2> /dev/null || true; fi
-    if [ -n "$folder" ]; then
-        postgres_stop "$folder" || true
-        redis_stop "$folder" || true
-        rm -rf "$folder"
-    fi
+    if [ -n "$folder" ]; then servers_stop "$folder"; fi
 }
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+at_end clean_up
 
 cd "$STRAY_ROOT"
 [ "$traced" = no ] || scripts/setup.sh --without-tests
 folder=$(make_folder)
 trace=${keep:-$folder/trace}
 say "starting a private PostgreSQL and Redis"
-postgres_start "$folder"
-redis_start "$folder"
-. "$folder/pg.env"
-. "$folder/redis.env"
+servers_start "$folder"
 export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE"
-export REDIS_URL="redis://:$REDIS_PASSWORD@$REDIS_HOST:$REDIS_PORT/0"
 export SIGNING_KEY="$(random_word)"
 
 port=$(free_port)
@@ -69,4 +58,9 @@ if [ "$traced" = yes ]; then
     build/stray report "$trace"
     [ -z "$keep" ] || say "the trace is in $keep"
 fi
-say "sent and expected: $(cat "$folder/expected.json")"
+"$PYTHON" - "$folder/expected.json" << 'END'
+import json, sys
+functions = json.load(open(sys.argv[1]))["functions"]
+print("demo.sh: what the service was made to leak:", ", ".join(f"{each['leaked']} connections by {name}" for name, each in functions.items() if each["leaked"]))
+END
+if [ "$traced" = yes ] && [ -z "$keep" ]; then say "with --keep DIR the trace stays, for build/stray report DIR -v and the rest"; fi

@@ -25,6 +25,7 @@ apt_install() (
     if [ "$(id -u)" != 0 ]; then
         command -v sudo > /dev/null || { printf 'packages are missing: run as root, or install sudo\n' >&2; exit 1; }
         root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
+        sudo -n true 2> /dev/null || { printf 'packages are missing, and sudo wants a password: run `sudo -v` first, or this as root\n' >&2; exit 1; }
     fi
     policy=/usr/sbin/policy-rc.d
     log=$(mktemp)
@@ -34,7 +35,7 @@ apt_install() (
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" > /dev/null
         "${root[@]}" chmod 755 "$policy"
     fi
-    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y --no-install-recommends install "$@"; } > "$log" 2>&1; then
+    if ! { "${root[@]}" apt-get -q update && "${root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"; } > "$log" 2>&1; then
         tail -n 40 "$log" >&2
         exit 1
     fi
@@ -155,4 +156,30 @@ redis_stop() {
     done
     printf 'Redis (pid %s) did not stop after %s waits: killed\n' "$pid" "$wait" >&2
     kill -9 "$pid"
+}
+
+# servers_start FOLDER: both, with their addresses in the variables that clients read, exported: PGHOST and so on, REDIS_URL.
+servers_start() {
+    postgres_start "$1" || return 1
+    redis_start "$1" || return 1
+    set -a
+    . "$1/pg.env"
+    . "$1/redis.env"
+    REDIS_URL="redis://:$REDIS_PASSWORD@$REDIS_HOST:$REDIS_PORT/0"
+    set +a
+}
+
+# servers_stop FOLDER: whatever of them runs; removes the folder.
+servers_stop() {
+    postgres_stop "$1" || true
+    redis_stop "$1" || true
+    rm -rf "$1"
+}
+
+# at_end COMMAND: runs it once, however the script ends.
+at_end() {
+    # shellcheck disable=SC2064
+    trap "trap - EXIT INT TERM; $1" EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }

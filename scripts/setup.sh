@@ -25,13 +25,13 @@ packages=(
     gcc g++ meson ninja-build pkg-config libc6-dev libunwind-dev libzstd-dev libdw-dev libelf-dev libjansson-dev libiberty-dev libpg-query-dev
     libsqlite3-dev zlib1g-dev libpq-dev git
     # servers and a service, to show what it does
-    postgresql redis-server python3 python3-psycopg2 python3-redis python3-fastapi python3-uvicorn python3-httpx
+    postgresql redis-server python3 python3-psycopg2 python3-sqlalchemy python3-redis python3-fastapi python3-uvicorn python3-httpx
 )
 test_packages=(
     # compilers, sanitizers, programs that cannot be traced
     clang-14 clang libclang-rt-14-dev gcc-multilib musl-tools libc6-dev-arm64-cross binutils libcriterion-dev
     # what services are made of
-    python3-psycopg python3-psycopg-pool python3-sqlalchemy python3-pytest python3-pytest-xdist python3-jsonschema python3-prometheus-client libpython3.11-testsuite
+    python3-psycopg python3-psycopg-pool python3-pytest python3-pytest-xdist python3-jsonschema python3-prometheus-client libpython3.11-testsuite
     # programs to trace, and what reads the traces
     perl zstd sqlite3 procps util-linux protobuf-compiler libseccomp-dev liburing-dev libjemalloc2 libtcmalloc-minimal4 nginx-light memcached
     libssl3 libcurl4 libhiredis0.14 libxml2 libmariadb3 python3-pycurl

@@ -152,12 +152,13 @@ part_install() {
     count install "$good" "$bad"
 }
 
-# The Debian package is built of what is committed, and lintian has no errors. Not among the parts that run by themselves: it compiles all
+# The Debian package is built of what is committed, and lintian is silent. Not among the parts that run by themselves: it compiles all
 # anew.
 part_package() {
     local folder good=0 bad=0
     folder=$(make_folder)
-    if logged package scripts/make-deb.sh "$folder/deb" && dpkg -x "$folder"/deb/stray_*.deb "$folder/root"; then good=1; else bad=1; fi
+    if logged package scripts/make-deb.sh "$folder/deb" && dpkg -x "$folder"/deb/stray_*.deb "$folder/root" &&
+        [ -f "$folder/root/usr/share/zsh/vendor-completions/_stray" ]; then good=1; else bad=1; fi
     if [ "$good" = 1 ] && logged package-run bash -c "'$folder/root/usr/bin/stray' run -o '$folder/trace' -- true && '$folder/root/usr/bin/stray' report '$folder/trace'"; then
         good=2
     else

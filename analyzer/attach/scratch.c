@@ -107,6 +107,13 @@ static int fill(const struct ground *ground, struct tracee *tracee, const struct
     return 0;
 }
 
+/* By a stopped thread: where no thread of ours does. */
+static void scratch_unmap(const struct ground *ground, struct tracee *tracee, const struct scratch *scratch)
+{
+    int64_t ignored;
+    tracee_call(tracee, ground->libc->call, SYS_munmap, (const uint64_t[6]){scratch->base, scratch->length}, &ignored);
+}
+
 static int prepare(const struct ground *ground, struct tracee *tracee, struct scratch *ret_scratch, struct error *error)
 {
     int result = map_memory(ground, tracee, ret_scratch, error);
@@ -116,12 +123,6 @@ static int prepare(const struct ground *ground, struct tracee *tracee, struct sc
     if (result < 0)
         scratch_unmap(ground, tracee, ret_scratch);
     return result;
-}
-
-void scratch_unmap(const struct ground *ground, struct tracee *tracee, const struct scratch *scratch)
-{
-    int64_t ignored;
-    tracee_call(tracee, ground->libc->call, SYS_munmap, (const uint64_t[6]){scratch->base, scratch->length}, &ignored);
 }
 
 /* errno is the thread's, and it may be about to look at it. */

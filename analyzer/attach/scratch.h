@@ -29,7 +29,4 @@ int scratch_start_here(const struct ground *ground, struct tracee *tracee, struc
 /* The same by a raw clone, wherever the thread is. Whether the clone succeeded stands in the desk, later. */
 int scratch_start_beside(const struct ground *ground, struct tracee *tracee, struct scratch *ret_scratch, struct error *error);
 
-/* Unmaps it, by a stopped thread: where no thread of ours does. */
-void scratch_unmap(const struct ground *ground, struct tracee *tracee, const struct scratch *scratch);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* stray detach: ends what stray attach began, whether that still runs or not. */
+/* stray detach: ends what stray attach began, whether that still runs or not, or stray run. */
 #include <getopt.h>
 #include <stdlib.h>
 
@@ -14,8 +14,8 @@
 static const char usage[] =
     "usage: stray detach PID\n"
     "\n"
-    "Ends the tracing of a process that stray attach began, also if that command is\n"
-    "gone. The process runs on.\n"
+    "Ends the tracing of a process: what stray attach began, also if that command is\n"
+    "gone, and what stray run began. The process runs on.\n"
     "Exit status: 0; 125 not traced, or refused; 2 wrong usage.\n";
 
 static const struct option long_options[] = {{"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};

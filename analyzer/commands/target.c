@@ -16,6 +16,7 @@
 #include "attach/process.h"
 #include "commands/common.h"
 #include "commands/options.h"
+#include "commands/sanitizer.h"
 
 #define SCRIPT_DEPTH 4 /* interpreters that are scripts themselves: the kernel's limit */
 #define HEAD_SIZE    256
@@ -122,6 +123,9 @@ static int check_elf(const struct program *program, const char *path, struct err
         return error_set(error, -ENOTSUP, "%s: cannot be traced: a static program", path);
     if (strstr(interpreter, "ld-musl"))
         return error_set(error, -ELIBBAD, "%s: cannot be traced: linked with musl, not glibc", path);
+    const char *sanitizer = sanitizer_of(program->fd);
+    if (sanitizer)
+        return error_set(error, -ENOTSUP, "%s: cannot be traced: built with %s", path, sanitizer);
     return 0;
 }
 

@@ -12,7 +12,7 @@
 int target_find(const char *name, char **ret_path, struct error *error);
 
 /* 0 if the program at `path`, or the interpreter of the script there, can be traced; else the reason: -ENOTSUP
- * for one that ignores a preloaded library (static, setuid), -ELIBBAD for one whose loader would choke on it
+ * for one that ignores a preloaded library (static, setuid) or is not traced with one (built with a sanitizer), -ELIBBAD for one whose loader would choke on it
  * (32-bit, musl, of another machine). What cannot be read is not refused. */
 int target_check(const char *path, struct error *error);
 

@@ -8,7 +8,8 @@
 
 #define BUCKET_FIRST 1e-6
 
-double duration_of_bucket(unsigned bucket)
+/* Its lower bound in seconds. */
+static double duration_of_bucket(unsigned bucket)
 {
     return bucket == 0 ? 0 : BUCKET_FIRST * exp2((bucket - 1) / 4.0);
 }

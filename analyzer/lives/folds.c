@@ -229,9 +229,3 @@ void folds_clear(struct folds *folds)
     free(folds->items);
     *folds = (struct folds){0};
 }
-
-const struct frame *folds_blame(void *names, uint32_t node)
-{
-    const struct stack *stack = names_stack(names, node);
-    return stack->count ? &stack->frames[stack->blame] : NULL;
-}

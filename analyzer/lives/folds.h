@@ -41,7 +41,4 @@ typedef const struct frame *blame_of(void *data, uint32_t node);
 int folds_build(const struct lives *lives, blame_of *blame, void *data, bool all, struct folds *ret_folds);
 void folds_clear(struct folds *folds);
 
-/* blame_of for a struct names. */
-const struct frame *folds_blame(void *names, uint32_t node);
-
 #endif

@@ -41,14 +41,20 @@ void growth_move(struct lives *lives, struct site *site);
 void growth_begin(struct lives *lives, struct site *site);
 void peer_count(struct lives *lives, uint32_t index, int opened, int open);
 
-/* Descriptors and PGconns (descriptors.c). */
+/* Descriptors (descriptors.c), and PGconns (pgconns.c). -ENOMEM. */
 int descriptor_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 int pgconn_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 bool is_descriptor(unsigned resource);
+/* What is open under that number; NULL: nothing that is known. */
+struct life *fd_life(struct lives *lives, uint64_t fd);
 /* A life that begins, is counted at a site, and ends. -ENOMEM. */
 int life_add(struct lives *lives, const struct stray_event *event, uint32_t thread, struct life **ret_life);
 int life_count(struct lives *lives, struct life *life, uint32_t stack);
 void life_end(struct lives *lives, struct life *life, enum life_end how, const struct stray_event *event);
+/* A use that took `took` ticks up to `time`. What happens once the end has begun (a farewell to the server, say) is no use. */
+void life_used(struct lives *lives, struct life *life, uint64_t time, uint64_t took, uint32_t uses);
+/* One that was open when a running process was attached to has ended; of others nothing is noted. */
+void before_end(struct lives *lives, const struct life *life);
 /* Handles of user-defined pairs (handles.c). */
 int handle_event(struct lives *lives, const struct stray_event *event, uint32_t thread);
 static inline bool is_user_defined(unsigned resource)

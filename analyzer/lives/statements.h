@@ -192,9 +192,7 @@ uint32_t statements_group(const struct statements *statements, uint32_t conn);
 /* What the PGconn did that was opened as `handle` at `birth`; NULL: that was not seen. */
 const struct statement_conn *statements_conn(const struct statements *statements, uint64_t handle, uint64_t birth);
 
-/* Lower bound of a bucket of durations, in seconds; and the time that the share `share` of the calls counted in DURATION_BUCKETS
- * buckets did not exceed. */
-double duration_of_bucket(unsigned bucket);
+/* The seconds that the share `share` of the calls counted in DURATION_BUCKETS buckets did not exceed. */
 double durations_quantile(const uint64_t *durations, double share);
 
 #endif

@@ -126,7 +126,9 @@ int index_pass(struct index *index, uint64_t header, uint64_t next)
     return 0;
 }
 
-bool frame_supersedes(const struct frame_info *frame, const struct frame_info *best)
+/* Of the frames of one number the one with most events counts, of equals the last; one of the spool must hold more than all
+ * others. Whether `frame`, which is behind `best` in the file, is to be preferred. */
+static bool frame_supersedes(const struct frame_info *frame, const struct frame_info *best)
 {
     return frame->count > best->count || (frame->count == best->count && !frame->spooled);
 }

@@ -84,9 +84,6 @@ int index_add_spooled(struct index *index, struct frame_info frame);
 /* Drops frames that others supersede. -ENOMEM. */
 int index_settle(struct trace *trace);
 
-/* Of the frames of one number the one with most events counts, of equals the last; one of the spool must hold more than all
- * others. Whether `frame`, which is behind `best` in the file, is to be preferred. */
-bool frame_supersedes(const struct frame_info *frame, const struct frame_info *best);
 /* The order of time: first time, lane, number, place. */
 int frame_compare(const struct frame_info *a, const struct frame_info *b);
 int frame_list_add(struct frame_list *list, const struct frame_info *frame);

@@ -399,9 +399,14 @@ static bool too_late(const struct usage_figures *figures, const struct usage_jud
            figures->tc - judgement->first < LAST_MOMENTS * (figures->tc - first);
 }
 
+static bool usually_closes(const struct habits *habits)
+{
+    return habits->closed >= USUALLY_CLOSED_MIN && habits->closed >= habits->open / 4;
+}
+
 static bool enough(const struct habits *habits, size_t count)
 {
-    if (habits->closed >= USUALLY_CLOSED_MIN && habits->closed >= habits->open / 4)
+    if (usually_closes(habits))
         return count >= USUALLY_CLOSED_MIN;
     return count >= NEVER_CLOSED_MIN;
 }
@@ -526,6 +531,47 @@ int usage_judge_open(const struct usage_figures *figures, struct usage_judgement
         result = say_leaked(figures, &habits, marks, &judgement);
     else
         result = say_harmless(figures, &habits, early, marks, &judgement);
+    if (result == 0)
+        *ret_judgement = judgement;
+    return result;
+}
+
+/* The only one there ever was, and hardly used. */
+static bool is_alone(const struct usage_figures *figures)
+{
+    return figures->count == 1 && figures->gone.count == 0 && figures->usage[0].open && figures->usage[0].uses < POOL_USES;
+}
+
+static size_t mark_suspected(const struct usage_figures *figures, const struct habits *habits, struct usage_judgement *judgement, bool *marks)
+{
+    size_t count = habits->open > 0 ? mark_leaked(figures, habits, marks) : 0;
+    judgement->count = count;
+    measure(figures, marks, judgement);
+    if (count > 0 && ((habits->closed > 0 && !usually_closes(habits)) || start_up(figures, judgement, habits, marks, count)))
+        return 0;
+    judgement->certain = habits->closed > 0 || count == 0 ? count : count - 1;
+    if (count > 0 || !is_alone(figures))
+        return count;
+    marks[0] = true;
+    return 1;
+}
+
+int usage_suspect(const struct usage_figures *figures, struct usage_judgement *ret_judgement, bool *marks)
+{
+    struct usage_judgement judgement = {0};
+    struct habits habits;
+    int result = figures->connection && !figures->usage[0].server ? habits_find(figures, &habits) : 0;
+    *ret_judgement = judgement;
+    if (result < 0 || !figures->connection || figures->usage[0].server)
+        return result;
+    for (size_t i = 0; i < figures->count; i++)
+        marks[i] = false;
+    judgement.median_life_s = habits.median_life;
+    judgement.count = mark_suspected(figures, &habits, &judgement, marks);
+    if (judgement.count == 0)
+        return 0;
+    measure(figures, marks, &judgement);
+    result = say_leaked(figures, &habits, marks, &judgement);
     if (result == 0)
         *ret_judgement = judgement;
     return result;

@@ -69,6 +69,7 @@ struct usage_judgement {
     enum severity severity;
     enum confidence confidence;
     uint64_t count;       /* resources the verdict is about */
+    uint64_t certain;     /* suspected: of these, those that would be leaked if there were more of them */
     double first, last;   /* births of these */
     double median_idle_s; /* leaked, open-at-exit */
     double median_life_s; /* of the closed ones */
@@ -82,6 +83,10 @@ struct usage_judgement {
 /* What becomes of those still open: leaked, open-at-exit, plateau (a pool), static, steady or few. marks[i]
  * is set for each usage the verdict counts (leaked only). `marks` has room for figures->count. -ENOMEM. */
 int usage_judge_open(const struct usage_figures *figures, struct usage_judgement *ret_judgement, bool *marks);
+/* Connections that are no leak only because they are so few, as if they were one: processes that do the same work may have enough of them
+ * together. `count` 0: none. The one open connection of a place is suspected as well, and never certain: nothing tells it from one that
+ * is wanted again. As above. */
+int usage_suspect(const struct usage_figures *figures, struct usage_judgement *ret_judgement, bool *marks);
 /* True if the place leaves its closing to destructors. */
 bool usage_judge_finalizers(const struct usage_figures *figures, struct usage_judgement *ret_judgement);
 /* True if the place opens a connection for each bit of work. */

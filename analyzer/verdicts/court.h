@@ -45,6 +45,9 @@ uint32_t handle_holding(const struct court *court, const struct finding *finding
 bool is_held_in_use(const struct court *court, const struct finding *finding);
 /* The finding on leaked connections to a server of this very process, for which its threads are there; LIVES_NONE: none (serving.c). */
 uint32_t connections_served(const struct court *court, const struct finding *finding);
+/* Whether what was accepted there was left by its clients, of this very process, only when the end came: whatever samples saw then, nobody
+ * had the time to close it (serving.c). */
+bool hung_up_at_end(const struct court *court, const struct fold *accepted);
 /* Tells which findings follow from others (causes.c). -ENOMEM. */
 int find_causes(struct court *court);
 

@@ -171,6 +171,7 @@ int judge(const struct lives *lives, const struct folds *folds, stack_named *sta
 void judged_clear(struct judged *judged)
 {
     free(judged->findings);
+    free(judged->suspects);
     free(judged->verdicts);
     free(judged->leaked);
     *judged = (struct judged){0};

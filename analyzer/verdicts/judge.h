@@ -40,6 +40,7 @@ struct finding {
     size_t fact_count;
     uint64_t example; /* definition of a path, or 0 */
     uint32_t cause; /* index of the finding it follows from, or LIVES_NONE */
+    uint64_t certain; /* of a suspect: see usage_suspect() */
     bool held;      /* by handles in use: as good as not there; none of these is left in struct judged either */
     bool small;     /* not worth a word, but where something follows from it; none of these is left in struct judged */
 };
@@ -47,6 +48,8 @@ struct finding {
 struct judged {
     struct finding *findings; /* in the order of folds */
     size_t count;
+    struct finding *suspects; /* what would be leaked if there were more of it */
+    size_t suspect_count;
     enum verdict *verdicts; /* one a fold: the word for lists of sites */
     bool *leaked;           /* one a life: a finding counts it as leaked */
 };

@@ -73,6 +73,7 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
     struct usage *usages = calloc(fold->life_count + 1, sizeof(*usages));
     uint32_t *indexes = calloc(fold->life_count + 1, sizeof(*indexes));
     size_t count = 0;
+    bool at_end = hung_up_at_end(court, fold);
     if (!usages || !indexes) {
         free(usages);
         free(indexes);
@@ -83,7 +84,10 @@ static int usages_of(const struct court *court, const struct fold *fold, struct 
         if (life->born_late)
             continue;
         indexes[count] = fold->lives[i];
-        usages[count++] = usage_of(court, life);
+        usages[count] = usage_of(court, life);
+        if (at_end)
+            usages[count].close_wait = 0;
+        count++;
     }
     *ret_usages = usages;
     *ret_indexes = indexes;
@@ -144,6 +148,25 @@ static int say(struct court *court, uint32_t fold, const struct usage_judgement 
     return 0;
 }
 
+/* Puts aside what only other processes can confirm. */
+static int suspect(struct court *court, uint32_t which, const struct usage_figures *figures, bool *marks)
+{
+    struct judged *judged = &court->judged;
+    struct usage_judgement judgement;
+    int result = usage_suspect(figures, &judgement, marks);
+    if (result < 0 || judgement.count == 0)
+        return result;
+    struct finding *moved = reallocarray(judged->suspects, judged->suspect_count + 1, sizeof(*moved));
+    if (!moved)
+        return -ENOMEM;
+    judged->suspects = moved;
+    if ((result = say(court, which, &judgement)) < 0)
+        return result;
+    judged->suspects[judged->suspect_count] = judged->findings[--judged->count];
+    judged->suspects[judged->suspect_count++].certain = judgement.certain;
+    return 0;
+}
+
 static bool is_closed_by_hand(const struct lives *lives, unsigned resource)
 {
     for (size_t i = 0; i < lives->site_count; i++)
@@ -189,6 +212,8 @@ static int judge_usages(struct court *court, uint32_t which, const struct usage_
         court->judged.leaked[indexes[i]] = marks[i];
     bool leaked = judgement.verdict == VERDICT_LEAKED;
     bool waits = !leaked && usage_judge_close_wait(figures, &waiting);
+    if (!leaked && (result = suspect(court, which, figures, marks)) < 0)
+        return result;
     bool said_by_waiting = waits && waiting.count >= judgement.count;
     if (judgement.severity != SEVERITY_NONE && !said_by_waiting)
         result = say(court, which, &judgement);

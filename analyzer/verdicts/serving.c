@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Threads of a server for connections that the same process opened and leaks: as long as these are open, they have somebody to wait for. */
+/*
+ * Servers whose clients are in the same process. Their threads are there for connections that are open: as long as the process leaks
+ * these, they have somebody to wait for. And when a client hung up is known, by its close.
+ */
+#include <math.h>
 #include <string.h>
 
 #include "names/function.h"
 #include "verdicts/court.h"
 
 #define MORE_SHARE 0.2 /* of the leaked connections: so many threads more may serve others */
+#define LATE_SHARE 0.8 /* of the clients that hung up at the end */
+#define LATE_S     0.1 /* before Tc, or LATE_TIME of the time: what takes leave of its clients needs that long */
+#define LATE_TIME  0.02
 
 static bool same_call(const struct frame *a, const struct frame *b)
 {
@@ -38,6 +45,37 @@ static bool starts_for_accepted(const struct court *court, uint32_t starts, uint
         if (thread->frames[i].user)
             return false;
     return true;
+}
+
+/* Connections of the process to what listens where `accepted` were accepted, all at one place; NULL: there are none. */
+static const struct fold *clients_of(const struct court *court, const struct fold *accepted)
+{
+    const struct peer *peers = court->lives->peers;
+    const struct fold *found = NULL;
+    for (size_t i = 0; i < court->folds->count; i++) {
+        const struct fold *fold = &court->folds->items[i];
+        if (fold->resource == STRAY_CONNECTION && fold->peer != LIVES_NONE && !peers[fold->peer].server &&
+            strcmp(peers[fold->peer].text, peers[accepted->peer].text) == 0 && fold->life_count == accepted->life_count)
+            found = fold;
+    }
+    return found;
+}
+
+/* Accepted before the end, and left by its client when that had begun, but for the handler that would have said so. */
+static bool is_left_late(const struct court *court, const struct life *client)
+{
+    double late = fmax(LATE_S, LATE_TIME * court->tc);
+    return client->end == LIFE_OPEN || seconds(court, client->death) > court->tc - late;
+}
+
+bool hung_up_at_end(const struct court *court, const struct fold *accepted)
+{
+    bool server = accepted->peer != LIVES_NONE && court->lives->peers[accepted->peer].server;
+    const struct fold *clients = server ? clients_of(court, accepted) : NULL;
+    size_t late = 0;
+    for (size_t i = 0; clients && i < clients->life_count; i++)
+        late += is_left_late(court, &court->lives->lives[clients->lives[i]]);
+    return clients && (double)late >= LATE_SHARE * (double)clients->life_count;
 }
 
 /* Whether connections to the peer of `clients` are accepted by what starts these threads. */

@@ -31,9 +31,8 @@ static void name_finding(struct report_finding *finding)
              resource_label(finding->resource), (unsigned)(hash ^ hash >> 32));
 }
 
-static int finding_copy(struct report *report, const struct lives *lives, const struct fold *fold,
-                        const struct finding *from, const struct report_stacks *stacks,
-                        struct report_finding *ret_finding)
+int report_judged(struct report *report, const struct lives *lives, const struct fold *fold, const struct finding *from,
+                  const struct report_stacks *stacks, struct report_finding *ret_finding)
 {
     int result = report_place(report, lives, fold, stacks, ret_finding);
     ret_finding->verdict = from->verdict;
@@ -142,7 +141,7 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
     for (size_t i = 0; result == 0 && i < judged->count; i++) {
         struct report_finding copy;
         const struct finding *finding = &judged->findings[i];
-        result = finding_copy(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
+        result = report_judged(report, lives, &folds->items[finding->fold], finding, stacks, &copy);
         if (result == 0)
             result = report_add_finding(report, &copy, &pid, 1, &place[i]);
         if (result == 0)

@@ -106,6 +106,7 @@ void report_free(struct report *report)
         free(report->findings[i].users);
     free(report->findings);
     free(report->claims);
+    free(report->suspects);
     free(report->sites);
     free(report->peers);
     free(report->deaths);

@@ -115,6 +115,16 @@ struct report_finding {
     size_t run_count;
 };
 
+/* Of a forked process: what may be a leak. */
+struct report_suspect {
+    struct report_finding finding; /* a leak; of no process yet */
+    uint64_t certain;              /* see usage_suspect() */
+    enum verdict quiet;            /* the word for its place so far */
+    uint32_t pid, run;
+    uint8_t parent_id[16];
+    bool settled;
+};
+
 struct report_site {
     unsigned resource;
     struct report_frame site;
@@ -214,6 +224,8 @@ struct report {
     size_t finding_count;
     struct report_claim *claims; /* until all processes have been added */
     size_t claim_count;
+    struct report_suspect *suspects; /* until all processes have been added */
+    size_t suspect_count;
     struct report_site *sites; /* all of them only if asked for */
     size_t site_count;
     uint64_t quiet[VERDICT_COUNT]; /* places by quiet verdict */

@@ -120,6 +120,8 @@ int report_add(struct report *report, const struct report_process *process, cons
     if (result == 0)
         result = report_add_findings(report, lives, &folds, &judged, stacks, process->pid);
     if (result == 0)
+        result = report_add_suspects(report, lives, &folds, &judged, stacks, process);
+    if (result == 0)
         result = report_add_sites(report, lives, &folds, &judged, stacks, process, all);
     if (result == 0)
         result = add_peers(report, lives);

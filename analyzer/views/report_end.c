@@ -173,7 +173,9 @@ int report_end(struct report *report)
 {
     report_settle_ends(report);
     report_settle_last_uses(report);
-    int result = report_settle_causes(report);
+    int result = report_settle_siblings(report);
+    if (result == 0)
+        result = report_settle_causes(report);
     if (result == 0)
         result = kinship_judge(report);
     if (result < 0)

@@ -40,6 +40,9 @@ int report_keep_stack(struct report *report, struct report_finding *finding);
 
 /* ---- findings ---- */
 
+/* A finding of one process as a report has it; its stack lasts as that of report_place() (findings.c). */
+int report_judged(struct report *report, const struct lives *lives, const struct fold *fold, const struct finding *from,
+                  const struct report_stacks *stacks, struct report_finding *ret_finding);
 /* Adds the finding, or adds it up with the one of the same place (findings.c). */
 int report_add_finding(struct report *report, const struct report_finding *finding, const uint32_t *pids,
                        size_t pid_count, size_t *ret_index);
@@ -62,6 +65,9 @@ int report_add_findings(struct report *report, const struct lives *lives, const 
 int report_add_sites(struct report *report, const struct lives *lives, const struct folds *folds,
                      const struct judged *judged, const struct report_stacks *stacks,
                      const struct report_process *process, bool all);
+/* What is too little there to be called a leak, and may be one with what its siblings have (siblings.c). */
+int report_add_suspects(struct report *report, const struct lives *lives, const struct folds *folds, const struct judged *judged,
+                        const struct report_stacks *stacks, const struct report_process *process);
 /* What its statements give away (statement_findings.c). */
 int report_add_statements(struct report *report, const struct lives *lives, const struct report_stacks *stacks, uint32_t pid);
 /* What is to be said of several pools to one database (pool_findings.c). */
@@ -82,6 +88,8 @@ int report_add_outlook(struct report *report, const struct lives *lives, const s
 
 /* Completes what processes could not say of their own ends by what their parents saw (deaths.c). */
 void report_settle_ends(struct report *report);
+/* Makes findings of what processes with one parent have together. Comes before causes are settled (siblings.c). */
+int report_settle_siblings(struct report *report);
 /* Gives each finding the weightiest cause that was claimed for it and does not itself follow from it: the same one, whatever order
  * the processes came in. Comes before any finding is moved (consequences.c). */
 int report_settle_causes(struct report *report);

@@ -215,6 +215,10 @@ static void figures(const struct page *page, const struct report_finding *findin
         creep_part(finding, part, sizeof(part));
         row_add(&row, "   ", part);
     }
+    if (finding->verdict == VERDICT_FINALIZER_CLOSED)
+        row_add(&row, "   ", "closed by a destructor or the garbage collector");
+    if (finding->verdict == VERDICT_CLOSE_WAIT)
+        row_add(&row, "   ", "closed by the peer, and not here");
     if (finding->verdict == VERDICT_CHURN) {
         snprintf(part, sizeof(part), "connecting takes %.1f %% of one thread's time",
                  100 * report_fact(finding, "share_of_time_connecting"));
@@ -285,8 +289,11 @@ static void whole_stack(const struct page *page, const struct report_finding *fi
         char name[256];
         text_name_frame(frame, name, sizeof(name));
         const char *file = frame->file ? frame->file : frame->module ? frame->module : "";
-        text_line(page, i == finding->stack.blame ? BOLD : NULL, "      %c %.50s  %s:%u",
-             i == finding->stack.blame ? '>' : ' ', name, text_tail(file, 50), frame->line);
+        char line[16] = "";
+        if (frame->line > 0)
+            snprintf(line, sizeof(line), ":%u", frame->line);
+        text_line(page, i == finding->stack.blame ? BOLD : NULL, "      %c %.50s  %s%s",
+             i == finding->stack.blame ? '>' : ' ', name, text_tail(file, 50), line);
     }
     if (finding->stack.truncated)
         text_line(page, NULL, "        (cut here: --depth)");

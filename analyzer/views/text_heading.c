@@ -15,9 +15,9 @@ static void heading(const struct page *page, const char *verb)
     const struct report *report = page->report;
     struct words duration, work, events, lost;
     char who[256], part[32];
-    if (report->process_count == 1)
-        snprintf(who, sizeof(who), "%.80s (pid %u)", text_base_name(report->processes[0].exe),
-                 report->processes[0].pid);
+    const char *name = report->process_count == 1 ? text_base_name(report->processes[0].exe) : "";
+    if (report->process_count == 1) /* without /proc, as in a bare chroot, nobody knows its name */
+        snprintf(who, sizeof(who), "%.80s (pid %u)", name[0] ? name : "process", report->processes[0].pid);
     else
         snprintf(who, sizeof(who), "%zu processes", report->process_count);
     size_t length = strlen(who);

@@ -10,20 +10,6 @@ set -euo pipefail
 [ $# -gt 0 ] || fail "usage: ${0##*/} COMMAND [ARGUMENT...]"
 
 folder=$(make_folder)
-clean_up() {
-    trap - EXIT INT TERM
-    postgres_stop "$folder" || true
-    redis_stop "$folder" || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-postgres_start "$folder"
-redis_start "$folder"
-set -a
-. "$folder/pg.env"
-. "$folder/redis.env"
-set +a
-export REDIS_URL="redis://:$REDIS_PASSWORD@$REDIS_HOST:$REDIS_PORT/0"
+at_end 'servers_stop "$folder"'
+servers_start "$folder"
 "$@"

@@ -11,12 +11,19 @@
 #include "record/defs.h"
 #include "state/sandbox.h"
 
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#    define PR_SET_SYSCALL_USER_DISPATCH 59
+#    define PR_SYS_DISPATCH_ON           1
+#endif
+
 static void prctl_begins(long option, long mode, long program)
 {
     if (option == PR_SET_SECCOMP && mode == SECCOMP_MODE_FILTER)
         sandbox_filter(0, (const void *)program);
     else if (option == PR_SET_SECCOMP && mode == SECCOMP_MODE_STRICT)
         sandbox_strict();
+    else if (option == PR_SET_SYSCALL_USER_DISPATCH && mode == PR_SYS_DISPATCH_ON)
+        sandbox_dispatch();
 }
 
 static void seccomp_begins(long operation, long flags, long program)

@@ -80,7 +80,7 @@ static inline bool nothing_to_note(void)
     return LIKELY(!python_finalizing());
 }
 
-/* The stack of a block that somebody acquires inside a call of libpq that Python has made. 0: not known. */
+/* The stack of a block that is acquired inside a call of libpq that Python has made. 0: not known. */
 static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *frame)
 {
     struct recall_call call = familiar_call(frame);
@@ -92,23 +92,39 @@ static inline uint32_t find_inside_libpq(struct familiar *familiar, const void *
 }
 
 /* Its stack is part of the emission: a thread's handlers leave both alone. */
-static NOINLINE bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+static NOINLINE bool record_block_of_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
     struct young *young = nothing_to_note() ? quick_begin() : NULL;
     if (UNLIKELY(!young))
         return false;
     struct familiar *familiar = thread_self.stacks; /* not before, as in quick_begin() */
-    bool inside = thread_self.libpq_depth > 0 && familiar;
-    uint32_t stack = inside ? familiar_beneath_libpq(familiar, frame) : 0;
-    if (LIKELY(stack != 0 && python_is_at(&familiar->beneath.point))) {
-        quick_acquire_beneath(young, handle, size, stack, hook);
-        return true;
-    }
-    stack = inside ? find_inside_libpq(familiar, frame) : 0;
+    uint32_t stack = thread_self.libpq_depth > 0 && familiar ? find_inside_libpq(familiar, frame) : 0;
     if (stack == 0)
         stack = capture_block_amid(frame);
     quick_acquire(young, handle, size, stack, hook);
     return true;
+}
+
+/* Inside a call of libpq. Where Python is no further than it was when it made the call, it is not finalizing. */
+static NOINLINE bool record_beneath_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    struct young *young = quick_begin();
+    if (UNLIKELY(!young))
+        return false;
+    const struct familiar *familiar = thread_self.stacks;
+    uint32_t stack = LIKELY(familiar != NULL) ? familiar_beneath_libpq(familiar, frame) : 0;
+    if (UNLIKELY(stack == 0 || !python_is_at(&familiar->beneath.point))) {
+        quick_end();
+        return record_block_of_python(hook, handle, size, frame);
+    }
+    quick_acquire_beneath(young, handle, size, stack, hook);
+    return true;
+}
+
+static inline bool record_beside_python(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    bool beneath = thread_self.libpq_depth > 0 && LIKELY(!samples_are_due());
+    return beneath ? record_beneath_python(hook, handle, size, frame) : record_block_of_python(hook, handle, size, frame);
 }
 
 /* Inside a call of libpq, where it is not sure that libpq acquires it. */
@@ -138,22 +154,28 @@ static NOINLINE bool record_block_of_libpq(uint16_t hook, uint64_t handle, uint6
     return true;
 }
 
-bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+/* Outside of libpq, without Python. */
+static NOINLINE bool record_block_of_program(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
 {
-    if (UNLIKELY(python_possible()))
-        return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
-    struct young *young = quick_begin();
-    if (UNLIKELY(!young))
-        return false;
-    const struct familiar *familiar = thread_self.familiar; /* not before, as in quick_begin() */
-    if (UNLIKELY(!familiar))
-        return record_block_of_libpq(hook, handle, size, frame);
+    const struct familiar *familiar = thread_self.familiar;
     struct recall_start start = familiar_start(familiar, frame, 0);
     uint32_t stack = LIKELY(familiar_is_mine(familiar)) ? recall_find_at_home(&familiar->recall, &start) : 0;
     if (UNLIKELY(stack == 0))
         return record_other_block(hook, handle, size, frame);
-    quick_acquire(young, handle, size, stack, hook);
+    quick_acquire(thread_self.young, handle, size, stack, hook);
     return true;
+}
+
+/* Each kind of caller has a function of its own, so that none keeps what another needs. */
+bool record_usual_block(uint16_t hook, uint64_t handle, uint64_t size, const void *frame)
+{
+    if (UNLIKELY(python_possible()))
+        return quick_gate_is_open() && record_beside_python(hook, handle, size, frame);
+    if (UNLIKELY(!quick_begin()))
+        return false;
+    if (UNLIKELY(!thread_self.familiar)) /* not before, as in quick_begin() */
+        return record_block_of_libpq(hook, handle, size, frame);
+    return record_block_of_program(hook, handle, size, frame);
 }
 
 static inline __attribute__((always_inline)) bool release_quickly(uint16_t hook, uint64_t handle)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#define NEAR_MOVES 4u /* for each event: to sort by bytes costs as much as some twenty */
 #define SUM_TIMES 16u /* steps that the times of sums are told in, beside other events: no order rests on them */
 
 /* A varint of up to four bytes. */
@@ -43,6 +44,22 @@ static void sort_by_byte(const struct column_key *from, struct column_key *to, u
     }
     for (uint32_t i = 0; i < count; i++)
         to[place[from[i].key >> shift & 0xff]++] = from[i];
+}
+
+/* Sorts stably what stands a few places from where it belongs, as events do that took the slots of pairs that were told in sum. False: it
+ * was given up, for too much stands further away. */
+static bool sort_near(struct column_key *keys, uint32_t count)
+{
+    uint32_t moves = 0;
+    for (uint32_t i = 1; i < count && moves <= NEAR_MOVES * count; i++) {
+        struct column_key moved = keys[i];
+        uint32_t at = i;
+        for (; at > 0 && keys[at - 1].key > moved.key; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = moved;
+        moves += i - at;
+    }
+    return moves <= NEAR_MOVES * count;
 }
 
 /* Sorts keys[0..count) stably; bytes that are the same in all keys cost nothing. */
@@ -166,7 +183,7 @@ static void put_in_order(struct batch *batch, bool in_order)
     struct column_key *keys = batch->columns->keys, *spare = batch->columns->spare;
     uint32_t ordinary = batch->ordinary;
     __builtin_memcpy(keys + ordinary, spare, batch->sums * sizeof(*spare));
-    if (!in_order)
+    if (!in_order && !sort_near(keys, ordinary))
         sort(keys, spare, ordinary);
     sort(keys + ordinary, spare, batch->sums);
     if (ordinary > 0) {

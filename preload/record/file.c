@@ -29,7 +29,8 @@ static struct {
     uint64_t nodes, defs; /* already in the file */
     uint64_t tables_since; /* when all of them were */
     uint32_t table_turn;   /* taken by the thread that writes the tables */
-    uint32_t late_writers; /* threads that write single events */
+    uint32_t writers;      /* threads that write, or are about to: the descriptor stays until there is none */
+    bool given_up;         /* no thread begins to write */
 } file = {.fd = -1};
 
 /* Puts the descriptor where programs that close or reuse low numbers do not meet it. */
@@ -75,6 +76,7 @@ static void begin(int fd)
     file.bytes = sizeof(struct stray_file_header);
     file.late = file.nodes = file.defs = file.tables_since = 0;
     file.table_turn = 0;
+    __atomic_store_n(&file.given_up, false, __ATOMIC_SEQ_CST);
     remember_identity();
 }
 
@@ -90,7 +92,6 @@ int file_open(const char *path, const struct stray_file_header *header)
         sys_unlink(path);
         return result;
     }
-    file.late_writers = 0; /* in a forked child they are its parent's */
     begin(move_high(fd));
     return 0;
 }
@@ -114,18 +115,59 @@ int file_adopt(int fd, const char *path, const struct stray_file_header *header)
 }
 
 /* Whether the number still means our file: a raw system call may have closed or replaced it. */
-static bool still_ours(void)
+static bool means_ours(int fd)
 {
     struct stat status;
-    return file.fd >= 0 && sys_fstat(file.fd, &status) == 0 && status.st_dev == file.device &&
-           status.st_ino == file.inode;
+    return fd >= 0 && sys_fstat(fd, &status) == 0 && status.st_dev == file.device && status.st_ino == file.inode;
+}
+
+static bool still_ours(void)
+{
+    return means_ours(file.fd);
+}
+
+static void close_file(void)
+{
+    int fd = __atomic_exchange_n(&file.fd, -1, __ATOMIC_SEQ_CST);
+    if (means_ours(fd))
+        sys_close(fd);
+}
+
+/* False: the file has been given up. To be followed by leave() either way. */
+static bool enter(void)
+{
+    __atomic_fetch_add(&file.writers, 1, __ATOMIC_SEQ_CST);
+    return !__atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST);
+}
+
+static void leave(void)
+{
+    if (__atomic_sub_fetch(&file.writers, 1, __ATOMIC_SEQ_CST) == 0 && __atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST))
+        close_file();
+}
+
+bool file_has_writers(void)
+{
+    return __atomic_load_n(&file.writers, __ATOMIC_SEQ_CST) > 0;
 }
 
 void file_forget(void)
 {
-    if (still_ours())
-        sys_close(file.fd);
-    file.fd = -1;
+    __atomic_store_n(&file.given_up, true, __ATOMIC_SEQ_CST);
+    if (!file_has_writers())
+        close_file();
+}
+
+void file_forget_parents(void)
+{
+    file.writers = 0;
+    file_forget();
+}
+
+void file_count_lost(uint64_t events)
+{
+    if (!__atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST))
+        spool_count_lost(events);
 }
 
 int file_descriptor(void)
@@ -174,6 +216,8 @@ static bool fits(uint64_t size)
     return false;
 }
 
+/* A thread that is held up between the look at the descriptor and the write keeps it open, so that its number cannot be the
+ * program's by then. */
 static bool append(const struct frame *frame)
 {
     struct iovec parts[2] = {
@@ -181,9 +225,9 @@ static bool append(const struct frame *frame)
         {(void *)(uintptr_t)frame->payload, frame->header.stored_size},
     };
     size_t size = parts[0].iov_len + parts[1].iov_len;
-    if ((!still_ours() && !reopen()) || !fits(size))
-        return false;
-    return sys_writev(file.fd, parts, 2) == (ssize_t)size;
+    bool written = enter() && (still_ours() || reopen()) && fits(size) && sys_writev(file.fd, parts, 2) == (ssize_t)size;
+    leave();
+    return written;
 }
 
 /* How many nodes are finished, from the first one on that is not in the file. */
@@ -324,20 +368,14 @@ bool file_complete_tables(void)
     return complete;
 }
 
-bool file_has_writers(void)
-{
-    return __atomic_load_n(&file.late_writers, __ATOMIC_SEQ_CST) > 0;
-}
-
 void file_write_late(const struct stray_event *event)
 {
     uint64_t mask = sys_no_signals();
-    __atomic_fetch_add(&file.late_writers, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(gate_word, __ATOMIC_SEQ_CST) & GATE_TRACED) { /* else the file may have been closed */
+    if (enter() && __atomic_load_n(gate_word, __ATOMIC_SEQ_CST) & GATE_TRACED) {
         file_complete_tables(); /* the spool may go next */
         if (!file_write_events(STRAY_LANE_LATE, __atomic_fetch_add(&file.late, 1, __ATOMIC_RELAXED), event, 1))
-            spool_count_lost(1);
+            file_count_lost(1);
     }
-    __atomic_fetch_sub(&file.late_writers, 1, __ATOMIC_SEQ_CST);
+    leave();
     sys_signals(mask);
 }

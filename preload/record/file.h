@@ -15,8 +15,10 @@
 int file_open(const char *path, const struct stray_file_header *header);
 /* The same with `fd`, open for writing and empty, which stays the caller's; `path` is what it is called. */
 int file_adopt(int fd, const char *path, const struct stray_file_header *header);
-/* Closes the descriptor: in a forked child, whose trace is another. */
+/* Closes the descriptor, or leaves that to the last of the threads that are amid writing; none begins any more. */
 void file_forget(void);
+/* The same in a forked child, whose trace is another, and which has none of these threads. */
+void file_forget_parents(void);
 
 /* The kept descriptor, -1: none. The program must neither see nor close it. */
 int file_descriptor(void);
@@ -30,8 +32,10 @@ void file_make_way(int fd);
 bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_event *events, uint32_t capacity);
 /* Appends one event at once: after the final flush. Counted as lost where that fails; dropped where the process is not traced. */
 void file_write_late(const struct stray_event *event);
-/* Whether a thread is amid file_write_late(); once the gate is shut, none begins. */
+/* Whether a thread is amid writing. */
 bool file_has_writers(void);
+/* Counts events that could not be written; none where the file has been given up, for whoever did so has written them. */
+void file_count_lost(uint64_t events);
 /* Appends one frame of new nodes or definitions, if there are enough of them or they have waited for a while. `in_time` false:
  * if there are far more, for the caller has kept the program waiting already. True: it has done so. */
 bool file_write_some_tables(uint64_t now, bool in_time);

@@ -56,9 +56,9 @@ struct stray_lane *lane_new(uint32_t self)
 
 /* Looking for dead owners costs a system call a lane, so it is done each time the number of lanes has doubled, and when
  * no new lane can be had. */
-static struct stray_lane *take_any(uint32_t self)
+static struct stray_lane *take_any(uint32_t self, uint64_t now)
 {
-    static uint64_t look_at = 4;
+    static uint64_t look_at = 4, full_until;
     uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
     struct stray_lane *lane = NULL;
     if (count >= __atomic_load_n(&look_at, __ATOMIC_RELAXED)) {
@@ -68,7 +68,12 @@ static struct stray_lane *take_any(uint32_t self)
     }
     if (!lane)
         lane = lane_new(self);
-    return lane ? lane : take_dead(self);
+    if (lane || now < __atomic_load_n(&full_until, __ATOMIC_RELAXED))
+        return lane;
+    lane = take_dead(self);
+    if (!lane) /* for all threads that have none */
+        __atomic_store_n(&full_until, now + clock_ticks_per_second / LOOKS_PER_SECOND, __ATOMIC_RELAXED);
+    return lane;
 }
 
 /* To look for a lane costs system calls. Where there is none, a thread does not look again for a while. */
@@ -78,7 +83,7 @@ struct stray_lane *lane_take(uint64_t now)
         return NULL;
     uint64_t mask = sys_no_signals();
     uint32_t self = (uint32_t)sys_gettid();
-    struct stray_lane *lane = take_any(self);
+    struct stray_lane *lane = take_any(self, now);
     thread_self.lane = lane;
     thread_self.lane_after = now + clock_ticks_per_second / LOOKS_PER_SECOND;
     if (lane) {
@@ -115,7 +120,7 @@ static void clear_buffer(struct stray_lane *lane, unsigned which)
 static void flush_buffer(struct stray_lane *lane, unsigned which)
 {
     if (!write_buffer(lane, which))
-        spool_count_lost(STRAY_LANE_EVENTS);
+        file_count_lost(STRAY_LANE_EVENTS);
     clear_buffer(lane, which);
 }
 

@@ -235,7 +235,7 @@ static void write_out(unsigned shelf)
     struct stray_lane *lane = lane_of(shelf);
     struct stray_buffer *buffer = &lane->buffer[shelf % 2];
     if (!file_write_events(lane->number, buffer->sequence, slots_of(shelf), STRAY_LANE_EVENTS))
-        spool_count_lost(STRAY_LANE_EVENTS);
+        file_count_lost(STRAY_LANE_EVENTS);
     __builtin_memset(slots_of(shelf), 0, sizeof(lane->events[0]));
     __atomic_store_n(&buffer->used, 0, __ATOMIC_RELEASE);
     sums.shelves[shelf] = (struct shelf){0};

@@ -3,7 +3,8 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <string.h>
+
+#include "text.h"
 
 /* The parts of an object's dynamic section that a lookup needs. */
 struct symbol_table {
@@ -28,13 +29,9 @@ static uint64_t dynamic_address(uint64_t bias, uint64_t value)
     return value < bias ? bias + value : value;
 }
 
-static bool symbol_table_open(const struct dl_phdr_info *info, struct symbol_table *ret_table)
+static bool symbol_table_of(uint64_t bias, const ElfW(Dyn) * dynamic, struct symbol_table *ret_table)
 {
-    const ElfW(Dyn) *dynamic = NULL;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-    struct symbol_table table = {.bias = info->dlpi_addr};
+    struct symbol_table table = {.bias = bias};
     for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
         uint64_t address = dynamic_address(table.bias, dynamic->d_un.d_ptr);
         if (dynamic->d_tag == DT_SYMTAB)
@@ -48,6 +45,15 @@ static bool symbol_table_open(const struct dl_phdr_info *info, struct symbol_tab
     }
     *ret_table = table;
     return table.symbols && table.strings && table.hash;
+}
+
+static bool symbol_table_open(const struct dl_phdr_info *info, struct symbol_table *ret_table)
+{
+    const ElfW(Dyn) *dynamic = NULL;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    return symbol_table_of(info->dlpi_addr, dynamic, ret_table);
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -77,7 +83,7 @@ static const ElfW(Sym) * symbol_table_find(const struct symbol_table *table, con
         const ElfW(Sym) *symbol = &table->symbols[index];
         bool hidden = table->versions && table->versions[index] & HIDDEN_VERSION;
         if ((link | 1) == (hash | 1) && !hidden && symbol->st_shndx != SHN_UNDEF &&
-            strcmp(table->strings + symbol->st_name, name) == 0)
+            string_equal(table->strings + symbol->st_name, name))
             return symbol;
         if (link & 1)
             return NULL;
@@ -132,6 +138,16 @@ bool module_symbols_find(struct module_symbol *symbols, size_t count, struct mod
         return false;
     *ret_range = search.range;
     return true;
+}
+
+bool module_symbols_loaded(struct module_symbol *symbols, size_t count)
+{
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next) {
+        struct symbol_table table;
+        if (symbol_table_of(object->l_addr, object->l_ld, &table) && symbols_fill(&table, symbols, count))
+            return true;
+    }
+    return false;
 }
 
 bool module_symbols_has(const struct dl_phdr_info *object, const char *name)

@@ -32,6 +32,8 @@ struct module_range {
  * results and the object's range are set, and its relocation is complete. On false the results are undefined.
  */
 bool module_symbols_find(struct module_symbol *symbols, size_t count, struct module_range *ret_range);
+/* The same without a call of libc or a lock: only while the program begins, when nobody loads or unloads objects. */
+bool module_symbols_loaded(struct module_symbol *symbols, size_t count);
 
 /* What the dynamic linker has loaded of `object`. Takes no lock. */
 struct module_range module_symbols_range(const struct dl_phdr_info *object);

@@ -210,7 +210,8 @@ static bool find_secret(const char *word, const char *at, size_t *ret_lead, size
     return false;
 }
 
-void command_put_word(struct text *text, const char *word)
+/* Copies one command-line word, passwords replaced: in URIs and after "password=". */
+static void copy_word(struct text *text, const char *word)
 {
     for (const char *at = word; *at;) {
         size_t lead, length;
@@ -259,7 +260,7 @@ static void put_word(struct text *text, const char *word, const char *before)
     else if (before && takes_secret(before) && !string_begins(word, "--"))
         text_string(text, "***");
     else
-        command_put_word(text, word);
+        copy_word(text, word);
 }
 
 /* Of a word that did not fit into `line`, no URI is told: its password cannot be seen to be one. Returns the size without it. */

@@ -17,7 +17,4 @@ bool command_find_folder(void);
 /* Adds the PROCESS definition. */
 void command_define(uint32_t parent_pid);
 
-/* Copies one command-line word, passwords replaced: in URIs and after "password=". Pure. */
-void command_put_word(struct text *text, const char *word);
-
 #endif

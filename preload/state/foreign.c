@@ -22,6 +22,12 @@ static struct {
     {"PQconnectdb", "PGconns and PGresults of that libpq are not seen", ""},
 };
 
+/* What every build of these runtimes has; found by the dynamic linker. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __hwasan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+
 static const struct link_map *object_of(const void *address)
 {
     Dl_info info;
@@ -73,6 +79,11 @@ void foreign_find(void)
 bool foreign_definer(void)
 {
     return foreign[0].note[0];
+}
+
+bool foreign_sanitizer(void)
+{
+    return __asan_init || __hwasan_init || __msan_init || __tsan_init;
 }
 
 bool foreign_heap(void)

@@ -12,6 +12,8 @@ void foreign_define(void);
 
 /* Whether another object than libc defines malloc where calls of it may pass us by. */
 bool foreign_definer(void);
+/* Whether the program holds the runtime of a sanitizer (AddressSanitizer and the like). Signal safe. */
+bool foreign_sanitizer(void);
 /* Whether blocks come from a malloc before ours. */
 bool foreign_heap(void);
 

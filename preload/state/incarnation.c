@@ -321,7 +321,7 @@ static void stay_shut(void)
 /* Everything that belonged to the parent's trace. */
 static void forget_parent(void)
 {
-    file_forget();
+    file_forget_parents();
     spool_forget();
     index_forget();
     nodes_forget();
@@ -346,6 +346,7 @@ static void begin_child(void)
     if (!process.traced) {
         process.pid = sys_getpid();
         process.unfit |= process.left;
+        file_forget_parents();
         index_forget();
         lane_owners_forked((uint32_t)process.pid);
         stay_shut();
@@ -391,13 +392,23 @@ static void begin_program(char **environment)
     open_gate();
 }
 
+/* A sanitizer's runtime takes what libc does for the program's doing: it must not see what the tracer does. */
+static void stand_aside(void)
+{
+    uint32_t flags = gate_enter();
+    real_init();
+    gate_leave(flags);
+    process.pid = sys_getpid();
+    stay_shut();
+}
+
 /* The first hooked call of a program (another library's constructor, most often) or of a forked child. Before libc has
  * its environment, the dynamic linker is still at work: what it allocates is not recorded. */
 static uint32_t begin(void)
 {
     if (process.pid == 0) {
         if (environ && !real_came_late())
-            begin_program(environ);
+            foreign_sanitizer() ? stand_aside() : begin_program(environ);
     } else if (!(__atomic_load_n(gate_word, __ATOMIC_ACQUIRE) & GATE_KNOWN)) {
         begin_child();
     }
@@ -590,14 +601,13 @@ int incarnation_attach(const struct incarnation_files *files, char *const *envir
         gate_open(GATE_TRACED); /* in a forked child, its trace begins, if it is to have one */
     if (process.traced)
         return -EALREADY;
-    if (sys_quiet)
+    if (sys_quiet || foreign_sanitizer())
         return -EPERM;
     if (process.unfit)
         return -EBUSY;
     if (process.left && !leftovers_await(clock_before() + BUSY_FOR * clock_ticks_per_second))
         return -EBUSY;
     if (process.left) {
-        file_forget();
         leftovers_give_back();
         process.left = false;
     }
@@ -639,8 +649,6 @@ int incarnation_leave(void (*take_hooks_back)(void))
         spool_remove();
     lane_keep_owners();
     process.left = true;
-    if (file_has_writers()) /* whoever hangs there must not find another file under the number */
-        return !written;
     file_forget();
     if (!leftovers_busy()) {
         leftovers_give_back();

@@ -59,7 +59,8 @@ void sample_force(void)
     python_samples_look();
 }
 
-void sample_more(void)
+/* What takes longer. */
+static void sample_more(void)
 {
     limits_tell();
     parts_tell();

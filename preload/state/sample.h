@@ -12,9 +12,8 @@ void sample_init(void);
 void sample_stop(void);
 /* Takes one whatever the time: at the start and before the end. */
 void sample_force(void);
-/* The rest, which takes longer: limits, and the parts of memory. */
-void sample_more(void);
-/* The same after the last sample, unless hardly any time has passed and hardly any memory has come since the first. */
+/* After the last sample takes what takes longer, the limits and the parts of memory, unless hardly any time has passed and hardly
+ * any memory has come since the first. */
 void sample_last(void);
 
 #endif

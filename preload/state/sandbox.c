@@ -127,3 +127,9 @@ void sandbox_strict(void)
     if (is_ours_to_tell())
         incarnation_detach(ENDED "seccomp's strict mode was entered");
 }
+
+void sandbox_dispatch(void)
+{
+    if (is_ours_to_tell())
+        incarnation_detach(ENDED "system calls were made signals (PR_SET_SYSCALL_USER_DISPATCH)");
+}

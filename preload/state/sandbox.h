@@ -11,5 +11,7 @@
 void sandbox_filter(unsigned flags, const void *program);
 /* Of all system calls only four are left. */
 void sandbox_strict(void);
+/* The calling thread's system calls become signals, as the program wishes (wine). */
+void sandbox_dispatch(void);
 
 #endif

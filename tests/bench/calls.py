@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from servers import shell
+from servers import postgres
 
 ROUNDS = 12
 KINDS = {"socket": 10000, "tcp": 2500, "unix": 4000, "pair": 5000, "open": 10000, "dup": 20000, "pipe": 5000, "epoll": 5000,
@@ -43,14 +43,8 @@ def measure(program, libraries, settings):
 
 def main():
     build, *others = (pathlib.Path(name).resolve() for name in sys.argv[1:])
-    folder = pathlib.Path(shell("make_folder"))
-    try:
-        shell("postgres_start", folder)
-        settings = dict(line.split("=", 1) for line in (folder / "pg.env").read_text().splitlines())
+    with postgres() as settings:
         measure(build / "tests" / "bench" / "bench_connect_pairs", [build / "libstray.so", *others], settings)
-    finally:
-        shell("postgres_stop", folder)
-        shell("rm -rf", folder)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@
 #define BLOCK     1040   /* bytes between two of them */
 #define POOL      16     /* connections */
 #define TURN      4096   /* events until other threads run */
-#define RECONNECT 65536  /* events between two of them */
 #define START     UINT64_C(1000000000)
 
 struct lane {

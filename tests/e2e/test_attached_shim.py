@@ -92,6 +92,15 @@ def test_fifty_times_amid_a_storm(attached):
         assert is_whole(report) and report.process()["end"] == "detached"
 
 
+def test_a_thread_that_is_held_up_at_its_write(attached, target):
+    """Longer than it is waited for: it writes into no file of the program's and leaves nothing open, and nothing is lost."""
+    done = attached(command=[target("target_attached_held")])
+    assert len(done.files) == 2
+    report = done.report(0)
+    assert report.trace["lost_events"] == 0 and report.sum("keeps", "heap")["opened"] > 900
+    assert is_whole(done.report(1))
+
+
 def test_amid_everything(attached):
     """Threads that connect, open, fork, begin and end, and a signal each millisecond."""
     times = 20 * SOAK

@@ -249,8 +249,9 @@ def compiled(tmp_path, *command):
 
 
 @pytest.mark.parametrize("command, reason", [(["gcc", "-static"], "static"), (["gcc", "-m32"], "32-bit"), (["musl-gcc"], "musl"),
-                                             (["gcc", "-static-pie"], "static")],
-                         ids=["static", "32-bit", "musl", "static-pie"])
+                                             (["gcc", "-static-pie"], "static"), (["clang", "-fsanitize=address"], "AddressSanitizer"),
+                                             (["gcc", "-fsanitize=thread"], "ThreadSanitizer")],
+                         ids=["static", "32-bit", "musl", "static-pie", "asan", "tsan"])
 def test_run_untraceable(stray, tmp_path, command, reason):
     program = compiled(tmp_path, *command)
     refused(stray.call("run", "-o", tmp_path / "t", "--", program), 125, "hello", reason)

@@ -117,6 +117,19 @@ def test_blocks_of_another_allocator_are_left_to_it(stray, target, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [["clang", "-fsanitize=address"], ["clang", "-fsanitize=thread"], ["gcc", "-fsanitize=thread"]],
+                         ids=lambda command: "-".join(command))
+def test_a_sanitizer_in_a_program_that_is_executed(stray, tmp_path, command):
+    """Its runtime asks for libc's functions before these, or its own, can be called: it runs, untraced, as it would."""
+    source, program = tmp_path / "program.c", tmp_path / "program"
+    source.write_text("#include <stdlib.h>\nint main(void) { char *volatile block = malloc(9); free(block); return *block = 0; }")
+    subprocess.run([*command, "-w", "-o", program, source], check=True)
+    shell = ["sh", "-c", f"{program}; echo status $?"]
+    traced, untraced = stray.run(shell), bare(shell)
+    assert traced.stdout == untraced.stdout and "status 0" not in traced.stdout
+    assert not [file for file in traced.files() if file.name.startswith("program.")]
+
+
 def test_an_allocator_in_the_executable(stray, target):
     report = stray.run([target("target_own_malloc")]).ok().check().report()
     [note] = report.trace["notes"]

@@ -68,6 +68,12 @@ def test_the_main_page_tells_every_verb_and_option(stray):
     assert not [verb for verb in verbs_of(stray) if not re.search(rf"^\.Cm .*\b{verb}\b", MANUAL, re.M)]
 
 
+def test_pages_that_are_named_are_installed(stray, installed):
+    said = "".join(stray.call(verb, "--help").stdout for verb in verbs_of(stray)) + MANUAL + (ROOT / "README.md").read_text()
+    for name in set(re.findall(r"\bdocs/([A-Z_]+\.md)", said)) - {"HOWTO_ADD_HOOK.md"}:
+        assert one(installed, name).read_bytes() == (ROOT / "docs" / name).read_bytes()
+
+
 # completions
 
 CASES = [(["re"], {"report"}), (["help", "sq"], {"sql"}), (["report", "--form"], {"--format"}), (["export", "--to", "s"], {"speedscope", "sqlite"}),

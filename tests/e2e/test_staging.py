@@ -74,6 +74,26 @@ def test_a_second_time(stray, service, listener):
         before += count
 
 
+def test_what_run_began(stray, listener):
+    """detach ends that, too; the process runs on, and may be attached to."""
+    folder = stray.new_folder()
+    service = subprocess.Popen([stray.path, "run", "-o", folder, "--", PYTHON, SOURCES / "attached" / "leaks.py", str(listener)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        for count in (30, 10):  # nobody sees the ten
+            service.stdin.write("leak\n" * count)
+            service.stdin.flush()
+            assert [service.stdout.readline() for _ in range(count)] == ["leaked\n"] * count
+            if count == 30:
+                assert stray.call("detach", service.pid).returncode == 0
+        report = stray.report(folder)
+        assert report.process()["end"] == "detached" and report.connections(f"127.0.0.1:{listener}")["opened"] == 30
+        assert stray.call("attach", service.pid, "-o", stray.new_folder(), "--for", "0.1").returncode == 0
+    finally:
+        service.kill()
+        service.communicate()
+
+
 @pytest.mark.parametrize("command", [[ATTACHED / "attached_storm", "1"], [ATTACHED / "attached_storm", "8"], [ATTACHED / "attached_storm", "4", "libc"],
                                      [ATTACHED / "attached_waits", "epoll"], [ATTACHED / "attached_waits", "nothing", "ticks"],
                                      [PYTHON, SOURCES / "attached" / "threads.py"]], ids=lambda command: " ".join(os.path.basename(word) for word in command))

@@ -184,6 +184,17 @@ struct report *feed_report(struct feed *feed, bool all)
     return report;
 }
 
+void feed_add_worker(struct feed *feed, struct report *report, uint32_t pid)
+{
+    struct report_process process = process_of(feed);
+    process.pid = pid;
+    process.forked = true;
+    process.parent_id[0] = 1;
+    feed_finish(feed);
+    cr_assert_eq(report_add(report, &process, feed->lives, &feed_stacks, true), 0);
+    feed_close_all(feed);
+}
+
 void feed_keep_ledger(struct feed *feed)
 {
     cr_assert_eq(ledger_begin(true, &feed->ledger), 0);

@@ -60,6 +60,8 @@ struct report *feed_report(struct feed *feed, bool all);
 /* The same with the report as part of a ledger that saw everything; to be freed. feed_keep_ledger() comes first. */
 void feed_keep_ledger(struct feed *feed);
 struct ledger *feed_ledger(struct feed *feed);
+/* Adds the finished process to a report that is not ended yet, as one of the workers that a parent forked. */
+void feed_add_worker(struct feed *feed, struct report *report, uint32_t pid);
 /* The report as JSON, or as text with these options; to be freed. */
 char *feed_rendered(const struct report *report, bool json, const struct text_options *options);
 /* The finding with this verdict on this resource at node `stack`; NULL: none. */

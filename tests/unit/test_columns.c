@@ -148,8 +148,8 @@ Test(columns, random_events_come_back)
             events[i] = chance() % 4 == 0 ? some_sum(time, i) : some_event(time);
             events[i].action = chance() % 10 == 0 ? 0 : events[i].action;
         }
-        for (uint32_t i = 0; round % 2 && i < capacity; i++) { /* slots are used again: their order is none */
-            uint32_t other = (uint32_t)(chance() % capacity);
+        for (uint32_t i = 0; round % 3 && i < capacity; i++) { /* slots are used again: those near by, or any */
+            uint32_t far = (uint32_t)(chance() % capacity), near = i + (uint32_t)(chance() % 5), other = round % 3 == 1 ? far : near % capacity;
             struct stray_event event = events[i];
             events[i] = events[other];
             events[other] = event;

@@ -84,6 +84,87 @@ Test(report, dropped_connections_are_left_to_finalizers)
     report_free(report);
 }
 
+/* Clients of the same process hang up, at once or when it is about to end; what accepted them closes nothing. */
+static const struct report_finding *left_by_clients(struct report **report, bool at_once)
+{
+    enum { CLIENT = 300, ACCEPTED = 500, COUNT = 30 };
+    for (uint64_t i = 0; i < COUNT; i++) {
+        feed_wait(&feed, 50 * MS);
+        feed_connect(&feed, CLIENT + i, 7, LEAKY);
+        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, ACCEPTED + i, 7, SERVER);
+        if (at_once)
+            feed_close(&feed, CLIENT + i, BY_CLOSE);
+    }
+    for (uint64_t i = 0; !at_once && i < COUNT; i++)
+        feed_close(&feed, CLIENT + i, BY_CLOSE);
+    feed_wait(&feed, MS);
+    for (uint64_t i = 0; i < COUNT; i++)
+        feed_event(&feed, STRAY_SAMPLE, STRAY_CONNECTION, ACCEPTED + i, UINT64_C(8) << 56 | UINT64_C(2) << 32 | 1000, 0);
+    feed_exit(&feed);
+    *report = feed_report(&feed, false);
+    return feed_finding(*report, VERDICT_LEAKED, STRAY_CONNECTION, SERVER);
+}
+
+Test(report, what_clients_leave_at_the_end_is_no_leak)
+{
+    struct report *report;
+    cr_expect_null(left_by_clients(&report, false));
+    cr_expect_eq(report->finding_count, 1, "%s", report->findings[0].message);
+    report_free(report);
+}
+
+Test(report, what_clients_leave_is_a_leak)
+{
+    struct report *report;
+    cr_expect_not_null(left_by_clients(&report, true));
+    report_free(report);
+}
+
+/* A worker that serves for two seconds and leaves so many connections, each at one request of its own. */
+static void worker(struct report *report, uint32_t pid, unsigned leaks)
+{
+    end();
+    begin();
+    for (uint64_t i = 0; i < 20; i++) {
+        feed_wait(&feed, 100 * MS);
+        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 10, 7, SERVER);
+        if (i % 5 == 2 && leaks > i / 5) {
+            feed_pg_connect(&feed, 0x1000 + 16 * i, 100 + i, LEAKY);
+            feed_pg_use(&feed, 0x1000 + 16 * i);
+        }
+        feed_event(&feed, STRAY_CLOSE, STRAY_CONNECTION, 10, 0, BY_CLOSE);
+    }
+    feed_add_worker(&feed, report, pid);
+    begin();
+}
+
+/* How many leaked connections a report tells of workers that have so many each. */
+static uint64_t leaked_by_workers(const unsigned *leaks, size_t workers)
+{
+    struct report *report;
+    cr_assert_eq(report_begin("trace", &report), 0);
+    for (uint32_t i = 0; i < workers; i++)
+        worker(report, 200 + i, leaks[i]);
+    cr_assert_eq(report_end(report), 0);
+    const struct report_finding *connection = feed_finding(report, VERDICT_LEAKED, STRAY_CONNECTION, LEAKY);
+    const struct report_finding *conn = feed_finding(report, VERDICT_LEAKED, STRAY_PGCONN, LEAKY);
+    uint64_t count = connection ? connection->count : 0;
+    cr_expect_eq(conn ? conn->count : 0, count);
+    if (conn)
+        cr_expect_eq(conn->cause, (size_t)(connection - report->findings));
+    report_free(report);
+    return count;
+}
+
+Test(report, workers_leak_together)
+{
+    cr_expect_eq(leaked_by_workers((const unsigned[]){3, 2, 1, 1}, 4), 7);
+    cr_expect_eq(leaked_by_workers((const unsigned[]){1, 2, 4, 3}, 4), 10);
+    cr_expect_eq(leaked_by_workers((const unsigned[]){1, 1, 1, 1, 1, 1, 1, 1}, 8), 0, "each has its own");
+    cr_expect_eq(leaked_by_workers((const unsigned[]){2, 2, 2, 2, 2, 2}, 6), 0, "each has a pair");
+    cr_expect_eq(leaked_by_workers((const unsigned[]){3, 0, 0}, 3), 0, "too few");
+}
+
 /* The ends of a pipe go when the process at the other end does; of what makes one, a pool of workers, nobody can close it. */
 Test(report, pipes_are_not_left_to_finalizers)
 {

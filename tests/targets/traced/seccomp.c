@@ -5,6 +5,7 @@
  *     raw, trap, library    the same by syscall(), with SIGSYS for an answer, by libseccomp for all threads
  *     arguments             kills one call by its argument only
  *     strict                read, write, exit and nothing else
+ *     dispatch              signals for all system calls but those of libc's own code
  *     refuse, log           an error for an answer, or none: nothing that a tracer could not live with
  *     none                  a filter that is not set up, because there is none
  * What a filter kills is nothing that this program does.
@@ -85,6 +86,20 @@ static void by_library(void)
     seccomp_release(filter);
 }
 
+static void by_dispatch(void)
+{
+    static char selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+    char line[512], rights[8], *end;
+    unsigned long first = 0, last = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    MUST(maps);
+    while (fgets(line, sizeof(line), maps) && last == 0)
+        if (strstr(line, "/libc.so.6") && sscanf(line, "%*x-%*x %7s", rights) == 1 && rights[2] == 'x')
+            first = strtoul(line, &end, 16), last = strtoul(end + 1, NULL, 16);
+    fclose(maps);
+    MUST(last > 0 && prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, first, last - first, &selector) == 0);
+}
+
 static void set_up(const char *how)
 {
     struct sock_fprog program = PROGRAM(denylist);
@@ -105,6 +120,8 @@ static void set_up(const char *how)
         MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
     else if (strcmp(how, "library") == 0)
         by_library();
+    else if (strcmp(how, "dispatch") == 0)
+        by_dispatch();
     else if (strcmp(how, "strict") == 0)
         MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
     else

@@ -60,7 +60,6 @@ static void sends(void)
     MUST(sendmmsg(left, messages, 2, 0) == 2);
 }
 #define SENDS    6
-#define MESSAGES 7
 
 static void receives(void)
 {

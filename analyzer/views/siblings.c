@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Connections that each of several workers leaks too few of to be told so. Workers that one parent forked do the same work, whichever
+ * of them a request happens to come to: what one of them is known to leak the others leak as well, and what none has enough of
+ * they may have together.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "views/likeness.h"
+#include "views/report_steps.h"
+
+#define TOGETHER_MIN 5 /* leaked ones */
+#define CERTAIN_MIN  3 /* ... of which none was used after the next one had come */
+#define WORKERS_MIN  2 /* that have some of these */
+#define MOST_MIN     3 /* that one of them has: two may be a pair, one to read from and one to write to */
+
+static bool has_parent(const uint8_t *parent_id)
+{
+    static const uint8_t none[16];
+    return memcmp(parent_id, none, sizeof(none)) != 0;
+}
+
+static int suspect_add(struct report *report, const struct report_finding *finding, const struct finding *from, enum verdict quiet,
+                       const struct report_process *process)
+{
+    struct report_suspect *suspect = report_append(&report->suspects, &report->suspect_count, sizeof(*suspect));
+    if (!suspect)
+        return -ENOMEM;
+    *suspect = (struct report_suspect){.finding = *finding, .certain = from->certain, .quiet = quiet, .pid = process->pid, .run = process->run};
+    memcpy(suspect->parent_id, process->parent_id, sizeof(suspect->parent_id));
+    return report_keep_stack(report, &suspect->finding);
+}
+
+int report_add_suspects(struct report *report, const struct lives *lives, const struct folds *folds, const struct judged *judged,
+                        const struct report_stacks *stacks, const struct report_process *process)
+{
+    int result = 0;
+    if (!process->forked || !has_parent(process->parent_id))
+        return 0;
+    for (size_t i = 0; result == 0 && i < judged->suspect_count; i++) {
+        const struct finding *from = &judged->suspects[i];
+        struct report_finding finding;
+        result = report_judged(report, lives, &folds->items[from->fold], from, stacks, &finding);
+        if (result == 0)
+            result = suspect_add(report, &finding, from, judged->verdicts[from->fold], process);
+    }
+    return result;
+}
+
+/* ---- when all processes have been added ---- */
+
+static bool is_alike(const struct report_finding *a, const struct report_finding *b)
+{
+    return a->verdict == b->verdict && a->resource == b->resource && same_text(a->peer, b->peer) && a->site && b->site &&
+           report_frame_order(a->site, b->site) == 0;
+}
+
+static bool is_sibling(const struct report_suspect *suspect, uint32_t run, const uint8_t *parent_id)
+{
+    return suspect->run == run && memcmp(suspect->parent_id, parent_id, sizeof(suspect->parent_id)) == 0;
+}
+
+static bool go_together(const struct report_suspect *a, const struct report_suspect *b)
+{
+    return is_sibling(a, b->run, b->parent_id) && is_alike(&a->finding, &b->finding);
+}
+
+/* Whether a process of the finding has the same parent. */
+static bool leaks_in_sibling(const struct report *report, const struct report_finding *finding, const struct report_suspect *suspect)
+{
+    for (size_t i = 0; i < report->process_count; i++) {
+        const struct report_process *process = &report->processes[i];
+        if (!process->forked || !is_sibling(suspect, process->run, process->parent_id))
+            continue;
+        for (size_t k = 0; k < finding->pid_count; k++)
+            if (finding->pids[k] == process->pid)
+                return true;
+    }
+    return false;
+}
+
+static bool is_known(const struct report *report, const struct report_suspect *suspect)
+{
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct report_finding *finding = &report->findings[i];
+        if (is_alike(finding, &suspect->finding) && leaks_in_sibling(report, finding, suspect))
+            return true;
+    }
+    return false;
+}
+
+static bool is_much_together(const struct report *report, const struct report_suspect *suspect)
+{
+    uint64_t count = 0, certain = 0, workers = 0, most = 0;
+    for (size_t i = 0; i < report->suspect_count; i++) {
+        const struct report_suspect *other = &report->suspects[i];
+        if (!go_together(other, suspect))
+            continue;
+        count += other->finding.count;
+        certain += other->certain;
+        workers += other->certain > 0;
+        most = other->finding.count > most ? other->finding.count : most;
+    }
+    return count >= TOGETHER_MIN && certain >= CERTAIN_MIN && workers >= WORKERS_MIN && most >= MOST_MIN;
+}
+
+static void tell_sites(struct report *report, const struct report_finding *finding)
+{
+    for (size_t i = 0; i < report->site_count; i++) {
+        struct report_site *site = &report->sites[i];
+        if (site->resource == finding->resource && site->known && same_text(site->peer, finding->peer) &&
+            report_frame_order(&site->site, finding->site) == 0)
+            site->verdict = finding->verdict;
+    }
+}
+
+/* A PGconn leaks as its connection does. */
+static int claim_connection(struct report *report, size_t index)
+{
+    const struct report_finding *finding = &report->findings[index];
+    for (size_t i = 0; finding->resource == STRAY_PGCONN && i < report->finding_count; i++) {
+        const struct report_finding *other = &report->findings[i];
+        if (other->resource == STRAY_CONNECTION && other->verdict == finding->verdict && report_same_place(other, finding))
+            return report_claim_cause(report, index, i);
+    }
+    return 0;
+}
+
+static int confirm(struct report *report, struct report_suspect *suspect)
+{
+    size_t index = REPORT_NONE;
+    report->run = suspect->run;
+    suspect->settled = true;
+    int result = report_add_finding(report, &suspect->finding, &suspect->pid, 1, &index);
+    if (result < 0)
+        return result;
+    if (suspect->quiet >= VERDICT_PLATEAU && report->quiet[suspect->quiet] > 0)
+        report->quiet[suspect->quiet]--;
+    tell_sites(report, &report->findings[index]);
+    return claim_connection(report, index);
+}
+
+static int settle(struct report *report, unsigned resource)
+{
+    int result = 0;
+    for (size_t i = 0; i < report->suspect_count; i++) {
+        struct report_suspect *suspect = &report->suspects[i];
+        if (suspect->settled || suspect->finding.resource != resource || (!is_known(report, suspect) && !is_much_together(report, suspect)))
+            continue;
+        for (size_t k = i; result == 0 && k < report->suspect_count; k++)
+            if (!report->suspects[k].settled && go_together(&report->suspects[k], suspect))
+                result = confirm(report, &report->suspects[k]);
+    }
+    return result;
+}
+
+int report_settle_siblings(struct report *report)
+{
+    int result = settle(report, STRAY_CONNECTION);
+    if (result == 0)
+        result = settle(report, STRAY_PGCONN);
+    free(report->suspects);
+    report->suspects = NULL;
+    report->suspect_count = 0;
+    return result;
+}
