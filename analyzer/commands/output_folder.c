@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +55,21 @@ static int holds_traces(const char *path)
     return found;
 }
 
+/* Whether files can be made there: what access() grants to root is more than some file systems do. -errno. */
+static int try_file(const char *folder)
+{
+    char *path;
+    if (asprintf(&path, "%s/.stray.%d", folder, (int)getpid()) < 0)
+        return -ENOMEM;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), result = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    free(path);
+    return result == -EEXIST ? 0 : result;
+}
+
 const char *output_folder_chosen(const char *given)
 {
     const char *preloaded = getenv("LD_PRELOAD"), *output = getenv("STRAY_OUTPUT");
@@ -70,13 +87,13 @@ int output_folder_prepare(const char *given, bool force, const char *command, pi
     int result = make_folder(folder);
     int holds = result == 0 ? holds_traces(folder) : result;
     char *path = holds >= 0 ? realpath(folder, NULL) : NULL;
-    int status = STATUS_DONE;
+    int status = STATUS_DONE, tried = 0;
     if (holds < 0 || !path)
         status = refuse(folder, error_reason(holds < 0 ? holds : -errno));
-    else if (access(path, W_OK | X_OK) < 0)
-        status = refuse(folder, error_reason(-errno));
     else if (holds > 0 && !force)
         status = refuse(folder, "already holds traces (--force: use it all the same)");
+    else if ((tried = try_file(path)) < 0)
+        status = refuse(folder, error_reason(tried));
     free(folder);
     if (status != STATUS_DONE)
         free(path);

@@ -272,6 +272,7 @@ def test_run_unwritable_folder(stray, tmp_path):
     refused(stray.call("run", "-o", file / "t", "--", "true"), 125)
     refused(stray.call("run", "-o", file, "--", "true"), 125)
     refused(stray.call("run", "-o", "/proc/nosuch/t", "--", "true"), 125)
+    refused(stray.call("run", "-o", "/proc", "--", "true"), 125, "/proc: ")
 
 
 @pytest.mark.parametrize("folder", ["file", "file/t", "/proc/nosuch/t"])
