@@ -218,6 +218,8 @@ static inline int sys_poll(struct pollfd *polled)
 /* Where the usual way of sys_peek() is not allowed: older containers, some filters. */
 static inline ssize_t sys_peek_by_file(void *to, const void *from, size_t size)
 {
+    if ((off_t)(uintptr_t)from < 0) /* the kernel's half, which the file does not have */
+        return -EFAULT;
     int fd = sys_open("/proc/self/mem", O_RDONLY, 0);
     if (fd < 0)
         return fd;
@@ -238,6 +240,17 @@ static inline bool sys_readable(uint64_t address)
 {
     char byte;
     return sys_peek(&byte, (const void *)(uintptr_t)address, 1) == 1;
+}
+/* Copies one byte from each of the `count` places `from` to `to`. Whether all of them can be read. */
+static inline bool sys_peek_each(char *to, const struct iovec *from, unsigned count)
+{
+    struct iovec local = {.iov_base = to, .iov_len = count};
+    if (SYS6(SYS_process_vm_readv, sys_getpid(), &local, 1, from, count, 0) == (long)count)
+        return true;
+    for (unsigned i = 0; i < count; i++)
+        if (sys_peek(&to[i], from[i].iov_base, 1) != 1)
+            return false;
+    return true;
 }
 static inline uint64_t sys_nanoseconds(clockid_t clock)
 {

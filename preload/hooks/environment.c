@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks/environment.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,13 +9,44 @@
 #include "sys.h"
 
 #define ADDED_MAX 40
+#define PAGE      4096 /* or a part of one */
+#define PIECE     64 /* pointers looked at at once: the caller's stack may be small */
 #define PRELOAD   "LD_PRELOAD="
 
-/* Else the kernel will refuse it, and that is the program's to hear. */
+static bool on_one_page(const char *one, const char *other)
+{
+    return (uintptr_t)one / PAGE == (uintptr_t)other / PAGE;
+}
+
+/* The first byte of each string. Most lie next to each other: a page is asked for once, as that is what takes the time. */
+static bool strings_are_there(char *const *strings, unsigned count)
+{
+    char bytes[PIECE];
+    struct iovec starts[PIECE];
+    unsigned asked = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (i == 0 || !on_one_page(strings[i], strings[i - 1]))
+            starts[asked++] = (struct iovec){.iov_base = strings[i], .iov_len = 1};
+    return sys_peek_each(bytes, starts, asked);
+}
+
+/* Else the kernel will refuse it, and that is the program's to hear; so it is where that cannot be told. The quiet tracer may
+ * not ask, and must read it: silence(). */
 static bool is_there(char *const *environment)
 {
-    const char *first;
-    return !environment || sys_peek(&first, environment, sizeof(first)) != -EFAULT;
+    char *strings[PIECE];
+    unsigned count = PIECE;
+    if (!environment || sys_quiet)
+        return true;
+    for (; count == PIECE; environment += count) {
+        ssize_t copied = sys_peek(strings, environment, sizeof(strings));
+        unsigned there = copied > 0 ? (unsigned)copied / sizeof(*strings) : 0;
+        for (count = 0; count < there && strings[count];)
+            count++;
+        if ((count == there && there < PIECE) || !strings_are_there(strings, count))
+            return false;
+    }
+    return true;
 }
 
 static unsigned count_entries(char *const *environment)

@@ -13,17 +13,18 @@
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #    define PR_SET_SYSCALL_USER_DISPATCH 59
-#    define PR_SYS_DISPATCH_ON           1
+#    define PR_SYS_DISPATCH_OFF          0
 #endif
 
-static void prctl_begins(long option, long mode, long program)
+static void prctl_begins(const long arguments[5])
 {
+    long option = arguments[0], mode = arguments[1], program = arguments[2];
     if (option == PR_SET_SECCOMP && mode == SECCOMP_MODE_FILTER)
         sandbox_filter(0, (const void *)program);
     else if (option == PR_SET_SECCOMP && mode == SECCOMP_MODE_STRICT)
         sandbox_strict();
-    else if (option == PR_SET_SYSCALL_USER_DISPATCH && mode == PR_SYS_DISPATCH_ON)
-        sandbox_dispatch();
+    else if (option == PR_SET_SYSCALL_USER_DISPATCH && mode != PR_SYS_DISPATCH_OFF)
+        sandbox_dispatch(mode, arguments[2], arguments[3], arguments[4]);
 }
 
 static void seccomp_begins(long operation, long flags, long program)
@@ -47,7 +48,7 @@ void raw_call_begins(long number, const long arguments[6])
     if (number == SYS_seccomp)
         seccomp_begins(arguments[0], arguments[1], arguments[2]);
     else if (number == SYS_prctl)
-        prctl_begins(arguments[0], arguments[1], arguments[2]);
+        prctl_begins(arguments);
     else if (number == SYS_io_uring_setup)
         ring_begins();
     errno = kept;

@@ -13,6 +13,10 @@
 #include "sys.h"
 #include "text.h"
 
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#    define PR_SET_SYSCALL_USER_DISPATCH 59
+#endif
+
 #define NAMED_MAX 4 /* system calls in a note */
 #define ENDED     "recording ended where "
 
@@ -128,8 +132,15 @@ void sandbox_strict(void)
         incarnation_detach(ENDED "seccomp's strict mode was entered");
 }
 
-void sandbox_dispatch(void)
+/* The kernel is asked with a selector that it refuses, for it looks at that last. Of the program's own it only asks whether it is
+ * in the program's half of the addresses. */
+static bool will_be_dispatched(long mode, long offset, long length, long selector)
 {
-    if (is_ours_to_tell())
+    return selector >= 0 && SYS6(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, offset, length, -1, 0) == -EFAULT;
+}
+
+void sandbox_dispatch(long mode, long offset, long length, long selector)
+{
+    if (is_ours_to_tell() && will_be_dispatched(mode, offset, length, selector))
         incarnation_detach(ENDED "system calls were made signals (PR_SET_SYSCALL_USER_DISPATCH)");
 }

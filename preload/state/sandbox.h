@@ -11,7 +11,7 @@
 void sandbox_filter(unsigned flags, const void *program);
 /* Of all system calls only four are left. */
 void sandbox_strict(void);
-/* The calling thread's system calls become signals, as the program wishes (wine). */
-void sandbox_dispatch(void);
+/* The calling thread's system calls become signals, as the program wishes (wine); what it passed to prctl(). */
+void sandbox_dispatch(long mode, long offset, long length, long selector);
 
 #endif

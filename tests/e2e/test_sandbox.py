@@ -6,7 +6,7 @@ import pytest
 
 from conftest import ROOT, bare
 
-QUIET = ["allowlist", "denylist", "raw", "trap", "library", "arguments", "dispatch", "strict"]
+QUIET = ["allowlist", "denylist", "raw", "trap", "library", "arguments", "dispatch", "inclusive", "strict"]
 
 
 def notes(report):
@@ -29,7 +29,7 @@ def test_a_filter_that_would_kill(stray, target, how):
     text = stray.call("report", result.trace).stdout
     assert "recording ended where" in text
     assert ("strict" in note) == (how == "strict")
-    if how not in ("strict", "arguments", "dispatch"):
+    if how not in ("strict", "arguments", "dispatch", "inclusive"):
         for name in ("process_vm_readv", "tgkill", "writev") if how != "allowlist" else ():
             assert name in note or "others" in note, note
     assert not list(result.trace.glob("*.spool"))

@@ -5,9 +5,9 @@
  *     raw, trap, library    the same by syscall(), with SIGSYS for an answer, by libseccomp for all threads
  *     arguments             kills one call by its argument only
  *     strict                read, write, exit and nothing else
- *     dispatch              signals for all system calls but those of libc's own code
+ *     dispatch, inclusive   signals for all system calls but those of libc's own code, or for those from above it
  *     refuse, log           an error for an answer, or none: nothing that a tracer could not live with
- *     none                  a filter that is not set up, because there is none
+ *     none                  a filter that is not set up, because there is none, and signals that are refused
  * What a filter kills is nothing that this program does.
  */
 #include "expect.h"
@@ -86,7 +86,9 @@ static void by_library(void)
     seccomp_release(filter);
 }
 
-static void by_dispatch(void)
+#define INCLUSIVE_ON 2 /* what newer headers call PR_SYS_DISPATCH_INCLUSIVE_ON */
+
+static void by_dispatch(int inclusive)
 {
     static char selector = SYSCALL_DISPATCH_FILTER_BLOCK;
     char line[512], rights[8], *end;
@@ -97,7 +99,29 @@ static void by_dispatch(void)
         if (strstr(line, "/libc.so.6") && sscanf(line, "%*x-%*x %7s", rights) == 1 && rights[2] == 'x')
             first = strtoul(line, &end, 16), last = strtoul(end + 1, NULL, 16);
     fclose(maps);
-    MUST(last > 0 && prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, first, last - first, &selector) == 0);
+    MUST(last > 0);
+    if (inclusive && prctl(PR_SET_SYSCALL_USER_DISPATCH, INCLUSIVE_ON, last, (1ul << 47) - last, &selector) == 0)
+        return; /* else the kernel is too old to know it */
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, first, last - first, &selector) == 0);
+}
+
+static void refused_dispatches(void)
+{
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, ~0ul, ~0ul, NULL) == -1);
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 4096ul, 0ul, NULL) == -1);
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0ul, 0ul, ~0ul) == -1);
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, INCLUSIVE_ON, 4096ul, 0ul, NULL) == -1);
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, 99, 0ul, 0ul, NULL) == -1);
+    MUST(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0ul, 0ul, NULL) == 0 || errno == EINVAL);
+}
+
+/* Where the tracer cannot read memory as it usually does. */
+static void executes_with_nothing(void)
+{
+    char *words[] = {NULL};
+    MUST(execve("/bin/true", words, (char **)-8) == -1 && errno == EFAULT);
+    char *bad[] = {(char *)-8, NULL};
+    MUST(execve("/bin/true", words, bad) == -1 && errno == EFAULT);
 }
 
 static void set_up(const char *how)
@@ -121,11 +145,17 @@ static void set_up(const char *how)
     else if (strcmp(how, "library") == 0)
         by_library();
     else if (strcmp(how, "dispatch") == 0)
-        by_dispatch();
+        by_dispatch(0);
+    else if (strcmp(how, "inclusive") == 0)
+        by_dispatch(1);
     else if (strcmp(how, "strict") == 0)
         MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
     else
         MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 && errno == EFAULT);
+    if (strcmp(how, "none") == 0)
+        refused_dispatches();
+    else if (strcmp(how, "refuse") == 0)
+        executes_with_nothing();
 }
 
 static void work(int blocks)

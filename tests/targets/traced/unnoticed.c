@@ -16,6 +16,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -81,6 +82,23 @@ static void errors(void)
     SHOW(execl("/etc/hostname", "hostname", (char *)NULL));
 }
 
+/* An array that can be read in part only. */
+static void environments_of_nothing(char **words)
+{
+    char good[] = "A=b", *bad_first[] = {(char *)1, NULL}, *bad_later[] = {good, (char *)-8, good, NULL};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), many = 2 * page / sizeof(char *);
+    char **endless = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(endless != MAP_FAILED && munmap((char *)endless + 2 * page, page) == 0);
+    for (size_t i = 0; i < many; i++)
+        endless[i] = good;
+    SHOW(execve("/bin/true", words, bad_first));
+    SHOW(execve("/bin/true", words, bad_later));
+    SHOW(execve("/bin/true", words, endless));
+    SHOW(execve("/bin/true", words, endless + many - 1));
+    SHOW(execve("/bin/true", words, (char **)-8));
+    MUST(munmap(endless, 2 * page) == 0);
+}
+
 /* Where the kernel answers EFAULT, or another error before it has looked, a tracer must not look either. */
 static void addresses_of_nothing(void)
 {
@@ -110,6 +128,7 @@ static void addresses_of_nothing(void)
     SHOW(execve("/bin/true", (char **)nothing, environ));
     SHOW(execve("/bin/true", words, (char **)nothing));
     SHOW(posix_spawn(&child, "/bin/true", NULL, NULL, words, (char **)nothing));
+    environments_of_nothing(words);
     SHOW(close(fd));
 }
 
