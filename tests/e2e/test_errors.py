@@ -239,6 +239,16 @@ def test_run_script(stray, tmp_path):
     assert list((tmp_path / "t").glob("*.stray"))
 
 
+@pytest.mark.parametrize("given", ["t", "t/", "a/b", "a//b/", "there", "there/t"])
+def test_run_without_an_interpreter_leaves_no_folder(stray, tmp_path, given):
+    script, there = tmp_path / "script", tmp_path / "there"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    there.mkdir()
+    refused(stray.call("run", "-o", given, "--", script, cwd=tmp_path), 127, "script")
+    assert sorted(tmp_path.rglob("*")) == [script, there]
+
+
 def compiled(tmp_path, *command):
     source, program = tmp_path / "hello.c", tmp_path / "hello"
     source.write_text("#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) == 6 ? 9 : 1; }\n")
