@@ -442,6 +442,12 @@ def test_the_value_of_color_may_be_a_word(stray, sound, when, coloured):
     assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", coloured)
 
 
+def test_a_label_has_a_limit(stray, sound):
+    export = ["export", sound[0], "--to", "jsonl", "--label"]
+    assert stray.call(*export, "x" * 256).stdout.startswith('{"table"')
+    refused(stray.call(*export, "\u00e4" * 129), 2, "stray: --label: must be at most 256 bytes long, and not 258")
+
+
 def test_only_adds_up(stray, tmp_path):
     out = tmp_path / "out"
     assert stray.call("run", "-o", out, "--only", "file", "--only", "socket,heap", "--", "true").returncode == 0
