@@ -442,6 +442,28 @@ def test_the_value_of_color_may_be_a_word(stray, sound, when, coloured):
     assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", coloured)
 
 
+@pytest.mark.parametrize("arguments, words", [
+    ("reprot", "stray: reprot: no such verb; did you mean report? (see stray help)"), ("ru", "stray: ru: no such verb; did you mean run? (see stray help)"),
+    ("help chekc", "stray: chekc: no such verb; did you mean check? (see stray help)"), ("r", "stray: r: no such verb (see stray help)"),
+    ("quit", "stray: quit: no such verb (see stray help)"), ("x" * 5000, "stray: " + "x" * 2047),
+    ("--versoin", "stray: --versoin: unknown option; did you mean --version? (see stray help)"),
+    ("report --ouptut=x", "stray: --ouptut=x: unknown option; did you mean --output? (see stray report --help)"),
+    ("run --smaple 1K -- true", "stray: --smaple: unknown option; did you mean --sample? (see stray run --help)"),
+    ("info --frmt json", "stray: --frmt: unknown option; did you mean --format? (see stray info --help)")])
+def test_what_was_meant_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
+def test_a_mistyped_setting_is_told(stray, tmp_path):
+    settings = {"STRAY_SAMPEL": "1", "STRAY_FUL": "1", "STRAY_SAMPLE": "64K", "STRAY_SILENT": "", "STRAY_OTHER_TOOL": "1"}
+    done = stray.call("run", "-o", tmp_path / "t", "--", "echo", "on", env={**os.environ, **settings})
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert sorted(done.stderr.splitlines()) == ["stray: STRAY_FUL: no such setting; did you mean STRAY_FULL?",
+                                                "stray: STRAY_SAMPEL: no such setting; did you mean STRAY_SAMPLE?"]
+    refused(stray.call("attach", "999999999", env={**os.environ, "STRAY_SAMPEL": "x", "STRAY_DEPTH": "0"}), 2, "STRAY_DEPTH=0")
+
+
 def test_a_label_has_a_limit(stray, sound):
     export = ["export", sound[0], "--to", "jsonl", "--label"]
     assert stray.call(*export, "x" * 256).stdout.startswith('{"table"')
