@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import subprocess
 
@@ -208,6 +209,17 @@ def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
         assert done.stderr.startswith(f"stray: {file}: ") and f"offset {begin} " in done.stderr
         assert stray.report(file).process()["damage"]["offset"] == begin
     assert json.loads(stray.call("verify", "--format", "json", sound[0]).stdout)["offset"] is None
+
+
+def test_where_memory_runs_out(stray, sound):
+    """At whatever point: libdw, for one, would end the process with the status of findings."""
+    whole, told = stray.call("check", sound[0]).returncode, 0
+    for limit in range(18 << 20, 50 << 20, 1 << 20):
+        done = stray.call("check", sound[0], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        if done.returncode != 127: # not even the loader had enough
+            told += done.returncode == 2
+            assert done.returncode == whole and not done.stderr or refused(done, 2, "out of memory"), limit
+    assert told > 0
 
 
 def test_standard_input_has_its_name(stray, sound, tmp_path):
