@@ -36,7 +36,7 @@ Test(report, a_leak_is_told_once_with_its_consequence)
     for (size_t i = 0; i < report->finding_count; i++) {
         const struct report_finding *finding = &report->findings[i];
         cr_expect(finding->site->line == LEAKY ||
-                      ((finding->site->line == POOL || finding->verdict == VERDICT_CHURN) && finding->severity == SEVERITY_NOTE),
+                      (finding->site->line == POOL && finding->severity == SEVERITY_NOTE),
                   "%s", finding->message);
     }
     report_free(report);
