@@ -28,10 +28,12 @@ static struct session_seen *seen_new(struct session_run *run)
     return least;
 }
 
-/* Between the calls came about as many requests: each of these makes one call or two, over a connection that they share. */
+/* Between the calls came about as many requests: each of these makes one call or two, over a connection that they share. Of many that
+ * are served at a time most make theirs over others: so those count as well. */
 static bool is_one_a_request(const struct session_seen *seen)
 {
-    return 2 * (seen->requests_last - seen->requests + 1) >= seen->calls && seen->requests_last > seen->requests;
+    uint64_t calls = seen->everywhere_last - seen->everywhere + 1;
+    return 2 * (seen->requests_last - seen->requests + 1) >= calls && seen->requests_last > seen->requests;
 }
 
 /* Many rows at a time, or sent ahead without waiting for the answer before: each for itself would do no better. */
@@ -88,13 +90,15 @@ void session_called(struct statements *statements, struct session *session, uint
     struct session_seen *seen = seen_of(run, use);
     if (!seen) {
         seen = seen_new(run);
-        *seen = (struct session_seen){.use = use, .first = run->position, .begin = begin, .requests = statements->requests};
+        *seen = (struct session_seen){.use = use, .first = run->position, .begin = begin, .requests = statements->requests,
+                                       .everywhere = statements->uses[use].calls};
     }
     seen->calls++;
     seen->rows += rows;
     seen->ahead += begin < seen->end;
     seen->last = run->position++;
     seen->requests_last = statements->requests;
+    seen->everywhere_last = statements->uses[use].calls;
     seen->end = end;
     seen->ticks += ticks;
 }

@@ -21,6 +21,7 @@ struct session_seen {
     uint64_t rows;  /* returned or touched */
     uint32_t ahead; /* calls that were sent before the one before had been answered */
     uint64_t requests, requests_last; /* accepted by the first and by the last call */
+    uint64_t everywhere, everywhere_last; /* calls of it on all connections, likewise */
 };
 
 struct session_run {

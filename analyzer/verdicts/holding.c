@@ -118,24 +118,31 @@ static bool has_others(const struct court *court, uint32_t memory)
     return false;
 }
 
-/* The handles are opened in one function and used in another, where their library acquires what they need for that: all handles that it
- * has leak, and there is as much as one block for each. */
+/* The handles are opened in one function and used in another, where their library acquires what they need for that, and there is as
+ * much as one block for each. That all handles which it has leak, has_others() tells. */
 static bool is_held_elsewhere(const struct court *court, const struct finding *finding, const struct finding *handles)
 {
     const struct fold *fold = &court->folds->items[finding->fold];
     if (fold->resource != STRAY_HEAP || finding->count < handles->count || finding->first_s > handles->last_s ||
-        handles->first_s > finding->last_s || has_others(court, finding->stack))
+        handles->first_s > finding->last_s)
         return false;
     return is_mostly(by_native_library, court, fold, handles->stack);
 }
 
 uint32_t handle_holding(const struct court *court, const struct finding *finding)
 {
+    bool elsewhere = true;
     for (uint32_t i = 0; i < court->judged.count; i++) {
         const struct finding *other = &court->judged.findings[i];
         unsigned resource = court->folds->items[other->fold].resource;
-        if (is_holder(resource) && other->verdict == VERDICT_LEAKED && other->cause == LIVES_NONE &&
-            (is_held(court, finding, other->stack, resource) || is_held_elsewhere(court, finding, other)))
+        if (!is_holder(resource) || other->verdict != VERDICT_LEAKED || other->cause != LIVES_NONE)
+            continue;
+        if (is_held(court, finding, other->stack, resource))
+            return i;
+        if (!elsewhere || !is_held_elsewhere(court, finding, other))
+            continue;
+        elsewhere = !has_others(court, finding->stack); /* whichever handles these are */
+        if (elsewhere)
             return i;
     }
     return LIVES_NONE;

@@ -122,7 +122,7 @@ struct report_suspect {
     enum verdict quiet;            /* the word for its place so far */
     uint32_t pid, run;
     uint8_t parent_id[16];
-    bool settled;
+    size_t number; /* in the order in which they came */
 };
 
 struct report_site {

@@ -26,10 +26,13 @@ static bool has_parent(const uint8_t *parent_id)
 static int suspect_add(struct report *report, const struct report_finding *finding, const struct finding *from, enum verdict quiet,
                        const struct report_process *process)
 {
+    size_t number = report->suspect_count;
+    if (!finding->site)
+        return 0;
     struct report_suspect *suspect = report_append(&report->suspects, &report->suspect_count, sizeof(*suspect));
     if (!suspect)
         return -ENOMEM;
-    *suspect = (struct report_suspect){.finding = *finding, .certain = from->certain, .quiet = quiet, .pid = process->pid, .run = process->run};
+    *suspect = (struct report_suspect){.finding = *finding, .certain = from->certain, .quiet = quiet, .pid = process->pid, .run = process->run, .number = number};
     memcpy(suspect->parent_id, process->parent_id, sizeof(suspect->parent_id));
     return report_keep_stack(report, &suspect->finding);
 }
@@ -63,9 +66,22 @@ static bool is_sibling(const struct report_suspect *suspect, uint32_t run, const
     return suspect->run == run && memcmp(suspect->parent_id, parent_id, sizeof(suspect->parent_id)) == 0;
 }
 
-static bool go_together(const struct report_suspect *a, const struct report_suspect *b)
+/* Those of one place in processes of one parent stand together, in the order in which they came. */
+static int compare_kin(const struct report_suspect *a, const struct report_suspect *b)
 {
-    return is_sibling(a, b->run, b->parent_id) && is_alike(&a->finding, &b->finding);
+    const char *peers[] = {a->finding.peer ? a->finding.peer : "", b->finding.peer ? b->finding.peer : ""};
+    int order = (a->run > b->run) - (a->run < b->run);
+    order = order ? order : memcmp(a->parent_id, b->parent_id, sizeof(a->parent_id));
+    order = order ? order : (a->finding.resource > b->finding.resource) - (a->finding.resource < b->finding.resource);
+    order = order ? order : strcmp(peers[0], peers[1]);
+    return order ? order : report_frame_order(a->finding.site, b->finding.site);
+}
+
+static int compare_suspects(const void *left, const void *right)
+{
+    const struct report_suspect *a = left, *b = right;
+    int order = compare_kin(a, b);
+    return order ? order : (a->number > b->number) - (a->number < b->number);
 }
 
 /* Whether a process of the finding has the same parent. */
@@ -92,19 +108,19 @@ static bool is_known(const struct report *report, const struct report_suspect *s
     return false;
 }
 
-static bool is_much_together(const struct report *report, const struct report_suspect *suspect)
+static bool is_much_together(const struct report_suspect *suspects, size_t suspect_count)
 {
-    uint64_t count = 0, certain = 0, workers = 0, most = 0;
-    for (size_t i = 0; i < report->suspect_count; i++) {
-        const struct report_suspect *other = &report->suspects[i];
-        if (!go_together(other, suspect))
-            continue;
-        count += other->finding.count;
-        certain += other->certain;
-        workers += other->certain > 0;
-        most = other->finding.count > most ? other->finding.count : most;
+    uint64_t count = 0, certain = 0, workers = 0, most = 0, least = UINT64_MAX;
+    for (size_t i = 0; i < suspect_count; i++) {
+        const struct report_suspect *suspect = &suspects[i];
+        count += suspect->finding.count;
+        certain += suspect->certain;
+        workers += suspect->certain > 0;
+        most = suspect->finding.count > most ? suspect->finding.count : most;
+        least = suspect->finding.count < least ? suspect->finding.count : least;
     }
-    return count >= TOGETHER_MIN && certain >= CERTAIN_MIN && workers >= WORKERS_MIN && most >= MOST_MIN;
+    /* As many in each are a set that each has: one for each database, say. Requests are not shared out so evenly. */
+    return count >= TOGETHER_MIN && certain >= CERTAIN_MIN && workers >= WORKERS_MIN && most >= MOST_MIN && least < most;
 }
 
 static void tell_sites(struct report *report, const struct report_finding *finding)
@@ -129,36 +145,53 @@ static int claim_connection(struct report *report, size_t index)
     return 0;
 }
 
+/* What each process had to say of these connections while none knew that they leak follows from that they do. */
+static int claim_earlier_words(struct report *report, size_t index)
+{
+    const struct report_finding *finding = &report->findings[index];
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
+        const struct report_finding *other = &report->findings[i];
+        if ((other->verdict == VERDICT_OPEN_AT_EXIT || other->verdict == VERDICT_CLOSE_WAIT) && same_text(other->peer, finding->peer) &&
+            report_same_place(other, finding) && other->cause == REPORT_NONE)
+            result = report_claim_cause(report, i, index);
+    }
+    return result;
+}
+
 static int confirm(struct report *report, struct report_suspect *suspect)
 {
     size_t index = REPORT_NONE;
     report->run = suspect->run;
-    suspect->settled = true;
     int result = report_add_finding(report, &suspect->finding, &suspect->pid, 1, &index);
     if (result < 0)
         return result;
     if (suspect->quiet >= VERDICT_PLATEAU && report->quiet[suspect->quiet] > 0)
         report->quiet[suspect->quiet]--;
     tell_sites(report, &report->findings[index]);
-    return claim_connection(report, index);
+    result = claim_earlier_words(report, index);
+    return result == 0 ? claim_connection(report, index) : result;
 }
 
 static int settle(struct report *report, unsigned resource)
 {
+    struct report_suspect *suspects = report->suspects;
     int result = 0;
-    for (size_t i = 0; i < report->suspect_count; i++) {
-        struct report_suspect *suspect = &report->suspects[i];
-        if (suspect->settled || suspect->finding.resource != resource || (!is_known(report, suspect) && !is_much_together(report, suspect)))
+    for (size_t i = 0, next; result == 0 && i < report->suspect_count; i = next) {
+        for (next = i + 1; next < report->suspect_count && compare_kin(&suspects[i], &suspects[next]) == 0;)
+            next++;
+        if (suspects[i].finding.resource != resource || (!is_known(report, &suspects[i]) && !is_much_together(&suspects[i], next - i)))
             continue;
-        for (size_t k = i; result == 0 && k < report->suspect_count; k++)
-            if (!report->suspects[k].settled && go_together(&report->suspects[k], suspect))
-                result = confirm(report, &report->suspects[k]);
+        for (size_t k = i; result == 0 && k < next; k++)
+            result = confirm(report, &suspects[k]);
     }
     return result;
 }
 
 int report_settle_siblings(struct report *report)
 {
+    if (report->suspect_count > 0)
+        qsort(report->suspects, report->suspect_count, sizeof(*report->suspects), compare_suspects);
     int result = settle(report, STRAY_CONNECTION);
     if (result == 0)
         result = settle(report, STRAY_PGCONN);

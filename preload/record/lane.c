@@ -12,6 +12,7 @@
 #include "sys.h"
 
 #define LOOKS_PER_SECOND 20
+#define LOOK_SHARE       4  /* looks take no more than this part of the time */
 #define SETTLES_IN       5     /* lane_settle() waits no longer than this part of a second */
 #define SEEN_IN          20000 /* ... and no less than this: by then what any processor has stored is seen by all */
 #define ROUNDS_MAX       100000 /* ... where no clock tells */
@@ -118,9 +119,12 @@ static struct stray_lane *take_any(uint32_t self, uint64_t now)
         lane = lane_new(self);
     if (lane || now < __atomic_load_n(&full_until, __ATOMIC_RELAXED))
         return lane;
+    uint64_t begin = clock_before();
     lane = take_dead(self);
-    if (!lane) /* for all threads that have none */
-        __atomic_store_n(&full_until, now + clock_ticks_per_second / LOOKS_PER_SECOND, __ATOMIC_RELAXED);
+    if (!lane) { /* for all threads that have none, by what the look has cost: lanes may be free again soon */
+        uint64_t most = clock_ticks_per_second / LOOKS_PER_SECOND, pause = (clock_before() - begin) * LOOK_SHARE;
+        __atomic_store_n(&full_until, now + (pause < most ? pause : most), __ATOMIC_RELAXED);
+    }
     return lane;
 }
 

@@ -548,6 +548,7 @@ void incarnation_detach(const char *note)
         stay_shut();
         close_spool();
         file_forget();
+        file_await_writers(); /* the last one closes the descriptor, which takes system calls */
     }
     settings_silence(environ);
     sys_go_quiet();

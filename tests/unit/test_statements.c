@@ -253,6 +253,33 @@ Test(statements, one_call_a_request_is_no_loop)
     cr_expect_eq(loop_of_requests(40, 1, OPEN), 40, "a transaction is one piece of work");
 }
 
+/* Requests that eight threads serve by turns, each over a connection of its own: so many calls in each. */
+static uint64_t loops_of_threads(unsigned calls)
+{
+    begin();
+    for (unsigned i = 1; i < 8; i++)
+        feed_pg_connect(&feed, CONN + 16 * i, 10 + i, 1);
+    for (unsigned i = 0; i < 80; i++) {
+        feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 100 + i, 7, 3);
+        for (unsigned k = 0; k < calls; k++) {
+            uint64_t conn = CONN + 16 * (i % 8);
+            feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_STATEMENT, STRAY_PGCONN, conn, FEED_READ | UINT64_C(50) << 32, 7);
+            feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_RESULT, STRAY_PGCONN, conn, result_of(TUPLES, IDLE, 640, 3), 0);
+            feed_hook(&feed, STRAY_HOOK_PQexec, STRAY_USE, STRAY_PGCONN, conn, MS, 7);
+        }
+    }
+    end();
+    uint64_t runs = use_at(FEED_READ, 7)->loops.runs;
+    feed_close_all(&feed);
+    return runs;
+}
+
+Test(statements, requests_of_other_connections_excuse_no_loop)
+{
+    cr_expect_eq(loops_of_threads(1), 0);
+    cr_expect_geq(loops_of_threads(12), 8);
+}
+
 static uint64_t overwrites(uint64_t read, uint64_t write, uint64_t written_key)
 {
     begin();
