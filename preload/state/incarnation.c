@@ -323,6 +323,7 @@ static void forget_parent(void)
 {
     file_forget_parents();
     spool_forget();
+    lane_forget();
     index_forget();
     nodes_forget();
     defs_forget();
