@@ -5,7 +5,18 @@
 #include "commands/bar.h"
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/nearest.h"
 #include "commands/verbs.h"
+
+/* Of the two that need no verb. */
+static int unknown_option(const char *word)
+{
+    struct nearest nearest = {.word = word, .length = strlen(word)};
+    char hint[NEAREST_HINT];
+    nearest_try(&nearest, "--help");
+    nearest_try(&nearest, "--version");
+    return fail("%s: unknown option%s (see stray help)", word, nearest_hint(&nearest, "", hint));
+}
 
 int main(int argc, char **argv)
 {
@@ -19,7 +30,7 @@ int main(int argc, char **argv)
         return command_help(1, argv);
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)
-        return fail("%s: %s (see stray help)", argv[1], argv[1][0] == '-' ? "unknown option" : "no such verb");
+        return argv[1][0] == '-' ? unknown_option(argv[1]) : verb_unknown(argv[1]);
     bar_show();
     if (verb->run != command_run) /* which would hand it on */
         signal(SIGXFSZ, SIG_IGN); /* a file that may not be so large is told like a full disk */

@@ -132,7 +132,7 @@ static bool parse_scaled(const char *value, const char *suffixes, const uint64_t
             unit = factors[i];
             known = true;
         }
-    uint64_t rest = part * (unit / 1000u) / scale * 1000u + part * (unit % 1000u) / scale;
+    uint64_t rest = unit / scale * part + unit % scale * part / scale; /* part < scale <= 10^6 */
     return known && !__builtin_mul_overflow(whole, unit, ret_number) && !__builtin_add_overflow(*ret_number, rest, ret_number);
 }
 

@@ -179,6 +179,11 @@ static inline void sys_futex_wait(const uint32_t *word, uint32_t value)
 {
     SYS6(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, 0, 0);
 }
+/* The same, but no longer than `longest`: -ETIMEDOUT. */
+static inline int sys_futex_wait_for(const uint32_t *word, uint32_t value, const struct timespec *longest)
+{
+    return (int)SYS6(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, longest, 0, 0);
+}
 static inline void sys_futex_wake(const uint32_t *word)
 {
     SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);

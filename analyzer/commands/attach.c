@@ -239,7 +239,8 @@ static int make_files_in(const char *folder, struct session *session)
 static int make_files(const struct options *options, struct session *session)
 {
     char *folder = NULL;
-    int status = output_folder_prepare(options->tracing.output, options->tracing.force, session->name, session->pid, &folder);
+    unsigned made;
+    int status = output_folder_prepare(options->tracing.output, options->tracing.force, session->name, session->pid, &folder, &made);
     if (status != STATUS_DONE)
         return status;
     status = make_files_in(folder, session);

@@ -30,7 +30,8 @@ static const char usage[] =
     "                         mode 0600)\n"
     "  --resource KIND,...    these kinds only\n"
     "  --label TEXT           sqlite, tsv, jsonl: the last column of every table, to\n"
-    "                         tell hosts apart in one database\n"
+    "                         tell hosts apart in one database; at most 256\n"
+    "                         bytes\n"
     "  --weight WHAT          what stacks count: opened, open (when the end began;\n"
     "                         the default), or bytes\n"
     "  --library, --mine GLOB whose code it is, as in stray report; may be repeated\n"
@@ -63,6 +64,8 @@ struct options {
     struct export_options how;
     struct common_options common;
 };
+
+#define LABEL_MAX 256 /* bytes: each row of each table has it */
 
 enum { OPTION_TO = 256, OPTION_RESOURCE, OPTION_WEIGHT, OPTION_LABEL };
 
@@ -97,6 +100,15 @@ static int set_weight(struct options *options, const char *word)
     return fail("--weight %s: must be opened, open or bytes", word);
 }
 
+static int set_label(struct options *options, const char *text)
+{
+    size_t length = strlen(text);
+    if (length > LABEL_MAX)
+        return fail("--label: must be at most %d bytes long, and not %zu", LABEL_MAX, length);
+    options->how.label = text;
+    return STATUS_DONE;
+}
+
 static int set_option(void *data, int code)
 {
     struct options *options = data;
@@ -108,8 +120,7 @@ static int set_option(void *data, int code)
     case OPTION_WEIGHT:
         return set_weight(options, optarg);
     case OPTION_LABEL:
-        options->how.label = optarg;
-        return STATUS_DONE;
+        return set_label(options, optarg);
     default:
         return common_option(&options->common, code);
     }

@@ -4,6 +4,7 @@
 
 #include "commands/commands.h"
 #include "commands/common.h"
+#include "commands/nearest.h"
 #include "commands/verbs.h"
 
 const struct verb verbs[] = {
@@ -36,6 +37,15 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
+int verb_unknown(const char *name)
+{
+    struct nearest nearest = {.word = name, .length = strlen(name)};
+    char hint[NEAREST_HINT];
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        nearest_try(&nearest, verb->name);
+    return fail("%s: no such verb%s (see stray help)", name, nearest_hint(&nearest, "", hint));
+}
+
 static int overview(void)
 {
     puts("stray finds what a service opened and never closed.\n");
@@ -56,7 +66,7 @@ int command_help(int argc, char **argv)
         return overview();
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)
-        return fail("%s: no such verb (see stray help)", argv[1]);
+        return verb_unknown(argv[1]);
     if (verb->run == command_help)
         return overview();
     char option[] = "--help";

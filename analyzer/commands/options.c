@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands/common.h"
+#include "commands/nearest.h"
 #include "read/pairs.h"
 #include "read/words.h"
 
@@ -214,13 +215,24 @@ static int option_bare(int letter, const char *word)
     return fail("-%c: needs a value", letter);
 }
 
+/* `word` begins with two dashes, and is none of the long options or the beginning of several. */
+static int long_option_unknown(const char *word, const char *verb, const struct option *long_options)
+{
+    struct nearest nearest = {.word = word + 2, .length = strcspn(word + 2, "=")};
+    char hint[NEAREST_HINT];
+    if (is_ambiguous(word + 2, long_options))
+        return fail("%s: may be one of several options (see stray %s --help)", word, verb);
+    for (const struct option *option = long_options; option->name; option++)
+        nearest_try(&nearest, option->name);
+    return fail("%s: unknown option%s (see stray %s --help)", word, nearest_hint(&nearest, "--", hint), verb);
+}
+
 /* What getopt_long() did not take; `wrong` is its optopt. */
 static int option_unknown(int wrong, char **argv, const struct option *long_options)
 {
     const char *word = argv[optind - 1];
     if (wrong == 0)
-        return fail("%s: %s (see stray %s --help)", word, is_ambiguous(word + 2, long_options) ? "may be one of several options" : "unknown option",
-                    argv[0]);
+        return long_option_unknown(word, argv[0], long_options);
     for (const struct option *option = long_options; option->name; option++)
         if (option->val == wrong)
             return fail("--%s: takes no value", option->name);

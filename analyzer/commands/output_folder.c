@@ -20,20 +20,29 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Makes `path` and what is missing above it. -errno. */
-static int make_folder(char *path)
+/* Makes one folder, unless it is there, and counts in `made` the levels at its end that are new. -errno. */
+static int make_level(const char *path, unsigned *made)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
-        return 0;
-    char *slash = strrchr(path, '/');
-    if (errno != ENOENT || !slash || slash == path)
+    if (mkdir(path, 0700) == 0)
+        *made += 1;
+    else if (errno == EEXIST)
+        *made = 0;
+    else
         return -errno;
-    *slash = '\0';
-    int result = make_folder(path);
-    *slash = '/';
-    if (result < 0)
+    return 0;
+}
+
+/* Makes `path` and what is missing above it. -errno. */
+static int make_folder(char *path, unsigned *made)
+{
+    int result = make_level(path, made);
+    char *slash = strrchr(path, '/');
+    if (result != -ENOENT || !slash || slash == path)
         return result;
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+    *slash = '\0';
+    result = make_folder(path, made);
+    *slash = '/';
+    return result < 0 ? result : make_level(path, made);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -77,14 +86,32 @@ const char *output_folder_chosen(const char *given)
     return given ? given : output && *output && !traced ? output : NULL;
 }
 
-int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path)
+/* With a slash at its end the last level would seem to be there already. */
+static void drop_slashes(char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+}
+
+void output_folder_undo(const char *path, unsigned made)
+{
+    char *folder = strdup(path);
+    for (unsigned i = 0; folder && i < made && rmdir(folder) == 0; i++)
+        *strrchr(folder, '/') = '\0';
+    free(folder);
+}
+
+int output_folder_prepare(const char *given, bool force, const char *command, pid_t pid, char **ret_path, unsigned *ret_made)
 {
     char *folder;
+    unsigned made = 0;
     if (given && (!*given || strcmp(given, "-") == 0))
         return refuse("-o", "traces need a folder that has a name");
     if (given ? (folder = strdup(given)) == NULL : asprintf(&folder, "stray.%s.%d", base_name(command), (int)pid) < 0)
         return refuse(command, error_reason(-ENOMEM));
-    int result = make_folder(folder);
+    drop_slashes(folder);
+    int result = make_folder(folder, &made);
     int holds = result == 0 ? holds_traces(folder) : result;
     char *path = holds >= 0 ? realpath(folder, NULL) : NULL;
     int status = STATUS_DONE, tried = 0;
@@ -95,9 +122,13 @@ int output_folder_prepare(const char *given, bool force, const char *command, pi
     else if ((tried = try_file(path)) < 0)
         status = refuse(folder, error_reason(tried));
     free(folder);
-    if (status != STATUS_DONE)
+    if (status != STATUS_DONE) {
+        if (path)
+            output_folder_undo(path, made);
         free(path);
-    else
-        *ret_path = path;
-    return status;
+        return status;
+    }
+    *ret_path = path;
+    *ret_made = made;
+    return STATUS_DONE;
 }

@@ -109,17 +109,30 @@ static int untraced(const char *command)
     return STATUS_DONE;
 }
 
+/* The folder for the traces; its path is NULL where there is none. */
+struct folder {
+    char *path;
+    unsigned made; /* levels of it that are new */
+};
+
 /* Forced, a command runs untraced where its traces could not be kept. */
-static int prepare(const struct tracing_options *options, const char *command, bool preload)
+static int prepare(const struct tracing_options *options, const char *command, bool preload, struct folder *folder)
 {
-    char *folder = NULL;
-    int status = output_folder_prepare(output_folder_chosen(options->output), options->force, command, getpid(), &folder);
+    const char *given = output_folder_chosen(options->output);
+    int status = output_folder_prepare(given, options->force, command, getpid(), &folder->path, &folder->made);
     if (status == STATUS_DONE)
-        status = prepare_environment(folder, preload);
+        status = prepare_environment(folder->path, preload);
     else if (options->force)
         status = untraced(command);
-    free(folder);
     return status;
+}
+
+/* The command did not begin: a new folder is not to be taken for that of a trace. */
+static void undo(struct folder *folder)
+{
+    if (folder->path)
+        output_folder_undo(folder->path, folder->made);
+    free(folder->path);
 }
 
 /* ---- becoming it ---- */
@@ -146,6 +159,7 @@ static int become(const struct tracing_options *options, char **argv)
     struct error error = {.text = ""};
     char *path = NULL;
     bool preload = true;
+    struct folder folder = {0};
     int result = target_find(argv[0], &path, &error);
     if (result < 0) {
         fail("%s", error.text);
@@ -153,13 +167,14 @@ static int become(const struct tracing_options *options, char **argv)
     }
     int status = decide(options, path, &preload);
     if (status == STATUS_DONE)
-        status = prepare(options, argv[0], preload);
+        status = prepare(options, argv[0], preload, &folder);
     if (status == STATUS_DONE) {
         execvpe(path, argv,
                 environ); /* has a slash: nothing is searched, and a script without #! gets its shell */
         status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
         fail("%s: %s", argv[0], error_reason(-errno));
     }
+    undo(&folder);
     free(path);
     return status;
 }

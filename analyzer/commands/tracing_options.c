@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "commands/common.h"
+#include "commands/nearest.h"
 #include "commands/options.h"
 #include "commands/pair_options.h"
 
@@ -15,6 +17,7 @@
 #define INTERVAL_MAX 86400e3
 #define DEPTH_MAX 200 /* the shim keeps no more */
 #define SAMPLE_MAX (UINT64_C(1) << 30) /* ... and samples no less */
+#define PREFIX (sizeof("STRAY_") - 1)
 #define TAKEN '-' /* begins what the shim has put in place of a value that leaves out children */
 
 static int set(const char *name, const char *value)
@@ -239,6 +242,41 @@ static int check_environment(void)
     return status;
 }
 
+/* Those that are not checked here. Past the third stand those that only the tracer sets. */
+static const char *const others[] = {"STRAY_OUTPUT",     "STRAY_ONLY",   "STRAY_PAIR",       "STRAY_PREVIOUS",
+                                     "STRAY_SILENT",     "STRAY_ROOT",   "STRAY_TRACE_PATH", "STRAY_SPOOL_PATH"};
+enum { OTHERS = sizeof(others) / sizeof(*others), OTHERS_FOR_USERS = 3, TWINS = sizeof(twins) / sizeof(*twins) };
+
+static bool is_setting(const char *name, size_t length)
+{
+    for (size_t i = 0; i < OTHERS + TWINS; i++) {
+        const char *known = i < OTHERS ? others[i] : twins[i - OTHERS].name;
+        if (strlen(known) == length && strncmp(known, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A warning only, and only of what is near to a setting: other tools may have variables whose names begin so, too. */
+static void note_mistyped(const char *name, size_t length)
+{
+    struct nearest nearest = {.word = name + PREFIX, .length = length - PREFIX};
+    char hint[NEAREST_HINT];
+    for (size_t i = 0; i < OTHERS_FOR_USERS + TWINS; i++)
+        nearest_try(&nearest, (i < OTHERS_FOR_USERS ? others[i] : twins[i - OTHERS_FOR_USERS].name) + PREFIX);
+    if (nearest.found)
+        note("%.*s: no such setting%s", (int)length, name, nearest_hint(&nearest, "STRAY_", hint));
+}
+
+static void note_mistyped_settings(void)
+{
+    for (char **entry = environ; *entry; entry++) {
+        size_t length = strcspn(*entry, "=");
+        if (strncmp(*entry, "STRAY_", PREFIX) == 0 && !is_setting(*entry, length))
+            note_mistyped(*entry, length);
+    }
+}
+
 /* ---- all together ---- */
 
 static bool lists_heap(const char *list)
@@ -296,5 +334,7 @@ int tracing_options_finish(const struct tracing_options *options, pid_t root)
         status = check_only(options);
     if (status == STATUS_DONE)
         status = check_sample();
+    if (status == STATUS_DONE)
+        note_mistyped_settings();
     return status == STATUS_DONE ? set_root(root) : status;
 }

@@ -15,4 +15,7 @@ extern const struct verb verbs[];
 /* NULL if there is no such verb. */
 const struct verb *verb_find(const char *name);
 
+/* Says that there is none, and which one may have been meant. STATUS_UNREADABLE. */
+int verb_unknown(const char *name);
+
 #endif

@@ -137,8 +137,8 @@ void conn_in_use(struct statements *statements, uint32_t conn, uint64_t from, ui
 int event_loop_waited(struct statements *statements, const struct stray_event *event, uint32_t thread);
 /* It has done so often enough. */
 bool runs_event_loop(const struct statements *statements, uint32_t thread);
-/* A call kept the thread from that for so long. -ENOMEM. */
-int event_loop_kept(struct statements *statements, uint16_t hook, uint32_t stack, uint64_t time, uint64_t ticks);
+/* A call at `stack` kept the thread from that, for `event`'s value. -ENOMEM. */
+int event_loop_kept(struct statements *statements, const struct stray_event *event, uint32_t thread, uint32_t stack);
 
 /* ---- runs (loops.c) ---- */
 

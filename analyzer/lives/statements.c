@@ -379,12 +379,12 @@ static int pgconn_fed(struct statements *statements, const struct stray_event *e
         if (result < 0)
             return result;
         return runs_event_loop(statements, thread)
-                   ? event_loop_kept(statements, event->hook, session_of(statements, conn)->open_stack, event->time, event->value)
+                   ? event_loop_kept(statements, event, thread, session_of(statements, conn)->open_stack)
                    : 0;
     case STRAY_USE:
         result = called(statements, conn, event, thread);
         if (result == 0 && runs_event_loop(statements, thread))
-            result = event_loop_kept(statements, event->hook, event->stack, event->time, event->value);
+            result = event_loop_kept(statements, event, thread, event->stack);
         return result;
     case STRAY_CLOSE:
         result = conn_ended(statements, conn, event->time);
@@ -414,7 +414,7 @@ int statements_feed(struct statements *statements, const struct stray_event *eve
     if (event->action == STRAY_AWAITED)
         return queue_awaited(statements, event, thread);
     if (event->action == STRAY_BLOCKED)
-        return event_loop_kept(statements, event->hook, event->stack, event->time, event->value);
+        return event_loop_kept(statements, event, thread, event->stack);
     if (event->resource == STRAY_PGRESULT)
         return result_fed(statements, event, thread);
     return event->resource == STRAY_PGCONN && event->handle ? pgconn_fed(statements, event, thread) : 0;
@@ -462,6 +462,7 @@ void statements_close(struct statements *statements)
     map_clear(&statements->name_map);
     map_clear(&statements->pair_map);
     map_clear(&statements->loop_map);
+    map_clear(&statements->epoll_map);
     map_clear(&statements->held_map);
     map_clear(&statements->later_map);
     map_clear(&statements->prepared_map);

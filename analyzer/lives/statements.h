@@ -78,12 +78,16 @@ struct statement_idle {
     uint64_t first, last; /* when silences began */
 };
 
+struct blocked_calls {
+    uint64_t calls, ticks, longest; /* of at least 50 ms */
+    uint64_t first, last;
+};
+
 /* A call that kept a thread from waiting for events. */
 struct statement_blocked {
     uint32_t stack;
     uint16_t hook;
-    uint64_t calls, ticks, longest; /* of at least 50 ms */
-    uint64_t first, last;
+    struct blocked_calls all, serving; /* serving: by a thread that waited by epoll, after a connection had been accepted */
 };
 
 /* Threads that waited for another one, and then sent a statement over a connection that another one had used until then. */
@@ -153,7 +157,8 @@ struct statements {
     struct map birth_map; /* conns by handle and birth */
     struct map place_map; /* places by stack */
     struct map use_map, idle_map, blocked_map, conn_map, name_map, pair_map;
-    struct map loop_map; /* by thread: how often it has waited for events */
+    struct map loop_map;  /* by thread: how often it has waited for events */
+    struct map epoll_map; /* ... by epoll */
     struct map held_map; /* by handle: large results that are held */
     struct map later_map; /* kept by use and stack */
     struct held *held;

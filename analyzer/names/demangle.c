@@ -12,6 +12,14 @@ static bool is_mangled(const char *name)
     return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0 || strncmp(name, "___Z", 4) == 0;
 }
 
+/* Rust's older scheme is one of C++'s, too. Not cplus_demangle(): of the schemes that only it knows some end the process where
+ * memory runs out. */
+static char *plain_name(const char *name)
+{
+    char *plain = rust_demangle(name, DMGL_NO_OPTS);
+    return plain ? plain : cplus_demangle_v3(name, DMGL_NO_OPTS);
+}
+
 /* Removes every "[abi:...]" and " [clone ...]", in place. */
 static void drop_marks(char *name)
 {
@@ -42,7 +50,7 @@ static size_t length_without_suffix(const char *name)
 
 const char *demangle(struct arena *arena, const char *name)
 {
-    char *plain = is_mangled(name) ? cplus_demangle(name, DMGL_NO_OPTS) : NULL;
+    char *plain = is_mangled(name) ? plain_name(name) : NULL;
     const char *result;
     if (plain) {
         drop_marks(plain);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "scarce.h"
 
 /* The text with `literal`, two bytes, in place of each "$?": most places take a string, some a number only. */
 static char *with_literals(const char *text, const char literal[2])
@@ -23,6 +24,7 @@ static bool parse(const char *text, const char literal[2], char ret_fingerprint[
     char *copy = with_literals(text, literal);
     if (!copy)
         return false;
+    scarce_check();
     PgQueryFingerprintResult result = pg_query_fingerprint(copy);
     bool parsed = !result.error && result.fingerprint_str;
     if (parsed)

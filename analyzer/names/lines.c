@@ -11,6 +11,7 @@
 #include "names/dies.h"
 #include "names/scopes.h"
 #include "read/array.h"
+#include "scarce.h"
 
 #define MAX_RANGES 65536
 /* Ranges are nearly disjoint: one that holds the address is among the few that start before it. */
@@ -110,6 +111,13 @@ static bool add_unit(struct lines *lines, Dwarf_Die *lines_die, Dwarf_Die *funct
     return add_die_ranges(&lines->ranges, lines_die, lines->unit_count++);
 }
 
+/* libdw's own way to fail is a line that is not ours, and the status of findings. */
+static void end_ours(Dwarf *dwarf)
+{
+    if (dwarf)
+        dwarf_new_oom_handler(dwarf, scarce_end);
+}
+
 static bool index_units(struct lines *lines)
 {
     Dwarf_CU *cu = NULL;
@@ -118,6 +126,8 @@ static bool index_units(struct lines *lines)
     Dwarf_Die die, split;
     while (dwarf_get_units(lines->dwarf, cu, &cu, &version, &type, &die, &split) == 0) {
         bool is_split = type == DW_UT_skeleton && dwarf_tag(&split) == DW_TAG_compile_unit;
+        if (is_split) /* stands in a file of its own */
+            end_ours(dwarf_cu_getdwarf(split.cu));
         if (dwarf_tag(&die) != DW_TAG_compile_unit && !is_split)
             continue;
         if (!add_unit(lines, &die, is_split ? &split : &die))
@@ -134,6 +144,8 @@ int lines_open(Dwarf *dwarf, struct arena *arena, struct lines **ret_lines)
         return -ENOMEM;
     lines->dwarf = dwarf;
     lines->arena = arena;
+    end_ours(dwarf);
+    end_ours(dwarf_getalt(dwarf));
     if (!index_units(lines)) {
         lines_close(lines);
         return -ENOMEM;

@@ -370,6 +370,18 @@ enum owner ownership_native(const struct ownership *rules, const char *function,
     return standard ? OWNER_SYSTEM : OWNER_USER;
 }
 
+bool is_installed_program(const struct ownership *rules, const char *file, const char *module)
+{
+    static const char local[] = "/usr/local/";
+    if (!module || !is_program(rules, module) || begins_with(module, local) || is_python_interpreter(module))
+        return false;
+    if (glob_list_matches(rules->mine, file) || glob_list_matches(rules->mine, module))
+        return false;
+    return !matches_any(base_name(module), interpreters, COUNT(interpreters)) &&
+           (is_below_any(module, program_folders, COUNT(program_folders)) ||
+            is_below_any(module, library_folders, COUNT(library_folders)));
+}
+
 bool is_launcher(const char *function, const char *file, uint32_t line, const char *inner)
 {
     if (!function || strcmp(function, "<module>") != 0 || !file || !inner || line > LAUNCHER_LINES)

@@ -37,6 +37,9 @@ enum owner ownership_native(const struct ownership *rules, const char *function,
 /* `file`: as in the code object. */
 enum owner ownership_python(const struct ownership *rules, const char *function, const char *file);
 
+/* Whether the code is that of the program that ran, and the system brought it: "/usr/bin/git", "/usr/lib/gcc/.../cc1", no interpreter.
+ * What --mine names is not, nor what lies in /usr/local, where people put their own. */
+bool is_installed_program(const struct ownership *rules, const char *file, const char *module);
 /* A Python interpreter or its library, told from the path. */
 bool is_python_interpreter(const char *path);
 /* `python -c`, told from the words of the command, the executable's name first; NULL: unknown. */

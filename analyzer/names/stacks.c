@@ -335,6 +335,8 @@ static struct stack *finish(struct names *names, const struct draft *draft)
         frames[i] = draft->frames[i];
         frames[i].pooled = pooled;
         frames[i].user = draft->owners[i] == OWNER_USER;
+        frames[i].installed = frames[i].language == LANGUAGE_NATIVE &&
+                              is_installed_program(&names->rules, frames[i].file, frames[i].module);
     }
     stack->frames = frames;
     stack->count = draft->count;

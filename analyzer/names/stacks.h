@@ -28,6 +28,7 @@ struct frame {
     enum language language;
     bool inlined; /* this native frame was inlined into the next */
     bool user;    /* the user's own code by the rules below */
+    bool installed; /* ... of a program that the system brought, if at all: nobody's own but that it is what ran */
     bool pooled;  /* the innermost frame of this stack is the Python interpreter's: what it acquires there is for itself */
 };
 

@@ -15,6 +15,7 @@
 #include "names/debuginfod.h"
 #include "names/demangle.h"
 #include "names/lines.h"
+#include "scarce.h"
 
 #define MAX_INLINED 64
 #define PATIENCE    10           /* seconds */
@@ -426,6 +427,7 @@ static struct known *locate_new(struct object *object, uint64_t offset)
     struct symbol symbols[MAX_INLINED] = {0};
     size_t count = 1;
     uint64_t start = 0;
+    scarce_check();
     if (open_object(object))
         count = find_symbols(object, offset, symbols, &start);
     struct known *known = arena_alloc(&object->arena, sizeof(*known));

@@ -153,7 +153,8 @@ static bool thread_came_again(const struct usage_figures *figures, size_t index)
     return false;
 }
 
-/* At a place that usually closes: far longer than is usual there. */
+/* At a place that usually closes: far longer than is usual there, and no use to those that were opened later. A pool opens another
+ * one only when none is free. */
 static bool left_behind(const struct usage_figures *figures, const struct habits *habits, size_t index)
 {
     const struct usage *usage = &figures->usage[index];
@@ -162,7 +163,7 @@ static bool left_behind(const struct usage_figures *figures, const struct habits
         return true;
     if (habits->undisturbed && isfinite(usage->next_s) && silent_since(usage, usage->next_s))
         return true;
-    return age > LONGER * habits->usual_life + JITTER_S &&
+    return superseded(habits, usage) && age > LONGER * habits->usual_life + JITTER_S &&
            idle_of(figures, usage) > LONGER_IDLE * habits->usual_quiet &&
            idle_of(figures, usage) >= IDLE_SHARE * age;
 }

@@ -39,6 +39,9 @@ bool same_line(const struct frame *a, const struct frame *b);
  * them, in slots that their addresses choose: samples, which lie apart from other objects, are seldom replaced there, so that they
  * live on although what they stand for does not (looked_up.c). */
 bool is_looked_up(const struct court *court, const struct site *site);
+/* Whether what grew at a stack is that of an installed tool, none of the user's own, which served nobody and ended by itself within
+ * a minute (tools.c). */
+bool is_kept_by_tool(const struct court *court, uint32_t stack);
 /* The finding on leaked connections, sockets or files that hold this memory; LIVES_NONE: none (holding.c). */
 uint32_t handle_holding(const struct court *court, const struct finding *finding);
 /* Whether handles hold it that do not leak: those of a pool. */

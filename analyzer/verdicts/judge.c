@@ -96,18 +96,17 @@ static bool peer_leaks(const struct court *court, uint32_t peer)
     return false;
 }
 
-/* Advice to reuse connections is no more than a note while connections to the same peer leak, and a PGconn's is that of its
+/* Advice to reuse connections is noise while connections to the same peer leak, and a PGconn's is that of its
  * connection said twice. */
-static void temper_advice(struct court *court)
+static void drop_idle_advice(struct court *court)
 {
     size_t kept = 0;
     for (size_t i = 0; i < court->judged.count; i++) {
-        struct finding *finding = &court->judged.findings[i];
+        const struct finding *finding = &court->judged.findings[i];
         const struct fold *fold = &court->folds->items[finding->fold];
-        if (finding->verdict == VERDICT_CHURN && fold->resource == STRAY_PGCONN)
+        if (finding->verdict == VERDICT_CHURN &&
+            (fold->resource == STRAY_PGCONN || peer_leaks(court, fold->peer)))
             continue;
-        if (finding->verdict == VERDICT_CHURN && peer_leaks(court, fold->peer))
-            finding->severity = SEVERITY_NOTE;
         court->judged.findings[kept++] = *finding;
     }
     court->judged.count = kept;
@@ -156,7 +155,7 @@ int judge(const struct lives *lives, const struct folds *folds, stack_named *sta
     for (uint32_t i = 0; result == 0 && i < folds->count; i++)
         result = judge_fold(&court, i);
     if (result == 0)
-        temper_advice(&court);
+        drop_idle_advice(&court);
     if (result == 0)
         result = find_causes(&court);
     if (result == 0)

@@ -231,11 +231,15 @@ static void rate_facts(const struct court *court, struct finding *finding, const
         fact_add(finding, "share_of_rss_growth", fmin(1, (double)finding->bytes / growth), false);
 }
 
+static enum severity severity_of(enum verdict verdict)
+{
+    return verdict == VERDICT_LEAKED ? SEVERITY_ERROR : verdict == VERDICT_CREEP ? SEVERITY_WARNING : SEVERITY_NOTE;
+}
+
 static int say_growing(struct court *court, uint32_t which, const struct leakage *leakage, bool small)
 {
     const struct fold *fold = &court->folds->items[which];
-    enum severity severity = leakage->verdict == VERDICT_LEAKED ? SEVERITY_ERROR : SEVERITY_WARNING;
-    struct finding *finding = finding_add(court, which, leakage->verdict, severity, leakage->worst.confidence);
+    struct finding *finding = finding_add(court, which, leakage->verdict, severity_of(leakage->verdict), leakage->worst.confidence);
     if (!finding)
         return -ENOMEM;
     finding->small = small;
@@ -252,7 +256,8 @@ static int say_growing(struct court *court, uint32_t which, const struct leakage
         fact_add(finding, "grown_by_realloc_bytes", (double)leakage->resized, true);
     else
         cohort_facts(finding, leakage);
-    rate_facts(court, finding, leakage);
+    if (leakage->verdict != VERDICT_OPEN_AT_EXIT) /* what has ended grows no more */
+        rate_facts(court, finding, leakage);
     fact_add(finding, "trend_z", leakage->worst.z, false);
     fact_add(finding, "observed_s", court->tc, false);
     return 0;
@@ -325,6 +330,9 @@ int judge_blocks(struct court *court, uint32_t which)
     bool loud =
         leakage.count > 0 && (!is_memory(fold->resource) ||
                               heap_above_floor(leakage.count, leakage.bytes, rss_growth(court->lives)));
+    bool memory = is_memory(fold->resource) || fold->resource == STRAY_MMAP;
+    if (leakage.count > 0 && memory && is_kept_by_tool(court, leakage.stack))
+        leakage.verdict = VERDICT_OPEN_AT_EXIT;
     court->judged.verdicts[which] = loud ? leakage.verdict : leakage.count > 0 ? VERDICT_STEADY : quiet;
     return leakage.count > 0 ? say_growing(court, which, &leakage, !loud) : 0;
 }

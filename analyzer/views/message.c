@@ -94,6 +94,16 @@ static void say_leaked(const struct report_finding *finding, const char *where, 
                  finding->count == 1 ? "was" : "were", opened.text, verb);
 }
 
+/* Memory of a tool that has ended. */
+static void say_kept(const struct report_finding *finding, const char *where, char *text, size_t size)
+{
+    struct words things, bytes;
+    words_things(&things, finding->count, thing_of(finding->resource));
+    words_bytes(&bytes, (double)finding->bytes);
+    snprintf(text, size, "%s%s (%s) acquired by %s %s kept until the program ended by itself, which gave them back",
+             finding->estimated ? "about " : "", things.text, bytes.text, where, finding->count == 1 ? "was" : "were");
+}
+
 static void say_left(const struct report_finding *finding, const char *where, char *text, size_t size)
 {
     struct words left, opened;
@@ -251,8 +261,11 @@ const char *report_message(struct report *report, const struct report_finding *f
                  peer, things.text, 100 * report_fact(finding, "share_of_time_connecting"));
         break;
     case VERDICT_OPEN_AT_EXIT:
-        snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text,
-                 peer, where, finding->count == 1 ? "was" : "were");
+        if (finding->bytes > 0)
+            say_kept(finding, where, text, sizeof(text));
+        else
+            snprintf(text, sizeof(text), "%s%s opened by %s %s still open when the process ended", things.text,
+                     peer, where, finding->count == 1 ? "was" : "were");
         break;
     case VERDICT_CLOSE_WAIT:
         snprintf(text, sizeof(text), "the peer closed %s%s %s by %s, and nobody here did", things.text, peer,

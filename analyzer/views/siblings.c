@@ -151,12 +151,9 @@ static int claim_earlier_words(struct report *report, size_t index)
     const struct report_finding *finding = &report->findings[index];
     int result = 0;
     for (size_t i = 0; result == 0 && i < report->finding_count; i++) {
-        struct report_finding *other = &report->findings[i];
-        bool same_peer = same_text(other->peer, finding->peer);
-        if (other->verdict == VERDICT_CHURN && same_peer)
-            other->severity = SEVERITY_NOTE; /* as in verdicts/judge.c */
-        else if ((other->verdict == VERDICT_OPEN_AT_EXIT || other->verdict == VERDICT_CLOSE_WAIT) && same_peer &&
-                 report_same_place(other, finding) && other->cause == REPORT_NONE)
+        const struct report_finding *other = &report->findings[i];
+        if ((other->verdict == VERDICT_OPEN_AT_EXIT || other->verdict == VERDICT_CLOSE_WAIT) && same_text(other->peer, finding->peer) &&
+            report_same_place(other, finding) && other->cause == REPORT_NONE)
             result = report_claim_cause(report, i, index);
     }
     return result;

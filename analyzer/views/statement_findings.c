@@ -321,15 +321,15 @@ static bool waits_for_events(uint16_t hook)
     return hook >= STRAY_HOOK_epoll_wait && hook <= STRAY_HOOK_pselect;
 }
 
-/* Outside a loop of Python a thread merely waited at times. A wait for events keeps a loop if what the loop runs makes it, and
- * not the loop itself; that is known of Python's only. */
-static bool keeps_event_loop(const struct stack *stack, uint16_t hook)
+/* Which of the calls kept an event loop that others depend on; NULL: none. A loop of Python shows on the stack, and any of its coroutines
+ * depends on it. What it runs may itself wait for events, and that keeps it; the loop's own wait does not. */
+static const struct blocked_calls *kept_event_loop(const struct stack *stack, const struct statement_blocked *blocked)
 {
     size_t loop = loop_frame(stack), inside = python_frames(stack, loop);
-    bool found = loop < stack->count;
-    if (!waits_for_events(hook))
-        return found || inside == 0;
-    return found && inside > 0 && !names(stack->frames[loop - 1].function, "select");
+    bool found = loop < stack->count, wait = waits_for_events(blocked->hook);
+    if (found)
+        return !wait || (inside > 0 && !names(stack->frames[loop - 1].function, "select")) ? &blocked->all : NULL;
+    return !wait && inside == 0 && blocked->serving.calls > 0 ? &blocked->serving : NULL;
 }
 
 static bool is_of_libpq(uint16_t hook)
@@ -342,18 +342,18 @@ static int add_blocked(const struct maker *maker, const struct statement_blocked
 {
     struct statement_judgement judgement;
     struct report_finding finding;
-    double longest = span(maker, blocked->longest);
-    if (!keeps_event_loop(maker->stacks->stack(maker->stacks->data, blocked->stack), blocked->hook) ||
-        !statement_judge_blocked(longest, &judgement))
+    const struct blocked_calls *calls = kept_event_loop(maker->stacks->stack(maker->stacks->data, blocked->stack), blocked);
+    double longest = calls ? span(maker, calls->longest) : 0;
+    if (!statement_judge_blocked(longest, &judgement))
         return 0;
     unsigned resource = is_of_libpq(blocked->hook) ? STRAY_PGCONN : STRAY_CONNECTION;
-    int result = place(maker, blocked->stack, resource, blocked->first, blocked->last, &finding);
+    int result = place(maker, blocked->stack, resource, calls->first, calls->last, &finding);
     if (result < 0)
         return result;
     finding.call = report_keep(maker->report, hook_name(blocked->hook));
-    finding.count = blocked->calls;
+    finding.count = calls->calls;
     fact_add(&finding, "longest_s", longest, false, false);
-    fact_add(&finding, "seconds", span(maker, blocked->ticks), false, true);
+    fact_add(&finding, "seconds", span(maker, calls->ticks), false, true);
     return add(maker, &finding, &judgement);
 }
 

@@ -17,6 +17,11 @@
 
 #define PRIVATE 0700 /* the mode of folders that nobody else may look into */
 
+static bool is_folder(uint16_t hook)
+{
+    return hook == STRAY_HOOK_mkdir || hook == STRAY_HOOK_mkdirat;
+}
+
 /* By a call that is for nothing else. */
 static bool is_made_temporary(uint16_t hook)
 {
@@ -44,7 +49,7 @@ void name_made(uint16_t hook, int folder, const char *path, const void *caller)
         return;
     int kept = errno;
     uint64_t time = clock_after(), handle = tempfiles_name(folder, path, name);
-    if (handle != 0 && (is_made_temporary(hook) || tempfiles_is_near(name))) {
+    if (handle != 0 && (is_made_temporary(hook) || tempfiles_is_near(name, is_folder(hook)))) {
         note_finalizing();
         uint32_t definition = tempfiles_add(handle, name);
         emit_at(time, STRAY_OPEN, STRAY_TEMPFILE, hook, handle, definition, capture_stack(caller));

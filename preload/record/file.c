@@ -15,6 +15,9 @@
 #include "text.h"
 
 #define TURNS 100 /* taken by other threads that are waited for */
+#define GIVEN_UP   (UINT32_C(1) << 31) /* no thread begins to write */
+#define WAITED_IN  5      /* file_await_writers() waits no longer than this part of a second */
+#define ROUNDS_MAX 100000 /* ... where no clock tells */
 #define TABLES_WITHIN  1 /* seconds after which nodes and definitions are written, however few */
 #define TABLES_OVERDUE 4 /* times as long and as many if something else has been written just now */
 #define DESCRIPTOR_WISH 1000 /* out of the way, and below the second doubling of the kernel's table */
@@ -29,8 +32,7 @@ static struct {
     uint64_t nodes, defs; /* already in the file */
     uint64_t tables_since; /* when all of them were */
     uint32_t table_turn;   /* taken by the thread that writes the tables */
-    uint32_t writers;      /* threads that write, or are about to: the descriptor stays until there is none */
-    bool given_up;         /* no thread begins to write */
+    uint32_t writers;      /* threads that write, or are about to: the descriptor stays until there is none; and GIVEN_UP */
 } file = {.fd = -1};
 
 /* Puts the descriptor where programs that close or reuse low numbers do not meet it. */
@@ -76,8 +78,8 @@ static void begin(int fd)
     file.bytes = sizeof(struct stray_file_header);
     file.late = file.nodes = file.defs = file.tables_since = 0;
     file.table_turn = 0;
-    __atomic_store_n(&file.given_up, false, __ATOMIC_SEQ_CST);
     remember_identity();
+    __atomic_fetch_and(&file.writers, ~GIVEN_UP, __ATOMIC_SEQ_CST);
 }
 
 int file_open(const char *path, const struct stray_file_header *header)
@@ -133,40 +135,54 @@ static void close_file(void)
         sys_close(fd);
 }
 
+static bool is_given_up(void)
+{
+    return __atomic_load_n(&file.writers, __ATOMIC_SEQ_CST) & GIVEN_UP;
+}
+
 /* False: the file has been given up. To be followed by leave() either way. */
 static bool enter(void)
 {
-    __atomic_fetch_add(&file.writers, 1, __ATOMIC_SEQ_CST);
-    return !__atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST);
+    return !(__atomic_fetch_add(&file.writers, 1, __ATOMIC_SEQ_CST) & GIVEN_UP);
 }
 
+/* The last one closes while it is still counted: no other file is begun before. */
 static void leave(void)
 {
-    if (__atomic_sub_fetch(&file.writers, 1, __ATOMIC_SEQ_CST) == 0 && __atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST))
-        close_file();
+    uint32_t writers = __atomic_load_n(&file.writers, __ATOMIC_SEQ_CST);
+    do
+        if (writers == (GIVEN_UP | 1))
+            close_file();
+    while (!__atomic_compare_exchange_n(&file.writers, &writers, writers - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 }
 
 bool file_has_writers(void)
 {
-    return __atomic_load_n(&file.writers, __ATOMIC_SEQ_CST) > 0;
+    return (__atomic_load_n(&file.writers, __ATOMIC_SEQ_CST) & ~GIVEN_UP) > 0;
 }
 
 void file_forget(void)
 {
-    __atomic_store_n(&file.given_up, true, __ATOMIC_SEQ_CST);
-    if (!file_has_writers())
+    if ((__atomic_fetch_or(&file.writers, GIVEN_UP, __ATOMIC_SEQ_CST) & ~GIVEN_UP) == 0)
         close_file();
 }
 
 void file_forget_parents(void)
 {
-    file.writers = 0;
+    __atomic_store_n(&file.writers, 0, __ATOMIC_SEQ_CST);
     file_forget();
+}
+
+void file_await_writers(void)
+{
+    uint64_t end = clock_before() + clock_ticks_per_second / WAITED_IN;
+    for (unsigned i = 0; file_has_writers() && i < ROUNDS_MAX && clock_before() < end; i++)
+        sys_yield();
 }
 
 void file_count_lost(uint64_t events)
 {
-    if (!__atomic_load_n(&file.given_up, __ATOMIC_SEQ_CST))
+    if (!is_given_up())
         spool_count_lost(events);
 }
 

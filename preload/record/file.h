@@ -34,6 +34,8 @@ bool file_write_events(uint32_t lane, uint64_t sequence, const struct stray_even
 void file_write_late(const struct stray_event *event);
 /* Whether a thread is amid writing. */
 bool file_has_writers(void);
+/* Waits until none is, a fifth of a second at most. */
+void file_await_writers(void);
 /* Counts events that could not be written; none where the file has been given up, for whoever did so has written them. */
 void file_count_lost(uint64_t events);
 /* Appends one frame of new nodes or definitions, if there are enough of them or they have waited for a while. `in_time` false:

@@ -12,13 +12,22 @@
 #include "sys.h"
 
 #define LOOKS_PER_SECOND 20
+#define LOOK_SHARE       4  /* looks take no more than this part of the time */
 #define SETTLES_IN       5     /* lane_settle() waits no longer than this part of a second */
 #define SEEN_IN          20000 /* ... and no less than this: by then what any processor has stored is seen by all */
 #define ROUNDS_MAX       100000 /* ... where no clock tells */
 
 static const struct thread *owner_words[SPOOL_LANES_MAX]; /* by lane number: the words of the thread that took it last */
 
+static uint32_t queue; /* for a new lane: one of these */
+enum { QUEUE_EMPTY, QUEUE_ONE, QUEUE_MORE };
+
 static uint32_t owners_kept[SPOOL_LANES_MAX]; /* from one trace of this process to the next */
+
+static uint64_t lanes_made(void)
+{
+    return __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+}
 
 static bool owner_is_dead(uint32_t owner)
 {
@@ -29,7 +38,7 @@ static bool owner_is_dead(uint32_t owner)
  * lanes added since. */
 static struct stray_lane *take_dead(uint32_t self)
 {
-    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    uint64_t count = lanes_made();
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++) {
         struct stray_lane *lane = spool_lane(i);
         uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_ACQUIRE);
@@ -40,7 +49,37 @@ static struct stray_lane *take_dead(uint32_t self)
     return NULL;
 }
 
-struct stray_lane *lane_new(uint32_t self)
+/* Whoever loses the race for a new lane has populated memory for nothing: of five thousand threads that begin at once, each
+ * did so again and again. So they queue, with signals blocked. Nothing rests on the queue: who has seen no lane made for a
+ * second, because the head was stopped or killed, goes on as if it were the head. */
+static void enter_queue(void)
+{
+    static const struct timespec patience = {.tv_sec = 1};
+    uint32_t none = QUEUE_EMPTY;
+    if (__atomic_compare_exchange_n(&queue, &none, QUEUE_ONE, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    uint64_t seen = lanes_made(), before = seen;
+    int result = 0;
+    while (__atomic_exchange_n(&queue, QUEUE_MORE, __ATOMIC_ACQUIRE) != QUEUE_EMPTY &&
+           (result == 0 || result == -EAGAIN || seen != before)) {
+        before = seen;
+        result = sys_futex_wait_for(&queue, QUEUE_MORE, &patience);
+        seen = lanes_made();
+    }
+}
+
+static void leave_queue(void)
+{
+    if (__atomic_exchange_n(&queue, QUEUE_EMPTY, __ATOMIC_RELEASE) == QUEUE_MORE)
+        sys_futex_wake(&queue);
+}
+
+void lane_forget(void)
+{
+    queue = QUEUE_EMPTY;
+}
+
+static struct stray_lane *add_lane(uint32_t self)
 {
     uint64_t index = __atomic_load_n(&spool->lane_count, __ATOMIC_RELAXED);
     do
@@ -54,12 +93,22 @@ struct stray_lane *lane_new(uint32_t self)
     return lane;
 }
 
+struct stray_lane *lane_new(uint32_t self)
+{
+    if (lanes_made() >= spool->lanes_capacity)
+        return NULL;
+    enter_queue();
+    struct stray_lane *lane = add_lane(self);
+    leave_queue();
+    return lane;
+}
+
 /* Looking for dead owners costs a system call a lane, so it is done each time the number of lanes has doubled, and when
  * no new lane can be had. */
 static struct stray_lane *take_any(uint32_t self, uint64_t now)
 {
     static uint64_t look_at = 4, full_until;
-    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    uint64_t count = lanes_made();
     struct stray_lane *lane = NULL;
     if (count >= __atomic_load_n(&look_at, __ATOMIC_RELAXED)) {
         lane = take_dead(self);
@@ -70,9 +119,12 @@ static struct stray_lane *take_any(uint32_t self, uint64_t now)
         lane = lane_new(self);
     if (lane || now < __atomic_load_n(&full_until, __ATOMIC_RELAXED))
         return lane;
+    uint64_t begin = clock_before();
     lane = take_dead(self);
-    if (!lane) /* for all threads that have none */
-        __atomic_store_n(&full_until, now + clock_ticks_per_second / LOOKS_PER_SECOND, __ATOMIC_RELAXED);
+    if (!lane) { /* for all threads that have none, by what the look has cost: lanes may be free again soon */
+        uint64_t most = clock_ticks_per_second / LOOKS_PER_SECOND, pause = (clock_before() - begin) * LOOK_SHARE;
+        __atomic_store_n(&full_until, now + (pause < most ? pause : most), __ATOMIC_RELAXED);
+    }
     return lane;
 }
 
@@ -183,7 +235,7 @@ static bool is_at_work(const struct stray_lane *lane, uint32_t wanted)
 
 static bool any_is_at_work(uint32_t flags)
 {
-    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    uint64_t count = lanes_made();
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
         if (spool_lane(i) != thread_self.lane && is_at_work(spool_lane(i), flags))
             return true;
@@ -193,7 +245,7 @@ static bool any_is_at_work(uint32_t flags)
 uint64_t lane_threads(void)
 {
     uint64_t shelves = sums_lane_count();
-    return __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE) - shelves;
+    return lanes_made() - shelves;
 }
 
 bool lane_settle(void)
@@ -263,7 +315,7 @@ bool lane_flush_all(void)
     uint32_t outer = thread_self.flags;
     thread_self.flags = outer | THREAD_FLUSHING;
     bool written = true;
-    uint64_t count = __atomic_load_n(&spool->lane_count, __ATOMIC_ACQUIRE);
+    uint64_t count = lanes_made();
     for (uint64_t i = 0; i < count && i < spool->lanes_capacity; i++)
         if (!thread_self.lane || i != thread_self.lane->number)
             written = flush_lane(spool_lane(i)) && written;

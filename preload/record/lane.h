@@ -17,8 +17,11 @@ struct stray_lane *lane_take(uint64_t now);
  * Only the outermost emitter calls it. */
 void lane_make_room(struct stray_lane *lane);
 
-/* A lane for the thread `owner`, or for none (0); NULL: there is no room. */
+/* A lane for the thread `owner`, or for none (0); NULL: there is no room. Signals are blocked. */
 struct stray_lane *lane_new(uint32_t owner);
+
+/* In a forked child, whose parent's threads may have been making lanes. */
+void lane_forget(void);
 
 /* How many lanes threads have taken so far, at least. */
 uint64_t lane_threads(void);

@@ -36,6 +36,7 @@ struct young *young_make(void)
     if (young) {
         young->events = lane->events[0];
         activate(young, lane, lane->active & 1);
+        young->beneath.left = 0; /* the lane may have had another owner, whose call had the same stack */
     }
     return thread_self.young = young;
 }

@@ -323,6 +323,7 @@ static void forget_parent(void)
 {
     file_forget_parents();
     spool_forget();
+    lane_forget();
     index_forget();
     nodes_forget();
     defs_forget();
@@ -547,6 +548,7 @@ void incarnation_detach(const char *note)
         stay_shut();
         close_spool();
         file_forget();
+        file_await_writers(); /* the last one closes the descriptor, which takes system calls */
     }
     settings_silence(environ);
     sys_go_quiet();

@@ -125,12 +125,12 @@ static const char *below_any(const char *name)
     return rest;
 }
 
-bool tempfiles_is_near(const char *name)
+bool tempfiles_is_near(const char *name, bool folder)
 {
     unsigned folders = 0;
     for (const char *at = below_any(name); at && *at; at++)
         folders += *at == '/';
-    return folders <= NEAR;
+    return folders <= (folder ? 0 : NEAR);
 }
 
 uint64_t tempfiles_name(int folder, const char *path, char ret_name[TEMPFILE_PATH])

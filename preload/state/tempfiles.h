@@ -22,8 +22,9 @@ void tempfiles_forget(void);
 uint64_t tempfiles_name(int folder, const char *path, char ret_name[TEMPFILE_PATH]);
 
 /* Whether such a name lies so near to the folder for temporary files that what is made there is one, whichever way it is made.
- * Deeper down lie the files of services whose data are kept below that folder. */
-bool tempfiles_is_near(const char *name);
+ * Deeper down lie the files of services whose data are kept below that folder. A `folder` must lie directly in it: in a folder
+ * of its own a service sets up those that it needs (nginx), or copies others (rsync), and makes them private, too. */
+bool tempfiles_is_near(const char *name, bool folder);
 
 /* Whether there may be any. Cheap: asked for each name that is removed. */
 bool tempfiles_any(void);

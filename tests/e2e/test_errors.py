@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import subprocess
 
@@ -210,6 +211,17 @@ def test_damage_is_told_with_its_offset(stray, sound, tmp_path):
     assert json.loads(stray.call("verify", "--format", "json", sound[0]).stdout)["offset"] is None
 
 
+def test_where_memory_runs_out(stray, sound):
+    """At whatever point: libdw, for one, would end the process with the status of findings."""
+    whole, told = stray.call("check", sound[0]).returncode, 0
+    for limit in range(18 << 20, 50 << 20, 1 << 20):
+        done = stray.call("check", sound[0], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        if done.returncode != 127: # not even the loader had enough
+            told += done.returncode == 2
+            assert done.returncode == whole and not done.stderr or refused(done, 2, "out of memory"), limit
+    assert told > 0
+
+
 def test_standard_input_has_its_name(stray, sound, tmp_path):
     (tmp_path / "text").write_text("no trace")
     with open(tmp_path / "text") as file:
@@ -237,6 +249,16 @@ def test_run_script(stray, tmp_path):
     done = stray.call("run", "-o", tmp_path / "t", "--", file)
     assert (done.returncode, done.stdout) == (6, "yes\n")
     assert list((tmp_path / "t").glob("*.stray"))
+
+
+@pytest.mark.parametrize("given", ["t", "t/", "a/b", "a//b/", "there", "there/t"])
+def test_run_without_an_interpreter_leaves_no_folder(stray, tmp_path, given):
+    script, there = tmp_path / "script", tmp_path / "there"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    there.mkdir()
+    refused(stray.call("run", "-o", given, "--", script, cwd=tmp_path), 127, "script")
+    assert sorted(tmp_path.rglob("*")) == [script, there]
 
 
 def compiled(tmp_path, *command):
@@ -430,6 +452,34 @@ def test_what_is_wrong_with_a_value_is_told(stray, arguments, words):
 def test_the_value_of_color_may_be_a_word(stray, sound, when, coloured):
     done = stray.call("report", "--color", *when.split(), sound[0])
     assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", coloured)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ("reprot", "stray: reprot: no such verb; did you mean report? (see stray help)"), ("ru", "stray: ru: no such verb; did you mean run? (see stray help)"),
+    ("help chekc", "stray: chekc: no such verb; did you mean check? (see stray help)"), ("r", "stray: r: no such verb (see stray help)"),
+    ("quit", "stray: quit: no such verb (see stray help)"), ("x" * 5000, "stray: " + "x" * 2047),
+    ("--versoin", "stray: --versoin: unknown option; did you mean --version? (see stray help)"),
+    ("report --ouptut=x", "stray: --ouptut=x: unknown option; did you mean --output? (see stray report --help)"),
+    ("run --smaple 1K -- true", "stray: --smaple: unknown option; did you mean --sample? (see stray run --help)"),
+    ("info --frmt json", "stray: --frmt: unknown option; did you mean --format? (see stray info --help)")])
+def test_what_was_meant_is_told(stray, arguments, words):
+    done = stray.call(*arguments.split())
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", words + "\n")
+
+
+def test_a_mistyped_setting_is_told(stray, tmp_path):
+    settings = {"STRAY_SAMPEL": "1", "STRAY_FUL": "1", "STRAY_SAMPLE": "64K", "STRAY_SILENT": "", "STRAY_OTHER_TOOL": "1"}
+    done = stray.call("run", "-o", tmp_path / "t", "--", "echo", "on", env={**os.environ, **settings})
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert sorted(done.stderr.splitlines()) == ["stray: STRAY_FUL: no such setting; did you mean STRAY_FULL?",
+                                                "stray: STRAY_SAMPEL: no such setting; did you mean STRAY_SAMPLE?"]
+    refused(stray.call("attach", "999999999", env={**os.environ, "STRAY_SAMPEL": "x", "STRAY_DEPTH": "0"}), 2, "STRAY_DEPTH=0")
+
+
+def test_a_label_has_a_limit(stray, sound):
+    export = ["export", sound[0], "--to", "jsonl", "--label"]
+    assert stray.call(*export, "x" * 256).stdout.startswith('{"table"')
+    refused(stray.call(*export, "\u00e4" * 129), 2, "stray: --label: must be at most 256 bytes long, and not 258")
 
 
 def test_only_adds_up(stray, tmp_path):

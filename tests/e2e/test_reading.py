@@ -71,6 +71,12 @@ def full_pipe():
     return ours, theirs
 
 
+def writes_to_its_output(proc):
+    """By whatever descriptor."""
+    number, first, *_ = (proc / "syscall").read_text().split() + ["", ""]
+    return number == str(WRITE) and os.readlink(proc / "fd" / str(int(first, 16))) == os.readlink(proc / "fd" / "1")
+
+
 def peak(arguments):
     """KiB of resident memory when it comes to write its result, which must wait. What wait4() tells is no use: it holds the
     memory of the child before its exec, which is this interpreter's."""
@@ -78,8 +84,9 @@ def peak(arguments):
     child = subprocess.Popen([STRAY, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=theirs)
     os.close(theirs)
     proc = pathlib.Path(f"/proc/{child.pid}")
-    while not (proc / "syscall").read_text().startswith(f"{WRITE} 0x1 "):
-        assert child.poll() is None
+    end = time.monotonic() + TIMEOUT
+    while not writes_to_its_output(proc):
+        assert child.poll() is None and time.monotonic() < end
         time.sleep(0.01)
     found = int((proc / "status").read_text().split("VmHWM:")[1].split()[0])
     while os.read(ours, 65536):

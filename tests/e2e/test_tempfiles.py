@@ -18,7 +18,7 @@ def outside():
 
 
 def test_every_call(stray, target, tmp_path, outside):
-    result = stray.run([target("target_tempfiles"), tmp_path, outside]).ok().check()
+    result = stray.run([target("target_tempfiles"), tmp_path, outside], env={"TMPDIR": str(tmp_path)}).ok().check()
     report = stray.report(*result.files(result.pid))
     left = report.finding("by_mkstemp", "tempfile", "leaked")
     assert left["count"] == 10
@@ -97,3 +97,25 @@ def test_data_of_services_are_no_temporary_files(stray):
         assert report.finding("export", "tempfile", "leaked")["count"] == 20
         assert not report.find("store", "tempfile")
         assert report.process()["resources"]["tempfile"]["opened"] == 20
+
+
+FOLDERS = """
+import os, sys
+def prepare(folder):
+    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        os.mkdir(os.path.join(folder, name), 0o700)
+def export(folder):
+    for number in range(5):
+        os.mkdir(os.path.join(folder, str(number)), 0o700)
+prepare(sys.argv[2])
+export(sys.argv[1])
+"""
+
+
+def test_folders_of_a_service_are_no_temporary_ones(stray, tmp_path):
+    """nginx makes private folders for what it buffers, in a folder of its own, and rsync those that it copies."""
+    (tmp_path / "service").mkdir()
+    report = stray.run([PYTHON, "-c", FOLDERS, tmp_path, tmp_path / "service"], env={"TMPDIR": str(tmp_path)}).ok().report()
+    assert report.finding("export", "tempfile", "leaked")["count"] == 5
+    report.nothing_about("prepare")
+    assert report.process()["resources"]["tempfile"]["opened"] == 5

@@ -258,3 +258,17 @@ def serve(stray, mode, ask):
 def test_server_is_healthy(stray, mode, ask):
     report = serve(stray, mode, ask)
     check_healthy(report)
+
+
+# ---- tools that keep what they read until they end ----
+
+def test_installed_tool_is_healthy(stray, tmp_path):
+    """make keeps every word of its rules. That it is installed is what tells it from a service that leaks, and --mine says otherwise."""
+    rules = [f"t{n}: d{n}\n\t@true\nd{n}:\n" for n in range(400)]
+    (tmp_path / "Makefile").write_text("".join(rules) + "all: " + " ".join(f"t{n}" for n in range(400)) + "\n")
+    result = stray.run(["/usr/bin/make", "-n", "-f", tmp_path / "Makefile", "all"]).ok()
+    report = result.report()
+    check_healthy(report)
+    kept = report.find(resource="heap", verdict="open-at-exit")
+    assert kept and all(each["severity"] == "note" and "until the program ended by itself" in each["message"] for each in kept), tell(kept)
+    assert result.report("--mine", "/usr/bin/make").find(resource="heap", verdict="leaked")

@@ -62,7 +62,7 @@ static const struct stack *stack_of(void *data, uint32_t node)
     cr_assert(node < NODES);
     snprintf(names[node], sizeof(names[node]), "f%u", node > FEED_ELSEWHERE && node < BY_CLOSE ? node - FEED_ELSEWHERE : node);
     frames[node] = (struct frame){
-        .function = names[node], .file = "app.py", .line = node, .language = LANGUAGE_PYTHON, .user = true};
+        .function = names[node], .file = "app.py", .line = node, .language = LANGUAGE_PYTHON, .user = true, .installed = node == FEED_TOOL};
     stacks[node] = (struct stack){.frames = &frames[node], .count = node != 0};
     return &stacks[node];
 }

@@ -2,7 +2,7 @@
 /*
  * Lives without a trace: events are made here and fed one by one. Times are nanoseconds from 0. Endpoint n is
  * "peer-n". Node n is a stack of one Python frame, function "f<n>" at app.py:<n>; the nodes below stand for
- * closing stacks of each kind; node FEED_ELSEWHERE + n for another line of f<n>.
+ * closing stacks of each kind; node FEED_ELSEWHERE + n for another line of f<n>; node FEED_TOOL for a function of an installed program.
  */
 #ifndef STRAY_TEST_FEED_H
 #define STRAY_TEST_FEED_H
@@ -12,7 +12,7 @@
 #include "views/report.h"
 #include "views/text.h"
 
-enum { FEED_ELSEWHERE = 8000 };
+enum { FEED_ELSEWHERE = 8000, FEED_TOOL = 7000 };
 enum { BY_CLOSE = 9001, BY_DESTRUCTOR = 9002, BY_COLLECTOR = 9003, BY_EXIT = 9004 };
 
 /* Definitions of statements' texts; any other has none. */

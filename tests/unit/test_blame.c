@@ -103,6 +103,21 @@ Test(ownership, native_program)
     cr_expect_eq(ownership_native(&perl, "main", NULL, "/usr/bin/perl"), OWNER_SYSTEM);
 }
 
+Test(ownership, programs_that_the_system_brought)
+{
+    static const char *const yes[] = {"/usr/bin/git", "/bin/tar", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", NULL};
+    static const char *const no[] = {"/usr/local/bin/shopd", "/srv/app/shopd", "/home/u/bin/make", "/usr/bin/perl", "/usr/bin/python3.11", NULL};
+    for (size_t i = 0; yes[i]; i++)
+        cr_expect(is_installed_program(&(struct ownership){.program = yes[i]}, NULL, yes[i]), "%s", yes[i]);
+    for (size_t i = 0; no[i]; i++)
+        cr_expect_not(is_installed_program(&(struct ownership){.program = no[i]}, NULL, no[i]), "%s", no[i]);
+    static const char *const mine[] = {"/usr/bin/git", NULL};
+    static const struct ownership rules = {.program = "/usr/bin/git", .mine = mine};
+    cr_expect_not(is_installed_program(&rules, NULL, "/usr/bin/git"), "--mine says whose it is");
+    cr_expect_not(is_installed_program(&rules, NULL, "/usr/lib/libz.so.1"));
+    cr_expect_not(is_installed_program(&rules, NULL, NULL));
+}
+
 Test(ownership, globs_move_the_line)
 {
     static const char *const mine[] = {"*/site-packages/shop/*", "libshop.so*", NULL};

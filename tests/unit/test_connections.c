@@ -448,6 +448,22 @@ Test(connections, a_pool_that_renews_its_members)
     expect_harmless(1200, VERDICT_PLATEAU);
 }
 
+/* A proxy's connections to the server behind it: what comes back finds the pool full and is closed, but for the last four. */
+Test(connections, a_pool_that_keeps_few_and_closes_the_others)
+{
+    for (int i = 0; i < 300; i++) {
+        double birth = 1 + i * 0.006, end = birth + 0.01 + (i % 7) * 0.002;
+        add(birth, end - 0.001, i < 296 ? end : 0);
+    }
+    for (size_t i = 296; i < 300; i++)
+        usages[i].last_use = 2.81; /* the last births were amid these */
+    expect_harmless(6, VERDICT_OPEN_AT_EXIT);
+    figures.exits = false;
+    expect_harmless(6, VERDICT_STEADY);
+    usages[120].open = usages[180].open = usages[240].open = true; /* these were silent while others came */
+    expect_leaked(6, 7);
+}
+
 Test(connections, a_singleton)
 {
     add(1, 1.01, 0);

@@ -326,9 +326,48 @@ Test(statements, loops_that_wait_for_events_are_kept_by_long_calls)
     feed_hook(&feed, STRAY_HOOK_getaddrinfo, STRAY_BLOCKED, STRAY_RESOURCE_NONE, UINT64_MAX, 80 * MS, 9);
     end();
     cr_assert_eq(statements()->blocked_count, 2);
-    cr_expect_eq(statements()->blocked[0].calls, 2);
-    cr_expect_eq(statements()->blocked[0].longest, 120 * MS);
+    cr_expect_eq(statements()->blocked[0].all.calls, 2);
+    cr_expect_eq(statements()->blocked[0].all.longest, 120 * MS);
     cr_expect_eq(statements()->blocked[1].stack, 9);
+    feed_close_all(&feed);
+}
+
+static void waited(unsigned hook, uint64_t times)
+{
+    feed_hook(&feed, hook, STRAY_WAITED, STRAY_RESOURCE_NONE, 0, times, 0);
+}
+
+static void blocked(uint64_t ticks)
+{
+    feed_hook(&feed, STRAY_HOOK_read, STRAY_BLOCKED, STRAY_RESOURCE_NONE, 7, ticks, 9);
+}
+
+static uint64_t blocked_while_serving(void)
+{
+    return statements()->blocked_count > 0 ? statements()->blocked[0].serving.calls : 0;
+}
+
+/* What a tool waits for by poll(), or before anybody has come to be served, keeps nobody. */
+Test(statements, loops_that_others_depend_on)
+{
+    begin();
+    waited(STRAY_HOOK_epoll_wait, 20);
+    blocked(300 * MS);
+    cr_expect_eq(blocked_while_serving(), 0, "a tool");
+    feed_event(&feed, STRAY_OPEN, STRAY_CONNECTION, 8, 0, 3);
+    blocked(90 * MS);
+    blocked(60 * MS);
+    blocked(40 * MS);
+    feed.thread++;
+    waited(STRAY_HOOK_poll, 20);
+    waited(STRAY_HOOK_epoll_wait, 2);
+    blocked(200 * MS);
+    end();
+    cr_assert_eq(statements()->blocked_count, 1);
+    cr_expect_eq(statements()->blocked[0].all.calls, 4);
+    cr_expect_eq(blocked_while_serving(), 2);
+    cr_expect_eq(statements()->blocked[0].serving.longest, 90 * MS);
+    cr_expect_eq(statements()->blocked[0].serving.ticks, 150 * MS);
     feed_close_all(&feed);
 }
 
