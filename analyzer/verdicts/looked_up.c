@@ -4,7 +4,7 @@
 
 #include "verdicts/court.h"
 
-#define MAKING_MOST 4 /* frames that the making of a text takes */
+#define MAKING_MOST 6 /* frames that the making of a text takes */
 
 /* In builds of CPython that tell no more than what they export, what decodes the text has no name. */
 static bool makes_text(const struct frame *frame)
@@ -12,7 +12,8 @@ static bool makes_text(const struct frame *frame)
     if (frame->language != LANGUAGE_NATIVE)
         return false;
     const char *name = frame->function;
-    return !name || !strncmp(name, "PyUnicode_", 10) || !strncmp(name, "_PyUnicode_", 11) || !strncmp(name, "unicode_", 8);
+    return !name || !strcmp(name, "PyObject_Malloc") || !strcmp(name, "_PyObject_Malloc") || !strncmp(name, "PyUnicode_", 10) ||
+           !strncmp(name, "_PyUnicode_", 11) || !strncmp(name, "unicode_", 8);
 }
 
 /* Not those that set an attribute: they intern the name. */

@@ -61,20 +61,23 @@ static const struct fold *clients_of(const struct court *court, const struct fol
     return found;
 }
 
-/* Accepted before the end, and left by its client when that had begun, but for the handler that would have said so. */
-static bool is_left_late(const struct court *court, const struct life *client)
+/* Accepted before the end, and left by its client when that had begun, but for the handler that would have said so: none was opened any more. */
+static bool is_left_late(const struct court *court, const struct life *client, uint64_t last_birth)
 {
     double late = fmax(LATE_S, LATE_TIME * court->tc);
-    return client->end == LIFE_OPEN || seconds(court, client->death) > court->tc - late;
+    return client->end == LIFE_OPEN || (client->death > last_birth && seconds(court, client->death) > court->tc - late);
 }
 
 bool hung_up_at_end(const struct court *court, const struct fold *accepted)
 {
+    const struct life *lives = court->lives->lives;
     bool server = accepted->peer != LIVES_NONE && court->lives->peers[accepted->peer].server;
     const struct fold *clients = server ? clients_of(court, accepted) : NULL;
-    size_t late = 0;
+    uint64_t last_birth = 0, late = 0;
     for (size_t i = 0; clients && i < clients->life_count; i++)
-        late += is_left_late(court, &court->lives->lives[clients->lives[i]]);
+        last_birth = lives[clients->lives[i]].birth > last_birth ? lives[clients->lives[i]].birth : last_birth;
+    for (size_t i = 0; clients && i < clients->life_count; i++)
+        late += is_left_late(court, &lives[clients->lives[i]], last_birth);
     return clients && (double)late >= LATE_SHARE * (double)clients->life_count;
 }
 

@@ -408,13 +408,35 @@ static const struct stack *by_name(void *data, uint32_t node)
     return &stacks[node];
 }
 
-Test(report, a_name_that_is_looked_up_is_no_leak)
+/* The same where the interpreter's debug information is installed: each function on the way has its name. */
+static const struct stack *by_name_in_full(void *data, uint32_t node)
 {
-    static const struct report_stacks lines = {NULL, by_name};
-    struct report *report = two_workers(397, 290, &lines);
+    static const char *const making[] = {"PyObject_Malloc", "PyUnicode_New", "unicode_decode_utf8", "PyUnicode_DecodeUTF8Stateful", "PyUnicode_FromString"};
+    enum { MAKING = sizeof(making) / sizeof(*making) };
+    static struct frame frames[WORK + 1][MAKING + 2];
+    static struct stack stacks[WORK + 1];
+    const struct stack *plain = by_name(data, node);
+    for (size_t i = 0; i < MAKING; i++)
+        frames[node][i] = (struct frame){.function = making[i], .language = LANGUAGE_NATIVE};
+    frames[node][MAKING] = plain->frames[1];
+    frames[node][MAKING + 1] = plain->frames[2];
+    stacks[node] = (struct stack){.frames = frames[node], .count = node ? MAKING + 2 : 0, .blame = node ? MAKING + 1 : 0};
+    return &stacks[node];
+}
+
+static void expect_names_are_no_leak(const struct report_stacks *lines)
+{
+    struct report *report = two_workers(397, 290, lines);
     cr_expect_null(feed_finding(report, VERDICT_LEAKED, STRAY_PYOBJECT, LEAKY));
     cr_expect_eq(kept(report, TWIN)->count, 8000);
     report_free(report);
+}
+
+Test(report, a_name_that_is_looked_up_is_no_leak)
+{
+    static const struct report_stacks lines = {NULL, by_name}, in_full = {NULL, by_name_in_full};
+    expect_names_are_no_leak(&lines);
+    expect_names_are_no_leak(&in_full);
 }
 
 /* ---- what comes with a handle ---- */
