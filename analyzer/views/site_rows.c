@@ -22,6 +22,15 @@ static enum likeness site_likeness(const struct report *report, size_t index, co
     return same ? likeness(report, &a->site, a->runs[0], &b->site) : LIKE_NOTHING;
 }
 
+/* A line may acquire at several addresses: the lowest of all processes stands for it, in whatever order they come. */
+static void agree_on_offset(struct report_frame *known, const struct report_frame *other)
+{
+    if (report_frame_order(known, other) == 0 && other->offset < known->offset) {
+        known->offset = other->offset;
+        known->code = other->code;
+    }
+}
+
 /* The first and the last acquire; of several processes, of all of them. */
 static void note_times(struct report_site *site, const struct lives *lives, const struct fold *fold,
                        const struct report_process *process)
@@ -53,6 +62,7 @@ static int site_add(struct report *report, const struct lives *lives, const stru
             return -ENOMEM;
         *site = wanted;
     }
+    agree_on_offset(&site->site, &wanted.site);
     site->opened += fold->opened;
     site->closed += fold->closed;
     site->open += fold->open;
