@@ -135,12 +135,14 @@ int stray_hook_clone(int (*function)(void *), void *stack, int flags, void *argu
 /* Some programs do not ask for the pid. Those that do have it before any handler of SIGCHLD runs. */
 #define SPAWN(name, program)                                                                                           \
     do {                                                                                                               \
-        char *patched[environment_room(envp)];                                                                         \
-        char buffer[environment_text_room(envp)];                                                                      \
+        bool there = environment_is_there(envp);                                                                       \
+        char *patched[there ? environment_room(envp) : 1];                                                             \
+        char buffer[there ? environment_text_room(envp) : 1];                                                          \
         struct text store = TEXT(buffer);                                                                              \
         pid_t own = 0, *place = pid ? pid : &own;                                                                      \
         uint64_t time = before_birth();                                                                                \
-        int result = REAL(name)(place, program, actions, attributes, argv, environment_patch(&store, patched, envp));  \
+        char *const *next = there ? environment_patch(&store, patched, envp) : envp;                                   \
+        int result = REAL(name)(place, program, actions, attributes, argv, next);                                      \
         if (result == 0)                                                                                               \
             child_made(STRAY_HOOK_##name, *place, time, CALLER());                                                     \
         return result;                                                                                                 \

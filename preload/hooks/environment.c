@@ -30,9 +30,8 @@ static bool strings_are_there(char *const *strings, unsigned count)
     return sys_peek_each(bytes, starts, asked);
 }
 
-/* Else the kernel will refuse it, and that is the program's to hear; so it is where that cannot be told. The quiet tracer may
- * not ask, and must read it: silence(). */
-static bool is_there(char *const *environment)
+/* The quiet tracer may not ask, and must read it: silence(). */
+bool environment_is_there(char *const *environment)
 {
     char *strings[PIECE];
     unsigned count = PIECE;
@@ -59,7 +58,7 @@ static unsigned count_entries(char *const *environment)
 
 unsigned environment_room(char *const *environment)
 {
-    return (is_there(environment) ? count_entries(environment) : 0) + ADDED_MAX;
+    return count_entries(environment) + ADDED_MAX;
 }
 
 /* Whether `entry` sets the variable that `variable` ("NAME=...") sets. */
@@ -102,7 +101,7 @@ static bool needs_preload(const char *list)
 
 size_t environment_text_room(char *const *environment)
 {
-    const char *list = is_there(environment) ? find(environment, PRELOAD) : NULL;
+    const char *list = find(environment, PRELOAD);
     size_t preload = string_length(settings_library()) + (list ? string_length(list) : 0) + sizeof(PRELOAD ":");
     return incarnation_description_room() + (needs_preload(list) ? preload : 0);
 }
@@ -157,8 +156,6 @@ static char *const *name_root(char **patched, char *const *environment)
 char *const *environment_patch(struct text *store, char **patched, char *const *environment)
 {
     unsigned used = 0;
-    if (!is_there(environment))
-        return environment;
     const char *list = find(environment, PRELOAD);
     if (sys_quiet)
         return silence(patched, environment);

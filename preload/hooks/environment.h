@@ -6,7 +6,13 @@
 #ifndef STRAY_PRELOAD_HOOKS_ENVIRONMENT_H
 #define STRAY_PRELOAD_HOOKS_ENVIRONMENT_H
 
+#include <stdbool.h>
+
 #include "text.h"
+
+/* Whether it can be read, as the functions below do. Else the kernel will refuse it, and that is the program's to hear; so it is
+ * where that cannot be told. Asks the kernel. */
+bool environment_is_there(char *const *environment);
 
 /* Entries that environment_patch() may need. */
 unsigned environment_room(char *const *environment);

@@ -82,10 +82,11 @@ JUMP(__longjmp_chk)
  * environment is ours to touch. */
 #define EXEC(environment, call)                                                                                        \
     do {                                                                                                               \
-        char *patched[environment_room(environment)];                                                                  \
-        char buffer[environment_text_room(environment)];                                                               \
+        bool there = environment_is_there(environment);                                                                \
+        char *patched[there ? environment_room(environment) : 1];                                                      \
+        char buffer[there ? environment_text_room(environment) : 1];                                                   \
         struct text store = TEXT(buffer);                                                                              \
-        char *const *next = environment_patch(&store, patched, (environment));                                         \
+        char *const *next = there ? environment_patch(&store, patched, (environment)) : (environment);                 \
         incarnation_before_exec();                                                                                     \
         int result = (call);                                                                                           \
         int kept = errno;                                                                                              \
