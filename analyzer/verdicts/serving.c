@@ -14,20 +14,13 @@
 #define LATE_S     0.1 /* before Tc, or LATE_TIME of the time: what takes leave of its clients needs that long */
 #define LATE_TIME  0.02
 
-static bool same_call(const struct frame *a, const struct frame *b)
-{
-    if (a->function || b->function)
-        return same_line(a, b);
-    return a->module && b->module && strcmp(a->module, b->module) == 0 && a->offset == b->offset;
-}
-
 /* Index in `inner` of the function that led to both, the innermost one; `inner->count`: there is none. */
 static size_t common_function(const struct stack *inner, const struct stack *other)
 {
     size_t shared = 0;
     while (shared < inner->count && shared < other->count) {
         const struct frame *a = &inner->frames[inner->count - 1 - shared], *b = &other->frames[other->count - 1 - shared];
-        if (!same_call(a, b))
+        if (!same_line(a, b))
             return inner->count - shared - (frames_same_function(a, b) ? 1 : 0);
         shared++;
     }
@@ -47,15 +40,21 @@ static bool starts_for_accepted(const struct court *court, uint32_t starts, uint
     return true;
 }
 
+/* Whether these are connections from one side and from the other to one and the same listening socket. */
+static bool are_two_sides(const struct court *court, const struct fold *one, const struct fold *other)
+{
+    const struct peer *peers = court->lives->peers;
+    return one->resource == STRAY_CONNECTION && one->peer != LIVES_NONE && peers[one->peer].server != peers[other->peer].server &&
+           strcmp(peers[one->peer].text, peers[other->peer].text) == 0;
+}
+
 /* Connections of the process to what listens where `accepted` were accepted, all at one place; NULL: there are none. */
 static const struct fold *clients_of(const struct court *court, const struct fold *accepted)
 {
-    const struct peer *peers = court->lives->peers;
     const struct fold *found = NULL;
     for (size_t i = 0; i < court->folds->count; i++) {
         const struct fold *fold = &court->folds->items[i];
-        if (fold->resource == STRAY_CONNECTION && fold->peer != LIVES_NONE && !peers[fold->peer].server &&
-            strcmp(peers[fold->peer].text, peers[accepted->peer].text) == 0 && fold->life_count == accepted->life_count)
+        if (are_two_sides(court, fold, accepted) && fold->life_count == accepted->life_count)
             found = fold;
     }
     return found;
@@ -84,11 +83,9 @@ bool hung_up_at_end(const struct court *court, const struct fold *accepted)
 /* Whether connections to the peer of `clients` are accepted by what starts these threads. */
 static bool serves(const struct court *court, const struct finding *threads, const struct fold *clients)
 {
-    const struct peer *peers = court->lives->peers;
     for (size_t i = 0; i < court->folds->count; i++) {
         const struct fold *fold = &court->folds->items[i];
-        if (fold->resource == STRAY_CONNECTION && fold->peer != LIVES_NONE && peers[fold->peer].server &&
-            strcmp(peers[fold->peer].text, peers[clients->peer].text) == 0 && starts_for_accepted(court, threads->stack, fold->stack))
+        if (are_two_sides(court, fold, clients) && starts_for_accepted(court, threads->stack, fold->stack))
             return true;
     }
     return false;
